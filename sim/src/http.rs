@@ -1,0 +1,67 @@
+//! The HTTP server under the simulators: requests and answers, plain or by TLS.
+
+use std::io::{self, Write};
+
+/// A request as it came in, its body complete.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// `GET`, `POST`, `PUT`, …
+    pub method: String,
+    /// The path before the `?`, as it was sent (not percent-decoded).
+    pub path: String,
+    /// What stood behind the `?`, else empty.
+    pub query: String,
+    /// The header fields in their order, names as they were sent.
+    pub headers: Vec<(String, String)>,
+    /// The body, chunks joined.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// The first header field of this name, whatever its case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self
+            .headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// An answer.
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Header fields besides those of the framing.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// Writes a body while it is sent.
+pub type Stream = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
+
+/// The body of an answer.
+pub enum Body {
+    /// Sent with its length.
+    Bytes(Vec<u8>),
+    /// Sent in chunks while it is made.
+    Stream(Stream),
+}
+
+impl Response {
+    /// An answer with a body of a content type.
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        Response {
+            status,
+            headers: vec![("Content-Type".into(), content_type.into())],
+            body: Body::Bytes(body.into()),
+        }
+    }
+}
+
+/// What answers requests; connections are served by several threads.
+pub trait Service: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, request: &Request) -> Response;
+}

@@ -1,0 +1,6 @@
+//! Simulated servers on loopback: a vCenter, a Candlepin and a Satellite 5.
+//!
+//! They are strict: they refuse what the real servers refuse, and lose what the real servers lose. They share no code with
+//! `vw`, or both would share their mistakes.
+
+pub mod http;

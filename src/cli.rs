@@ -1,0 +1,205 @@
+//! What every command shares: its `main`, its messages, its standard streams and its exit status.
+//!
+//! Only this room touches stdin, stdout, stderr and the exit status.
+
+pub mod args;
+mod log;
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{ArgMatches, Args as _, Command, Parser};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::cancel::{Cancel, Cancelled, Signal};
+use crate::error::Kind;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All of it worked.
+    Ok,
+    /// It failed, and has said so already.
+    Failed(Kind),
+}
+
+impl From<()> for Exit {
+    fn from((): ()) -> Self {
+        Exit::Ok
+    }
+}
+
+/// Runs a command: reads its options, starts its messages, prints its one error line and decides its exit status.
+///
+/// The options of [`args::Messages`] are added to the command's own.
+pub fn main<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> anyhow::Result<E>) -> ExitCode {
+    start(
+        args::Messages::augment_args(A::command()),
+        args::Messages::from_matches,
+        run,
+    )
+}
+
+/// [`main`] for a command without debug messages, whose `-d` is free to mean something else.
+pub fn main_without_messages<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> anyhow::Result<E>) -> ExitCode {
+    start(A::command(), |_| args::Messages::default(), run)
+}
+
+fn start<A: Parser, E: Into<Exit>>(
+    command: Command,
+    messages: impl FnOnce(&ArgMatches) -> args::Messages,
+    run: impl FnOnce(A) -> anyhow::Result<E>,
+) -> ExitCode {
+    let name = command.get_name().to_owned();
+    let matches = match command.try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return usage(&name, &error),
+    };
+    if let Err(error) = log::start(&name, &messages(&matches)) {
+        log::line(&name, &format!("{error:#}"));
+        return ExitCode::from(status(Kind::Config));
+    }
+    let args = match A::from_arg_matches(&matches) {
+        Ok(args) => args,
+        Err(error) => return usage(&name, &error),
+    };
+    log::catch_panics(&name);
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(args)));
+    match ended {
+        Ok(Ok(exit)) => match exit.into() {
+            Exit::Ok => ExitCode::SUCCESS,
+            Exit::Failed(kind) => ExitCode::from(status(kind)),
+        },
+        Ok(Err(error)) => {
+            let kind = kind(&error);
+            if kind != Kind::ReaderGone {
+                ::log::error!("{error:#}");
+            }
+            ExitCode::from(status(kind))
+        }
+        Err(_) => ExitCode::from(status(Kind::Software)),
+    }
+}
+
+/// Prints help or version where they were asked for, else what is wrong with the options, in one line.
+fn usage(name: &str, error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return match error.print() {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                log::line(name, &format!("writing to stdout: {error}"));
+                ExitCode::from(status(Kind::Io))
+            }
+            _ => ExitCode::SUCCESS,
+        };
+    }
+    let text = error.render().to_string();
+    let words: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let words = words.join(" ");
+    let words = words.trim_start_matches("error: ").replace(" tip: ", "; ");
+    log::line(name, &format!("{words}; see {name} --help"));
+    ExitCode::from(status(Kind::Usage))
+}
+
+/// The exit status of each kind of failure, as sysexits(3) and the shell have them.
+fn status(kind: Kind) -> u8 {
+    match kind {
+        Kind::ReaderGone => 0,
+        Kind::Usage => 64,
+        Kind::Data => 65,
+        Kind::NoInput => 66,
+        Kind::Unavailable => 69,
+        Kind::Software => 70,
+        Kind::Io => 74,
+        Kind::TempFail => 75,
+        Kind::Protocol => 76,
+        Kind::NoPerm => 77,
+        Kind::Config => 78,
+        Kind::Signal(Signal::Interrupt) => 130,
+        Kind::Signal(Signal::Terminate) => 143,
+    }
+}
+
+/// The kind of the outermost error of ours in the chain; an error that is none of ours is a defect.
+pub fn kind(error: &anyhow::Error) -> Kind {
+    macro_rules! first_of {
+        ($($room:ty),* $(,)?) => {
+            error.chain().find_map(|cause| {
+                None$(.or_else(|| cause.downcast_ref::<$room>().map(<$room>::kind)))*
+            })
+        };
+    }
+    first_of![Failure, Cancelled].unwrap_or(Kind::Software)
+}
+
+/// A failure of a command itself, rather than of the library.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    kind: Kind,
+    message: String,
+}
+
+impl Failure {
+    /// A failure of the given kind; the message says what to do.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Failure { kind, message }
+    }
+
+    /// The kind of this failure.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+/// Standard output, buffered.
+pub fn stdout() -> BufWriter<io::StdoutLock<'static>> {
+    BufWriter::with_capacity(64 * 1024, io::stdout().lock())
+}
+
+/// Standard input, buffered; a terminal is refused, for whoever started the command so forgot the pipe.
+pub fn stdin() -> Result<io::BufReader<io::StdinLock<'static>>, Failure> {
+    let stdin = io::stdin().lock();
+    if stdin.is_terminal() {
+        return Err(Failure::new(
+            Kind::NoInput,
+            "stdin is a terminal; pipe a mapping in, or redirect a file with <",
+        ));
+    }
+    Ok(io::BufReader::with_capacity(64 * 1024, stdin))
+}
+
+/// Prints text that is a command's whole result, such as the answer to `--check`.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = stdout();
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    written.map_err(|error| Failure::new(Kind::of_output(&error), format!("writing to stdout: {error}")))
+}
+
+/// A token that SIGINT and SIGTERM set; a second signal ends the process at once.
+pub fn cancel_on_signals() -> Result<Cancel, Failure> {
+    let cancel = Cancel::default();
+    let failed = |error: io::Error| Failure::new(Kind::Software, format!("catching signals: {error}"));
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+    let token = cancel.clone();
+    let watch = move || {
+        for (count, number) in signals.forever().enumerate() {
+            let signal = match number {
+                SIGINT => Signal::Interrupt,
+                _ => Signal::Terminate,
+            };
+            if count > 0 {
+                std::process::exit(status(Kind::Signal(signal)).into());
+            }
+            token.cancel(signal);
+        }
+    };
+    let thread = std::thread::Builder::new().name("signals".into());
+    thread.spawn(watch).map_err(failed)?;
+    Ok(cancel)
+}

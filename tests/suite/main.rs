@@ -1,0 +1,10 @@
+//! The tests of the commands as their users meet them, in one binary: a module for each command, and what spans them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what it expects in the shortest way"
+)]
+
+mod layers;
