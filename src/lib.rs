@@ -30,3 +30,4 @@ pub mod cancel;
 pub mod cli;
 pub mod error;
 pub mod secret;
+pub mod xml;
