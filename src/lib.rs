@@ -29,4 +29,5 @@
 pub mod cancel;
 pub mod cli;
 pub mod error;
+pub mod escape;
 pub mod secret;
