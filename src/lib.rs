@@ -29,5 +29,6 @@
 pub mod cancel;
 pub mod cli;
 pub mod error;
+pub mod escape;
 pub mod secret;
 pub mod xml;
