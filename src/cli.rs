@@ -4,6 +4,7 @@
 
 pub mod args;
 mod log;
+pub mod password;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -133,7 +134,11 @@ pub fn kind(error: &anyhow::Error) -> Kind {
             })
         };
     }
+<<<<<<< HEAD
     first_of![Failure, Cancelled, crate::escape::Error].unwrap_or(Kind::Software)
+=======
+    first_of![Failure, Cancelled, crate::config::Error, crate::list::Error].unwrap_or(Kind::Software)
+>>>>>>> config
 }
 
 /// A failure of a command itself, rather than of the library.
