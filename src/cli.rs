@@ -134,11 +134,14 @@ pub fn kind(error: &anyhow::Error) -> Kind {
             })
         };
     }
-<<<<<<< HEAD
-    first_of![Failure, Cancelled, crate::escape::Error].unwrap_or(Kind::Software)
-=======
-    first_of![Failure, Cancelled, crate::config::Error, crate::list::Error].unwrap_or(Kind::Software)
->>>>>>> config
+    first_of![
+        Failure,
+        Cancelled,
+        crate::config::Error,
+        crate::escape::Error,
+        crate::list::Error,
+    ]
+    .unwrap_or(Kind::Software)
 }
 
 /// A failure of a command itself, rather than of the library.

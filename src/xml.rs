@@ -99,26 +99,6 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Leaves the current element and answers the text in it, or goes down to its first child if it has one.
-    pub fn text_or_child(&mut self) -> Result<TextOrChild<'_>, Error> {
-        let mut text = std::mem::take(&mut self.text);
-        text.clear();
-        let position = self.inner.buffer_position();
-        let child = loop {
-            match self.next()? {
-                Next::Start => break true,
-                Next::End | Next::Eof => break false,
-                Next::Text(more) => append(&mut text, &more, position)?,
-            }
-        };
-        self.text = text;
-        Ok(if child {
-            TextOrChild::Child(self.local_name())
-        } else {
-            TextOrChild::Text(&self.text)
-        })
-    }
-
     /// Leaves the current element and answers the text in it, without that of its children.
     pub fn text(&mut self) -> Result<&str, Error> {
         let mut text = std::mem::take(&mut self.text);
@@ -226,15 +206,6 @@ impl<R: BufRead> Reader<R> {
             }
         }
     }
-}
-
-/// What [`Reader::text_or_child`] found.
-#[derive(Debug, PartialEq, Eq)]
-pub enum TextOrChild<'r> {
-    /// The element had this text and no child; the reader has left it.
-    Text(&'r str),
-    /// The element has a child of this local name; the reader has gone down to it.
-    Child(&'r str),
 }
 
 /// Adds a piece to a text, which many references could make longer than one event may be.
@@ -361,18 +332,6 @@ mod tests {
         assert_eq!(xml.child().unwrap(), Some("b"));
         xml.skip().unwrap();
         assert_eq!(xml.child().unwrap(), Some("d"));
-    }
-
-    #[test]
-    fn text_and_children_are_told_apart() {
-        let mut xml = reader("<v>text&#x21;</v>");
-        xml.child().unwrap();
-        assert_eq!(xml.text_or_child().unwrap(), TextOrChild::Text("text!"));
-        let mut xml = reader("<v>\n <ref>vm-1</ref></v>");
-        xml.child().unwrap();
-        assert_eq!(xml.text_or_child().unwrap(), TextOrChild::Child("ref"));
-        assert_eq!(xml.text().unwrap(), "vm-1");
-        assert_eq!(xml.child().unwrap(), None);
     }
 
     #[test]
