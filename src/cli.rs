@@ -140,6 +140,7 @@ pub fn kind(error: &anyhow::Error) -> Kind {
         crate::config::Error,
         crate::escape::Error,
         crate::list::Error,
+        crate::mapping::Error,
     ]
     .unwrap_or(Kind::Software)
 }

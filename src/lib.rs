@@ -32,5 +32,6 @@ pub mod config;
 pub mod error;
 pub mod escape;
 pub mod list;
+pub mod mapping;
 pub mod secret;
 pub mod xml;
