@@ -29,4 +29,5 @@
 pub mod cancel;
 pub mod cli;
 pub mod error;
+pub mod http;
 pub mod secret;
