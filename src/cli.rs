@@ -139,8 +139,11 @@ pub fn kind(error: &anyhow::Error) -> Kind {
         Cancelled,
         crate::config::Error,
         crate::escape::Error,
+        crate::http::Error,
         crate::list::Error,
         crate::mapping::Error,
+        crate::vsphere::Error,
+        crate::vsphere::UnknownHypervisorId,
     ]
     .unwrap_or(Kind::Software)
 }
