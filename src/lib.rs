@@ -30,5 +30,8 @@ pub mod cancel;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod escape;
 pub mod list;
+pub mod mapping;
 pub mod secret;
+pub mod xml;
