@@ -29,6 +29,7 @@
 pub mod cancel;
 pub mod cli;
 pub mod error;
+pub mod filter;
 pub mod list;
 pub mod mapping;
 pub mod secret;
