@@ -139,6 +139,7 @@ pub fn kind(error: &anyhow::Error) -> Kind {
         Cancelled,
         crate::config::Error,
         crate::escape::Error,
+        crate::filter::Error,
         crate::http::Error,
         crate::list::Error,
         crate::mapping::Error,
