@@ -4,6 +4,8 @@
 
 pub mod args;
 mod log;
+pub mod mapping;
+pub mod password;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -136,9 +138,14 @@ pub fn kind(error: &anyhow::Error) -> Kind {
     first_of![
         Failure,
         Cancelled,
+        crate::config::Error,
+        crate::escape::Error,
         crate::filter::Error,
+        crate::http::Error,
         crate::list::Error,
-        crate::mapping::Error
+        crate::mapping::Error,
+        crate::vsphere::Error,
+        crate::vsphere::UnknownHypervisorId,
     ]
     .unwrap_or(Kind::Software)
 }
@@ -156,6 +163,11 @@ impl Failure {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         let message = message.into();
         Failure { kind, message }
+    }
+
+    /// Stdout could not be written, or its reader went away.
+    pub fn of_stdout(error: &io::Error) -> Self {
+        Failure::new(Kind::of_output(error), format!("writing to stdout: {error}"))
     }
 
     /// The kind of this failure.
@@ -181,11 +193,16 @@ pub fn stdin() -> Result<io::BufReader<io::StdinLock<'static>>, Failure> {
     Ok(io::BufReader::with_capacity(64 * 1024, stdin))
 }
 
+/// Standard input, buffered, for a command that people also type into.
+pub fn stdin_or_terminal() -> io::BufReader<io::StdinLock<'static>> {
+    io::BufReader::with_capacity(64 * 1024, io::stdin().lock())
+}
+
 /// Prints text that is a command's whole result, such as the answer to `--check`.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = stdout();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|error| Failure::new(Kind::of_output(&error), format!("writing to stdout: {error}")))
+    written.map_err(|error| Failure::of_stdout(&error))
 }
 
 /// A token that SIGINT and SIGTERM set; a second signal ends the process at once.
