@@ -4,6 +4,7 @@
 
 pub mod args;
 mod log;
+pub mod mapping;
 pub mod password;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
