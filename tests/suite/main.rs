@@ -8,4 +8,5 @@
 )]
 
 mod layers;
+mod odd_files;
 mod vw_escape;
