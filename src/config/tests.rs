@@ -1,71 +1,12 @@
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod format;
+mod rhsm;
 
-use proptest::prelude::*;
-use serde::Deserialize;
+use std::fs;
+use std::path::PathBuf;
+
 use tempfile::TempDir;
 
-use super::format::{self, Document};
 use super::*;
-
-/// A row of the table that tests/odd_files.py makes. A section that can't be used is none, and so is a value that is an error.
-#[derive(Deserialize)]
-struct Row {
-    name: String,
-    file: Option<String>,
-    hex: Option<String>,
-    python: Option<Sections>,
-    ours: Option<Sections>,
-}
-
-type Sections = BTreeMap<String, Option<BTreeMap<String, Option<String>>>>;
-
-impl Row {
-    fn bytes(&self) -> Vec<u8> {
-        match (&self.file, &self.hex) {
-            (Some(text), _) => text.clone().into_bytes(),
-            (None, Some(hex)) => {
-                let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
-                (0..hex.len()).step_by(2).map(byte).collect()
-            }
-            (None, None) => panic!("{} has no file", self.name),
-        }
-    }
-}
-
-fn parse(bytes: &[u8]) -> Document {
-    format::parse(&Arc::from(Path::new("odd.conf")), bytes)
-}
-
-fn sections(bytes: &[u8]) -> Sections {
-    let section = |block: format::Block| {
-        let values = block.broken.is_none().then(|| {
-            let keys = block.entries.keys().chain(block.default.keys());
-            let value = |key: &String| {
-                let entry = block.entry(key).unwrap();
-                value::of(key, &entry.value, &block)
-                    .ok()
-                    .map(|value| value.text.to_string())
-            };
-            keys.map(|key| (key.clone(), value(key))).collect()
-        });
-        (block.name, values)
-    };
-    parse(bytes).blocks.into_iter().map(section).collect()
-}
-
-#[test]
-fn odd_files_are_read_as_python_reads_them() {
-    let table = include_str!("../../tests/data/odd_files.json");
-    let rows: Vec<Row> = serde_json::from_str(table).unwrap();
-    assert!(rows.len() > 70);
-    for row in rows {
-        let expected = row.ours.as_ref().or(row.python.as_ref());
-        assert_eq!(Some(&sections(&row.bytes())), expected, "{}", row.name);
-    }
-}
 
 /// Files in a folder of their own, named as virt-who's.
 struct Machine {
@@ -501,91 +442,6 @@ fn variables_for_the_environment_keep_their_case() {
     );
 }
 
-fn rhsm(file: &str, lines: &str) -> Result<Rhsm, String> {
-    let (machine, section) = section(lines);
-    machine.write("rhsm.conf", file.as_bytes());
-    Rhsm::load(Some(&machine.path("rhsm.conf")), &section).map_err(|error| machine.said(error))
-}
-
-#[test]
-fn rhsm_conf_has_the_defaults_of_subscription_manager() {
-    let found = rhsm("", "").unwrap();
-    assert_eq!(found.hostname, "subscription.rhsm.redhat.com");
-    assert_eq!(found.port, 443);
-    assert_eq!(found.prefix, "/subscription");
-    assert!(!found.insecure && found.proxy.is_none() && found.no_proxy.is_none());
-    assert!(found.username.is_none() && found.password.is_none());
-    assert_eq!(found.ca_cert_dir, Path::new("/etc/rhsm/ca/"));
-    assert_eq!(found.repo_ca_cert, Path::new("/etc/rhsm/ca/redhat-uep.pem"));
-    assert_eq!(found.consumer_cert_dir, Path::new("/etc/pki/consumer"));
-}
-
-#[test]
-fn a_section_overrides_rhsm_conf() {
-    let file = "[server]\nhostname=sat\nport=8443\nprefix=/rhsm\ninsecure=0\nproxy_hostname=p\nproxy_port=\n\
-                proxy_user=u\nproxy_password=50%\nno_proxy=.example.com\n\
-                [rhsm]\nca_cert_dir=/ca/\nrepo_ca_cert=%(ca_cert_dir)skatello.pem\nconsumerCertDir=/id\n";
-    let found = rhsm(file, "").unwrap();
-    assert_eq!(
-        (found.hostname.as_str(), found.port, found.prefix.as_str()),
-        ("sat", 8443, "/rhsm")
-    );
-    assert!(!found.insecure);
-    assert_eq!(found.repo_ca_cert, Path::new("/ca/katello.pem"));
-    assert_eq!(found.consumer_cert_dir, Path::new("/id"));
-    assert_eq!(found.no_proxy.as_deref(), Some(".example.com"));
-    let proxy = found.proxy.unwrap();
-    assert_eq!(
-        (proxy.hostname.as_str(), proxy.port, proxy.user.as_deref()),
-        ("p", 3128, Some("u"))
-    );
-    assert_eq!(proxy.password.unwrap().expose(), "50%");
-
-    let found = rhsm(
-        file,
-        "rhsm_hostname=own\nrhsm_port=1\nrhsm_prefix=/own\nrhsm_insecure=1\nrhsm_username=me\nrhsm_password=x\n\
-         rhsm_proxy_port=8\nrhsm_proxy_password=y\nrhsm_no_proxy=*",
-    );
-    let found = found.unwrap();
-    assert_eq!(
-        (found.hostname.as_str(), found.port, found.prefix.as_str()),
-        ("own", 1, "/own")
-    );
-    assert!(found.insecure);
-    assert_eq!(found.username.as_deref(), Some("me"));
-    assert_eq!(found.password.unwrap().expose(), "x");
-    assert_eq!(found.no_proxy.as_deref(), Some("*"));
-    let proxy = found.proxy.unwrap();
-    assert_eq!((proxy.hostname.as_str(), proxy.port), ("p", 8));
-    assert_eq!(proxy.password.unwrap().expose(), "y");
-
-    assert!(rhsm(file, "rhsm_proxy_hostname=").unwrap().proxy.is_none());
-}
-
-#[test]
-fn what_is_wrong_in_rhsm_conf_is_told_with_its_line() {
-    assert_eq!(
-        rhsm("[server]\nport=70000\n", "").unwrap_err(),
-        "rhsm.conf:2: [server] port: '70000' is not a port, a number from 1 to 65535"
-    );
-    assert_eq!(
-        rhsm("[server]\nport=70000\n", "rhsm_port=0").unwrap_err(),
-        "virt-who.d/a.conf:2: [a] rhsm_port: '0' is not a port, a number from 1 to 65535"
-    );
-    assert_eq!(
-        rhsm("[server]\nhostname=\n", "").unwrap_err(),
-        "rhsm.conf:2: [server] hostname: is empty; give it a value, or give --server"
-    );
-    assert!(
-        rhsm("[server]\nhostname\n", "")
-            .unwrap_err()
-            .starts_with("rhsm.conf:2: [server] the line is neither")
-    );
-    let section = Section::default();
-    let gone = Rhsm::load(Some(Path::new("/nonexistent/rhsm.conf")), &section).unwrap_err();
-    assert_eq!(gone.to_string(), "reading /nonexistent/rhsm.conf");
-}
-
 #[test]
 fn a_bomb_ends_in_an_error() {
     let mut wide = String::from("a=%(b)s\nc=x\nb=");
@@ -624,48 +480,4 @@ fn a_thousand_sections_are_no_trouble() {
         config.named("s999").unwrap().text("server").unwrap().as_deref(),
         Some("vc999")
     );
-}
-
-#[test]
-fn garbage_yields_few_notes() {
-    let garbage: String = (0..10_000).map(|n| format!("[{n}\n[a]\nk=v\nk=w\n")).collect();
-    assert!(parse(garbage.as_bytes()).notes.len() <= 100);
-}
-
-proptest! {
-    #[test]
-    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        sections(&bytes);
-    }
-
-    /// Text that is made of what the format knows comes nearer to its corners than bytes at random.
-    #[test]
-    fn no_text_makes_it_panic_or_lose_a_line(
-        words in proptest::collection::vec(
-            prop_oneof![
-                Just("\n"), Just("\r\n"), Just(" "), Just("\t"), Just("["), Just("]"), Just("[a]\n"), Just("="), Just(":"),
-                Just("\\"), Just("#"), Just(";"), Just("\""), Just("'"), Just("%(k)s"), Just("%"), Just("k"), Just("k=v\n"),
-                Just("\u{a0}"), Just("ä"), Just("\u{feff}"), Just("\x0b"), Just("[DEFAULT]\n"),
-            ],
-            0..60,
-        )
-    ) {
-        let text = words.concat();
-        sections(text.as_bytes());
-        let document = parse(text.as_bytes());
-        let lines: Vec<&str> = text.split(['\n']).collect();
-        for block in &document.blocks {
-            prop_assert!(lines[block.place.line - 1].contains('['));
-            for (key, entry) in &block.entries {
-                // The number beside an entry is that of the line with its key.
-                prop_assert!(lines[entry.line - 1].to_lowercase().contains(key.as_str()), "{text:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_plain_value_comes_back(value in "[^\\s%'\"\0\u{feff}\u{1c}-\u{1f}]([^\\p{C}\\p{Z}%]*[^\\s%'\"\0\u{1c}-\u{1f}])?") {
-        let found = sections(format!("[a]\nk={value}\n").as_bytes());
-        prop_assert_eq!(found["a"].as_ref().unwrap()["k"].as_deref(), Some(value.as_str()));
-    }
 }
