@@ -9,4 +9,5 @@
 
 mod layers;
 mod man;
+mod odd_files;
 mod vw_escape;
