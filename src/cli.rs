@@ -4,6 +4,7 @@
 
 pub mod args;
 mod log;
+pub mod password;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -133,7 +134,19 @@ pub fn kind(error: &anyhow::Error) -> Kind {
             })
         };
     }
-    first_of![Failure, Cancelled, crate::escape::Error].unwrap_or(Kind::Software)
+    first_of![
+        Failure,
+        Cancelled,
+        crate::config::Error,
+        crate::escape::Error,
+        crate::filter::Error,
+        crate::http::Error,
+        crate::list::Error,
+        crate::mapping::Error,
+        crate::vsphere::Error,
+        crate::vsphere::UnknownHypervisorId,
+    ]
+    .unwrap_or(Kind::Software)
 }
 
 /// A failure of a command itself, rather than of the library.

@@ -1,8 +1,16 @@
 //! Options that commands share.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use clap::{ArgMatches, FromArgMatches as _};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgMatches, Command, FromArgMatches as _};
+
+use crate::http::{Endpoint, Proxy, Thumbprint, Trust};
+
+use crate::config;
 
 /// What is said on stderr.
 #[derive(Debug, Default, clap::Args)]
@@ -24,5 +32,185 @@ impl Messages {
         messages.debug |=
             std::env::var_os("VIRTWHO_DEBUG").is_some_and(|value| value == "1") && !messages.quiet;
         messages
+    }
+}
+
+/// Which section of which files.
+#[derive(Debug, Default, clap::Args)]
+pub struct Section {
+    /// Read this configuration file (repeatable)
+    ///
+    /// The default is /etc/virt-who.conf and /etc/virt-who.d/*.conf, or the files in VW_CONFIG, between colons.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// Use this section of the configuration
+    ///
+    /// It may be left out when only one section fits the command, or when options say everything.
+    #[arg(short, long, value_name = "SECTION")]
+    pub name: Option<String>,
+}
+
+impl Section {
+    /// The section to use: the one that was named, else the only one that fits, else one without a name that has no more
+    /// than `[defaults]`.
+    ///
+    /// `complete` says that options give all that the command must have; then a section is used only if one was asked
+    /// for, by name or by its file.
+    pub fn find(
+        &self,
+        complete: bool,
+        fits: impl Fn(&config::Section) -> bool,
+    ) -> Result<config::Section, config::Error> {
+        let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
+        let config = config::Config::load(&files)?;
+        let section = match &self.name {
+            Some(name) => config.named(name)?,
+            None if complete && self.config.is_empty() => config.nameless(),
+            None => config.only(fits)?,
+        };
+        for note in config.notes() {
+            // The stages of a pipeline read the same files: what is not about the section at hand is left to vw-config.
+            if section.is_subject_of(note) {
+                log::warn!("{note}");
+            } else {
+                log::debug!("{note}");
+            }
+        }
+        Ok(section)
+    }
+}
+
+/// The account at the server that the command talks to.
+#[derive(Debug, Default, clap::Args)]
+pub struct Account {
+    /// Log in as USER
+    #[arg(short, long, value_name = "USER")]
+    pub username: Option<String>,
+    /// Read the password from FILE, which may be a pipe
+    ///
+    /// One trailing newline is dropped. Without it the password comes from the section, the environment or a prompt.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// How a server is reached.
+#[derive(Debug, Default, clap::Args)]
+pub struct Connection {
+    /// Trust the authorities, or the server's own certificate, in the PEM file FILE
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["thumbprint", "insecure"])]
+    pub cacert: Option<PathBuf>,
+    /// Trust the server whose certificate has this SHA-256
+    #[arg(long, value_name = "SHA256", conflicts_with = "insecure")]
+    pub thumbprint: Option<Thumbprint>,
+    /// Trust any server
+    #[arg(long)]
+    pub insecure: bool,
+    /// Use the proxy http://[USER:PASSWORD@]HOST:PORT; an empty URL means none
+    #[arg(long, value_name = "URL", value_parser = ProxyParser)]
+    pub proxy: Option<Proxy>,
+    /// Give up after this time
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: Option<u32>,
+}
+
+impl Connection {
+    /// Sets what the options say; what they do not mention stays. The time that `--timeout` allows begins now.
+    pub fn apply(&self, endpoint: &mut Endpoint) {
+        if let Some(file) = &self.cacert {
+            endpoint.trust = Trust::Authorities(file.clone());
+        }
+        if let Some(thumbprint) = self.thumbprint {
+            endpoint.trust = Trust::Thumbprint(thumbprint);
+        }
+        if self.insecure {
+            endpoint.trust = Trust::Insecure;
+        }
+        if let Some(proxy) = &self.proxy {
+            endpoint.proxy = proxy.clone();
+        }
+        if let Some(seconds) = self.timeout {
+            endpoint.deadline = Instant::now().checked_add(Duration::from_secs(seconds.into()));
+        }
+    }
+}
+
+/// Reads a proxy's URL, whose password clap's own messages would repeat.
+#[derive(Clone)]
+struct ProxyParser;
+
+impl TypedValueParser for ProxyParser {
+    type Value = Proxy;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Proxy, clap::Error> {
+        let value = value.to_str().unwrap_or("\u{fffd}");
+        Proxy::parse(value, "--proxy").map_err(|error| {
+            command
+                .clone()
+                .error(ErrorKind::ValueValidation, error.to_string())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Base;
+    use clap::Parser;
+
+    #[derive(Debug, clap::Parser)]
+    struct Options {
+        #[command(flatten)]
+        connection: Connection,
+    }
+
+    fn endpoint(options: &[&str]) -> Result<Endpoint, String> {
+        let parsed = Options::try_parse_from([&["x"], options].concat());
+        let parsed = parsed.map_err(|error| error.to_string())?;
+        let mut endpoint = Endpoint::new(Base::parse("vc", 443, "").unwrap());
+        parsed.connection.apply(&mut endpoint);
+        Ok(endpoint)
+    }
+
+    #[test]
+    fn options_set_what_they_name_and_nothing_else() {
+        let thumbprint = "ab".repeat(32);
+        let usual = Endpoint::new(Base::parse("vc", 443, "").unwrap());
+        assert_eq!(endpoint(&[]).unwrap(), usual);
+        let trust = |options: &[&str]| endpoint(options).unwrap().trust;
+        assert_eq!(
+            trust(&["--cacert", "ca.pem"]),
+            Trust::Authorities("ca.pem".into())
+        );
+        assert_eq!(
+            trust(&["--thumbprint", &thumbprint]),
+            Trust::Thumbprint(thumbprint.parse().unwrap())
+        );
+        assert_eq!(trust(&["--insecure"]), Trust::Insecure);
+        assert_eq!(endpoint(&["--proxy", ""]).unwrap().proxy, Proxy::None);
+        let proxy = Proxy::Through {
+            proxy: "p:3128".parse().unwrap(),
+            no_proxy: None,
+        };
+        assert_eq!(endpoint(&["--proxy", "http://p:3128"]).unwrap().proxy, proxy);
+        let deadline = endpoint(&["--timeout", "5"]).unwrap().deadline.unwrap();
+        assert!(deadline <= Instant::now() + Duration::from_secs(5));
+    }
+
+    #[test]
+    fn contradictions_and_nonsense_are_refused_without_showing_a_password() {
+        let thumbprint = "ab".repeat(32);
+        for options in [
+            &["--cacert", "x", "--insecure"][..],
+            &["--cacert", "x", "--thumbprint", &thumbprint],
+            &["--thumbprint", &thumbprint, "--insecure"],
+            &["--thumbprint", "abcd"],
+            &["--timeout", "0"],
+            &["--timeout", "soon"],
+            &["--proxy", "socks5://u:s3cret@p"],
+            &["--proxy", "http://u:s3cret@p:0"],
+        ] {
+            let error = endpoint(options).unwrap_err();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
     }
 }

@@ -1,0 +1,316 @@
+//! A section as a command meets it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::format::{Block, Entry};
+use super::value::{self, Value};
+use super::{Error, Note, Place};
+use crate::list;
+use crate::secret::Secret;
+
+/// Keys that virt-who renamed, with the name of today.
+pub(super) const RENAMED: [(&str, &str); 2] = [
+    ("filter_host_uuids", "filter_hosts"),
+    ("exclude_host_uuids", "exclude_hosts"),
+];
+
+/// Each password and the key that holds it encrypted, which beats the plain one.
+pub(super) const ENCRYPTED: [(&str, &str); 4] = [
+    ("password", "encrypted_password"),
+    ("rhsm_password", "rhsm_encrypted_password"),
+    ("rhsm_proxy_password", "rhsm_encrypted_proxy_password"),
+    ("sat_password", "sat_encrypted_password"),
+];
+
+/// What one section says, `[defaults]` included.
+///
+/// A command asks for the keys that it uses, and only what it asks for can fail. Each getter's error names file, line,
+/// section and key. [`Section::default`] is one without a name that says nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Section {
+    pub(super) name: Option<String>,
+    /// Where its keys stand; what stands in an earlier one beats what stands in a later one.
+    pub(super) blocks: Vec<Arc<Block>>,
+    /// Where there is no section: what was looked for in vain, for the message about a missing key.
+    pub(super) in_vain: Option<String>,
+}
+
+impl Section {
+    /// The section's name; none where options say everything.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The key `type`: what kind of source the section describes; virt-who's default is `libvirt`.
+    pub fn source_type(&self) -> Result<String, Error> {
+        Ok(self.text("type")?.unwrap_or_else(|| "libvirt".to_owned()))
+    }
+
+    /// Is the key there, whatever its value?
+    pub fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// A value of one line; an empty one counts as none.
+    pub fn text(&self, key: &str) -> Result<Option<String>, Error> {
+        let value = self.line(key)?.filter(|value| !value.text.is_empty());
+        Ok(value.map(|value| value.text.to_string()))
+    }
+
+    /// A value that the command can't do without; `option` is what could be given instead, as in `--server`.
+    pub fn need(&self, key: &str, option: &str) -> Result<String, Error> {
+        if let Some(text) = self.text(key)? {
+            return Ok(text);
+        }
+        if self.has(key) {
+            return Err(self.wrong(key, &format!("is empty; give it a value, or give {option}")));
+        }
+        let message = match (&self.name, &self.in_vain) {
+            (Some(_), _) => format!("is missing; add it, or give {option}"),
+            (None, Some(in_vain)) => {
+                format!("is missing; give {option}, or a section with it by -n: {in_vain}")
+            }
+            (None, None) => format!("is missing; give {option}, or a section with it by -n"),
+        };
+        Err(self.wrong(key, &message))
+    }
+
+    /// Yes or no: `yes`, `true`, `on`, `1` or `no`, `false`, `off`, `0`, in any case.
+    pub fn flag(&self, key: &str) -> Result<Option<bool>, Error> {
+        let Some(text) = self.text(key)? else {
+            return Ok(None);
+        };
+        match text.to_lowercase().as_str() {
+            "yes" | "true" | "on" | "1" => Ok(Some(true)),
+            "no" | "false" | "off" | "0" => Ok(Some(false)),
+            _ => Err(self.wrong_value(key, "is neither yes nor no (true, on, 1; false, off, 0)")),
+        }
+    }
+
+    /// A number within `T`.
+    pub fn number<T: FromStr>(&self, key: &str) -> Result<Option<T>, Error> {
+        let Some(text) = self.text(key)? else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(self.wrong_value(key, "is not a number, or too large")),
+        }
+    }
+
+    /// A TCP port.
+    pub fn port(&self, key: &str) -> Result<Option<u16>, Error> {
+        match self.number(key) {
+            Ok(Some(0)) | Err(_) => Err(self.wrong_value(key, "is not a port, a number from 1 to 65535")),
+            port => port,
+        }
+    }
+
+    /// The items of a list, as [`list::parse`] reads them. A key without a value yields an empty list.
+    pub fn list(&self, key: &str) -> Result<Option<Vec<String>>, Error> {
+        let Some(value) = self.value(key)? else {
+            return Ok(None);
+        };
+        let items = list::parse(&value.text);
+        items
+            .map(Some)
+            .map_err(|error| self.wrong_value(key, &error.to_string()))
+    }
+
+    /// A password: `key`, or the key that holds it encrypted, which beats the plain one.
+    pub fn secret(&self, key: &str) -> Result<Option<Secret>, Error> {
+        let encrypted = ENCRYPTED
+            .iter()
+            .find(|(plain, _)| *plain == key)
+            .map(|(_, encrypted)| *encrypted);
+        if let Some(encrypted) = encrypted.filter(|encrypted| self.has(encrypted)) {
+            return Err(self.wrong(
+                encrypted,
+                &format!("encrypted passwords are not supported by this version yet; give {key}, or --password-file"),
+            ));
+        }
+        match self.line(key)? {
+            Some(value) if value.text.is_empty() => {
+                Err(self.wrong(key, "is empty; give it a value, or remove the line"))
+            }
+            Some(value) => Ok(Some(Secret::from(value.text.to_string()))),
+            None => Ok(None),
+        }
+    }
+
+    /// The error that `key` has a value that makes no sense, for `reason`, which says what to do and shows no secret.
+    pub fn wrong(&self, key: &str, reason: &str) -> Error {
+        Error::Wrong(match self.find(key) {
+            Some((block, entry)) => {
+                block.note(entry.line, Some(&entry.key.to_lowercase()), reason.to_owned())
+            }
+            None => Note {
+                place: self.place().cloned(),
+                section: self.name.clone(),
+                key: Some(key.to_owned()),
+                message: reason.to_owned(),
+            },
+        })
+    }
+
+    /// The same, with the value itself before the reason unless it is secret.
+    pub fn wrong_value(&self, key: &str, reason: &str) -> Error {
+        match self.value(key) {
+            Ok(Some(value)) if !value.secret => {
+                self.wrong(key, &format!("'{}' {reason}", Excerpt(&value.text)))
+            }
+            _ => self.wrong(key, reason),
+        }
+    }
+
+    /// Is the note about this section, or about the file that it stands in?
+    pub fn is_subject_of(&self, note: &Note) -> bool {
+        match (&note.section, &note.place, self.place()) {
+            (Some(section), ..) => self.name.as_ref() == Some(section),
+            (None, Some(noted), Some(own)) => noted.file == own.file,
+            _ => false,
+        }
+    }
+
+    /// Where the section begins.
+    pub fn place(&self) -> Option<&Place> {
+        let own = self
+            .blocks
+            .first()
+            .filter(|block| self.name.as_ref() == Some(&block.name));
+        own.map(|block| &block.place)
+    }
+
+    pub(super) fn new(block: Block) -> Self {
+        Section {
+            name: Some(block.name.clone()),
+            blocks: vec![Arc::new(block)],
+            in_vain: None,
+        }
+    }
+
+    /// Puts what stands in one more file before what is there, unless it is broken.
+    pub(super) fn add(&mut self, block: Block) {
+        if block.broken.is_none() {
+            self.name = Some(block.name.clone());
+            self.blocks.insert(0, Arc::new(block));
+        }
+    }
+
+    /// Why the section can't be used.
+    pub(super) fn broken(&self) -> Option<&Note> {
+        self.blocks.first()?.broken.as_ref()
+    }
+
+    /// All keys as they were written, and their values.
+    pub(super) fn variables(&self) -> Result<Vec<(String, String)>, Error> {
+        let keys: BTreeSet<&str> = self
+            .blocks
+            .iter()
+            .flat_map(|block| block.entries.keys().map(String::as_str))
+            .collect();
+        let found = keys.into_iter().filter_map(|key| {
+            let (_, entry) = self.find(key)?;
+            let value = self.line(key).transpose()?;
+            Some(value.map(|value| (entry.key.clone(), value.text.to_string())))
+        });
+        found.collect()
+    }
+
+    /// A value of one line, which may be empty.
+    fn line(&self, key: &str) -> Result<Option<Value>, Error> {
+        let value = self.value(key)?;
+        if value.as_ref().is_some_and(|value| value.text.contains('\n')) {
+            return Err(self.wrong(
+                key,
+                "has more than one line, for an indented line continues the value before it; \
+                 begin each key at the start of its line",
+            ));
+        }
+        Ok(value)
+    }
+
+    fn value(&self, key: &str) -> Result<Option<Value>, Error> {
+        let Some((block, entry)) = self.find(key) else {
+            return Ok(None);
+        };
+        value::of(key, &entry.value, block)
+            .map(Some)
+            .map_err(|reason| self.wrong(key, &reason))
+    }
+
+    /// Where a key stands, be it under its old name.
+    fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
+        let old = RENAMED
+            .iter()
+            .find(|(_, today)| key == *today)
+            .map(|(old, _)| *old);
+        let other_form = ENCRYPTED.iter().find_map(|(plain, encrypted)| match key {
+            key if key == *plain => Some(*encrypted),
+            key if key == *encrypted => Some(*plain),
+            _ => None,
+        });
+        for block in &self.blocks {
+            let entry = block.entry(key).or_else(|| block.entry(old?));
+            if let Some(entry) = entry {
+                return Some((block, entry));
+            }
+            // One form of a password in a section beats the other form in [defaults].
+            if other_form.is_some_and(|other| block.entry(other).is_some()) {
+                return None;
+            }
+        }
+        None
+    }
+}
+
+/// What is odd about a section but keeps nobody from using it.
+pub(super) fn oddities(block: &Block) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for (key, entry) in &block.entries {
+        let mut note = |message: String| notes.push(block.note(entry.line, Some(key), message));
+        let today = RENAMED
+            .iter()
+            .find(|(old, _)| old == key)
+            .map(|(_, today)| *today);
+        if let Some(today) = today.filter(|today| block.entries.contains_key(*today)) {
+            note(format!(
+                "is the old name of {today}, which is there too; only {today} counts"
+            ));
+        }
+        let mark = [" #", " ;"].into_iter().find(|mark| entry.value.contains(mark));
+        if let Some(mark) = mark.filter(|_| !value::is_secret(key)) {
+            note(format!(
+                "'{mark}' and what follows it belong to the value; put a comment on a line of its own"
+            ));
+        }
+    }
+    notes
+}
+
+/// Does it hold a password that can be read as it stands?
+pub(super) fn holds_password(block: &Block) -> bool {
+    let filled = |key| {
+        block
+            .entries
+            .get(key)
+            .is_some_and(|entry| !entry.value.is_empty())
+    };
+    ENCRYPTED.iter().any(|(plain, _)| filled(*plain))
+}
+
+/// As much of a value as a message bears.
+struct Excerpt<'a>(&'a str);
+
+impl fmt::Display for Excerpt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const ENOUGH: usize = 80;
+        match self.0.char_indices().nth(ENOUGH) {
+            Some((end, _)) => write!(f, "{}…", &self.0[..end]),
+            None => f.write_str(self.0),
+        }
+    }
+}

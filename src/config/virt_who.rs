@@ -1,0 +1,336 @@
+//! virt-who's files and the sections in them.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::format::{self, Block};
+use super::section::{self, Section};
+use super::{Content, Error, Note, Place};
+
+/// Sections that describe no source.
+const SPECIAL: [&str; 3] = ["global", "defaults", "system_environment"];
+
+/// Which files make up the configuration.
+///
+/// Without any choice these are `main` and the `*.conf` in `folder`, where a section in `folder` beats one of the same
+/// name in `main`. `listed`, from `VW_CONFIG`, replaces both. With `given`, from `-c`, only those files' sections
+/// describe sources, as in virt-who; `[global]`, `[defaults]` and `[system_environment]` still come from `main` or
+/// `listed`, and, which virt-who ignores though everyone expects it, from the given files, key by key, the later file first.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// Files named by `-c`.
+    pub given: Vec<PathBuf>,
+    /// Files named by `VW_CONFIG`.
+    pub listed: Option<Vec<PathBuf>>,
+    /// virt-who.conf; it need not exist.
+    pub main: PathBuf,
+    /// virt-who.d; it need not exist.
+    pub folder: PathBuf,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Files {
+            given: Vec::new(),
+            listed: None,
+            main: "/etc/virt-who.conf".into(),
+            folder: "/etc/virt-who.d".into(),
+        }
+    }
+}
+
+impl Files {
+    /// The files named by `-c`, and those in the value of `VW_CONFIG`, between colons; an empty variable is none.
+    pub fn new(given: Vec<PathBuf>, variable: Option<OsString>) -> Self {
+        let listed = variable.filter(|variable| !variable.is_empty()).map(|variable| {
+            let files = std::env::split_paths(&variable);
+            files.filter(|file| !file.as_os_str().is_empty()).collect()
+        });
+        Files {
+            given,
+            listed,
+            ..Files::default()
+        }
+    }
+}
+
+/// The sections of all files.
+#[derive(Debug, Default)]
+pub struct Config {
+    sections: Vec<Section>,
+    /// The place of each section in `sections`.
+    index: HashMap<String, usize>,
+    global: Section,
+    defaults: Section,
+    system_environment: Section,
+    notes: Vec<Note>,
+    /// Files that could not be read and were not named, so that only a command that misses something cares.
+    unread: Vec<Note>,
+    /// The files that were read.
+    files: Vec<PathBuf>,
+}
+
+/// What a file counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// All of its sections.
+    Whole,
+    /// Only sections that describe sources: virt-who.d.
+    Sources,
+    /// Only the others: virt-who.conf beside `-c`.
+    Special,
+}
+
+impl Config {
+    /// Reads the files. Only one that was named can make this fail; whatever else is wrong becomes a note.
+    pub fn load(files: &Files) -> Result<Self, Error> {
+        let mut config = Config::default();
+        let base = if files.given.is_empty() {
+            Part::Whole
+        } else {
+            Part::Special
+        };
+        match &files.listed {
+            Some(listed) => {
+                for file in listed {
+                    config.add(file, super::read(file)?, base);
+                }
+            }
+            None => {
+                config.add_found(&files.main, base);
+                if files.given.is_empty() {
+                    config.add_folder(&files.folder);
+                }
+            }
+        }
+        for file in &files.given {
+            config.add(file, super::read(file)?, Part::Whole);
+        }
+        for section in &mut config.sections {
+            section.blocks.extend_from_slice(&config.defaults.blocks);
+        }
+        Ok(config)
+    }
+
+    /// The section of this name.
+    pub fn named(&self, name: &str) -> Result<Section, Error> {
+        match self.index.get(name).and_then(|at| self.sections.get(*at)) {
+            Some(section) => match section.broken() {
+                Some(broken) => Err(Error::Wrong(broken.clone())),
+                None => Ok(section.clone()),
+            },
+            None => Err(Error::UnknownSection {
+                name: name.to_owned(),
+                known: self.names().map(str::to_owned).collect(),
+                also: self.unread.clone(),
+            }),
+        }
+    }
+
+    /// The only section that fits, or one without a name where none does.
+    ///
+    /// Several that fit are an error. So is a broken section where no other fits, for it may be the one that was meant.
+    pub fn only(&self, fits: impl Fn(&Section) -> bool) -> Result<Section, Error> {
+        let usable = self.sections.iter().filter(|section| section.broken().is_none());
+        let fitting: Vec<&Section> = usable.filter(|section| fits(section)).collect();
+        match fitting.as_slice() {
+            [section] => Ok((*section).clone()),
+            [] => match self.sections.iter().find_map(Section::broken) {
+                Some(broken) => Err(Error::Wrong(broken.clone())),
+                None => Ok(self.nameless()),
+            },
+            several => Err(Error::SeveralSections {
+                names: several
+                    .iter()
+                    .filter_map(|section| section.name.clone())
+                    .collect(),
+            }),
+        }
+    }
+
+    /// A section without a name, for a command whose options say everything; it says what `[defaults]` says.
+    pub fn nameless(&self) -> Section {
+        let mut in_vain = match (self.sections.is_empty(), self.files.is_empty()) {
+            (false, _) => {
+                let names: Vec<&str> = self.names().collect();
+                format!("of {} none fits", names.join(", "))
+            }
+            (true, false) => {
+                let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
+                format!("there is no section in {}", files.join(", "))
+            }
+            (true, true) => "there is no configuration file".to_owned(),
+        };
+        for note in &self.unread {
+            in_vain += &format!("; {note}");
+        }
+        Section {
+            name: None,
+            in_vain: Some(in_vain),
+            ..self.defaults.clone()
+        }
+    }
+
+    /// The names of the sections that describe sources, broken ones too, in the order of the files.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sections.iter().filter_map(Section::name)
+    }
+
+    /// `[global]`.
+    pub fn global(&self) -> &Section {
+        &self.global
+    }
+
+    /// `[system_environment]`: variables and their values. Their names keep their case, which virt-who lowers.
+    pub fn system_environment(&self) -> Result<Vec<(String, String)>, Error> {
+        self.system_environment.variables()
+    }
+
+    /// What a person should know about the files, in their order: broken and ignored things, values that look wrong.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// virt-who.d: its `*.conf` in the order of their names.
+    fn add_folder(&mut self, folder: &Path) {
+        let entries = match std::fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) => return self.skip(folder, &error.to_string()),
+        };
+        let mut files: Vec<PathBuf> = Vec::new();
+        for entry in entries {
+            match entry {
+                Ok(entry) => files.push(entry.path()),
+                Err(error) => self.skip(folder, &error.to_string()),
+            }
+        }
+        files.sort();
+        for file in files {
+            let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+            if name.starts_with(b".") || !name.ends_with(b".conf") {
+                self.ignored(&file);
+            } else if file.is_file() {
+                self.add_found(&file, Part::Sources);
+            } else {
+                self.skip(&file, "is no regular file, so it is ignored");
+            }
+        }
+    }
+
+    /// Notes a file that is not read because of its name, if a section may be lost by that.
+    fn ignored(&mut self, file: &Path) {
+        let has_sections = |content: Content| {
+            let found = format::parse(&Arc::from(file), &content.bytes);
+            found
+                .blocks
+                .iter()
+                .any(|block| block.entries.contains_key("type"))
+        };
+        if file.is_file() && super::read(file).is_ok_and(has_sections) {
+            self.notes.push(Note {
+                place: Some(Place { file: Arc::from(file), line: 0 }),
+                section: None,
+                key: None,
+                message: "looks like configuration but is ignored, for its name begins with a dot or does not end in \
+                          .conf; rename it"
+                    .to_owned(),
+            });
+        }
+    }
+
+    /// Reads a file that nobody named: it need not exist, and when it can't be read that is only noted.
+    fn add_found(&mut self, file: &Path, part: Part) {
+        match super::read(file) {
+            Ok(content) => self.add(file, content, part),
+            Err(Error::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(Error::Unreadable { source, .. }) => self.skip(file, &format!("can't be read: {source}")),
+            Err(Error::NoConfiguration { reason, .. }) => self.skip(file, &reason),
+            Err(error) => self.skip(file, &error.to_string()),
+        }
+    }
+
+    fn skip(&mut self, file: &Path, message: &str) {
+        let note = Note {
+            place: Some(Place {
+                file: Arc::from(file),
+                line: 0,
+            }),
+            section: None,
+            key: None,
+            message: message.to_owned(),
+        };
+        self.unread.push(note.clone());
+        self.notes.push(note);
+    }
+
+    fn add(&mut self, file: &Path, content: Content, part: Part) {
+        self.files.push(file.to_owned());
+        let shared: Arc<Path> = Arc::from(file);
+        let document = format::parse(&shared, &content.bytes);
+        self.notes.extend(document.notes);
+        let mut holds_password = false;
+        for block in document.blocks {
+            let special = SPECIAL.contains(&block.name.as_str());
+            if part == Part::Special && !special {
+                continue;
+            }
+            if part == Part::Sources && special {
+                self.notes.push(about(
+                    &block,
+                    "is ignored here; it belongs into virt-who.conf".to_owned(),
+                ));
+                continue;
+            }
+            holds_password |= section::holds_password(&block);
+            match &block.broken {
+                Some(broken) => self.notes.push(broken.clone()),
+                None => self.notes.extend(section::oddities(&block)),
+            }
+            match block.name.as_str() {
+                "global" => self.global.add(block),
+                "defaults" => self.defaults.add(block),
+                "system_environment" => self.system_environment.add(block),
+                _ => self.add_section(block),
+            }
+        }
+        if holds_password && content.open_to_others {
+            self.notes.push(Note {
+                place: Some(Place {
+                    file: shared,
+                    line: 0,
+                }),
+                section: None,
+                key: None,
+                message: "holds passwords and everyone may read it; chmod 600 it".to_owned(),
+            });
+        }
+    }
+
+    /// Adds a section that describes a source, in the place of one of the same name.
+    fn add_section(&mut self, block: Block) {
+        let next = self.sections.len();
+        let at = *self.index.entry(block.name.clone()).or_insert(next);
+        let Some(earlier) = self.sections.get_mut(at) else {
+            return self.sections.push(Section::new(block));
+        };
+        if let Some(place) = earlier.place() {
+            self.notes.push(about(
+                &block,
+                format!("takes the place of the section of this name in {place}"),
+            ));
+        }
+        *earlier = Section::new(block);
+    }
+}
+
+fn about(block: &Block, message: String) -> Note {
+    Note {
+        place: Some(block.place.clone()),
+        section: Some(block.name.clone()),
+        key: None,
+        message,
+    }
+}
