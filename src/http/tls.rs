@@ -113,6 +113,7 @@ impl fmt::Debug for Thumbprint {
 }
 
 /// Starts TLS on connections to one server.
+#[derive(Clone)]
 pub(super) struct Tls {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
@@ -284,6 +285,9 @@ pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
         }
         rustls::Error::InvalidMessage(_) => {
             "what came is not TLS; is the port right, or is it an http:// server?".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            "the server does not have the key of the certificate that it shows".to_owned()
         }
         error => error.to_string(),
     };
