@@ -16,7 +16,7 @@ use super::der::Certificate;
 /// By what a server is trusted.
 #[derive(Debug)]
 pub(super) enum Check {
-    /// By authorities (none where the file has no usable one), or by being one of `own` itself.
+    /// By authorities, which are `None` where no certificate can be one, or by being one of `own` itself.
     Chain {
         chain: Option<Arc<WebPkiServerVerifier>>,
         own: Vec<CertificateDer<'static>>,
@@ -202,7 +202,7 @@ fn reason(error: &rustls::Error) -> String {
         }
         Bad::NotValidForName => "it is not for this name".into(),
         Bad::Other(other) => match other.to_string().as_str() {
-            "CaUsedAsEndEntity" => "it is an authority's or a self-signed one".into(),
+            "CaUsedAsEndEntity" => "it is self-signed, or an authority's own".into(),
             text => text.into(),
         },
         error => error.to_string(),
