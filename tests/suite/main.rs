@@ -8,4 +8,6 @@
 )]
 
 mod layers;
+mod support;
 mod vw_escape;
+mod vw_filter;
