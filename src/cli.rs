@@ -35,11 +35,11 @@ impl From<()> for Exit {
 ///
 /// The options of [`args::Messages`] are added to the command's own.
 pub fn main<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> anyhow::Result<E>) -> ExitCode {
-    start(
-        args::Messages::augment_args(A::command()),
-        args::Messages::from_matches,
-        run,
-    )
+    let own = A::command();
+    let about = own.get_about().cloned().unwrap_or_default();
+    // Adding options also sets what the command says of itself.
+    let command = args::Messages::augment_args(own).about(about);
+    start(command, args::Messages::from_matches, run)
 }
 
 /// [`main`] for a command without debug messages, whose `-d` is free to mean something else.

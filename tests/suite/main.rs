@@ -10,4 +10,6 @@
 mod layers;
 mod man;
 mod odd_files;
+mod support;
 mod vw_escape;
+mod vw_filter;
