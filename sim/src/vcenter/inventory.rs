@@ -60,8 +60,6 @@ pub struct Host {
     pub connection: Option<String>,
     /// Properties that the account may not read: they come as a `missingSet` with NoPermission.
     pub denied: Vec<String>,
-    pub(super) vms: Vec<VmKey>,
-    pub(super) parent: Option<ComputeKey>,
 }
 
 impl Host {
@@ -80,8 +78,6 @@ impl Host {
             dns_domain: some(domain),
             connection: some("connected"),
             denied: Vec::new(),
-            vms: Vec::new(),
-            parent: None,
         }
     }
 }
@@ -101,8 +97,6 @@ pub struct Vm {
     pub power: Option<String>,
     /// Properties that the account may not read: they come as a `missingSet` with NoPermission.
     pub denied: Vec<String>,
-    pub(super) host: Option<HostKey>,
-    pub(super) folder: Option<FolderKey>,
 }
 
 impl Vm {
@@ -116,8 +110,6 @@ impl Vm {
             version: some("vmx-19"),
             power: some("poweredOn"),
             denied: Vec::new(),
-            host: None,
-            folder: None,
         }
     }
 }
@@ -152,6 +144,21 @@ pub(super) struct Datacenter {
     pub(super) vms: FolderKey,
 }
 
+/// A host at its place.
+#[derive(Debug, Clone)]
+struct PlacedHost {
+    host: Host,
+    parent: ComputeKey,
+    vms: Vec<VmKey>,
+}
+
+/// A virtual machine at its place; without one it was deleted.
+#[derive(Debug, Clone)]
+struct PlacedVm {
+    vm: Vm,
+    place: Option<(HostKey, FolderKey)>,
+}
+
 /// A server's whole inventory. Clones share nothing.
 #[derive(Debug, Clone)]
 pub struct Inventory {
@@ -160,8 +167,8 @@ pub struct Inventory {
     pub(super) folders: Vec<Folder>,
     pub(super) datacenters: Vec<Datacenter>,
     pub(super) computes: Vec<Compute>,
-    pub(super) hosts: Vec<Host>,
-    pub(super) vms: Vec<Vm>,
+    hosts: Vec<PlacedHost>,
+    vms: Vec<PlacedVm>,
 }
 
 pub(super) const ROOT: FolderKey = FolderKey(0);
@@ -307,9 +314,11 @@ impl Inventory {
         if host.id.is_empty() {
             host.id = self.id("host-", "ha-host");
         }
-        host.parent = Some(compute);
-        host.vms = Vec::new();
-        self.hosts.push(host);
+        self.hosts.push(PlacedHost {
+            host,
+            parent: compute,
+            vms: Vec::new(),
+        });
         self.computes[compute.0 as usize].hosts.push(key);
         key
     }
@@ -322,9 +331,8 @@ impl Inventory {
             vm.id = self.id("vm-", &number.to_string());
         }
         let folder = self.vm_folder_of(host);
-        vm.host = Some(host);
-        vm.folder = Some(folder);
-        self.vms.push(vm);
+        let place = Some((host, folder));
+        self.vms.push(PlacedVm { vm, place });
         self.hosts[host.0 as usize].vms.push(key);
         self.put(folder, Node::Vm(key));
         key
@@ -332,8 +340,7 @@ impl Inventory {
 
     /// The vm folder of the datacenter that a host stands in.
     fn vm_folder_of(&self, host: HostKey) -> FolderKey {
-        let compute = self.hosts[host.0 as usize].parent;
-        let mut above = compute.map(|c| Node::Folder(self.computes[c.0 as usize].folder));
+        let mut above = Some(Node::Folder(self.compute(self.compute_of(host)).folder));
         loop {
             above = match above {
                 Some(Node::Folder(folder)) => self.folders[folder.0 as usize].parent,
@@ -343,22 +350,19 @@ impl Inventory {
         }
     }
 
-    /// Moves a virtual machine to another host, as vMotion does.
+    /// Moves a virtual machine to another host, as vMotion does; one that was deleted stays so.
     pub fn move_vm(&mut self, vm: VmKey, host: HostKey) {
-        if let Some(old) = self.vms[vm.0 as usize].host.replace(host) {
+        if let Some((old, _)) = &mut self.vms[vm.0 as usize].place {
+            let old = std::mem::replace(old, host);
             self.hosts[old.0 as usize].vms.retain(|key| *key != vm);
+            self.hosts[host.0 as usize].vms.push(vm);
         }
-        self.hosts[host.0 as usize].vms.push(vm);
     }
 
     /// Deletes a virtual machine; its key stays valid for [`Inventory::vm`] alone.
     pub fn remove_vm(&mut self, vm: VmKey) {
-        let gone = &mut self.vms[vm.0 as usize];
-        let (host, folder) = (gone.host.take(), gone.folder.take());
-        if let Some(host) = host {
+        if let Some((host, folder)) = self.vms[vm.0 as usize].place.take() {
             self.hosts[host.0 as usize].vms.retain(|key| *key != vm);
-        }
-        if let Some(folder) = folder {
             let children = &mut self.folders[folder.0 as usize].children;
             children.retain(|child| *child != Node::Vm(vm));
         }
@@ -366,33 +370,35 @@ impl Inventory {
 
     /// All hosts, in the order in which they were added.
     pub fn hosts(&self) -> impl Iterator<Item = (HostKey, &Host)> {
-        (0..).map(HostKey).zip(&self.hosts)
+        let hosts = self.hosts.iter().map(|placed| &placed.host);
+        (0..).map(HostKey).zip(hosts)
     }
 
     /// All virtual machines that were not deleted, in the order in which they were added.
     pub fn vms(&self) -> impl Iterator<Item = (VmKey, &Vm)> {
         let all = (0..).map(VmKey).zip(&self.vms);
-        all.filter(|(_, vm)| vm.host.is_some())
+        let there = all.filter(|(_, placed)| placed.place.is_some());
+        there.map(|(key, placed)| (key, &placed.vm))
     }
 
     /// A host.
     pub fn host(&self, host: HostKey) -> &Host {
-        &self.hosts[host.0 as usize]
+        &self.hosts[host.0 as usize].host
     }
 
     /// A host, to be edited.
     pub fn host_mut(&mut self, host: HostKey) -> &mut Host {
-        &mut self.hosts[host.0 as usize]
+        &mut self.hosts[host.0 as usize].host
     }
 
     /// A virtual machine.
     pub fn vm(&self, vm: VmKey) -> &Vm {
-        &self.vms[vm.0 as usize]
+        &self.vms[vm.0 as usize].vm
     }
 
     /// A virtual machine, to be edited.
     pub fn vm_mut(&mut self, vm: VmKey) -> &mut Vm {
-        &mut self.vms[vm.0 as usize]
+        &mut self.vms[vm.0 as usize].vm
     }
 
     /// A cluster, or the compute resource of a standalone host.
@@ -405,15 +411,19 @@ impl Inventory {
         &mut self.computes[compute.0 as usize]
     }
 
-    /// Where a host belongs.
-    pub fn parent_of(&self, host: HostKey) -> Option<&Compute> {
-        let parent = self.host(host).parent;
-        parent.map(|compute| self.compute(compute))
+    /// The cluster or compute resource of a host.
+    pub fn compute_of(&self, host: HostKey) -> ComputeKey {
+        self.hosts[host.0 as usize].parent
     }
 
-    /// A host's virtual machines.
-    pub fn vms_of(&self, host: HostKey) -> impl Iterator<Item = &Vm> {
-        self.host(host).vms.iter().map(|vm| self.vm(*vm))
+    /// A host's virtual machines, in the order in which they came to it.
+    pub fn vms_of(&self, host: HostKey) -> &[VmKey] {
+        &self.hosts[host.0 as usize].vms
+    }
+
+    /// A virtual machine's host and folder; `None` when it was deleted.
+    pub(super) fn place_of(&self, vm: VmKey) -> Option<(HostKey, FolderKey)> {
+        self.vms[vm.0 as usize].place
     }
 
     /// The object of a type and id.

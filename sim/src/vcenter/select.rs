@@ -204,7 +204,7 @@ impl Inventory {
         let mut found = HashSet::new();
         let mut open = self.children(container);
         if let Node::Host(host) = container {
-            open.extend(self.host(host).vms.iter().copied().map(Node::Vm));
+            open.extend(self.vms_of(host).iter().copied().map(Node::Vm));
         }
         while let Some(node) = open.pop() {
             if found.insert(node) && recursive {

@@ -22,8 +22,8 @@ impl Answer {
     }
 }
 
-trait Stream: Read + Write {}
-impl<T: Read + Write> Stream for T {}
+trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
 
 pub(crate) struct Client {
     stream: BufReader<Box<dyn Stream>>,

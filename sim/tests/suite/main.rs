@@ -5,3 +5,5 @@
 
 mod client;
 mod http;
+mod program;
+mod vcenter;
