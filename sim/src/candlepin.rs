@@ -185,7 +185,7 @@ pub struct RequestSeen {
 }
 
 /// How many requests are kept for a look; the count goes on.
-const KEPT: usize = 10_000;
+const KEPT: usize = 1_000;
 
 /// The server.
 pub struct Candlepin {
@@ -273,7 +273,7 @@ impl Candlepin {
         self.lock().reporters.clone()
     }
 
-    /// The first ten thousand requests.
+    /// The first thousand requests, oldest first.
     pub fn requests(&self) -> Vec<RequestSeen> {
         self.lock().requests.clone()
     }

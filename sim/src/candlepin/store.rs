@@ -226,8 +226,10 @@ impl Store {
             changed = true;
         }
         if let Some(facts) = entry.facts.as_ref().filter(|facts| **facts != held.facts) {
-            if let Some(old) = held.facts.get(SYSTEM_UUID) {
-                self.by_system.remove(&old.to_lowercase());
+            let old = held.facts.get(SYSTEM_UUID).map(|old| old.to_lowercase());
+            // Unless another one has come with the same uuid since.
+            if let Some(old) = old.filter(|old| self.by_system.get(old) == Some(&place)) {
+                self.by_system.remove(&old);
             }
             if let Some(system) = facts.get(SYSTEM_UUID) {
                 self.by_system.insert(system.to_lowercase(), place);

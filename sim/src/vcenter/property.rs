@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::inventory::{Inventory, Node, ROOT};
+use super::inventory::{Inventory, ROOT};
+use super::object::Node;
 use super::soap::{Fault, escape};
 
 /// A property's value.

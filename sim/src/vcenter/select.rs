@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::inventory::{Inventory, Node};
+use super::inventory::Inventory;
+use super::object::Node;
 use super::property::{check, is_a, is_type};
 use super::soap::{Element, Fault};
 

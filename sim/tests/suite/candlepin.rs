@@ -383,12 +383,12 @@ fn paths_and_encodings_are_read_as_the_real_one_reads_them() {
 
 #[test]
 fn answers_are_those_of_a_real_4_7_5() {
-    replay(Generation::Current, include_str!("data/candlepin-4.7.5.txt"));
+    replay(Generation::Current, include_str!("../data/candlepin-4.7.5.txt"));
 }
 
 #[test]
 fn answers_are_those_of_a_real_2_4_16() {
-    replay(Generation::Old, include_str!("data/candlepin-2.4.16.txt"));
+    replay(Generation::Old, include_str!("../data/candlepin-2.4.16.txt"));
 }
 
 fn replay(generation: Generation, text: &'static str) {
