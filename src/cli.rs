@@ -4,6 +4,7 @@
 
 pub mod args;
 mod log;
+pub mod mapping;
 pub mod password;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -34,11 +35,11 @@ impl From<()> for Exit {
 ///
 /// The options of [`args::Messages`] are added to the command's own.
 pub fn main<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> anyhow::Result<E>) -> ExitCode {
-    start(
-        args::Messages::augment_args(A::command()),
-        args::Messages::from_matches,
-        run,
-    )
+    let own = A::command();
+    let about = own.get_about().cloned().unwrap_or_default();
+    // Adding options also sets what the command says of itself.
+    let command = args::Messages::augment_args(own).about(about);
+    start(command, args::Messages::from_matches, run)
 }
 
 /// [`main`] for a command without debug messages, whose `-d` is free to mean something else.
@@ -139,8 +140,12 @@ pub fn kind(error: &anyhow::Error) -> Kind {
         Cancelled,
         crate::config::Error,
         crate::escape::Error,
+        crate::filter::Error,
+        crate::http::Error,
         crate::list::Error,
         crate::mapping::Error,
+        crate::vsphere::Error,
+        crate::vsphere::UnknownHypervisorId,
     ]
     .unwrap_or(Kind::Software)
 }

@@ -1,8 +1,16 @@
 //! Options that commands share.
 
+mod connection;
+mod hosts;
+mod output;
+
 use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches as _};
+
+pub use connection::Connection;
+pub use hosts::{Hosts, List};
+pub use output::Output;
 
 use crate::config;
 

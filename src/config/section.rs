@@ -109,9 +109,12 @@ impl Section {
 
     /// A TCP port.
     pub fn port(&self, key: &str) -> Result<Option<u16>, Error> {
-        match self.number(key) {
-            Ok(Some(0)) | Err(_) => Err(self.wrong_value(key, "is not a port, a number from 1 to 65535")),
-            port => port,
+        let Some(text) = self.text(key)? else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(port) if port > 0 => Ok(Some(port)),
+            _ => Err(self.wrong_value(key, "is not a port, a number from 1 to 65535")),
         }
     }
 
