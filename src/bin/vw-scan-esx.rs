@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
+use vw::cancel::Cancel;
 use vw::cli::{self, args, password};
+use vw::config;
 use vw::http::Endpoint;
 use vw::mapping::{Omitted, Source, Tail};
 use vw::vsphere::{self, Credentials, HypervisorId, Identified, Session};
@@ -35,8 +37,8 @@ struct Args {
 
 fn main() -> ExitCode {
     cli::main(|args: Args| {
-        let settings = Settings::new(&args)?;
         let cancel = cli::cancel_on_signals()?;
+        let settings = Settings::new(&args, &cancel)?;
         let mut session = Session::open(&settings.endpoint, &settings.credentials, &cancel)?;
         let inventory = vsphere::scan(&mut session)?;
         let instance_uuid = session.about().instance_uuid.clone();
@@ -72,11 +74,11 @@ struct Settings {
 }
 
 impl Settings {
-    fn new(args: &Args) -> anyhow::Result<Self> {
+    fn new(args: &Args, cancel: &Cancel) -> anyhow::Result<Self> {
         let complete = args.server.is_some() && args.account.username.is_some();
-        let section = args.section.find(complete, |section| {
-            section.source_type().is_ok_and(|kind| kind == "esx")
-        })?;
+        let key_file = args.account.key_file.as_deref();
+        let fits = |section: &config::Section| Ok(section.source_type()? == "esx");
+        let section = args.section.find(key_file, complete, fits)?;
         let base = args::base(args.server.as_deref(), &section, "server", 443, "/sdk")?;
         let mut endpoint = Endpoint::new(base);
         args.connection.apply(&mut endpoint);
@@ -84,14 +86,15 @@ impl Settings {
             Some(username) => username.clone(),
             None => section.need("username", "--username")?,
         };
-        let password = password::find(&password::Sources {
+        let sources = password::Sources {
             file: args.account.password_file.as_deref(),
             section: &section,
             key: "password",
             variable: "VIRTWHO_ESX_PASSWORD",
             named: args.section.name.is_some(),
             whose: &format!("{username} at {}", endpoint.base.host),
-        })?;
+        };
+        let password = password::find(&sources, cancel)?;
         let hypervisor_id = match (args.hypervisor_id, section.text("hypervisor_id")?) {
             (Some(id), _) => id,
             (None, Some(text)) => text
