@@ -134,15 +134,7 @@ pub fn kind(error: &anyhow::Error) -> Kind {
             })
         };
     }
-    first_of![
-        Failure,
-        Cancelled,
-        crate::config::Error,
-        crate::escape::Error,
-        crate::list::Error,
-        crate::mapping::Error,
-    ]
-    .unwrap_or(Kind::Software)
+    first_of![Failure, Cancelled, crate::config::Error, crate::escape::Error, crate::list::Error, crate::mapping::Error, crate::http::Error].unwrap_or(Kind::Software)
 }
 
 /// A failure of a command itself, rather than of the library.

@@ -31,6 +31,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod escape;
+pub mod http;
 pub mod list;
 pub mod mapping;
 pub mod secret;
