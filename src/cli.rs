@@ -4,7 +4,10 @@
 
 pub mod args;
 mod log;
+pub mod mappings;
 pub mod password;
+pub mod result;
+pub mod rhsm;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -134,7 +137,17 @@ pub fn kind(error: &anyhow::Error) -> Kind {
             })
         };
     }
-    first_of![Failure, Cancelled, crate::config::Error, crate::escape::Error, crate::list::Error, crate::mapping::Error, crate::http::Error].unwrap_or(Kind::Software)
+    first_of![
+        Failure,
+        Cancelled,
+        crate::config::Error,
+        crate::escape::Error,
+        crate::list::Error,
+        crate::mapping::Error,
+        crate::http::Error,
+        crate::candlepin::Error
+    ]
+    .unwrap_or(Kind::Software)
 }
 
 /// A failure of a command itself, rather than of the library.
