@@ -140,12 +140,15 @@ pub fn kind(error: &anyhow::Error) -> Kind {
     first_of![
         Failure,
         Cancelled,
+        crate::candlepin::Error,
         crate::config::Error,
         crate::escape::Error,
+        crate::filter::Error,
+        crate::http::Error,
         crate::list::Error,
         crate::mapping::Error,
-        crate::http::Error,
-        crate::candlepin::Error
+        crate::vsphere::Error,
+        crate::vsphere::UnknownHypervisorId,
     ]
     .unwrap_or(Kind::Software)
 }

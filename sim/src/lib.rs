@@ -7,3 +7,4 @@ pub mod candlepin;
 mod clock;
 mod fresh;
 pub mod http;
+pub mod satellite5;

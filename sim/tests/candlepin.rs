@@ -1,5 +1,7 @@
 //! The simulated Candlepin beside the real one: recorded requests are answered as they were.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test says so and ends")]
+
 use std::collections::HashMap;
 
 use base64::Engine as _;
