@@ -3,8 +3,9 @@
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
 pub mod args;
+pub mod documents;
 mod log;
-pub mod mappings;
+pub mod mapping;
 pub mod password;
 pub mod result;
 pub mod rhsm;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use vw::cancel::Cancel;
 use vw::candlepin::{Candlepin, CheckIn, Correlation, Failed, Reporter, Tally};
-use vw::cli::mappings::Mappings;
+use vw::cli::documents::Documents;
 use vw::cli::result::{Line, Results, State};
 use vw::cli::{self, Failure, args, password};
 use vw::config::Rhsm;
@@ -53,10 +53,10 @@ fn main() -> ExitCode {
             false => Some(Destination::new(&args)?),
         };
         let cancel = cli::cancel_on_signals()?;
-        let mut mappings = Mappings::from_stdin(&cancel)?;
+        let mut documents = Documents::from_stdin(&cancel)?;
         let mut results = Results::default();
         loop {
-            let (done, failed) = match mappings.next() {
+            let (done, failed) = match documents.next() {
                 Ok(None) => return Ok(results.exit()),
                 Err(error) => (true, Some(error)),
                 Ok(Some(mapping)) => {

@@ -571,7 +571,9 @@ fn a_document_is_reported_before_the_next_one_comes() {
     let mut input = child.stdin.take().unwrap();
     input.write_all(MAPPING.as_bytes()).unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     assert_eq!(lines(&line)[0]["state"], "finished");
     // Nothing more comes; a signal ends the wait all the same.
     send_signal(&child, "TERM");
