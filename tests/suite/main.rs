@@ -12,4 +12,5 @@ mod man;
 mod odd_files;
 mod support;
 mod vw_escape;
+mod vw_filter;
 mod vw_report_candlepin;
