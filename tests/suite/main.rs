@@ -6,6 +6,7 @@
     clippy::panic,
     reason = "a test says what it expects in the shortest way"
 )]
+#![allow(unreachable_pub, reason = "the modules share what is in support")]
 
 mod layers;
 mod man;
@@ -14,3 +15,4 @@ mod support;
 mod vw_escape;
 mod vw_filter;
 mod vw_report_candlepin;
+mod vw_scan_esx;
