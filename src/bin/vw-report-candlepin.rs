@@ -50,7 +50,8 @@ fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
         let destination = match args.dry_run {
-            true => None,
+            // Nothing of it is used, but a section that does not exist is better told now.
+            true => args.section.find(None, true, |_| Ok(true)).map(|_| None)?,
             false => Some(Destination::new(&args, &cancel)?),
         };
         let mut documents = Documents::from_stdin(&cancel)?;
