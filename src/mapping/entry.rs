@@ -172,7 +172,8 @@ fn shown(raw: &RawValue) -> &str {
     match raw.get() {
         "\"\"" => "empty",
         "null" => "null",
-        text => match text.as_bytes().first() {
+        other => match other.as_bytes().first() {
+            Some(b'"') if text(raw).is_some() => "a text",
             Some(b'"') => "no valid text",
             Some(b'{') => "an object",
             Some(b'[') => "a list",

@@ -8,6 +8,7 @@
 )]
 
 mod layers;
+mod man;
 mod support;
 mod vw_escape;
 mod vw_filter;
