@@ -53,6 +53,8 @@ fn start<A: Parser, E: Into<Exit>>(
     run: impl FnOnce(A) -> anyhow::Result<E>,
 ) -> ExitCode {
     let name = command.get_name().to_owned();
+    // Help fits a screen; the man page has the rest.
+    let command = command.mut_args(|arg| arg.long_help(None));
     let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return usage(&name, &error),

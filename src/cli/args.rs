@@ -94,3 +94,51 @@ pub struct Account {
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        section: Section,
+    }
+
+    fn find(text: &str, options: &[&str], complete: bool) -> Result<Option<String>, String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let path = file.path().to_str().unwrap();
+        let Command { section } = Command::parse_from([&["vw", "-c", path], options].concat());
+        let fits = |section: &config::Section| section.source_type().is_ok_and(|of| of == "esx");
+        let found = section.find(complete, fits).map_err(|error| error.to_string())?;
+        Ok(found.name().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_section_that_was_asked_for_is_used() {
+        let text = "[a]\ntype=esx\n[b]\ntype=fake\n";
+        assert_eq!(find(text, &[], false).unwrap().as_deref(), Some("a"));
+        assert_eq!(find(text, &[], true).unwrap().as_deref(), Some("a"));
+        assert_eq!(find(text, &["-n", "b"], true).unwrap().as_deref(), Some("b"));
+        assert_eq!(find(text, &["--name", "b"], false).unwrap().as_deref(), Some("b"));
+        assert_eq!(find("", &[], false), Ok(None));
+    }
+
+    #[test]
+    fn the_choice_is_told_where_it_must_be_made() {
+        let text = "[a]\ntype=esx\n[b]\ntype=esx\n";
+        assert_eq!(
+            find(text, &[], false).unwrap_err(),
+            "several sections fit: choose one with -n: a, b"
+        );
+        assert_eq!(
+            find(text, &["-n", "c"], false).unwrap_err(),
+            "there is no section [c]; there are a, b"
+        );
+    }
+}

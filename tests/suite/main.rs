@@ -9,6 +9,7 @@
 
 mod layers;
 mod man;
+mod odd_files;
 mod support;
 mod vw_escape;
 mod vw_filter;

@@ -281,6 +281,52 @@ fn outcome_failed_last(outcome: &Outcome, status: i32, words: &str) {
 }
 
 #[test]
+fn a_section_has_the_rules_that_no_option_states() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.conf");
+    let section = "[prod]\ntype=esx\nserver=vc\nowner=o\n";
+    let run = |keys: &str, args: &[&str]| {
+        std::fs::write(&file, format!("{section}{keys}")).unwrap();
+        let config = format!("--config={}", file.display());
+        filter(&[&[&*config], args].concat(), MAPPING)
+    };
+    let kept = |keys, args: &[&str]| {
+        let stdout = run(keys, args).quiet_success();
+        ["esx1", "esx2"].map(|id| stdout.contains(&format!("\"uuid\":\"{id}\"")))
+    };
+    assert_eq!(kept("", &[]), [true, true]);
+    assert_eq!(kept("filter_hosts=esx1", &[]), [true, false]);
+    assert_eq!(kept("filter_hosts=esx1", &["-n", "prod"]), [true, false]);
+    assert_eq!(kept("filter_hosts=esx1", &["--filter-hosts=esx2"]), [false, true]);
+    assert_eq!(
+        kept("filter_hosts=esx1", &["--exclude-hosts=esx1"]),
+        [false, false]
+    );
+    assert_eq!(kept("exclude_host_parents=c7", &[]), [false, true]);
+    assert_eq!(
+        kept("filter_hosts=esx.\nfilter_type=wildcards", &[]),
+        [false, false]
+    );
+    assert_eq!(kept("filter_hosts=esx.\nfilter_type=regex", &[]), [true, true]);
+    assert_eq!(
+        kept(
+            "filter_hosts=esx.\nfilter_type=regex",
+            &["--filter-type=wildcards"]
+        ),
+        [false, false]
+    );
+
+    run("filter_hosts=", &[]).failed(78, "a.conf:5: [prod] filter_hosts: is empty");
+    run("filter_hosts=(a\nfilter_type=regex", &[])
+        .failed(78, "filter_hosts: has \"(a\", which is no regular expression");
+    run("filter_hosts=a\nfilter_type=glob", &[]).failed(78, "neither wildcards nor regex");
+    run("filter_type=regex", &["--filter-hosts=(a"]).failed(64, "filter_hosts has \"(a\"");
+    run("", &["-n", "test"]).failed(78, "there is no section [test]");
+    let config = format!("--config={}", folder.path().join("none.conf").display());
+    filter(&[&config, "-n", "prod"], MAPPING).failed(78, "none.conf");
+}
+
+#[test]
 fn wrong_options_are_usage_errors() {
     filter(&["--filter-hosts", ""], MAPPING).failed(64, "filter_hosts is empty");
     filter(&["--filter-hosts", "''"], MAPPING).failed(64, "an empty pattern");
