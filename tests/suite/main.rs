@@ -6,6 +6,7 @@
     clippy::panic,
     reason = "a test says what it expects in the shortest way"
 )]
+#![allow(unreachable_pub, reason = "the modules share what is in support")]
 
 mod layers;
 mod man;
@@ -13,3 +14,4 @@ mod odd_files;
 mod support;
 mod vw_escape;
 mod vw_filter;
+mod vw_scan_esx;
