@@ -33,7 +33,9 @@ fn main() -> ExitCode {
     cli::main(|args: Args| {
         // A filter that is not told otherwise has no rules: it asks for no section, and reads none.
         let section = args.section.name.is_some() || !args.section.config.is_empty();
-        let section = section.then(|| args.section.find(true, |_| true)).transpose()?;
+        let section = section
+            .then(|| args.section.find(None, true, |_| Ok(true)))
+            .transpose()?;
         let filter = args.hosts.filter(section.as_ref())?;
         let mut input = cli::mapping::reader()?;
         let mut out = cli::stdout();
