@@ -3,14 +3,17 @@
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
 pub mod args;
+pub mod documents;
 mod log;
 pub mod mapping;
 pub mod password;
+pub mod result;
+pub mod rhsm;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Args as _, Command, Parser};
+use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, Parser};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cancel::{Cancel, Cancelled, Signal};
@@ -53,8 +56,12 @@ fn start<A: Parser, E: Into<Exit>>(
     run: impl FnOnce(A) -> anyhow::Result<E>,
 ) -> ExitCode {
     let name = command.get_name().to_owned();
-    // Help fits a screen; the man page has the rest.
-    let command = command.mut_args(|arg| arg.long_help(None));
+    // The short help fits a screen, whichever way it is asked for; the man page has the rest.
+    let help = Arg::new("help")
+        .short('h')
+        .long("help")
+        .action(ArgAction::HelpShort);
+    let command = command.disable_help_flag(true).arg(help.help("Print help"));
     let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return usage(&name, &error),
@@ -140,6 +147,7 @@ pub fn kind(error: &anyhow::Error) -> Kind {
     first_of![
         Failure,
         Cancelled,
+        crate::candlepin::Error,
         crate::config::Error,
         crate::escape::Error,
         crate::filter::Error,

@@ -27,6 +27,7 @@
 //! status.
 
 pub mod cancel;
+pub mod candlepin;
 pub mod cli;
 pub mod config;
 pub mod error;

@@ -14,4 +14,5 @@ mod odd_files;
 mod support;
 mod vw_escape;
 mod vw_filter;
+mod vw_report_candlepin;
 mod vw_scan_esx;

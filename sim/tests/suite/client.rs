@@ -121,6 +121,18 @@ impl Client {
         }
     }
 
+    /// The first bytes of an unframed body.
+    pub(crate) fn body_start(&mut self, length: usize) -> Vec<u8> {
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            assert!(self.stream.read_line(&mut line).unwrap() > 0);
+        }
+        let mut body = Vec::new();
+        self.read(length, &mut body).unwrap();
+        body
+    }
+
     /// Whether the server has closed the connection.
     pub(crate) fn closed(&mut self) -> bool {
         matches!(self.stream.read(&mut [0]), Ok(0) | Err(_))

@@ -25,9 +25,10 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 #[test]
 fn a_command_finds_configuration_and_authority() {
-    let script = "cat \"$VW_CONFIG\" \"$SSL_CERT_FILE\"; echo \"$VW_CONFIG\"; exit 7";
+    let script = "ls -l \"$VW_CONFIG\"; cat \"$VW_CONFIG\" \"$SSL_CERT_FILE\"; echo \"$VW_CONFIG\"; exit 7";
     let (status, out, err) = run(&["--hosts", "1", "--vms", "1", "--", "sh", "-c", script]);
     assert_eq!((status, err.as_str()), (Some(7), ""));
+    assert!(out.starts_with("-rw------- "), "{out}");
     for line in [
         "[sim]",
         "[sim-sat5]",
