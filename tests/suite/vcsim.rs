@@ -180,17 +180,7 @@ fn an_esx_host_is_scanned() {
 
 #[test]
 fn a_large_vcenter_is_read_page_by_page() {
-    let options = [
-        "-hosts",
-        "0",
-        "-clusters",
-        "40",
-        "-cluster-hosts",
-        "10",
-        "-vms",
-        "20",
-    ];
-    let Some(vcsim) = Vcsim::start(&options) else {
+    let Some(vcsim) = Vcsim::start(&["-copies", "2500"]) else {
         return;
     };
     let mapping = vcsim.scan(&[]).quiet_success();
