@@ -29,4 +29,6 @@
 pub mod cancel;
 pub mod cli;
 pub mod error;
+pub mod satellite5;
 pub mod secret;
+pub mod state;

@@ -1,0 +1,3 @@
+//! Reports a mapping to a Satellite 5 or Spacewalk server by XML-RPC.
+
+pub mod xmlrpc;
