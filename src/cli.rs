@@ -133,7 +133,7 @@ pub fn kind(error: &anyhow::Error) -> Kind {
             })
         };
     }
-    first_of![Failure, Cancelled].unwrap_or(Kind::Software)
+    first_of![Failure, Cancelled, crate::list::Error, crate::mapping::Error].unwrap_or(Kind::Software)
 }
 
 /// A failure of a command itself, rather than of the library.

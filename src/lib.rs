@@ -20,7 +20,7 @@
 //! 3  vsphere   candlepin   satellite5
 //! 2  filter    config      http
 //! 1  mapping   state
-//! 0  error     secret      cancel       xml      escape
+//! 0  error     secret      cancel       xml      escape     list
 //! ```
 //!
 //! Libraries have one typed error per room, each with a `kind()`; only [`cli`] touches stdin, stdout, stderr and the exit
@@ -29,6 +29,8 @@
 pub mod cancel;
 pub mod cli;
 pub mod error;
+pub mod list;
+pub mod mapping;
 pub mod satellite5;
 pub mod secret;
 pub mod state;

@@ -1,0 +1,84 @@
+//! What can be wrong with a stream of mappings.
+
+use std::io;
+
+use crate::error::Kind;
+
+/// Why a mapping could not be read or written. Positions are bytes from the beginning of the stream, counted from 0.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing came: whoever should have written a mapping failed. Never read as "no hypervisors".
+    #[error("the input is empty, it ended before a document was complete: look at the stage before")]
+    Empty,
+    /// The end came within a document, which is how a stage that failed half-way says so.
+    #[error("the input ended before a document was complete, at byte {at}: look at the stage before")]
+    Cut {
+        /// How many bytes had come.
+        at: u64,
+    },
+    /// Not JSON.
+    #[error("the input is not JSON: {reason} at byte {at}")]
+    Malformed {
+        /// Where reading stopped making sense.
+        at: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// JSON, but not a mapping.
+    #[error("the input is not a mapping: {reason}, at byte {at}; see vw-mapping(5)")]
+    NotMapping {
+        /// Where the wrong thing stands.
+        at: u64,
+        /// What a mapping would have there.
+        reason: String,
+    },
+    /// One hypervisor, or all of a document that is no hypervisor, is larger than [`super::MAX_BYTES`].
+    #[error("the input holds an item of more than {} MiB, at byte {at}: no hypervisor is that large", super::MAX_BYTES >> 20)]
+    TooLarge {
+        /// Where the item begins.
+        at: u64,
+    },
+    /// Brackets are nested deeper than [`super::MAX_DEPTH`].
+    #[error("the input is nested deeper than {} levels, at byte {at}", super::MAX_DEPTH)]
+    TooDeep {
+        /// The bracket that went too far.
+        at: u64,
+    },
+    /// The input could not be read.
+    #[error("reading the input")]
+    Read(#[source] io::Error),
+    /// The output could not be written.
+    #[error("writing the output")]
+    Write(#[source] io::Error),
+}
+
+impl Error {
+    /// The kind of this failure.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::Empty | Error::Cut { .. } => Kind::NoInput,
+            Error::Malformed { .. }
+            | Error::NotMapping { .. }
+            | Error::TooLarge { .. }
+            | Error::TooDeep { .. } => Kind::Data,
+            Error::Read(_) => Kind::Io,
+            Error::Write(error) => Kind::of_output(error),
+        }
+    }
+
+    /// JSON that serde_json refused; `text` is what it read, and began at byte `at` of the stream.
+    pub(super) fn malformed(text: &[u8], at: u64, error: &serde_json::Error) -> Self {
+        let before: usize = text
+            .split_inclusive(|byte| *byte == b'\n')
+            .take(error.line().saturating_sub(1))
+            .map(<[u8]>::len)
+            .sum();
+        let within = (before + error.column().saturating_sub(1)).min(text.len());
+        let message = error.to_string();
+        let reason = message.split(" at line ").next().unwrap_or(&message).to_owned();
+        Error::Malformed {
+            at: at + within as u64,
+            reason,
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! JSON values that pass through as they were written.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// The value of a member that is kept without being understood.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// A string.
+    Text(String),
+    /// Anything else, as its JSON text without blanks: a number stays as it was written.
+    Other(Box<RawValue>),
+}
+
+impl Value {
+    /// The text, when it is one.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            Value::Other(_) => None,
+        }
+    }
+
+    pub(super) fn of(raw: &RawValue) -> Self {
+        match text(raw) {
+            Some(text) => Value::Text(text.into_owned()),
+            None => Value::Other(raw.to_owned()),
+        }
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Text(one), Value::Text(other)) => one == other,
+            (Value::Other(one), Value::Other(other)) => one.get() == other.get(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Value {}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Value::Text(text)
+    }
+}
+
+impl From<&RawValue> for Value {
+    fn from(raw: &RawValue) -> Self {
+        Value::of(raw)
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Other(raw) => raw.serialize(serializer),
+        }
+    }
+}
+
+/// Members of an object in their order: facts, or what a program does not know and hands on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Members(Vec<(Cow<'static, str>, Value)>);
+
+impl Members {
+    /// No members.
+    pub const fn new() -> Self {
+        Members(Vec::new())
+    }
+
+    /// Whether there is no member.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The value of the first member of that name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    /// The text of the first member of that name, when it is one.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::text)
+    }
+
+    /// Adds a member, or gives the first of that name another value.
+    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
+        let (name, value) = (name.into(), value.into());
+        match self.0.iter_mut().find(|(own, _)| *own == name) {
+            Some((_, own)) => *own = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// Takes every member of that name away, and returns the first one's value.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        let mut removed = self.0.extract_if(.., |(own, _)| *own == name);
+        let first = removed.next();
+        removed.for_each(drop);
+        first.map(|(_, value)| value)
+    }
+
+    /// The members in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+
+    /// Adds what was read, even where the name is there already.
+    pub(super) fn push(&mut self, name: String, value: Value) {
+        self.0.push((name.into(), value));
+    }
+
+    pub(super) fn write_into<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        self.iter()
+            .try_for_each(|(name, value)| map.serialize_entry(name, value))
+    }
+}
+
+impl Serialize for Members {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+/// An object as it was read: its members in order, doubles among them, each with its JSON text.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Object<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Object<'a> {
+    /// Reads an object; `None` for any other value.
+    pub(super) fn of(raw: &'a RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(own, _)| own == name)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, raw)| *raw)
+    }
+
+    /// The first of the names that stands there more than once.
+    pub(super) fn doubled<'n>(&self, names: &[&'n str]) -> Option<&'n str> {
+        let count = |name: &str| self.0.iter().filter(|(own, _)| own == name).count();
+        names.iter().copied().find(|name| count(name) > 1)
+    }
+
+    pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let index = self.0.iter().position(|(own, _)| own == name)?;
+        Some(self.0.remove(index).1)
+    }
+
+    /// Takes a string; a value of another type stays, and so ends up among the unknown members.
+    pub(super) fn take_text(&mut self, name: &str) -> Option<String> {
+        let text = text(self.get(name)?)?;
+        self.take(name);
+        Some(text.into_owned())
+    }
+
+    /// Takes an object; a value of another type stays, as with [`Object::take_text`].
+    pub(super) fn take_object(&mut self, name: &str) -> Option<Object<'a>> {
+        let object = Object::of(self.get(name)?)?;
+        self.take(name);
+        Some(object)
+    }
+
+    /// What has not been taken.
+    pub(super) fn into_members(self) -> Members {
+        let keep = |(name, raw): (Cow<'a, str>, &RawValue)| (Cow::Owned(name.into_owned()), Value::of(raw));
+        Members(self.0.into_iter().map(keep).collect())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl<'de> Visitor<'de> for Reading {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Object<'de>, M::Error> {
+                let mut members = Vec::new();
+                while let Some(Text(name)) = map.next_key()? {
+                    members.push((name, map.next_value()?));
+                }
+                Ok(Object(members))
+            }
+        }
+
+        deserializer.deserialize_map(Reading)
+    }
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The text of a JSON string; `None` for other values, and for half a surrogate pair, which is no text.
+pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let Text(text) = serde_json::from_str(raw.get()).ok()?;
+    Some(text)
+}
+
+/// Takes the blanks outside strings away from JSON text that has been found valid.
+pub(super) fn compact(text: &mut Vec<u8>) {
+    let (mut within, mut escaped) = (false, false);
+    text.retain(|byte| {
+        let blank = !within && is_blank(*byte);
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if within => escaped = true,
+            b'"' => within = !within,
+            _ => {}
+        }
+        !blank
+    });
+}
+
+/// Appends valid JSON text without blanks to `out`, indented by two spaces a level, beginning within `level` levels.
+pub(super) fn indent(text: &[u8], mut level: usize, out: &mut Vec<u8>) {
+    let (mut within, mut escaped, mut opened) = (false, false, false);
+    for &byte in text {
+        if within {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => within = false,
+                _ => {}
+            }
+            out.push(byte);
+            continue;
+        }
+        let closes = matches!(byte, b'}' | b']');
+        if closes {
+            level -= 1;
+        }
+        if opened != closes {
+            new_line(level, out);
+        }
+        opened = false;
+        out.push(byte);
+        match byte {
+            b'"' => within = true,
+            b'{' | b'[' => {
+                level += 1;
+                opened = true;
+            }
+            b',' => new_line(level, out),
+            b':' => out.push(b' '),
+            _ => {}
+        }
+    }
+}
+
+fn new_line(level: usize, out: &mut Vec<u8>) {
+    out.push(b'\n');
+    out.extend(std::iter::repeat_n(b' ', 2 * level));
+}
+
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}

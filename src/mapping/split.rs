@@ -1,0 +1,216 @@
+//! Cuts a stream into JSON values by brackets and strings, without understanding them.
+
+use std::io::{self, BufRead};
+
+use memchr::memchr2;
+
+use super::json::is_blank;
+use super::{Error, MAX_DEPTH};
+
+/// A stream of bytes and how many of them have been taken.
+#[derive(Debug)]
+pub(super) struct Splitter<R> {
+    input: R,
+    at: u64,
+}
+
+/// How far a value has been read; it may end in any chunk.
+#[derive(Default)]
+struct Progress {
+    /// Open brackets, the innermost in the lowest bit: 1 for `{`, 0 for `[`.
+    brackets: u128,
+    depth: usize,
+    within_string: bool,
+    escaped: bool,
+    within_scalar: bool,
+    blanks: bool,
+}
+
+/// What a chunk told.
+enum Step {
+    /// The value ends after so many bytes of the chunk.
+    Done(usize),
+    More,
+    Mismatch(usize),
+    TooDeep(usize),
+}
+
+impl<R: BufRead> Splitter<R> {
+    pub(super) fn new(input: R) -> Self {
+        Splitter { input, at: 0 }
+    }
+
+    /// How many bytes have been taken.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The next byte that is no blank, still to be taken; `None` at the end of the input.
+    pub(super) fn peek(&mut self) -> Result<Option<u8>, Error> {
+        loop {
+            let chunk = fill(&mut self.input)?;
+            if chunk.is_empty() {
+                return Ok(None);
+            }
+            let blanks = chunk.iter().take_while(|byte| is_blank(**byte)).count();
+            let next = chunk.get(blanks).copied();
+            self.take(blanks);
+            if next.is_some() {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// [`Splitter::peek`] within a document, which must go on.
+    pub(super) fn peek_within(&mut self) -> Result<u8, Error> {
+        self.peek()?.ok_or(Error::Cut { at: self.at })
+    }
+
+    /// Takes bytes that have been seen.
+    pub(super) fn take(&mut self, count: usize) {
+        self.input.consume(count);
+        self.at += count as u64;
+    }
+
+    /// Takes this byte, or fails.
+    pub(super) fn expect(&mut self, wanted: u8) -> Result<(), Error> {
+        match self.peek_within()? {
+            byte if byte == wanted => {
+                self.take(1);
+                Ok(())
+            }
+            byte => Err(self.unexpected(byte, &format!("\"{}\"", wanted as char))),
+        }
+    }
+
+    /// The complaint about a byte that stands where another thing should.
+    pub(super) fn unexpected(&self, byte: u8, wanted: &str) -> Error {
+        let found = match byte {
+            b' '..=b'~' => format!("\"{}\"", byte as char),
+            _ => format!("the byte 0x{byte:02x}"),
+        };
+        Error::Malformed {
+            at: self.at,
+            reason: format!("{found} stands where {wanted} should"),
+        }
+    }
+
+    /// Takes the next value's text, which is balanced but may still be no JSON, and tells whether there are blanks in it.
+    ///
+    /// `outer` is how many brackets are open around it, `room` how long it may be.
+    pub(super) fn value(&mut self, outer: usize, room: usize, text: &mut Vec<u8>) -> Result<bool, Error> {
+        text.clear();
+        self.peek_within()?;
+        let start = self.at;
+        let mut progress = Progress::default();
+        loop {
+            let chunk = fill(&mut self.input)?;
+            if chunk.is_empty() {
+                return Err(Error::Cut { at: self.at });
+            }
+            let step = progress.walk(chunk, MAX_DEPTH - outer);
+            let used = match step {
+                Step::Done(used) => used,
+                Step::More => chunk.len(),
+                Step::Mismatch(offset) => {
+                    let byte = chunk[offset];
+                    self.take(offset);
+                    return Err(self.unexpected(byte, "another bracket"));
+                }
+                Step::TooDeep(offset) => {
+                    return Err(Error::TooDeep {
+                        at: self.at + offset as u64,
+                    });
+                }
+            };
+            if used > room - text.len() {
+                return Err(Error::TooLarge { at: start });
+            }
+            text.extend_from_slice(&chunk[..used]);
+            self.take(used);
+            if matches!(step, Step::Done(_)) {
+                return Ok(progress.blanks);
+            }
+        }
+    }
+
+    /// Takes a byte order mark, where one stands.
+    pub(super) fn skip_byte_order_mark(&mut self) -> Result<(), Error> {
+        const MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+        if self.peek()? == Some(MARK[0]) {
+            MARK.into_iter().try_for_each(|byte| self.expect(byte))?;
+        }
+        Ok(())
+    }
+}
+
+fn fill<R: BufRead>(input: &mut R) -> Result<&[u8], Error> {
+    // A second call returns what the first has read; the borrow checker needs the two.
+    loop {
+        match input.fill_buf() {
+            Ok(_) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Read(error)),
+        }
+    }
+    input.fill_buf().map_err(Error::Read)
+}
+
+impl Progress {
+    fn walk(&mut self, chunk: &[u8], max_depth: usize) -> Step {
+        let mut next = 0;
+        while next < chunk.len() {
+            if self.escaped {
+                self.escaped = false;
+                next += 1;
+                continue;
+            }
+            if self.within_string {
+                let Some(found) = memchr2(b'"', b'\\', &chunk[next..]) else {
+                    return Step::More;
+                };
+                next += found + 1;
+                if chunk[next - 1] == b'\\' {
+                    self.escaped = true;
+                } else {
+                    self.within_string = false;
+                    if self.depth == 0 {
+                        return Step::Done(next);
+                    }
+                }
+                continue;
+            }
+            let byte = chunk[next];
+            if self.within_scalar
+                && (is_blank(byte) || matches!(byte, b',' | b':' | b'"' | b'{' | b'}' | b'[' | b']'))
+            {
+                return Step::Done(next);
+            }
+            match byte {
+                b'"' => self.within_string = true,
+                b'{' | b'[' => {
+                    if self.depth == max_depth {
+                        return Step::TooDeep(next);
+                    }
+                    self.brackets = self.brackets << 1 | u128::from(byte == b'{');
+                    self.depth += 1;
+                }
+                b'}' | b']' => {
+                    if self.depth == 0 || (self.brackets & 1 == 1) != (byte == b'}') {
+                        return Step::Mismatch(next);
+                    }
+                    self.brackets >>= 1;
+                    self.depth -= 1;
+                    if self.depth == 0 {
+                        return Step::Done(next + 1);
+                    }
+                }
+                byte if is_blank(byte) => self.blanks = true,
+                _ if self.depth == 0 => self.within_scalar = true,
+                _ => {}
+            }
+            next += 1;
+        }
+        Step::More
+    }
+}

@@ -1,0 +1,337 @@
+//! Writes a document, hypervisor by hypervisor.
+
+use std::io::{self, Write};
+
+use serde::ser::{SerializeMap, SerializeSeq};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::json::{Object, indent};
+use super::{Attributes, Entry, Error, Guest, Hypervisor, Layout, Omitted, Parent, Source, Style, Tail};
+
+/// A document being written.
+///
+/// Its closing brackets are written by [`Writer::finish`] only: one that is dropped before leaves nothing, or what no JSON
+/// parser accepts, and so tells the next stage that this one failed.
+///
+/// ```
+/// use vw::mapping::{Guest, GuestState, Hypervisor, Layout, Style, Tail, Writer};
+///
+/// let mut text = Vec::new();
+/// let mut writer = Writer::new(&mut text, Layout::Mapping, Style::Compact);
+/// let mut hypervisor = Hypervisor::new("one");
+/// hypervisor.facts.set("hypervisor.type", "VMware ESXi");
+/// hypervisor.guests.push(Guest::new("two", GuestState::Running, "esx"));
+/// writer.hypervisor(&hypervisor)?;
+/// writer.finish(&Tail::default())?;
+/// assert!(text.starts_with(br#"{"hypervisors":[{"uuid":"one","guests":[{"guestId":"two","state":1"#));
+/// # Ok::<(), vw::mapping::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Writer<W> {
+    out: W,
+    layout: Layout,
+    style: Style,
+    entries: usize,
+    /// One entry, compact.
+    text: Vec<u8>,
+    /// The same, indented.
+    indented: Vec<u8>,
+}
+
+impl<W: Write> Writer<W> {
+    /// A document that has not been begun: nothing is written yet.
+    pub fn new(out: W, layout: Layout, style: Style) -> Self {
+        Writer {
+            out,
+            layout,
+            style,
+            entries: 0,
+            text: Vec::new(),
+            indented: Vec::new(),
+        }
+    }
+
+    /// Writes a hypervisor.
+    pub fn hypervisor(&mut self, hypervisor: &Hypervisor) -> Result<(), Error> {
+        let value = Laid(hypervisor, self.layout);
+        self.with_text(|text| serde_json::to_writer(text, &value))
+    }
+
+    /// Hands a hypervisor on as it was read, or in this document's layout when that is another.
+    pub fn entry(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
+        if entry.layout() == self.layout {
+            return self.item(entry.text().as_bytes());
+        }
+        let value = Converted(entry.members(), self.layout);
+        self.with_text(|text| serde_json::to_writer(text, &value))
+    }
+
+    /// Writes the rest of the document and its end, and flushes.
+    ///
+    /// In the check-in layout `source` and `omitted`, which are ours, are left out.
+    pub fn finish(mut self, tail: &Tail) -> Result<(), Error> {
+        if self.entries == 0 {
+            self.put(self.opening().as_bytes())?;
+        } else if self.style == Style::Pretty {
+            self.put(b"\n  ")?;
+        }
+        self.put(b"]")?;
+        let ours = self.layout == Layout::Mapping;
+        if let (Some(source), true) = (&tail.source, ours) {
+            self.member("source", source)?;
+        }
+        if !tail.omitted.is_empty() && ours {
+            self.member("omitted", &tail.omitted)?;
+        }
+        for (name, value) in tail.unknown.iter() {
+            self.member(name, value)?;
+        }
+        self.put(match self.style {
+            Style::Compact => b"}\n",
+            Style::Pretty => b"\n}\n",
+        })?;
+        self.out.flush().map_err(Error::Write)
+    }
+
+    fn opening(&self) -> &'static str {
+        match self.style {
+            Style::Compact => "{\"hypervisors\":[",
+            Style::Pretty => "{\n  \"hypervisors\": [",
+        }
+    }
+
+    /// Writes an entry that `fill` puts into the buffer.
+    fn with_text(
+        &mut self,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
+    ) -> Result<(), Error> {
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        fill(&mut text).map_err(unwritable)?;
+        self.item(&text)?;
+        self.text = text;
+        Ok(())
+    }
+
+    fn item(&mut self, text: &[u8]) -> Result<(), Error> {
+        let before = if self.entries == 0 { self.opening() } else { "," };
+        self.put(before.as_bytes())?;
+        self.entries += 1;
+        match self.style {
+            Style::Compact => self.put(text),
+            Style::Pretty => {
+                self.put(b"\n    ")?;
+                self.put_indented(text, 2)
+            }
+        }
+    }
+
+    fn member(&mut self, name: &str, value: &impl Serialize) -> Result<(), Error> {
+        let name = serde_json::to_vec(name).map_err(unwritable)?;
+        let value = serde_json::to_vec(value).map_err(unwritable)?;
+        let (before, between): (&[u8], &[u8]) = match self.style {
+            Style::Compact => (b",", b":"),
+            Style::Pretty => (b",\n  ", b": "),
+        };
+        for part in [before, &name, between] {
+            self.put(part)?;
+        }
+        match self.style {
+            Style::Compact => self.put(&value),
+            Style::Pretty => self.put_indented(&value, 1),
+        }
+    }
+
+    fn put_indented(&mut self, text: &[u8], level: usize) -> Result<(), Error> {
+        self.indented.clear();
+        indent(text, level, &mut self.indented);
+        self.out.write_all(&self.indented).map_err(Error::Write)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.out.write_all(bytes).map_err(Error::Write)
+    }
+}
+
+/// Memory is all that can fail when JSON is written into it.
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::Write(io::Error::from(error))
+}
+
+/// A hypervisor, or a guest, in a layout.
+struct Laid<'a, T>(&'a T, Layout);
+
+impl Serialize for Laid<'_, Hypervisor> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Laid(hypervisor, layout) = self;
+        let mut map = serializer.serialize_map(None)?;
+        let guests = Laid(&hypervisor.guests, *layout);
+        match layout {
+            Layout::Mapping => {
+                entry(&mut map, "uuid", &hypervisor.id)?;
+                map.serialize_entry("guests", &guests)?;
+            }
+            Layout::Checkin => {
+                let id = hypervisor.id.as_ref().map(|id| CheckinId { hypervisor_id: id });
+                entry(&mut map, "hypervisorId", &id)?;
+                entry(&mut map, "name", &hypervisor.name)?;
+                map.serialize_entry("guestIds", &guests)?;
+            }
+        }
+        if !hypervisor.facts.is_empty() {
+            map.serialize_entry("facts", &hypervisor.facts)?;
+        }
+        if *layout == Layout::Mapping {
+            entry(&mut map, "name", &hypervisor.name)?;
+            entry(&mut map, "parent", &hypervisor.parent)?;
+        }
+        hypervisor.unknown.write_into(&mut map)?;
+        map.end()
+    }
+}
+
+impl Serialize for Laid<'_, Vec<Guest>> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|guest| Laid(guest, self.1)))
+    }
+}
+
+impl Serialize for Laid<'_, Guest> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Laid(guest, layout) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("guestId", &guest.id)?;
+        if guest.unknown.get("state").is_none() {
+            map.serialize_entry("state", &guest.state.number())?;
+        }
+        if !guest.attributes.is_empty() {
+            map.serialize_entry("attributes", &guest.attributes)?;
+        }
+        if *layout == Layout::Mapping {
+            entry(&mut map, "name", &guest.name)?;
+            entry(&mut map, "moref", &guest.moref)?;
+            entry(&mut map, "uuid", &guest.uuid)?;
+        }
+        guest.unknown.write_into(&mut map)?;
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct CheckinId<T> {
+    #[serde(rename = "hypervisorId")]
+    hypervisor_id: T,
+}
+
+/// What of a guest is ours, and no part of the check-in layout.
+const OURS: [&str; 3] = ["name", "moref", "uuid"];
+
+/// An entry in the other layout: the same members under the names of that one.
+struct Converted<'a>(&'a Object<'a>, Layout);
+
+impl Serialize for Converted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Converted(members, layout) = self;
+        let mut map = serializer.serialize_map(None)?;
+        for (name, raw) in &members.0 {
+            match (layout, &**name) {
+                (Layout::Checkin, "uuid") => {
+                    map.serialize_entry("hypervisorId", &CheckinId { hypervisor_id: raw })?;
+                }
+                (Layout::Checkin, "guests") => map.serialize_entry("guestIds", &WithoutOurs(raw))?,
+                (Layout::Checkin, "parent") => {}
+                (Layout::Mapping, "hypervisorId") => {
+                    let id = Object::of(raw).and_then(|object| object.get("hypervisorId"));
+                    map.serialize_entry("uuid", &id)?;
+                }
+                (Layout::Mapping, "guestIds") => map.serialize_entry("guests", raw)?,
+                _ => map.serialize_entry(name, raw)?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// A list of guests without what is ours in it.
+struct WithoutOurs<'a>(&'a RawValue);
+
+impl Serialize for WithoutOurs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Ok(guests) = serde_json::from_str::<Vec<&RawValue>>(self.0.get()) else {
+            return self.0.serialize(serializer);
+        };
+        let mut list = serializer.serialize_seq(Some(guests.len()))?;
+        for guest in guests {
+            match Object::of(guest) {
+                Some(mut members) => {
+                    members.0.retain(|(name, _)| !OURS.contains(&&**name));
+                    list.serialize_element(&members)?;
+                }
+                None => list.serialize_element(guest)?,
+            }
+        }
+        list.end()
+    }
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, raw)| (name, raw)))
+    }
+}
+
+/// Writes a member that may be absent.
+fn entry<M: SerializeMap>(map: &mut M, name: &str, value: &Option<impl Serialize>) -> Result<(), M::Error> {
+    match value {
+        Some(value) => map.serialize_entry(name, value),
+        None => Ok(()),
+    }
+}
+
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        entry(&mut map, "active", &self.active.map(u8::from))?;
+        entry(&mut map, "virtWhoType", &self.virt_who_type)?;
+        self.unknown.write_into(&mut map)?;
+        map.end()
+    }
+}
+
+impl Serialize for Parent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        entry(&mut map, "id", &self.id)?;
+        entry(&mut map, "type", &self.kind)?;
+        entry(&mut map, "name", &self.name)?;
+        self.unknown.write_into(&mut map)?;
+        map.end()
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        entry(&mut map, "section", &self.section)?;
+        entry(&mut map, "type", &self.kind)?;
+        entry(&mut map, "server", &self.server)?;
+        entry(&mut map, "instanceUuid", &self.instance_uuid)?;
+        entry(&mut map, "time", &self.time)?;
+        self.unknown.write_into(&mut map)?;
+        map.end()
+    }
+}
+
+impl Serialize for Omitted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("kind", &self.kind)?;
+        entry(&mut map, "id", &self.id)?;
+        entry(&mut map, "name", &self.name)?;
+        map.serialize_entry("stage", &self.stage)?;
+        map.serialize_entry("reason", &self.reason)?;
+        self.unknown.write_into(&mut map)?;
+        map.end()
+    }
+}
