@@ -4,6 +4,7 @@
 
 pub mod args;
 mod log;
+pub mod password;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -133,7 +134,14 @@ pub fn kind(error: &anyhow::Error) -> Kind {
             })
         };
     }
-    first_of![Failure, Cancelled, crate::list::Error, crate::mapping::Error].unwrap_or(Kind::Software)
+    first_of![
+        Failure,
+        Cancelled,
+        crate::config::Error,
+        crate::list::Error,
+        crate::mapping::Error
+    ]
+    .unwrap_or(Kind::Software)
 }
 
 /// A failure of a command itself, rather than of the library.

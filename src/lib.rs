@@ -28,6 +28,7 @@
 
 pub mod cancel;
 pub mod cli;
+pub mod config;
 pub mod error;
 pub mod list;
 pub mod mapping;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, FromArgMatches as _};
 
+use crate::config;
+
 /// What is said on stderr.
 #[derive(Debug, Default, clap::Args)]
 pub struct Messages {
@@ -25,4 +27,62 @@ impl Messages {
             std::env::var_os("VIRTWHO_DEBUG").is_some_and(|value| value == "1") && !messages.quiet;
         messages
     }
+}
+
+/// Which section of which files.
+#[derive(Debug, Default, clap::Args)]
+pub struct Section {
+    /// Read this configuration file (repeatable)
+    ///
+    /// The default is /etc/virt-who.conf and /etc/virt-who.d/*.conf, or the files in VW_CONFIG, between colons.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// Use this section of the configuration
+    ///
+    /// It may be left out when only one section fits the command, or when options say everything.
+    #[arg(short, long, value_name = "SECTION")]
+    pub name: Option<String>,
+}
+
+impl Section {
+    /// The section to use: the one that was named, else the only one that fits, else one without a name that has no more
+    /// than `[defaults]`.
+    ///
+    /// `complete` says that options give all that the command must have; then a section is used only if one was asked
+    /// for, by name or by its file.
+    pub fn find(
+        &self,
+        complete: bool,
+        fits: impl Fn(&config::Section) -> bool,
+    ) -> Result<config::Section, config::Error> {
+        let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
+        let config = config::Config::load(&files)?;
+        let section = match &self.name {
+            Some(name) => config.named(name)?,
+            None if complete && self.config.is_empty() => config.nameless(),
+            None => config.only(fits)?,
+        };
+        for note in config.notes() {
+            // The stages of a pipeline read the same files: what is not about the section at hand is left to vw-config.
+            if section.is_subject_of(note) {
+                log::warn!("{note}");
+            } else {
+                log::debug!("{note}");
+            }
+        }
+        Ok(section)
+    }
+}
+
+/// The account at the server that the command talks to.
+#[derive(Debug, Default, clap::Args)]
+pub struct Account {
+    /// Log in as USER
+    #[arg(short, long, value_name = "USER")]
+    pub username: Option<String>,
+    /// Read the password from FILE, which may be a pipe
+    ///
+    /// One trailing newline is dropped. Without it the password comes from the section, the environment or a prompt.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 }

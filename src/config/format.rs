@@ -1,0 +1,329 @@
+//! The file format: that of Python's ConfigParser, on top of rust-ini.
+//!
+//! rust-ini alone differs from Python in comments, continued lines, letter case and lines that make no sense. So a pass
+//! in front makes one line of each logical line and puts aside what can't be understood; rust-ini then finds sections,
+//! keys and values; and the numbers of the lines, kept in rust-ini's order, are put beside them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use ini::{Ini, ParseOption};
+use zeroize::Zeroizing;
+
+use super::{Note, Place};
+
+/// As many notes on one file help; garbage would otherwise yield one a line.
+const MOST_NOTES: usize = 100;
+
+/// A file's sections, in the order of the file.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub(super) sections: Vec<RawSection>,
+    pub(super) notes: Vec<Note>,
+}
+
+/// A section as it stands in one file; headers that repeat are one section.
+pub(super) struct RawSection {
+    pub(super) name: String,
+    pub(super) place: Place,
+    /// By key in lower case. Of a key that repeats the last one.
+    pub(super) entries: BTreeMap<String, RawEntry>,
+    /// Why none of it may be used.
+    pub(super) broken: Option<Note>,
+}
+
+/// A value before anything is done with its percent signs and quotes.
+#[derive(Clone)]
+pub(super) struct RawEntry {
+    /// The key as it was written.
+    pub(super) key: String,
+    pub(super) value: Zeroizing<String>,
+    pub(super) line: usize,
+}
+
+impl std::fmt::Debug for RawSection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "[{}] {:?}", self.name, self.entries.keys())
+    }
+}
+
+/// Reads a file's bytes. Whatever they are, there is an answer.
+pub(super) fn parse(file: &Arc<Path>, bytes: &[u8]) -> Document {
+    let mut pass = Pass::new(file);
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    for (number, line) in (1..).zip(lines(bytes)) {
+        pass.line(number, line);
+    }
+    pass.finish()
+}
+
+/// Lines as Python's text files have them: ended by LF, CR LF or CR.
+fn lines(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+        let (line, after) = rest.split_at(end);
+        let ended = after.strip_prefix(b"\r\n").or_else(|| after.get(1..));
+        rest = ended.unwrap_or_default();
+        Some(line)
+    })
+}
+
+/// What Python's `str.strip` takes off.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+/// The pass in front of rust-ini, line by line.
+struct Pass<'a> {
+    file: &'a Arc<Path>,
+    /// What rust-ini will read: one line for each header and each key.
+    text: Zeroizing<String>,
+    headers: Vec<Header>,
+    /// The numbers of the keys' lines, in the order of `text`.
+    lines: Vec<usize>,
+    /// A key whose value may go on in the next line.
+    open: Option<Open>,
+    /// The indentation of the last line that was not a continuation.
+    indent: usize,
+    /// Are the lines part of a section? Else they stand before the first, or under a header that is none.
+    inside: bool,
+    /// Lines outside any section have been noted.
+    noted_outside: bool,
+    notes: Vec<Note>,
+}
+
+struct Header {
+    name: String,
+    line: usize,
+    broken: Option<Note>,
+}
+
+struct Open {
+    line: usize,
+    text: Zeroizing<String>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(file: &'a Arc<Path>) -> Self {
+        Pass {
+            file,
+            text: Zeroizing::default(),
+            headers: Vec::new(),
+            lines: Vec::new(),
+            open: None,
+            indent: 0,
+            inside: false,
+            noted_outside: false,
+            notes: Vec::new(),
+        }
+    }
+
+    fn line(&mut self, number: usize, line: &[u8]) {
+        let Ok(line) = std::str::from_utf8(line) else {
+            return self.broken(number, "is not UTF-8; save the file as UTF-8");
+        };
+        if line.contains('\0') {
+            return self.broken(number, "has a NUL byte; save the file as plain UTF-8 text");
+        }
+        let text = line.trim_matches(is_blank);
+        if text.starts_with(['#', ';']) {
+            return;
+        }
+        if text.is_empty() {
+            if let Some(open) = &mut self.open {
+                open.text.push('\n');
+            }
+            return;
+        }
+        let indent = line.chars().take_while(|c| is_blank(*c)).count();
+        match &mut self.open {
+            Some(open) if indent > self.indent => {
+                open.text.push('\n');
+                open.text.push_str(text);
+            }
+            _ => {
+                self.close();
+                self.indent = indent;
+                self.begin(number, text);
+            }
+        }
+    }
+
+    /// A line that continues nothing: a header, a key, or nothing that Python would know.
+    fn begin(&mut self, number: usize, text: &str) {
+        if let Some(after) = text.strip_prefix('[') {
+            // As Python has it, whatever follows the last bracket is no part of the name and ignored.
+            match after.rsplit_once(']').map(|(name, _)| name) {
+                Some(name) if is_plain(name) => self.header(number, name),
+                _ => {
+                    self.inside = false;
+                    self.noted_outside = true;
+                    self.note(
+                        number,
+                        "is no section's header, so what follows it is ignored; a header is a name in brackets, \
+                         without blanks around it",
+                    );
+                }
+            }
+        } else if !self.inside {
+            if !self.noted_outside {
+                self.noted_outside = true;
+                self.note(number, "stands before the first [section], so it is ignored");
+            }
+        } else {
+            match text.find(['=', ':']) {
+                Some(0) => self.broken(number, "has no key before its '=' or ':'"),
+                Some(_) => {
+                    self.open = Some(Open { line: number, text: Zeroizing::new(text.to_owned()) });
+                }
+                None => self.broken(
+                    number,
+                    "is neither a [section] nor 'key = value'; give the key a value, or begin the line with #",
+                ),
+            }
+        }
+    }
+
+    fn header(&mut self, line: usize, name: &str) {
+        self.inside = true;
+        self.text.push('[');
+        self.escaped(name);
+        self.text.push_str("]\n");
+        self.headers.push(Header {
+            name: name.to_owned(),
+            line,
+            broken: None,
+        });
+    }
+
+    /// Hands the key whose value is now complete on to rust-ini.
+    fn close(&mut self) {
+        if let Some(Open { line, text }) = self.open.take() {
+            self.lines.push(line);
+            self.escaped(text.trim_end_matches(is_blank));
+            self.text.push('\n');
+        }
+    }
+
+    /// Writes text so that rust-ini reads the same text again.
+    fn escaped(&mut self, text: &str) {
+        for c in text.chars() {
+            match c {
+                '\\' => self.text.push_str("\\\\"),
+                '\n' => self.text.push_str("\\n"),
+                c => self.text.push(c),
+            }
+        }
+    }
+
+    /// A line that spoils its section.
+    fn broken(&mut self, number: usize, message: &str) {
+        match self.headers.last_mut().filter(|_| self.inside) {
+            Some(header) => {
+                header.broken.get_or_insert_with(|| Note {
+                    place: Some(Place {
+                        file: self.file.clone(),
+                        line: number,
+                    }),
+                    section: Some(header.name.clone()),
+                    key: None,
+                    message: format!("the line {message}"),
+                });
+            }
+            None => self.note(number, message),
+        }
+    }
+
+    fn note(&mut self, line: usize, message: &str) {
+        if self.notes.len() < MOST_NOTES {
+            let place = Some(Place {
+                file: self.file.clone(),
+                line,
+            });
+            self.notes.push(Note {
+                place,
+                section: None,
+                key: None,
+                message: format!("the line {message}"),
+            });
+        }
+    }
+
+    fn finish(mut self) -> Document {
+        self.close();
+        let options = ParseOption {
+            enabled_quote: false,
+            enabled_escape: true,
+            ..ParseOption::default()
+        };
+        let ini = match Ini::load_from_str_opt(&self.text, options) {
+            Ok(ini) => ini,
+            Err(error) => {
+                // The pass should have put aside whatever rust-ini refuses.
+                self.note(0, &format!("can't be understood: {}", error.msg));
+                return Document {
+                    sections: Vec::new(),
+                    notes: self.notes,
+                };
+            }
+        };
+        let mut document = Document {
+            sections: Vec::new(),
+            notes: self.notes,
+        };
+        let mut known: BTreeMap<String, usize> = BTreeMap::new();
+        let mut lines = self.lines.into_iter();
+        let found = ini.into_iter().filter(|(name, _)| name.is_some());
+        for (header, (_, properties)) in self.headers.into_iter().zip(found) {
+            let at = *known.entry(header.name.clone()).or_insert_with(|| {
+                document.sections.push(RawSection {
+                    name: header.name.clone(),
+                    place: Place {
+                        file: self.file.clone(),
+                        line: header.line,
+                    },
+                    entries: BTreeMap::new(),
+                    broken: None,
+                });
+                document.sections.len() - 1
+            });
+            let Some(section) = document.sections.get_mut(at) else {
+                continue;
+            };
+            section.broken = section.broken.take().or(header.broken);
+            for ((key, value), line) in properties.into_iter().zip(lines.by_ref()) {
+                let value = Zeroizing::new(value);
+                let entry = RawEntry {
+                    value: Zeroizing::new(value.trim_matches(is_blank).to_owned()),
+                    line,
+                    key,
+                };
+                let lower = entry.key.to_lowercase();
+                let Some(earlier) = section.entries.insert(lower.clone(), entry) else {
+                    continue;
+                };
+                if document.notes.len() < MOST_NOTES {
+                    document.notes.push(Note {
+                        place: Some(Place {
+                            file: self.file.clone(),
+                            line,
+                        }),
+                        section: Some(section.name.clone()),
+                        key: Some(lower),
+                        message: format!("stands twice, also in line {}; the last one counts", earlier.line),
+                    });
+                }
+            }
+        }
+        document
+    }
+}
+
+/// A name that rust-ini reads as Python does.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.contains(']') && name.trim_matches(is_blank) == name
+}

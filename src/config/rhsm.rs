@@ -1,0 +1,202 @@
+//! rhsm.conf: where Candlepin is, and how this machine reaches it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::format::{self, RawEntry, RawSection};
+use super::section::{self, Section};
+use super::{Error, Place};
+use crate::secret::Secret;
+
+/// What subscription-manager takes where rhsm.conf says nothing.
+const DEFAULTS: [(&str, &str, &str); 6] = [
+    ("server", "hostname", "subscription.rhsm.redhat.com"),
+    ("server", "port", "443"),
+    ("server", "prefix", "/subscription"),
+    ("rhsm", "ca_cert_dir", "/etc/rhsm/ca/"),
+    ("rhsm", "repo_ca_cert", "%(ca_cert_dir)sredhat-uep.pem"),
+    ("rhsm", "consumercertdir", "/etc/pki/consumer"),
+];
+
+/// The port of a proxy without one, as subscription-manager has it.
+const PROXY_PORT: u16 = 3128;
+
+/// The subscription service as a section sees it: its `rhsm_*` keys, then rhsm.conf, then subscription-manager's
+/// defaults, each key by itself.
+#[derive(Debug, Clone)]
+pub struct Rhsm {
+    /// Host name or address.
+    pub hostname: String,
+    /// TCP port.
+    pub port: u16,
+    /// The path before Candlepin's own, as in `/subscription`.
+    pub prefix: String,
+    /// Is the server's certificate to be taken unseen? `insecure=1`.
+    pub insecure: bool,
+    /// The account of an organisation's user (`rhsm_username`), with which the machine needs no registration.
+    pub username: Option<String>,
+    /// Its password (`rhsm_password`).
+    pub password: Option<Secret>,
+    /// The proxy, if there is one.
+    pub proxy: Option<Proxy>,
+    /// Hosts that are reached without the proxy, between commas.
+    pub no_proxy: Option<String>,
+    /// The folder of authorities that servers of the service may have their certificates from.
+    pub ca_cert_dir: PathBuf,
+    /// The authority of the service itself.
+    pub repo_ca_cert: PathBuf,
+    /// The folder with the machine's identity, `cert.pem` and `key.pem`.
+    pub consumer_cert_dir: PathBuf,
+}
+
+/// An HTTP proxy between this machine and the service.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// Host name or address.
+    pub hostname: String,
+    /// TCP port.
+    pub port: u16,
+    /// The user's name, if the proxy wants one.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<Secret>,
+}
+
+impl Rhsm {
+    /// Where subscription-manager keeps its configuration.
+    pub const FILE: &str = "/etc/rhsm/rhsm.conf";
+
+    /// What `section` and rhsm.conf say together.
+    ///
+    /// `file` is the one that an option named and that must exist; without it [`Rhsm::FILE`] is read, which may be missing.
+    pub fn load(file: Option<&Path>, section: &Section) -> Result<Self, Error> {
+        let (server, rhsm) = match file {
+            Some(file) => read(file)?,
+            None => match read(Path::new(Self::FILE)) {
+                Err(Error::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    parse(Path::new(Self::FILE), b"")?
+                }
+                read => read?,
+            },
+        };
+        let server = Layers {
+            above: section,
+            below: &server,
+        };
+        let folder = |key, option| rhsm.need(key, option).map(PathBuf::from);
+        Ok(Rhsm {
+            hostname: server.need("rhsm_hostname", "hostname")?,
+            port: server.port("rhsm_port", "port")?.unwrap_or(443),
+            prefix: server.text("rhsm_prefix", "prefix")?.unwrap_or_default(),
+            insecure: server
+                .of("rhsm_insecure", "insecure", Section::flag)?
+                .unwrap_or(false),
+            username: section.text("rhsm_username")?.map(str::to_owned),
+            password: section.secret("rhsm_password")?,
+            proxy: match server.text("rhsm_proxy_hostname", "proxy_hostname")? {
+                Some(hostname) => Some(Proxy {
+                    hostname,
+                    port: server
+                        .port("rhsm_proxy_port", "proxy_port")?
+                        .unwrap_or(PROXY_PORT),
+                    user: server.text("rhsm_proxy_user", "proxy_user")?,
+                    password: server.secret("rhsm_proxy_password", "proxy_password")?,
+                }),
+                None => None,
+            },
+            no_proxy: server.text("rhsm_no_proxy", "no_proxy")?,
+            ca_cert_dir: folder("ca_cert_dir", "--cacert")?,
+            repo_ca_cert: folder("repo_ca_cert", "--cacert")?,
+            consumer_cert_dir: folder("consumercertdir", "--cert and --key")?,
+        })
+    }
+}
+
+/// A section's `rhsm_*` keys above the same things of rhsm.conf; a key that is there but empty takes the thing away.
+struct Layers<'a> {
+    above: &'a Section,
+    below: &'a Section,
+}
+
+impl Layers<'_> {
+    fn of<T>(
+        &self,
+        above: &str,
+        below: &str,
+        get: impl Fn(&Section, &str) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match self.above.has(above) {
+            true => get(self.above, above),
+            false => get(self.below, below),
+        }
+    }
+
+    fn text(&self, above: &str, below: &str) -> Result<Option<String>, Error> {
+        self.of(above, below, |section, key| {
+            Ok(section.text(key)?.map(str::to_owned))
+        })
+    }
+
+    fn need(&self, above: &str, below: &str) -> Result<String, Error> {
+        self.of(above, below, |section, key| {
+            section.need(key, "--server").map(str::to_owned)
+        })
+    }
+
+    fn port(&self, above: &str, below: &str) -> Result<Option<u16>, Error> {
+        self.of(above, below, Section::port)
+    }
+
+    /// Unlike a section's own password one of rhsm.conf may be empty, as it is in the file that comes with the system.
+    fn secret(&self, above: &str, below: &str) -> Result<Option<Secret>, Error> {
+        if let Some(secret) = self.above.secret(above)? {
+            return Ok(Some(secret));
+        }
+        Ok(self.below.text(below)?.map(|text| Secret::from(text.to_owned())))
+    }
+}
+
+fn read(file: &Path) -> Result<(Section, Section), Error> {
+    let content = super::read(file)?;
+    parse(file, &content.bytes)
+}
+
+/// `[server]` and `[rhsm]`, completed by the defaults.
+fn parse(file: &Path, bytes: &[u8]) -> Result<(Section, Section), Error> {
+    let file: Arc<Path> = Arc::from(file);
+    let mut document = format::parse(&file, bytes);
+    let mut section = |name: &str| {
+        let found = document.sections.iter().position(|section| section.name == name);
+        let mut raw = match found {
+            Some(at) => document.sections.swap_remove(at),
+            None => RawSection {
+                name: name.to_owned(),
+                place: Place {
+                    file: file.clone(),
+                    line: 0,
+                },
+                entries: Default::default(),
+                broken: None,
+            },
+        };
+        if let Some(broken) = raw.broken {
+            return Err(Error::Wrong(broken));
+        }
+        for (_, key, value) in DEFAULTS.iter().filter(|(section, ..)| *section == name) {
+            raw.entries.entry((*key).to_owned()).or_insert_with(|| RawEntry {
+                key: (*key).to_owned(),
+                value: Zeroizing::new((*value).to_owned()),
+                line: 0,
+            });
+        }
+        Ok(Section {
+            name: Some(name.to_owned()),
+            place: Some(raw.place.clone()),
+            entries: section::entries(&raw, &mut Vec::new()),
+            in_vain: None,
+        })
+    };
+    Ok((section("server")?, section("rhsm")?))
+}

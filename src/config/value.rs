@@ -1,0 +1,133 @@
+//! What Python and virt-who make of a value: `%(key)s`, `%%`, outer quotes.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+use super::format::RawEntry;
+use crate::secret::Secret;
+
+/// As deep as Python's ConfigParser follows `%(key)s`.
+const DEEPEST: usize = 10;
+/// As many `%(key)s` as one value may stand for in the end; more is a bomb.
+const MOST: usize = 10_000;
+/// As long as one value may become, in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// A value ready to be used.
+#[derive(Debug, Clone)]
+pub(super) struct Value {
+    /// Each value is held as if it were secret, so that no `Debug` shows it.
+    pub(super) text: Secret,
+    /// Must it stay out of messages?
+    pub(super) secret: bool,
+}
+
+/// Does the key hold something that must not be seen?
+pub(super) fn is_secret(key: &str) -> bool {
+    key.contains("password")
+}
+
+/// The value of `key` among its section's entries, or why there is none.
+pub(super) fn of(key: &str, entries: &BTreeMap<String, RawEntry>) -> Result<Value, String> {
+    let mut expansion = Expansion {
+        entries,
+        text: Zeroizing::default(),
+        secret: is_secret(key),
+        left: MOST,
+    };
+    if let Some(entry) = entries.get(key) {
+        expansion.expand(&entry.value, 1)?;
+    }
+    let text = unquoted(&expansion.text).to_owned();
+    Ok(Value {
+        text: Secret::from(text),
+        secret: expansion.secret,
+    })
+}
+
+struct Expansion<'a> {
+    entries: &'a BTreeMap<String, RawEntry>,
+    text: Zeroizing<String>,
+    secret: bool,
+    left: usize,
+}
+
+impl Expansion<'_> {
+    fn expand(&mut self, mut rest: &str, depth: usize) -> Result<(), String> {
+        if depth > DEEPEST {
+            return Err(format!(
+                "its %(key)s stand for each other, or go deeper than {DEEPEST}; write %% for a percent sign"
+            ));
+        }
+        while let Some((before, after)) = rest.split_once('%') {
+            self.push(before)?;
+            rest = after;
+            if let Some(after) = rest.strip_prefix('%') {
+                self.push("%")?;
+                rest = after;
+            } else if let Some((name, after)) = reference(rest) {
+                self.refer(name, depth)?;
+                rest = after;
+            } else {
+                // Python would refuse the file; a password with a percent sign is no reason to.
+                self.push("%")?;
+            }
+        }
+        self.push(rest)
+    }
+
+    fn refer(&mut self, name: &str, depth: usize) -> Result<(), String> {
+        let name = name.to_lowercase();
+        let Some(entry) = self.entries.get(&name) else {
+            let what = if self.secret {
+                "%(…)s names a key"
+            } else {
+                &format!("%({name})s names a key")
+            };
+            return Err(format!(
+                "{what} that the section does not have; write %% for a percent sign"
+            ));
+        };
+        self.left = self.left.checked_sub(1).ok_or_else(too_long)?;
+        self.secret |= is_secret(&name);
+        if entry.value.contains('%') {
+            self.expand(&entry.value, depth + 1)
+        } else {
+            self.push(&entry.value)
+        }
+    }
+
+    fn push(&mut self, text: &str) -> Result<(), String> {
+        if self.text.len() + text.len() > LONGEST {
+            return Err(too_long());
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
+fn too_long() -> String {
+    format!(
+        "with its %(key)s put in, it is longer than {} MiB; shorten it",
+        LONGEST >> 20
+    )
+}
+
+/// `(name)s` and what follows it.
+fn reference(rest: &str) -> Option<(&str, &str)> {
+    let (name, after) = rest.strip_prefix('(')?.split_once(')')?;
+    let after = after.strip_prefix('s')?;
+    (!name.is_empty()).then_some((name, after))
+}
+
+/// Takes one pair of outer quotes off, unless the same quote appears inside.
+fn unquoted(text: &str) -> &str {
+    for quote in ['"', '\''] {
+        let inner = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote));
+        if let Some(inner) = inner.filter(|inner| !inner.contains(quote)) {
+            return inner;
+        }
+    }
+    text
+}
