@@ -142,6 +142,7 @@ pub fn kind(error: &anyhow::Error) -> Kind {
         crate::mapping::Error
     ]
     .unwrap_or(Kind::Software)
+    first_of![Failure, Cancelled, crate::http::Error].unwrap_or(Kind::Software)
 }
 
 /// A failure of a command itself, rather than of the library.

@@ -30,6 +30,7 @@ pub mod cancel;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod http;
 pub mod list;
 pub mod mapping;
 pub mod satellite5;

@@ -1,0 +1,371 @@
+//! HTTP and HTTPS to one server: its address, trust, proxy, limits in time and size, and errors that say what to do.
+//!
+//! An [`Endpoint`] holds the settings, [`Http`] keeps its connections, a [`Request`] is sent and a [`Response`] read as it comes:
+//!
+//! ```no_run
+//! use vw::cancel::Cancel;
+//! use vw::http::{Base, Endpoint, Http, Request};
+//!
+//! let endpoint = Endpoint::new(Base::parse("vc.example.com", 443, "/sdk")?);
+//! let http = Http::new(&endpoint, &Cancel::default())?;
+//! let about = http.send(&Request::get("/vimServiceVersions.xml"))?.success()?.read(100_000)?;
+//! # Ok::<(), vw::http::Error>(())
+//! ```
+//!
+//! Only this room knows ureq. Redirects are not followed, cookies not kept, statuses not judged (see [`Response::success`]).
+
+mod base;
+mod connect;
+mod error;
+mod message;
+mod proxy;
+mod tls;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use ureq::config::AutoHeaderValue;
+use ureq::http::Uri;
+use ureq::unversioned::transport::TcpConnector;
+use ureq::{Agent, Timeout};
+
+pub use base::Base;
+pub use error::{Error, Limit};
+pub use message::{Body, Request, Response};
+pub use proxy::{Proxy, ProxyUrl};
+pub use tls::{BadThumbprint, Identity, Thumbprint, Trust};
+
+use crate::cancel::{Cancel, HookGuard};
+use connect::{Dialer, Lookup};
+use proxy::Route;
+use tls::Tls;
+
+/// A kept connection is not used again after this pause: Apache closes it after 5 s by default, and a request that crosses
+/// with the closing is lost.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// All that there is to say about how to reach a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it is.
+    pub base: Base,
+    /// Whom to believe that it is the right one.
+    pub trust: Trust,
+    /// Who we are, where the server asks for a certificate.
+    pub identity: Option<Identity>,
+    /// Whether a proxy is used.
+    pub proxy: Proxy,
+    /// When all work with this server must be done.
+    pub deadline: Option<Instant>,
+    /// The longest time for finding the address, and again for connecting; 10 s.
+    pub connect_limit: Duration,
+    /// The longest time without a byte; 60 s.
+    pub silence_limit: Duration,
+}
+
+impl Endpoint {
+    /// The server at `base`, with the system's trust, the environment's proxy and the usual limits.
+    pub fn new(base: Base) -> Self {
+        Endpoint {
+            base,
+            trust: Trust::default(),
+            identity: None,
+            proxy: Proxy::default(),
+            deadline: None,
+            connect_limit: Duration::from_secs(10),
+            silence_limit: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Speaks with one server, over connections that are kept and used again.
+///
+/// Clones share the connections; several threads may send at once.
+#[derive(Clone)]
+pub struct Http(Arc<Inner>);
+
+struct Inner {
+    agent: Agent,
+    base: Base,
+    route: Route,
+    deadline: Option<Instant>,
+    link: Arc<Link>,
+    /// How many connections were made.
+    made: Arc<AtomicUsize>,
+    /// Ends what blocks when a signal comes, as long as we or one of our bodies live.
+    hook: Arc<HookGuard>,
+}
+
+impl Http {
+    /// Reads the files that the endpoint names. Nothing is sent yet.
+    ///
+    /// When `cancel` is set all that blocks on a connection ends at once, with [`Error::Cancelled`], and nothing can be sent
+    /// any more.
+    pub fn new(endpoint: &Endpoint, cancel: &Cancel) -> Result<Self, Error> {
+        let base = endpoint.base.clone();
+        let route = endpoint.proxy.route(&base, |name| std::env::var(name).ok())?;
+        let tls = match base.https {
+            true => Some(Tls::new(&base, &endpoint.trust, endpoint.identity.as_ref())?),
+            false => None,
+        };
+        let link = Arc::new(Link {
+            server: base.authority(),
+            cancel: cancel.clone(),
+            connect_limit: endpoint.connect_limit,
+            silence_limit: endpoint.silence_limit,
+        });
+        let (host, port) = match &route {
+            Route::Direct => (base.host.clone(), base.port),
+            Route::Forward(proxy) | Route::Tunnel(proxy) => (proxy.host.clone(), proxy.port),
+        };
+        let made = Arc::new(AtomicUsize::new(0));
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // Ours are chosen by ourselves: ureq would speak CONNECT for http:// too, and reads NO_PROXY in its own way.
+            .proxy(None)
+            .user_agent(concat!("vw/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding(AutoHeaderValue::None)
+            .timeout_resolve(Some(endpoint.connect_limit))
+            .timeout_connect(Some(endpoint.connect_limit))
+            .timeout_per_read(Some(endpoint.silence_limit))
+            .timeout_per_write(Some(endpoint.silence_limit))
+            .max_idle_age(IDLE)
+            .max_idle_connections_per_host(16)
+            .max_idle_connections(16)
+            .build();
+        let dialer = Dialer {
+            tcp: TcpConnector::default(),
+            server: base.authority(),
+            route: route.clone(),
+            tls,
+            made: made.clone(),
+        };
+        let lookup = Lookup {
+            host,
+            port,
+            link: link.clone(),
+        };
+        let agent = Agent::with_parts(config, dialer, lookup);
+        let hook = cancel.on_cancel({
+            let agent = agent.clone();
+            move || agent.shutdown()
+        });
+        Ok(Http(Arc::new(Inner {
+            agent,
+            base,
+            route,
+            deadline: endpoint.deadline,
+            link,
+            made,
+            hook: Arc::new(hook),
+        })))
+    }
+
+    /// The server's address.
+    pub fn base(&self) -> &Base {
+        &self.0.base
+    }
+
+    /// Sends a request and reads the answer's header.
+    ///
+    /// A status is no error, but a redirect is, and the refusal of a proxy.
+    pub fn send(&self, request: &Request<'_>) -> Result<Response, Error> {
+        loop {
+            let made = self.0.made.load(Ordering::Relaxed);
+            match self.exchange(request) {
+                // The server closed a kept connection while the request was on its way. Where this one did not make a
+                // connection it was such a one; each attempt uses one up.
+                Err(Error::Cut { .. })
+                    if request.repeatable && self.0.made.load(Ordering::Relaxed) == made => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn exchange(&self, request: &Request<'_>) -> Result<Response, Error> {
+        let Inner {
+            agent, base, link, ..
+        } = &*self.0;
+        link.cancel.check()?;
+        let mut link = link.clone();
+        if let Some(silence_limit) = request.silence {
+            Arc::make_mut(&mut link).silence_limit = silence_limit;
+        }
+        let left = self
+            .0
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(link.failed(ureq::Error::Timeout(Timeout::Global)));
+        }
+        let mut built = ureq::http::Request::builder()
+            .method(&request.method)
+            .uri(format!("{base}{}", request.path));
+        for (name, value) in &request.headers {
+            built = built.header(*name, value.expose());
+        }
+        let invalid = |error: ureq::http::Error| link.failed(error.into());
+        let response = match request.body {
+            Some(body) => {
+                let built = built.body(body).map_err(invalid)?;
+                agent.run(self.limited(built, &link, left))
+            }
+            None => {
+                let built = built.body(()).map_err(invalid)?;
+                agent.run(self.limited(built, &link, left))
+            }
+        };
+        let response = response.map_err(|error| link.failed(error))?;
+        let response = Response::new(response, request.limit, link, self.0.hook.clone());
+        self.refused(&response)?;
+        Ok(response)
+    }
+
+    fn limited<S: ureq::AsSendBody>(
+        &self,
+        request: ureq::http::Request<S>,
+        link: &Link,
+        left: Option<Duration>,
+    ) -> ureq::http::Request<S> {
+        let config = self.0.agent.configure_request(request);
+        config
+            .timeout_global(left)
+            .timeout_per_read(Some(link.silence_limit))
+            .build()
+    }
+
+    /// What no client wants to see as an answer.
+    fn refused(&self, response: &Response) -> Result<(), Error> {
+        match (response.status(), &self.0.route) {
+            (status @ 407, Route::Forward(proxy)) => Err(Error::ProxyRefused {
+                proxy: proxy.authority(),
+                status,
+            }),
+            (status @ (301 | 302 | 303 | 307 | 308), _) => match response.header("Location") {
+                Some(location) => Err(Error::Redirect {
+                    server: self.0.link.server.clone(),
+                    status,
+                    location: self.place(location),
+                }),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// A redirect's place without what could be secret: user name and query.
+    fn place(&self, location: &str) -> String {
+        let Ok(uri) = location.parse::<Uri>() else {
+            return "a place that is no URL".to_owned();
+        };
+        match (uri.scheme_str(), uri.authority()) {
+            (Some(scheme), Some(authority)) => {
+                let host = authority.as_str().rsplit('@').next().unwrap_or_default();
+                format!("{scheme}://{host}{}", uri.path())
+            }
+            _ => format!("{}{}", self.0.base.origin(), uri.path()),
+        }
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Http").field(&self.0.base).finish()
+    }
+}
+
+/// What it takes to tell what went wrong.
+#[derive(Clone)]
+struct Link {
+    server: String,
+    cancel: Cancel,
+    connect_limit: Duration,
+    silence_limit: Duration,
+}
+
+impl Link {
+    /// What an error of ureq means for the user.
+    fn failed(&self, error: ureq::Error) -> Error {
+        if let Err(cancelled) = self.cancel.check() {
+            return cancelled.into();
+        }
+        let server = self.server.clone();
+        let limit = |limit| Error::Timeout {
+            server: self.server.clone(),
+            limit,
+        };
+        match error {
+            ureq::Error::Other(carried) => match carried.downcast::<Error>() {
+                Ok(error) => *error,
+                Err(other) => Error::NotHttp {
+                    server,
+                    reason: other.to_string(),
+                },
+            },
+            ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
+                limit(Limit::Silence(self.silence_limit))
+            }
+            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+                limit(Limit::Connect(self.connect_limit))
+            }
+            ureq::Error::Timeout(_) => limit(Limit::Deadline),
+            ureq::Error::Io(error) => match tls::rustls_error(&error) {
+                Some(error) => tls::explain(&server, error),
+                None if is_cut(&error) => Error::Cut { server },
+                None => unreachable(server, &error),
+            },
+            ureq::Error::Decompress(_, error) if is_cut(&error) => Error::Cut { server },
+            ureq::Error::BodyExceedsLimit(limit) => Error::TooLarge { server, limit },
+            error @ (ureq::Error::Http(_) | ureq::Error::BadUri(_)) => Error::Request {
+                server,
+                reason: error.to_string(),
+            },
+            error => Error::NotHttp {
+                server,
+                reason: error.to_string(),
+            },
+        }
+    }
+
+    /// What an error while reading means; one that has been told already stays itself.
+    fn failed_reading(&self, error: io::Error) -> Error {
+        match error.downcast::<Error>() {
+            Ok(error) => error,
+            Err(error) => self.failed(error.into()),
+        }
+    }
+}
+
+/// Whether the other side ended the connection.
+fn is_cut(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+    )
+}
+
+fn unreachable(server: String, error: &io::Error) -> Error {
+    let reason = match error.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            "connection refused; is the server running and the port right?".to_owned()
+        }
+        _ => without_number(&error.to_string()),
+    };
+    Error::Unreachable { server, reason }
+}
+
+/// The system's message without its number, which helps nobody.
+fn without_number(message: &str) -> String {
+    let end = message.find(" (os error").unwrap_or(message.len());
+    let message = &message[..end];
+    let resolver = message.strip_prefix("failed to lookup address information: ");
+    resolver.unwrap_or(message).to_owned()
+}

@@ -1,0 +1,409 @@
+//! Requests and answers.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use ureq::http::{HeaderMap, Method};
+
+use super::{Error, Link};
+use crate::cancel::HookGuard;
+use crate::secret::Secret;
+
+/// How much of a refusal's body is looked at.
+const REFUSAL: u64 = 16 * 1024;
+/// How much of a body's rest is read to keep the connection.
+const REST: u64 = 64 * 1024;
+/// Between the socket and the parser.
+const BUFFER: usize = 64 * 1024;
+
+/// A request to a path below the server's [`Base`](super::Base).
+///
+/// Its `Debug` shows no values of header fields and no body, which may hold secrets.
+#[derive(Clone)]
+pub struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) headers: Vec<(&'static str, Secret)>,
+    pub(super) body: Option<&'a [u8]>,
+    pub(super) limit: u64,
+    pub(super) silence: Option<Duration>,
+    pub(super) repeatable: bool,
+}
+
+impl<'a> Request<'a> {
+    fn new(method: Method, path: impl Into<String>, body: Option<&'a [u8]>, repeatable: bool) -> Self {
+        Request {
+            method,
+            path: path.into(),
+            headers: Vec::new(),
+            body,
+            limit: 1 << 30,
+            silence: None,
+            repeatable,
+        }
+    }
+
+    /// Asks for what stands at `path`, percent-encoded where needed, which is appended to the base's path.
+    pub fn get(path: impl Into<String>) -> Self {
+        Request::new(Method::GET, path, None, true)
+    }
+
+    /// Removes what stands at `path`.
+    pub fn delete(path: impl Into<String>) -> Self {
+        Request::new(Method::DELETE, path, None, true)
+    }
+
+    /// Sends `body` to be stored at `path`.
+    pub fn put(path: impl Into<String>, content_type: &str, body: &'a [u8]) -> Self {
+        Request::new(Method::PUT, path, Some(body), true).header("Content-Type", content_type)
+    }
+
+    /// Sends `body` to be worked on. See [`repeatable`](Request::repeatable).
+    pub fn post(path: impl Into<String>, content_type: &str, body: &'a [u8]) -> Self {
+        Request::new(Method::POST, path, Some(body), false).header("Content-Type", content_type)
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, Secret::from(value.to_owned())));
+        self
+    }
+
+    /// Says who we are, by HTTP Basic authentication.
+    pub fn basic(mut self, user: &str, password: &Secret) -> Self {
+        let pair = Secret::from(format!("{user}:{}", password.expose()));
+        let encoded = base64::prelude::BASE64_STANDARD.encode(pair.expose());
+        self.headers
+            .push(("Authorization", Secret::from(format!("Basic {encoded}"))));
+        self
+    }
+
+    /// Lets the server compress its answer; it is decompressed while it is read.
+    pub fn gzip(self) -> Self {
+        self.header("Accept-Encoding", "gzip")
+    }
+
+    /// The greatest number of bytes, after decompression, that the answer's body may have; 1 GiB unless set.
+    pub fn limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
+        self
+    }
+
+    /// How long the server may be silent, where that is longer than the endpoint's limit: a poll that waits for news.
+    pub fn silence(mut self, limit: Duration) -> Self {
+        self.silence = Some(limit);
+        self
+    }
+
+    /// Says that the request does the same whether it arrives once or twice, as one that only reads.
+    ///
+    /// A server may close a kept connection at the moment when the next request is on its way. Then nobody knows whether it was
+    /// worked on, and only a repeatable request is sent again. GET, PUT and DELETE are repeatable by themselves (RFC 9110, 9.2.2).
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.split('?').next().unwrap_or_default();
+        write!(f, "{} {path} {:?}", self.method, self.headers)
+    }
+}
+
+/// An answer, whose body has not been read yet.
+#[derive(Debug)]
+pub struct Response {
+    status: u16,
+    headers: HeaderMap,
+    body: Body,
+}
+
+impl Response {
+    pub(super) fn new(
+        response: ureq::http::Response<ureq::Body>,
+        limit: u64,
+        link: Arc<Link>,
+        hook: Arc<HookGuard>,
+    ) -> Self {
+        let (head, body) = response.into_parts();
+        let source = Source {
+            reader: body.into_with_config().limit(limit).reader(),
+            link,
+            _hook: hook,
+        };
+        Response {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: Body(BufReader::with_capacity(BUFFER, source)),
+        }
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The first header field of this name, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// All header fields of this name that are text, such as `Set-Cookie`.
+    pub fn headers<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s str> + use<'s> {
+        self.headers
+            .get_all(name)
+            .into_iter()
+            .filter_map(|value| value.to_str().ok())
+    }
+
+    /// Whether the header calls the body HTML: where a machine should have answered, a web page comes from something else.
+    pub fn is_html(&self) -> bool {
+        let kind = self.header("Content-Type").unwrap_or_default();
+        kind.trim_start()
+            .get(..9)
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"))
+    }
+
+    /// The body, to be read as it comes.
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// The whole body, if it has no more than `limit` bytes.
+    pub fn read(self, limit: u64) -> Result<Vec<u8>, Error> {
+        let mut body = self.body;
+        let mut bytes = Vec::new();
+        let read = body.by_ref().take(limit).read_to_end(&mut bytes);
+        let rest = read.and_then(|_| body.fill_buf().map(<[u8]>::len));
+        match rest {
+            Ok(0) => Ok(bytes),
+            Ok(_) => Err(Error::TooLarge {
+                server: body.link().server.clone(),
+                limit,
+            }),
+            Err(error) => Err(body.link().failed_reading(error)),
+        }
+    }
+
+    /// This answer if its status is 2xx, else what [`Response::into_error`] makes of it.
+    pub fn success(self) -> Result<Self, Error> {
+        match self.status {
+            200..=299 => Ok(self),
+            _ => Err(self.into_error(|_| None)),
+        }
+    }
+
+    /// The error that this answer is, for a status that was not wanted.
+    ///
+    /// `message` finds the server's own message in the first kilobytes of the body; where it finds none, the first line of a
+    /// text or the title of an HTML page is shown.
+    pub fn into_error(self, message: impl FnOnce(&[u8]) -> Option<String>) -> Error {
+        let link = self.body.link().clone();
+        let retry_after = self
+            .header("Retry-After")
+            .and_then(|text| retry_after(text, SystemTime::now()));
+        let (status, html) = (self.status, self.is_html());
+        let mut bytes = Vec::new();
+        // What came before a failure is still worth showing; a signal counts more.
+        let read = self.body.take(REFUSAL).read_to_end(&mut bytes);
+        if let Err(error) = read
+            && let Some(cancelled @ Error::Cancelled(_)) = Error::within(&error)
+        {
+            return cancelled.clone();
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let message = message(&bytes)
+            .map(|text| first_line(&text))
+            .filter(|text| !text.is_empty())
+            .unwrap_or_else(|| {
+                if html || looks_like_html(&text) {
+                    page(&text)
+                } else {
+                    first_line(&text)
+                }
+            });
+        Error::Status {
+            server: link.server.clone(),
+            status,
+            message,
+            retry_after,
+        }
+    }
+}
+
+/// A body that is read as it comes.
+///
+/// Its errors are [`io::Error`]s that carry an [`Error`]: see [`Error::within`] and [`Body::error`].
+pub struct Body(BufReader<Source>);
+
+impl Body {
+    /// The error of this room that reading failed with.
+    pub fn error(&self, error: io::Error) -> Error {
+        self.link().failed_reading(error)
+    }
+
+    /// Ends the reading so that the connection can be used again: a short rest is read and dropped.
+    pub fn finish(mut self) -> Result<(), Error> {
+        let rest = io::copy(&mut self.0.by_ref().take(REST), &mut io::sink());
+        rest.map(drop).map_err(|error| self.error(error))
+    }
+
+    fn link(&self) -> &Arc<Link> {
+        &self.0.get_ref().link
+    }
+}
+
+impl Read for Body {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl BufRead for Body {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.0.consume(amount);
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Body")
+    }
+}
+
+struct Source {
+    reader: ureq::BodyReader<'static>,
+    link: Arc<Link>,
+    _hook: Arc<HookGuard>,
+}
+
+impl Read for Source {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.reader.read(buf) {
+            // A signal closes the connection, which looks like the end of a body that has no length of its own.
+            Ok(0) if !buf.is_empty() => match self.link.cancel.check() {
+                Ok(()) => Ok(0),
+                Err(cancelled) => Err(Error::from(cancelled).into()),
+            },
+            Ok(n) => Ok(n),
+            Err(error) => Err(self.link.failed_reading(error).into()),
+        }
+    }
+}
+
+/// Seconds or a date, as RFC 9110, 10.2.3 has it.
+fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = httpdate::parse_http_date(text).ok()?;
+            Some(date.duration_since(now).unwrap_or_default())
+        }
+    }
+}
+
+/// The first line that says something, cut to what fits a message.
+fn first_line(text: &str) -> String {
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default();
+    let mut short: String = line.chars().filter(|c| !c.is_control()).take(300).collect();
+    if short.len() < line.len() && line.chars().count() > 300 {
+        short.push('…');
+    }
+    short
+}
+
+fn looks_like_html(text: &str) -> bool {
+    let start: String = text
+        .trim_start()
+        .chars()
+        .take(15)
+        .collect::<String>()
+        .to_ascii_lowercase();
+    start.starts_with("<!doctype html") || start.starts_with("<html")
+}
+
+/// Names a web page that came instead of an answer.
+fn page(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let title = lower.find("<title").and_then(|start| {
+        let start = start + lower[start..].find('>')? + 1;
+        let end = start + lower[start..].find("</title")?;
+        Some(text[start..end].split_whitespace().collect::<Vec<_>>().join(" "))
+    });
+    match title.map(|title| first_line(&title)) {
+        Some(title) if !title.is_empty() => format!("a web page, perhaps a proxy's: {title:?}"),
+        _ => "a web page, perhaps a proxy's".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_as_the_server_asks() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:07 GMT").unwrap();
+        for (text, wanted) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            assert_eq!(retry_after(text, now), wanted.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_named_by_its_title() {
+        for (text, wanted) in [
+            (
+                "<html><head><TITLE>502\n Bad</TITLE>",
+                "a web page, perhaps a proxy's: \"502 Bad\"",
+            ),
+            ("<html><title></title>", "a web page, perhaps a proxy's"),
+            ("<html><title>cut", "a web page, perhaps a proxy's"),
+            (
+                "<html>İ<title lang=x>İ</title>",
+                "a web page, perhaps a proxy's: \"İ\"",
+            ),
+        ] {
+            assert!(looks_like_html(text));
+            assert_eq!(page(text), wanted);
+        }
+        assert!(!looks_like_html("<?xml version='1.0'?>"));
+    }
+
+    #[test]
+    fn one_line_of_a_text() {
+        assert_eq!(first_line("\n \r\n it is\x1b[1m full \n really"), "it is[1m full");
+        assert_eq!(first_line(&"é".repeat(301)), "é".repeat(300) + "…");
+        assert_eq!(first_line(&"é".repeat(300)), "é".repeat(300));
+    }
+
+    #[test]
+    fn a_request_shows_no_secret() {
+        let request = Request::get("/x?token=s3cret")
+            .basic("me", &Secret::from("s3cret".to_owned()))
+            .header("Cookie", "s3cret");
+        let shown = format!("{request:?}");
+        assert!(shown.starts_with("GET /x "), "{shown}");
+        assert!(!shown.contains("s3cret") && !shown.contains("bWU6"), "{shown}");
+    }
+}

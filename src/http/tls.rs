@@ -1,0 +1,387 @@
+//! TLS under HTTP: whom to trust, who we are, and a transport for ureq.
+//!
+//! | server's certificate | by authority | by thumbprint | insecure |
+//! |---|---|---|---|
+//! | with subjectAltName | accepted | accepted | accepted |
+//! | a CN only, or another name | refused | accepted | accepted |
+//! | self-signed and given itself as the authorities' file | accepted | accepted | accepted |
+//! | X.509 version 1 | refused | accepted | accepted |
+//!
+//! TLS 1.2 with ECDHE and TLS 1.3 are spoken, by rustls with ring.
+
+mod der;
+mod verify;
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, LazyBuffers, NextTimeout, Transport, TransportAdapter,
+};
+
+use super::connect::{carried, time_left};
+use super::{Base, Error};
+use verify::{Check, Distrust, Verifier};
+
+/// Whom to believe that the server is the right one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The authorities that the system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+    #[default]
+    System,
+    /// The authorities in this PEM file, or the server whose own certificate stands in it.
+    Authorities(PathBuf),
+    /// The server that has this certificate, whatever name, dates and authority it shows.
+    Thumbprint(Thumbprint),
+    /// Anyone: the connection is secret, but nobody knows with whom.
+    Insecure,
+}
+
+/// A certificate and key that say who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate in PEM, and after it those of its authorities, if the server needs them.
+    pub cert: PathBuf,
+    /// Its private key in PEM (PKCS#8, PKCS#1 or SEC1), not encrypted. It may be the same file.
+    pub key: PathBuf,
+}
+
+/// The SHA-256 of a certificate, written as `openssl x509 -fingerprint -sha256` prints it.
+///
+/// ```
+/// use vw::http::Thumbprint;
+/// let text = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF";
+/// let thumbprint: Thumbprint = text.replace(':', "").to_lowercase().parse()?;
+/// assert_eq!(thumbprint.to_string(), text);
+/// # Ok::<(), vw::http::BadThumbprint>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Thumbprint(pub [u8; 32]);
+
+/// The text is no SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a SHA-256 thumbprint has 64 hex digits, with colons between the pairs or without")]
+pub struct BadThumbprint;
+
+impl FromStr for Thumbprint {
+    type Err = BadThumbprint;
+
+    fn from_str(text: &str) -> Result<Self, BadThumbprint> {
+        let digits: Vec<u8> = match text.trim() {
+            text if text.contains(':') => text
+                .split(':')
+                .flat_map(|pair| format!("{pair:0>2}").into_bytes())
+                .collect(),
+            text => text.bytes().collect(),
+        };
+        let value = |digit: u8| char::from(digit).to_digit(16).ok_or(BadThumbprint);
+        let mut bytes = [0; 32];
+        if digits.len() != 2 * bytes.len() {
+            return Err(BadThumbprint);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = u8::try_from(value(pair[0])? * 16 + value(pair[1])?).map_err(|_| BadThumbprint)?;
+        }
+        Ok(Thumbprint(bytes))
+    }
+}
+
+impl fmt::Display for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02X}", if n == 0 { "" } else { ":" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Starts TLS on connections to one server.
+pub(super) struct Tls {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// Reads all files that the settings name.
+    pub(super) fn new(base: &Base, trust: &Trust, identity: Option<&Identity>) -> Result<Self, Error> {
+        let name = ServerName::try_from(base.host.clone()).map_err(|_| Error::Address {
+            text: base.host.clone(),
+            reason: "TLS knows no such name",
+        })?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let check = match trust {
+            Trust::System => Check::Chain {
+                chain: Some(
+                    chain(system_roots()?, &provider).map_err(|reason| Error::NoAuthorities { reason })?,
+                ),
+                own: Vec::new(),
+            },
+            Trust::Authorities(file) => {
+                let own = certificates(file)?;
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(own.iter().cloned());
+                let chain = chain(roots, &provider).ok();
+                Check::Chain { chain, own }
+            }
+            Trust::Thumbprint(thumbprint) => Check::Thumbprint(*thumbprint),
+            Trust::Insecure => Check::Nothing,
+        };
+        let verifier = Verifier::new(check, provider.signature_verification_algorithms);
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Tls {
+                server: base.authority(),
+                reason: error.to_string(),
+            })?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(Identity { cert, key }) => builder
+                .with_client_auth_cert(certificates(cert)?, private_key(key)?)
+                .map_err(|error| Error::File {
+                    path: key.clone(),
+                    reason: match error {
+                        rustls::Error::InconsistentKeys(_) => {
+                            format!("the key does not belong to the certificate in {}", cert.display())
+                        }
+                        _ => "the key is damaged, or of a kind that TLS does not use".to_owned(),
+                    },
+                })?,
+        };
+        let config = Arc::new(config);
+        Ok(Tls { config, name })
+    }
+
+    /// Speaks TLS on a connection from now on.
+    pub(super) fn start(
+        &self,
+        transport: Box<dyn Transport>,
+        server: &str,
+        details: &ConnectionDetails<'_>,
+    ) -> Result<Box<dyn Transport>, ureq::Error> {
+        let mut conn = ClientConnection::new(self.config.clone(), self.name.clone())
+            .map_err(|error| carried(explain(server, &error)))?;
+        let mut sock = TransportAdapter::new(transport, details.current_time.clone());
+        sock.set_timeout(time_left(details));
+        conn.complete_io(&mut sock)
+            .map_err(|error| match rustls_error(&error) {
+                Some(error) => carried(explain(server, error)),
+                None if super::is_cut(&error) => carried(Error::Unreachable {
+                    server: server.to_owned(),
+                    reason: "the connection ended while TLS was being started; does this port speak TLS?"
+                        .into(),
+                }),
+                None => error.into(),
+            })?;
+        Ok(Box::new(TlsTransport {
+            buffers: LazyBuffers::new(
+                details.config.input_buffer_size(),
+                details.config.output_buffer_size(),
+            ),
+            stream: StreamOwned::new(conn, sock),
+        }))
+    }
+}
+
+/// A connection within which TLS is spoken.
+struct TlsTransport {
+    buffers: LazyBuffers,
+    stream: StreamOwned<ClientConnection, TransportAdapter>,
+}
+
+impl Transport for TlsTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.sock.set_timeout(timeout);
+        self.stream.write_all(&self.buffers.output()[..amount])?;
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.stream.sock.set_timeout(timeout);
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.sock.get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for TlsTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsTransport")
+    }
+}
+
+/// The error of TLS within an error of reading or writing.
+pub(super) fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What an error of TLS means for the user.
+pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
+    let server = server.to_owned();
+    if let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error
+        && let Some(Distrust { reason, thumbprint }) = other.0.downcast_ref()
+    {
+        return Error::Untrusted {
+            server,
+            reason: reason.clone(),
+            thumbprint: *thumbprint,
+        };
+    }
+    use AlertDescription as Alert;
+    let reason = match error {
+        rustls::Error::AlertReceived(
+            alert @ (Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied),
+        ) => {
+            return Error::ClientCertificate {
+                server,
+                reason: match alert {
+                    Alert::CertificateRequired => "it requires one".into(),
+                    alert => format!("{alert:?}"),
+                },
+            };
+        }
+        rustls::Error::AlertReceived(Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity)
+        | rustls::Error::PeerIncompatible(_) => {
+            "the server has no version or cipher in common with us; we speak TLS 1.3, and 1.2 with ECDHE and AES-GCM or ChaCha20"
+                .to_owned()
+        }
+        rustls::Error::InvalidMessage(_) => {
+            "what came is not TLS; is the port right, or is it an http:// server?".to_owned()
+        }
+        error => error.to_string(),
+    };
+    Error::Tls { server, reason }
+}
+
+fn chain(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, String> {
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+/// What the system trusts. A part that can't be read is worth a warning; nothing at all is an error.
+fn system_roots() -> Result<RootCertStore, Error> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+    if roots.is_empty() {
+        let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| {
+            let value = std::env::var_os(name)?;
+            Some(format!("{name}={}", value.display()))
+        });
+        let mut reason: Vec<String> = named.chain(errors).collect();
+        if reason.is_empty() {
+            reason.push("the usual places are empty".into());
+        }
+        return Err(Error::NoAuthorities {
+            reason: reason.join("; "),
+        });
+    }
+    for error in errors {
+        log::warn!("some of the system's trusted authorities can't be read: {error}");
+    }
+    Ok(roots)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|error| Error::File {
+        path: path.to_owned(),
+        reason: super::without_number(&error.to_string()),
+    })
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let bytes = read(path)?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let reason = match all {
+        Ok(all) if !all.is_empty() => return Ok(all),
+        Ok(_) => "it holds no certificate in PEM".to_owned(),
+        Err(error) => format!("its PEM is damaged: {error}"),
+    };
+    let path = path.to_owned();
+    Err(Error::File { path, reason })
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
+    let bytes = zeroize::Zeroizing::new(read(path)?);
+    let encrypted = [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
+    let reason = if encrypted
+        .iter()
+        .any(|mark| memchr::memmem::find(&bytes, mark).is_some())
+    {
+        "the key is encrypted; make a copy without a passphrase, with: openssl pkey -in FILE -out COPY"
+            .to_owned()
+    } else {
+        match PrivateKeyDer::from_pem_slice(&bytes) {
+            Ok(key) => return Ok(key),
+            Err(rustls::pki_types::pem::Error::NoItemsFound) => "it holds no private key in PEM".to_owned(),
+            Err(error) => format!("its PEM is damaged: {error}"),
+        }
+    };
+    let path = path.to_owned();
+    Err(Error::File { path, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thumbprints_in_all_their_forms() {
+        let plain = "ab".repeat(31) + "0f";
+        let colons = "AB:".repeat(31) + "0F";
+        let wanted = Thumbprint::from_str(&plain).unwrap();
+        assert_eq!(wanted.to_string(), colons);
+        assert_eq!(colons.parse(), Ok(wanted));
+        assert_eq!(format!(" {} ", colons.to_lowercase()).parse(), Ok(wanted));
+        for text in [
+            "",
+            "ab",
+            &plain[1..],
+            &("0".to_owned() + &plain),
+            &plain.replace('b', "g"),
+            &(colons.clone() + ":00"),
+            "é",
+        ] {
+            assert_eq!(text.parse::<Thumbprint>(), Err(BadThumbprint), "{text}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The few fields of a certificate that are read where webpki does not read them (X.509 version 1, RFC 5280, 4.1).
+
+/// What is read of a certificate.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Certificate<'a> {
+    /// Seconds since 1970 of the first and the last moment of its validity.
+    pub(super) validity: (i64, i64),
+    /// The whole SubjectPublicKeyInfo.
+    pub(super) key_info: &'a [u8],
+    /// The contents of the key's AlgorithmIdentifier.
+    pub(super) key_algorithm: &'a [u8],
+    /// The public key's bits.
+    pub(super) key: &'a [u8],
+}
+
+const SEQUENCE: u8 = 0x30;
+const BIT_STRING: u8 = 0x03;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+const EXPLICIT_0: u8 = 0xa0;
+
+impl<'a> Certificate<'a> {
+    /// Reads the DER of a certificate.
+    pub(super) fn parse(der: &'a [u8]) -> Option<Self> {
+        let mut outer = Der(Der(der).expect(SEQUENCE)?);
+        let mut fields = Der(outer.expect(SEQUENCE)?);
+        if fields.0.first() == Some(&EXPLICIT_0) {
+            fields.next()?;
+        }
+        let (_serial, _signature, _issuer) = (fields.next()?, fields.next()?, fields.next()?);
+        let mut validity = Der(fields.expect(SEQUENCE)?);
+        let validity = (validity.time()?, validity.time()?);
+        let _subject = fields.next()?;
+        let before = fields.0;
+        let mut info = Der(fields.expect(SEQUENCE)?);
+        let key_info = &before[..before.len() - fields.0.len()];
+        let key_algorithm = info.expect(SEQUENCE)?;
+        // The first byte counts the unused bits at the end: none in a key.
+        let key = info.expect(BIT_STRING)?.strip_prefix(&[0])?;
+        Some(Certificate {
+            validity,
+            key_info,
+            key_algorithm,
+            key,
+        })
+    }
+}
+
+/// What is left of an encoding.
+struct Der<'a>(&'a [u8]);
+
+impl<'a> Der<'a> {
+    /// The tag and contents of the next element.
+    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+        let (&tag, rest) = self.0.split_first()?;
+        let (&first, rest) = rest.split_first()?;
+        let (length, rest) = match first {
+            0..=0x7f => (usize::from(first), rest),
+            0x81..=0x84 => {
+                let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+                let length = digits
+                    .iter()
+                    .fold(0_u64, |length, digit| length << 8 | u64::from(*digit));
+                (usize::try_from(length).ok()?, rest)
+            }
+            _ => return None,
+        };
+        let (contents, rest) = rest.split_at_checked(length)?;
+        self.0 = rest;
+        Some((tag, contents))
+    }
+
+    fn expect(&mut self, wanted: u8) -> Option<&'a [u8]> {
+        let (tag, contents) = self.next()?;
+        (tag == wanted).then_some(contents)
+    }
+
+    /// A moment in seconds since 1970.
+    fn time(&mut self) -> Option<i64> {
+        let (tag, text) = self.next()?;
+        let text = text.strip_suffix(b"Z")?;
+        if !text.is_ascii() || !text.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let number = |digits: &[u8]| {
+            digits
+                .iter()
+                .fold(0_i64, |n, digit| n * 10 + i64::from(digit - b'0'))
+        };
+        let (year, rest) = match (tag, text.len()) {
+            (UTC_TIME, 12) => {
+                let year = number(&text[..2]);
+                (if year < 50 { 2000 + year } else { 1900 + year }, &text[2..])
+            }
+            (GENERALIZED_TIME, 14) => (number(&text[..4]), &text[4..]),
+            _ => return None,
+        };
+        let [month, day, hour, minute, second] = [0, 2, 4, 6, 8].map(|at| number(&rest[at..at + 2]));
+        ((1..=12).contains(&month) && (1..=31).contains(&day))
+            .then(|| days_since_1970(year, month, day) * 86400 + hour * 3600 + minute * 60 + second)
+    }
+}
+
+/// In the Gregorian calendar; years begin in March, so that the leap day is the last.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month < 3 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn moments_of_both_forms() {
+        for (tag, text, wanted) in [
+            (UTC_TIME, "700101000000Z", Some(0)),
+            (UTC_TIME, "000229235959Z", Some(951_868_799)),
+            (UTC_TIME, "491231235959Z", Some(2_524_607_999)),
+            (GENERALIZED_TIME, "20500101000000Z", Some(2_524_608_000)),
+            (GENERALIZED_TIME, "99991231235959Z", Some(253_402_300_799)),
+            (UTC_TIME, "20500101000000Z", None),
+            (UTC_TIME, "700101000000", None),
+            (UTC_TIME, "701301000000Z", None),
+            (UTC_TIME, "70010100000+Z", None),
+            (0x04, "700101000000Z", None),
+        ] {
+            let mut der = vec![tag, u8::try_from(text.len()).unwrap()];
+            der.extend_from_slice(text.as_bytes());
+            assert_eq!(Der(&der).time(), wanted, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_no_certificate(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert_eq!(Certificate::parse(&bytes), None);
+        }
+    }
+}
