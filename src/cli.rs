@@ -138,11 +138,12 @@ pub fn kind(error: &anyhow::Error) -> Kind {
         Failure,
         Cancelled,
         crate::config::Error,
+        crate::http::Error,
         crate::list::Error,
-        crate::mapping::Error
+        crate::mapping::Error,
+        crate::satellite5::Error,
     ]
     .unwrap_or(Kind::Software)
-    first_of![Failure, Cancelled, crate::http::Error].unwrap_or(Kind::Software)
 }
 
 /// A failure of a command itself, rather than of the library.
