@@ -70,6 +70,16 @@ impl Cancel {
         }
     }
 
+    /// Has this token be set when `leader` is, as long as the returned guard lives.
+    pub fn follow(&self, leader: &Cancel) -> HookGuard {
+        let (follower, leader_too) = (self.clone(), leader.clone());
+        leader.on_cancel(move || {
+            if let Err(Cancelled(signal)) = leader_too.check() {
+                follower.cancel(signal);
+            }
+        })
+    }
+
     /// Sleeps, or fails as soon as the token is set.
     pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
         let end = Instant::now() + duration;

@@ -4,7 +4,10 @@
 
 pub mod args;
 mod log;
+pub mod mappings;
 pub mod password;
+pub mod result;
+pub mod rhsm;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -137,11 +140,16 @@ pub fn kind(error: &anyhow::Error) -> Kind {
     first_of![
         Failure,
         Cancelled,
+        crate::candlepin::Error,
         crate::config::Error,
+        crate::escape::Error,
+        crate::filter::Error,
         crate::http::Error,
         crate::list::Error,
         crate::mapping::Error,
         crate::satellite5::Error,
+        crate::vsphere::Error,
+        crate::vsphere::UnknownHypervisorId,
     ]
     .unwrap_or(Kind::Software)
 }
@@ -159,6 +167,11 @@ impl Failure {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         let message = message.into();
         Failure { kind, message }
+    }
+
+    /// Stdout could not be written, or its reader went away.
+    pub fn of_stdout(error: &io::Error) -> Self {
+        Failure::new(Kind::of_output(error), format!("writing to stdout: {error}"))
     }
 
     /// The kind of this failure.
@@ -184,11 +197,16 @@ pub fn stdin() -> Result<io::BufReader<io::StdinLock<'static>>, Failure> {
     Ok(io::BufReader::with_capacity(64 * 1024, stdin))
 }
 
+/// Standard input, buffered, for a command that people also type into.
+pub fn stdin_or_terminal() -> io::BufReader<io::StdinLock<'static>> {
+    io::BufReader::with_capacity(64 * 1024, io::stdin().lock())
+}
+
 /// Prints text that is a command's whole result, such as the answer to `--check`.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = stdout();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.map_err(|error| Failure::new(Kind::of_output(&error), format!("writing to stdout: {error}")))
+    written.map_err(|error| Failure::of_stdout(&error))
 }
 
 /// A token that SIGINT and SIGTERM set; a second signal ends the process at once.

@@ -29,8 +29,8 @@ pub use rhsm::{Proxy, Rhsm};
 pub use section::Section;
 pub use virt_who::{Config, Files};
 
-/// The largest configuration file that is read, in bytes; a thousand sections are a twentieth of it.
-pub const LARGEST_FILE: usize = 8 << 20;
+/// The largest configuration file that is read, in bytes; a thousand sections are a tenth of it.
+pub const LARGEST_FILE: usize = 4 << 20;
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,19 +20,24 @@
 //! 3  vsphere   candlepin   satellite5
 //! 2  filter    config      http
 //! 1  mapping   state
-//! 0  error     secret      cancel       xml      escape     list
+//! 0  error     secret      cancel       xml      escape    list
 //! ```
 //!
 //! Libraries have one typed error per room, each with a `kind()`; only [`cli`] touches stdin, stdout, stderr and the exit
 //! status.
 
 pub mod cancel;
+pub mod candlepin;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod escape;
+pub mod filter;
 pub mod http;
 pub mod list;
 pub mod mapping;
 pub mod satellite5;
 pub mod secret;
 pub mod state;
+pub mod vsphere;
+pub mod xml;

@@ -64,6 +64,7 @@ pub fn parse(text: &str) -> Result<Vec<String>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn items_are_read_as_virt_who_reads_them() {
@@ -93,5 +94,14 @@ mod tests {
         assert_eq!(parse("\"a,b'"), Err(Error::OpenQuote('"')));
         assert_eq!(parse("a,b\\"), Err(Error::TrailingBackslash));
         assert_eq!(parse("'a\\"), Err(Error::TrailingBackslash));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_quoted_comes_back(items in proptest::collection::vec(".*", 0..5)) {
+            let quote = |item: &String| format!("\"{}\"", item.replace('\\', r"\\").replace('"', "\\\""));
+            let text: Vec<String> = items.iter().map(quote).collect();
+            prop_assert_eq!(parse(&text.join(" , ")).unwrap(), items);
+        }
     }
 }

@@ -274,32 +274,37 @@ impl Omitted {
 pub struct Fault {
     /// The byte of the stream where the hypervisor begins.
     pub at: u64,
-    /// What was wrong and with what; [`Omitted::stage`] is left to the command.
-    pub omitted: Omitted,
+    /// [`Omitted::HOST`] or [`Omitted::GUEST`].
+    pub kind: &'static str,
+    /// The hypervisor's id, when it is not the id that is wrong.
+    pub id: Option<String>,
+    /// The hypervisor's name.
+    pub name: Option<String>,
+    /// What is wrong.
+    pub reason: String,
 }
 
 impl Fault {
     /// For the document: left out by this stage.
-    pub fn omitted_by(mut self, stage: &'static str) -> Omitted {
-        self.omitted.stage = stage.into();
-        self.omitted
+    pub fn omitted_by(self, stage: &'static str) -> Omitted {
+        Omitted {
+            kind: self.kind.into(),
+            id: self.id,
+            name: self.name,
+            stage: stage.into(),
+            reason: self.reason,
+            unknown: Members::new(),
+        }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Omitted {
-            kind,
-            id,
-            name,
-            reason,
-            ..
-        } = &self.omitted;
-        write!(f, "{kind} ")?;
-        if let Some(known) = name.as_ref().or(id.as_ref()) {
+        write!(f, "{} ", self.kind)?;
+        if let Some(known) = self.name.as_ref().or(self.id.as_ref()) {
             write!(f, "{known} ")?;
         }
-        write!(f, "at byte {}: {reason}", self.at)
+        write!(f, "at byte {}: {}", self.at, self.reason)
     }
 }
 

@@ -1,6 +1,15 @@
 //! The HTTP server under the simulators: requests and answers, plain or by TLS.
+//!
+//! A thread serves each connection. [`Server::misbehave`] makes it fail on purpose, [`Server::requests`] tells what it was asked.
+
+mod connection;
+mod server;
+mod tls;
 
 use std::io::{self, Write};
+
+pub use server::{Fault, Logged, Server};
+pub use tls::{Authority, Certificate, Tls};
 
 /// A request as it came in, its body complete.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +65,19 @@ impl Response {
             status,
             headers: vec![("Content-Type".into(), content_type.into())],
             body: Body::Bytes(body.into()),
+        }
+    }
+
+    /// An answer whose body is made while it is sent, in chunks.
+    pub fn stream(
+        status: u16,
+        content_type: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+    ) -> Self {
+        Response {
+            status,
+            headers: vec![("Content-Type".into(), content_type.into())],
+            body: Body::Stream(Box::new(write)),
         }
     }
 }

@@ -3,4 +3,8 @@
 //! They are strict: they refuse what the real servers refuse, and lose what the real servers lose. They share no code with
 //! `vw`, or both would share their mistakes.
 
+pub mod candlepin;
+mod clock;
+mod fresh;
 pub mod http;
+pub mod satellite5;

@@ -4,7 +4,8 @@
 //! in front makes one line of each logical line and puts aside what can't be understood; rust-ini then finds sections,
 //! keys and values; and the numbers of the lines, kept in rust-ini's order, are put beside them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,31 +20,55 @@ const MOST_NOTES: usize = 100;
 /// A file's sections, in the order of the file.
 #[derive(Debug, Default)]
 pub(super) struct Document {
-    pub(super) sections: Vec<RawSection>,
+    pub(super) blocks: Vec<Block>,
     pub(super) notes: Vec<Note>,
 }
 
 /// A section as it stands in one file; headers that repeat are one section.
-pub(super) struct RawSection {
+pub(super) struct Block {
     pub(super) name: String,
     pub(super) place: Place,
-    /// By key in lower case. Of a key that repeats the last one.
-    pub(super) entries: BTreeMap<String, RawEntry>,
+    pub(super) entries: Entries,
+    /// The file's `[DEFAULT]`, which Python puts under each section.
+    pub(super) default: Arc<Entries>,
     /// Why none of it may be used.
     pub(super) broken: Option<Note>,
 }
 
+/// Keys in lower case and their values; of a key that repeats the last one.
+pub(super) type Entries = BTreeMap<String, Entry>;
+
 /// A value before anything is done with its percent signs and quotes.
-#[derive(Clone)]
-pub(super) struct RawEntry {
+pub(super) struct Entry {
     /// The key as it was written.
     pub(super) key: String,
     pub(super) value: Zeroizing<String>,
+    /// 0 for one that stands in no file.
     pub(super) line: usize,
 }
 
-impl std::fmt::Debug for RawSection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Block {
+    /// The entry of a key in lower case.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(key).or_else(|| self.default.get(key))
+    }
+
+    /// What there is to say about one of its lines.
+    pub(super) fn note(&self, line: usize, key: Option<&str>, message: String) -> Note {
+        Note {
+            place: Some(Place {
+                file: self.place.file.clone(),
+                line,
+            }),
+            section: Some(self.name.clone()),
+            key: key.map(str::to_owned),
+            message,
+        }
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{}] {:?}", self.name, self.entries.keys())
     }
 }
@@ -266,61 +291,67 @@ impl<'a> Pass<'a> {
                 // The pass should have put aside whatever rust-ini refuses.
                 self.note(0, &format!("can't be understood: {}", error.msg));
                 return Document {
-                    sections: Vec::new(),
+                    blocks: Vec::new(),
                     notes: self.notes,
                 };
             }
         };
-        let mut document = Document {
-            sections: Vec::new(),
-            notes: self.notes,
-        };
-        let mut known: BTreeMap<String, usize> = BTreeMap::new();
+        let mut blocks: Vec<Block> = Vec::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
         let mut lines = self.lines.into_iter();
         let found = ini.into_iter().filter(|(name, _)| name.is_some());
         for (header, (_, properties)) in self.headers.into_iter().zip(found) {
-            let at = *known.entry(header.name.clone()).or_insert_with(|| {
-                document.sections.push(RawSection {
-                    name: header.name.clone(),
+            let at = *known.entry(header.name.clone()).or_insert(blocks.len());
+            if at == blocks.len() {
+                blocks.push(Block {
+                    name: header.name,
                     place: Place {
                         file: self.file.clone(),
                         line: header.line,
                     },
-                    entries: BTreeMap::new(),
+                    entries: Entries::new(),
+                    default: Arc::default(),
                     broken: None,
                 });
-                document.sections.len() - 1
-            });
-            let Some(section) = document.sections.get_mut(at) else {
-                continue;
-            };
-            section.broken = section.broken.take().or(header.broken);
+            }
+            let Some(block) = blocks.get_mut(at) else { continue };
+            block.broken = block.broken.take().or(header.broken);
             for ((key, value), line) in properties.into_iter().zip(lines.by_ref()) {
                 let value = Zeroizing::new(value);
-                let entry = RawEntry {
-                    value: Zeroizing::new(value.trim_matches(is_blank).to_owned()),
-                    line,
-                    key,
-                };
-                let lower = entry.key.to_lowercase();
-                let Some(earlier) = section.entries.insert(lower.clone(), entry) else {
+                let value = Zeroizing::new(value.trim_matches(is_blank).to_owned());
+                let lower = key.to_lowercase();
+                let Some(earlier) = block.entries.insert(lower.clone(), Entry { key, value, line }) else {
                     continue;
                 };
-                if document.notes.len() < MOST_NOTES {
-                    document.notes.push(Note {
-                        place: Some(Place {
-                            file: self.file.clone(),
-                            line,
-                        }),
-                        section: Some(section.name.clone()),
-                        key: Some(lower),
-                        message: format!("stands twice, also in line {}; the last one counts", earlier.line),
-                    });
+                if self.notes.len() < MOST_NOTES {
+                    let message = format!("stands twice, also in line {}; the last one counts", earlier.line);
+                    self.notes.push(block.note(line, Some(&lower), message));
                 }
             }
         }
-        document
+        Document {
+            blocks: with_default(blocks, &mut self.notes),
+            notes: self.notes,
+        }
     }
+}
+
+/// Puts `[DEFAULT]` under the other sections.
+fn with_default(mut blocks: Vec<Block>, notes: &mut Vec<Note>) -> Vec<Block> {
+    let Some(at) = blocks.iter().position(|block| block.name == "DEFAULT") else {
+        return blocks;
+    };
+    let default = blocks.remove(at);
+    match default.broken {
+        Some(broken) => notes.push(broken),
+        None => {
+            let default = Arc::new(default.entries);
+            blocks
+                .iter_mut()
+                .for_each(|block| block.default = default.clone());
+        }
+    }
+    blocks
 }
 
 /// A name that rust-ini reads as Python does.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::format::{self, RawEntry, RawSection};
-use super::section::{self, Section};
+use super::format::{self, Block, Entries, Entry};
+use super::section::Section;
 use super::{Error, Place};
 use crate::secret::Secret;
 
@@ -93,7 +93,7 @@ impl Rhsm {
             insecure: server
                 .of("rhsm_insecure", "insecure", Section::flag)?
                 .unwrap_or(false),
-            username: section.text("rhsm_username")?.map(str::to_owned),
+            username: section.text("rhsm_username")?,
             password: section.secret("rhsm_password")?,
             proxy: match server.text("rhsm_proxy_hostname", "proxy_hostname")? {
                 Some(hostname) => Some(Proxy {
@@ -134,15 +134,11 @@ impl Layers<'_> {
     }
 
     fn text(&self, above: &str, below: &str) -> Result<Option<String>, Error> {
-        self.of(above, below, |section, key| {
-            Ok(section.text(key)?.map(str::to_owned))
-        })
+        self.of(above, below, Section::text)
     }
 
     fn need(&self, above: &str, below: &str) -> Result<String, Error> {
-        self.of(above, below, |section, key| {
-            section.need(key, "--server").map(str::to_owned)
-        })
+        self.of(above, below, |section, key| section.need(key, "--server"))
     }
 
     fn port(&self, above: &str, below: &str) -> Result<Option<u16>, Error> {
@@ -154,7 +150,7 @@ impl Layers<'_> {
         if let Some(secret) = self.above.secret(above)? {
             return Ok(Some(secret));
         }
-        Ok(self.below.text(below)?.map(|text| Secret::from(text.to_owned())))
+        Ok(self.below.text(below)?.map(Secret::from))
     }
 }
 
@@ -168,35 +164,31 @@ fn parse(file: &Path, bytes: &[u8]) -> Result<(Section, Section), Error> {
     let file: Arc<Path> = Arc::from(file);
     let mut document = format::parse(&file, bytes);
     let mut section = |name: &str| {
-        let found = document.sections.iter().position(|section| section.name == name);
-        let mut raw = match found {
-            Some(at) => document.sections.swap_remove(at),
-            None => RawSection {
+        let found = document.blocks.iter().position(|block| block.name == name);
+        let mut block = match found {
+            Some(at) => document.blocks.swap_remove(at),
+            None => Block {
                 name: name.to_owned(),
                 place: Place {
                     file: file.clone(),
                     line: 0,
                 },
-                entries: Default::default(),
+                entries: Entries::new(),
+                default: Arc::default(),
                 broken: None,
             },
         };
-        if let Some(broken) = raw.broken {
+        if let Some(broken) = block.broken {
             return Err(Error::Wrong(broken));
         }
         for (_, key, value) in DEFAULTS.iter().filter(|(section, ..)| *section == name) {
-            raw.entries.entry((*key).to_owned()).or_insert_with(|| RawEntry {
-                key: (*key).to_owned(),
-                value: Zeroizing::new((*value).to_owned()),
-                line: 0,
-            });
+            let (key, value) = ((*key).to_owned(), Zeroizing::new((*value).to_owned()));
+            block
+                .entries
+                .entry(key.clone())
+                .or_insert(Entry { key, value, line: 0 });
         }
-        Ok(Section {
-            name: Some(name.to_owned()),
-            place: Some(raw.place.clone()),
-            entries: section::entries(&raw, &mut Vec::new()),
-            in_vain: None,
-        })
+        Ok(Section::new(block))
     };
     Ok((section("server")?, section("rhsm")?))
 }

@@ -1,9 +1,11 @@
 //! A section as a command meets it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use super::format::{Block, Entry};
 use super::value::{self, Value};
 use super::{Error, Note, Place};
 use crate::list;
@@ -30,21 +32,10 @@ pub(super) const ENCRYPTED: [(&str, &str); 4] = [
 #[derive(Debug, Clone, Default)]
 pub struct Section {
     pub(super) name: Option<String>,
-    pub(super) place: Option<Place>,
-    pub(super) entries: BTreeMap<String, Entry>,
+    /// Where its keys stand; what stands in an earlier one beats what stands in a later one.
+    pub(super) blocks: Vec<Arc<Block>>,
     /// Where there is no section: what was looked for in vain, for the message about a missing key.
     pub(super) in_vain: Option<String>,
-}
-
-/// One key of a section.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    /// The key as it was written, for it may be an old name.
-    pub(super) key: String,
-    /// The section where it stands: its own, or `defaults`.
-    pub(super) section: String,
-    pub(super) place: Place,
-    pub(super) value: Result<Value, String>,
 }
 
 impl Section {
@@ -54,38 +45,23 @@ impl Section {
     }
 
     /// The key `type`: what kind of source the section describes; virt-who's default is `libvirt`.
-    pub fn source_type(&self) -> Result<&str, Error> {
-        Ok(self.text("type")?.unwrap_or("libvirt"))
+    pub fn source_type(&self) -> Result<String, Error> {
+        Ok(self.text("type")?.unwrap_or_else(|| "libvirt".to_owned()))
     }
 
     /// Is the key there, whatever its value?
     pub fn has(&self, key: &str) -> bool {
-        self.entries.contains_key(key)
+        self.find(key).is_some()
     }
 
     /// A value of one line; an empty one counts as none.
-    pub fn text(&self, key: &str) -> Result<Option<&str>, Error> {
-        Ok(self.given(key)?.filter(|text| !text.is_empty()))
-    }
-
-    /// A value of one line, which may be empty.
-    pub fn given(&self, key: &str) -> Result<Option<&str>, Error> {
-        let Some(value) = self.value(key)? else {
-            return Ok(None);
-        };
-        let text = value.text.expose();
-        if text.contains('\n') {
-            return Err(self.wrong(
-                key,
-                "has more than one line, for an indented line continues the value before it; \
-                 begin each key at the start of its line",
-            ));
-        }
-        Ok(Some(text))
+    pub fn text(&self, key: &str) -> Result<Option<String>, Error> {
+        let value = self.line(key)?.filter(|value| !value.text.is_empty());
+        Ok(value.map(|value| value.text.to_string()))
     }
 
     /// A value that the command can't do without; `option` is what could be given instead, as in `--server`.
-    pub fn need(&self, key: &str, option: &str) -> Result<&str, Error> {
+    pub fn need(&self, key: &str, option: &str) -> Result<String, Error> {
         if let Some(text) = self.text(key)? {
             return Ok(text);
         }
@@ -99,12 +75,7 @@ impl Section {
             }
             (None, None) => format!("is missing; give {option}, or a section with it by -n"),
         };
-        Err(Error::Wrong(Note {
-            place: self.place.clone(),
-            section: self.name.clone(),
-            key: Some(key.to_owned()),
-            message,
-        }))
+        Err(self.wrong(key, &message))
     }
 
     /// Yes or no: `yes`, `true`, `on`, `1` or `no`, `false`, `off`, `0`, in any case.
@@ -143,7 +114,7 @@ impl Section {
         let Some(value) = self.value(key)? else {
             return Ok(None);
         };
-        let items = list::parse(value.text.expose());
+        let items = list::parse(&value.text);
         items
             .map(Some)
             .map_err(|error| self.wrong_value(key, &error.to_string()))
@@ -161,83 +132,174 @@ impl Section {
                 &format!("encrypted passwords are not supported by this version yet; give {key}, or --password-file"),
             ));
         }
-        match self.given(key)? {
-            Some("") => Err(self.wrong(key, "is empty; give it a value, or remove the line")),
-            Some(text) => Ok(Some(Secret::from(text.to_owned()))),
+        match self.line(key)? {
+            Some(value) if value.text.is_empty() => {
+                Err(self.wrong(key, "is empty; give it a value, or remove the line"))
+            }
+            Some(value) => Ok(Some(Secret::from(value.text.to_string()))),
             None => Ok(None),
         }
     }
 
     /// The error that `key` has a value that makes no sense, for `reason`, which says what to do and shows no secret.
     pub fn wrong(&self, key: &str, reason: &str) -> Error {
-        Error::Wrong(self.note(key, reason.to_owned()))
+        Error::Wrong(match self.find(key) {
+            Some((block, entry)) => {
+                block.note(entry.line, Some(&entry.key.to_lowercase()), reason.to_owned())
+            }
+            None => Note {
+                place: self.place().cloned(),
+                section: self.name.clone(),
+                key: Some(key.to_owned()),
+                message: reason.to_owned(),
+            },
+        })
     }
 
     /// The same, with the value itself before the reason unless it is secret.
     pub fn wrong_value(&self, key: &str, reason: &str) -> Error {
-        let value = self.entries.get(key).and_then(|entry| entry.value.as_ref().ok());
-        match value.filter(|value| !value.secret) {
-            Some(value) => self.wrong(key, &format!("'{}' {reason}", Excerpt(value.text.expose()))),
-            None => self.wrong(key, reason),
+        match self.value(key) {
+            Ok(Some(value)) if !value.secret => {
+                self.wrong(key, &format!("'{}' {reason}", Excerpt(&value.text)))
+            }
+            _ => self.wrong(key, reason),
         }
     }
 
     /// Is the note about this section, or about the file that it stands in?
     pub fn is_subject_of(&self, note: &Note) -> bool {
-        match &note.section {
-            Some(name) => self.name.as_ref() == Some(name),
-            None => {
-                let file = |place: &Option<Place>| place.as_ref().map(|place| place.file.clone());
-                self.place.is_some() && file(&self.place) == file(&note.place)
+        match (&note.section, &note.place, self.place()) {
+            (Some(section), ..) => self.name.as_ref() == Some(section),
+            (None, Some(noted), Some(own)) => noted.file == own.file,
+            _ => false,
+        }
+    }
+
+    /// Where the section begins.
+    pub fn place(&self) -> Option<&Place> {
+        let own = self
+            .blocks
+            .first()
+            .filter(|block| self.name.as_ref() == Some(&block.name));
+        own.map(|block| &block.place)
+    }
+
+    pub(super) fn new(block: Block) -> Self {
+        Section {
+            name: Some(block.name.clone()),
+            blocks: vec![Arc::new(block)],
+            in_vain: None,
+        }
+    }
+
+    /// Puts what stands in one more file before what is there, unless it is broken.
+    pub(super) fn add(&mut self, block: Block) {
+        if block.broken.is_none() {
+            self.name = Some(block.name.clone());
+            self.blocks.insert(0, Arc::new(block));
+        }
+    }
+
+    /// Why the section can't be used.
+    pub(super) fn broken(&self) -> Option<&Note> {
+        self.blocks.first()?.broken.as_ref()
+    }
+
+    /// All keys as they were written, and their values.
+    pub(super) fn variables(&self) -> Result<Vec<(String, String)>, Error> {
+        let keys: BTreeSet<&str> = self
+            .blocks
+            .iter()
+            .flat_map(|block| block.entries.keys().map(String::as_str))
+            .collect();
+        let found = keys.into_iter().filter_map(|key| {
+            let (_, entry) = self.find(key)?;
+            let value = self.line(key).transpose()?;
+            Some(value.map(|value| (entry.key.clone(), value.text.to_string())))
+        });
+        found.collect()
+    }
+
+    /// A value of one line, which may be empty.
+    fn line(&self, key: &str) -> Result<Option<Value>, Error> {
+        let value = self.value(key)?;
+        if value.as_ref().is_some_and(|value| value.text.contains('\n')) {
+            return Err(self.wrong(
+                key,
+                "has more than one line, for an indented line continues the value before it; \
+                 begin each key at the start of its line",
+            ));
+        }
+        Ok(value)
+    }
+
+    fn value(&self, key: &str) -> Result<Option<Value>, Error> {
+        let Some((block, entry)) = self.find(key) else {
+            return Ok(None);
+        };
+        value::of(key, &entry.value, block)
+            .map(Some)
+            .map_err(|reason| self.wrong(key, &reason))
+    }
+
+    /// Where a key stands, be it under its old name.
+    fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
+        let old = RENAMED
+            .iter()
+            .find(|(_, today)| key == *today)
+            .map(|(old, _)| *old);
+        let other_form = ENCRYPTED.iter().find_map(|(plain, encrypted)| match key {
+            key if key == *plain => Some(*encrypted),
+            key if key == *encrypted => Some(*plain),
+            _ => None,
+        });
+        for block in &self.blocks {
+            let entry = block.entry(key).or_else(|| block.entry(old?));
+            if let Some(entry) = entry {
+                return Some((block, entry));
+            }
+            // One form of a password in a section beats the other form in [defaults].
+            if other_form.is_some_and(|other| block.entry(other).is_some()) {
+                return None;
             }
         }
+        None
     }
+}
 
-    fn value(&self, key: &str) -> Result<Option<&Value>, Error> {
-        match self.entries.get(key).map(|entry| &entry.value) {
-            Some(Ok(value)) => Ok(Some(value)),
-            Some(Err(reason)) => Err(self.wrong(key, reason)),
-            None => Ok(None),
+/// What is odd about a section but keeps nobody from using it.
+pub(super) fn oddities(block: &Block) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for (key, entry) in &block.entries {
+        let mut note = |message: String| notes.push(block.note(entry.line, Some(key), message));
+        let today = RENAMED
+            .iter()
+            .find(|(old, _)| old == key)
+            .map(|(_, today)| *today);
+        if let Some(today) = today.filter(|today| block.entries.contains_key(*today)) {
+            note(format!(
+                "is the old name of {today}, which is there too; only {today} counts"
+            ));
+        }
+        let mark = [" #", " ;"].into_iter().find(|mark| entry.value.contains(mark));
+        if let Some(mark) = mark.filter(|_| !value::is_secret(key)) {
+            note(format!(
+                "'{mark}' and what follows it belong to the value; put a comment on a line of its own"
+            ));
         }
     }
+    notes
+}
 
-    fn note(&self, key: &str, message: String) -> Note {
-        match self.entries.get(key) {
-            Some(entry) => Note {
-                place: Some(entry.place.clone()),
-                section: Some(entry.section.clone()),
-                key: Some(entry.key.to_lowercase()),
-                message,
-            },
-            None => Note {
-                place: self.place.clone(),
-                section: self.name.clone(),
-                key: Some(key.to_owned()),
-                message,
-            },
-        }
-    }
-
-    /// Takes over the keys that the section does not have itself, be it by another form of the same password.
-    pub(super) fn inherit(&mut self, from: &BTreeMap<String, Entry>) {
-        let new = from.iter().filter(|(key, _)| !self.says(key));
-        let new: Vec<_> = new.map(|(key, entry)| (key.clone(), entry.clone())).collect();
-        self.entries.extend(new);
-    }
-
-    fn says(&self, key: &str) -> bool {
-        let forms = ENCRYPTED
-            .iter()
-            .find(|(plain, encrypted)| key == *plain || key == *encrypted);
-        self.has(key) || forms.is_some_and(|(plain, encrypted)| self.has(plain) || self.has(encrypted))
-    }
-
-    /// Does it hold a password that anyone could read?
-    pub(super) fn holds_password(&self) -> bool {
-        ENCRYPTED
-            .iter()
-            .any(|(plain, _)| matches!(self.given(plain), Ok(Some(text)) if !text.is_empty()))
-    }
+/// Does it hold a password that can be read as it stands?
+pub(super) fn holds_password(block: &Block) -> bool {
+    let filled = |key| {
+        block
+            .entries
+            .get(key)
+            .is_some_and(|entry| !entry.value.is_empty())
+    };
+    ENCRYPTED.iter().any(|(plain, _)| filled(*plain))
 }
 
 /// As much of a value as a message bears.
@@ -251,47 +313,4 @@ impl fmt::Display for Excerpt<'_> {
             None => f.write_str(self.0),
         }
     }
-}
-
-/// The entries of a section as it stands in a file, with old names put right and values made ready.
-pub(super) fn entries(raw: &super::format::RawSection, notes: &mut Vec<Note>) -> BTreeMap<String, Entry> {
-    let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
-    let place = |line| Place {
-        file: raw.place.file.clone(),
-        line,
-    };
-    for (key, found) in &raw.entries {
-        let today = RENAMED
-            .iter()
-            .find(|(old, _)| old == key)
-            .map(|(_, today)| *today);
-        let note = |message: String| Note {
-            place: Some(place(found.line)),
-            section: Some(raw.name.clone()),
-            key: Some(key.clone()),
-            message,
-        };
-        if let Some(today) = today.filter(|today| raw.entries.contains_key(*today)) {
-            notes.push(note(format!(
-                "is the old name of {today}, which is there too; only {today} counts"
-            )));
-            continue;
-        }
-        let value = value::of(key, &raw.entries);
-        if let Ok(Value { text, secret: false }) = &value
-            && let Some(mark) = [" #", " ;"].into_iter().find(|mark| text.expose().contains(mark))
-        {
-            notes.push(note(format!(
-                "'{mark}' and what follows it belong to the value; put a comment on a line of its own"
-            )));
-        }
-        let entry = Entry {
-            key: found.key.clone(),
-            section: raw.name.clone(),
-            place: place(found.line),
-            value,
-        };
-        entries.insert(today.unwrap_or(key).to_owned(), entry);
-    }
-    entries
 }

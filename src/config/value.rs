@@ -1,11 +1,8 @@
 //! What Python and virt-who make of a value: `%(key)s`, `%%`, outer quotes.
 
-use std::collections::BTreeMap;
-
 use zeroize::Zeroizing;
 
-use super::format::RawEntry;
-use crate::secret::Secret;
+use super::format::Block;
 
 /// As deep as Python's ConfigParser follows `%(key)s`.
 const DEEPEST: usize = 10;
@@ -15,10 +12,8 @@ const MOST: usize = 10_000;
 const LONGEST: usize = 1 << 20;
 
 /// A value ready to be used.
-#[derive(Debug, Clone)]
 pub(super) struct Value {
-    /// Each value is held as if it were secret, so that no `Debug` shows it.
-    pub(super) text: Secret,
+    pub(super) text: Zeroizing<String>,
     /// Must it stay out of messages?
     pub(super) secret: bool,
 }
@@ -28,26 +23,24 @@ pub(super) fn is_secret(key: &str) -> bool {
     key.contains("password")
 }
 
-/// The value of `key` among its section's entries, or why there is none.
-pub(super) fn of(key: &str, entries: &BTreeMap<String, RawEntry>) -> Result<Value, String> {
+/// The value that a section's text stands for, or why it stands for none.
+pub(super) fn of(key: &str, text: &str, block: &Block) -> Result<Value, String> {
     let mut expansion = Expansion {
-        entries,
+        block,
         text: Zeroizing::default(),
         secret: is_secret(key),
         left: MOST,
     };
-    if let Some(entry) = entries.get(key) {
-        expansion.expand(&entry.value, 1)?;
-    }
-    let text = unquoted(&expansion.text).to_owned();
+    expansion.expand(text, 1)?;
+    let text = Zeroizing::new(unquoted(&expansion.text).to_owned());
     Ok(Value {
-        text: Secret::from(text),
+        text,
         secret: expansion.secret,
     })
 }
 
 struct Expansion<'a> {
-    entries: &'a BTreeMap<String, RawEntry>,
+    block: &'a Block,
     text: Zeroizing<String>,
     secret: bool,
     left: usize,
@@ -79,7 +72,7 @@ impl Expansion<'_> {
 
     fn refer(&mut self, name: &str, depth: usize) -> Result<(), String> {
         let name = name.to_lowercase();
-        let Some(entry) = self.entries.get(&name) else {
+        let Some(entry) = self.block.entry(&name) else {
             let what = if self.secret {
                 "%(…)s names a key"
             } else {

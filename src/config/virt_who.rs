@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::format::{self, RawSection};
+use super::format::{self, Block};
 use super::section::{self, Section};
 use super::{Content, Error, Note, Place};
 
@@ -59,7 +59,9 @@ impl Files {
 /// The sections of all files.
 #[derive(Debug, Default)]
 pub struct Config {
-    sections: Vec<Found>,
+    sections: Vec<Section>,
+    /// The place of each section in `sections`.
+    index: HashMap<String, usize>,
     global: Section,
     defaults: Section,
     system_environment: Section,
@@ -68,13 +70,6 @@ pub struct Config {
     unread: Vec<Note>,
     /// The files that were read.
     files: Vec<PathBuf>,
-}
-
-/// A section that describes a source, or why it can't be used.
-#[derive(Debug)]
-struct Found {
-    name: String,
-    section: Result<Section, Note>,
 }
 
 /// What a file counts for.
@@ -113,14 +108,19 @@ impl Config {
         for file in &files.given {
             config.add(file, super::read(file)?, Part::Whole);
         }
-        config.finish();
+        for section in &mut config.sections {
+            section.blocks.extend_from_slice(&config.defaults.blocks);
+        }
         Ok(config)
     }
 
     /// The section of this name.
     pub fn named(&self, name: &str) -> Result<Section, Error> {
-        match self.sections.iter().find(|found| found.name == name) {
-            Some(found) => found.section.clone().map_err(Error::Wrong),
+        match self.index.get(name).and_then(|at| self.sections.get(*at)) {
+            Some(section) => match section.broken() {
+                Some(broken) => Err(Error::Wrong(broken.clone())),
+                None => Ok(section.clone()),
+            },
             None => Err(Error::UnknownSection {
                 name: name.to_owned(),
                 known: self.names().map(str::to_owned).collect(),
@@ -133,18 +133,11 @@ impl Config {
     ///
     /// Several that fit are an error. So is a broken section where no other fits, for it may be the one that was meant.
     pub fn only(&self, fits: impl Fn(&Section) -> bool) -> Result<Section, Error> {
-        let usable = self
-            .sections
-            .iter()
-            .filter_map(|found| found.section.as_ref().ok());
+        let usable = self.sections.iter().filter(|section| section.broken().is_none());
         let fitting: Vec<&Section> = usable.filter(|section| fits(section)).collect();
         match fitting.as_slice() {
             [section] => Ok((*section).clone()),
-            [] => match self
-                .sections
-                .iter()
-                .find_map(|found| found.section.as_ref().err())
-            {
+            [] => match self.sections.iter().find_map(Section::broken) {
                 Some(broken) => Err(Error::Wrong(broken.clone())),
                 None => Ok(self.nameless()),
             },
@@ -182,7 +175,7 @@ impl Config {
 
     /// The names of the sections that describe sources, broken ones too, in the order of the files.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.sections.iter().map(|found| found.name.as_str())
+        self.sections.iter().filter_map(Section::name)
     }
 
     /// `[global]`.
@@ -191,13 +184,8 @@ impl Config {
     }
 
     /// `[system_environment]`: variables and their values. Their names keep their case, which virt-who lowers.
-    pub fn system_environment(&self) -> Result<Vec<(&str, &str)>, Error> {
-        let section = &self.system_environment;
-        let pairs = section.entries.iter().filter_map(|(key, entry)| {
-            let value = section.given(key).transpose()?;
-            Some(value.map(|value| (entry.key.as_str(), value)))
-        });
-        pairs.collect()
+    pub fn system_environment(&self) -> Result<Vec<(String, String)>, Error> {
+        self.system_environment.variables()
     }
 
     /// What a person should know about the files, in their order: broken and ignored things, values that look wrong.
@@ -237,9 +225,9 @@ impl Config {
         let has_sections = |content: Content| {
             let found = format::parse(&Arc::from(file), &content.bytes);
             found
-                .sections
+                .blocks
                 .iter()
-                .any(|section| section.entries.contains_key("type"))
+                .any(|block| block.entries.contains_key("type"))
         };
         if file.is_file() && super::read(file).is_ok_and(has_sections) {
             self.notes.push(Note {
@@ -283,49 +271,29 @@ impl Config {
         let shared: Arc<Path> = Arc::from(file);
         let document = format::parse(&shared, &content.bytes);
         self.notes.extend(document.notes);
-        let mut index: HashMap<String, usize> = (0..)
-            .zip(&self.sections)
-            .map(|(at, found)| (found.name.clone(), at))
-            .collect();
         let mut holds_password = false;
-        for raw in document.sections {
-            let special = SPECIAL.contains(&raw.name.as_str());
+        for block in document.blocks {
+            let special = SPECIAL.contains(&block.name.as_str());
             if part == Part::Special && !special {
                 continue;
             }
             if part == Part::Sources && special {
                 self.notes.push(about(
-                    &raw,
+                    &block,
                     "is ignored here; it belongs into virt-who.conf".to_owned(),
                 ));
                 continue;
             }
-            let section = self.section(&raw);
-            holds_password |= section.as_ref().is_ok_and(Section::holds_password);
-            if special {
-                self.add_special(&raw.name, section);
-                continue;
+            holds_password |= section::holds_password(&block);
+            match &block.broken {
+                Some(broken) => self.notes.push(broken.clone()),
+                None => self.notes.extend(section::oddities(&block)),
             }
-            match index.get(&raw.name).and_then(|at| self.sections.get_mut(*at)) {
-                Some(found) => {
-                    let earlier = match &found.section {
-                        Ok(section) => section.place.clone(),
-                        Err(note) => note.place.clone(),
-                    };
-                    let place = earlier.map(|place| place.to_string()).unwrap_or_default();
-                    self.notes.push(about(
-                        &raw,
-                        format!("takes the place of the section of this name in {place}"),
-                    ));
-                    found.section = section;
-                }
-                None => {
-                    index.insert(raw.name.clone(), self.sections.len());
-                    self.sections.push(Found {
-                        name: raw.name,
-                        section,
-                    });
-                }
+            match block.name.as_str() {
+                "global" => self.global.add(block),
+                "defaults" => self.defaults.add(block),
+                "system_environment" => self.system_environment.add(block),
+                _ => self.add_section(block),
             }
         }
         if holds_password && content.open_to_others {
@@ -341,45 +309,27 @@ impl Config {
         }
     }
 
-    fn section(&mut self, raw: &RawSection) -> Result<Section, Note> {
-        if let Some(broken) = &raw.broken {
-            self.notes.push(broken.clone());
-            return Err(broken.clone());
-        }
-        Ok(Section {
-            name: Some(raw.name.clone()),
-            place: Some(raw.place.clone()),
-            entries: section::entries(raw, &mut self.notes),
-            in_vain: None,
-        })
-    }
-
-    /// Adds to `[global]` and its like; of a key in several files the last one counts.
-    fn add_special(&mut self, name: &str, section: Result<Section, Note>) {
-        let Ok(mut section) = section else { return };
-        let held = match name {
-            "global" => &mut self.global,
-            "defaults" => &mut self.defaults,
-            _ => &mut self.system_environment,
+    /// Adds a section that describes a source, in the place of one of the same name.
+    fn add_section(&mut self, block: Block) {
+        let next = self.sections.len();
+        let at = *self.index.entry(block.name.clone()).or_insert(next);
+        let Some(earlier) = self.sections.get_mut(at) else {
+            return self.sections.push(Section::new(block));
         };
-        section.inherit(&held.entries);
-        *held = section;
-    }
-
-    /// Puts `[defaults]` under each section that describes a source.
-    fn finish(&mut self) {
-        for found in &mut self.sections {
-            if let Ok(section) = &mut found.section {
-                section.inherit(&self.defaults.entries);
-            }
+        if let Some(place) = earlier.place() {
+            self.notes.push(about(
+                &block,
+                format!("takes the place of the section of this name in {place}"),
+            ));
         }
+        *earlier = Section::new(block);
     }
 }
 
-fn about(raw: &RawSection, message: String) -> Note {
+fn about(block: &Block, message: String) -> Note {
     Note {
-        place: Some(raw.place.clone()),
-        section: Some(raw.name.clone()),
+        place: Some(block.place.clone()),
+        section: Some(block.name.clone()),
         key: None,
         message,
     }

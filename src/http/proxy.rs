@@ -32,6 +32,18 @@ pub enum Proxy {
 }
 
 impl Proxy {
+    /// Reads a proxy's URL as [`ProxyUrl::parse`] does; an empty one means that none is used, as with curl's `--proxy ""`.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, Error> {
+        if text.trim().is_empty() {
+            return Ok(Proxy::None);
+        }
+        let proxy = ProxyUrl::parse(text, origin)?;
+        Ok(Proxy::Through {
+            proxy,
+            no_proxy: None,
+        })
+    }
+
     /// The way to `base`, in an environment that `variable` looks up.
     pub(super) fn route(
         &self,

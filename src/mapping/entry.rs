@@ -144,28 +144,26 @@ impl<'a> Entry<'a> {
     }
 
     fn fault(&self, id: Option<String>, reason: String) -> Fault {
-        let omitted = Omitted {
-            kind: Omitted::HOST.into(),
+        Fault {
+            at: self.at,
+            kind: Omitted::HOST,
             id,
             name: self.name().map(Cow::into_owned),
             reason,
-            ..Omitted::default()
-        };
-        Fault { at: self.at, omitted }
+        }
     }
 
+    /// A guest that can't be used has no id by which to call it, so its place tells which one it is.
     fn guest_fault(&self, number: usize, wrong: &str, host: &Hypervisor) -> Fault {
-        let host = host
-            .name
-            .as_ref()
-            .or(host.id.as_ref())
-            .map_or("this machine", String::as_str);
-        let omitted = Omitted {
-            kind: Omitted::GUEST.into(),
-            reason: format!("the guest number {number} of {host}: {wrong}"),
-            ..Omitted::default()
-        };
-        Fault { at: self.at, omitted }
+        let known = host.name.as_ref().or(host.id.as_ref());
+        let host = known.map_or("this machine", String::as_str);
+        Fault {
+            at: self.at,
+            kind: Omitted::GUEST,
+            id: None,
+            name: None,
+            reason: format!("number {number} of {host}: {wrong}"),
+        }
     }
 }
 

@@ -8,3 +8,5 @@
 )]
 
 mod layers;
+mod man;
+mod vw_escape;

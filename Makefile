@@ -1,0 +1,44 @@
+# make          builds the commands for installation
+# make demo     builds, starts simulated servers on loopback and runs the pipelines against them
+# make check    format, lints and all tests
+# make install  installs what `make` has built; PREFIX and DESTDIR as everywhere
+
+CARGO  ?= cargo
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/vw
+
+TARGET   := $(abspath $(or $(CARGO_TARGET_DIR),target))
+COMMANDS := $(basename $(notdir $(wildcard src/bin/*.rs)))
+DOCS     := $(wildcard README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT)
+
+.PHONY: all demo check install
+
+all:
+	$(CARGO) build --release --locked --package vw
+
+demo:
+	$(CARGO) build --workspace --bins --locked
+	PATH="$(TARGET)/debug:$$PATH" "$(TARGET)/debug/vw-sim" -- sh demo/demo.sh
+
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) test --workspace --locked
+
+# It builds nothing, for root may have no Rust.
+install:
+	@for command in $(COMMANDS); do \
+	    test -x "$(TARGET)/release/$$command" || { echo "$$command has not been built: run make first" >&2; exit 1; }; \
+	done
+	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(DOCDIR)"
+	install $(addprefix "$(TARGET)"/release/,$(COMMANDS)) "$(DESTDIR)$(BINDIR)"
+	for section in 1 5 7; do \
+	    install -d "$(DESTDIR)$(MANDIR)/man$$section" || exit; \
+	    for page in man/*.$$section; do \
+	        test ! -e "$$page" || install -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$$section" || exit; \
+	    done; \
+	done
+	install -m 644 $(DOCS) "$(DESTDIR)$(DOCDIR)"

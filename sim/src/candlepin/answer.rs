@@ -1,0 +1,417 @@
+//! From a request to its answer: resources, credentials, and what each answer looks like.
+
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::job::{Job, Work};
+use super::report::{self, Refusal};
+use super::store::Manner;
+use super::{Access, Account, Candlepin, Fate, Generation, State};
+use crate::http::{Request, Response};
+use crate::{clock, fresh};
+
+/// An answer that is no success: its status and displayMessage.
+struct Refused(u16, String);
+
+type Answer = Result<(u16, Value), Refused>;
+
+impl Candlepin {
+    pub(super) fn respond(&self, request: &Request) -> Response {
+        let uuid = fresh::uuid();
+        let Some(path) = self.below_prefix(&request.path) else {
+            return Response::new(
+                404,
+                "text/html;charset=utf-8",
+                "<!doctype html><title>HTTP Status 404 – Not Found</title>",
+            );
+        };
+        let (status, body) = self
+            .route(path, request)
+            .unwrap_or_else(|Refused(status, message)| {
+                (status, json!({"displayMessage": message, "requestUuid": uuid}))
+            });
+        let mut response = Response::new(status, "application/json", body.to_string());
+        let version = format!("{}-1", self.version());
+        response.headers.extend([
+            ("x-candlepin-request-uuid".into(), uuid),
+            ("X-Version".into(), version),
+        ]);
+        if status == 401 {
+            response
+                .headers
+                .push(("WWW-Authenticate".into(), "Basic Realm=candlepin".into()));
+        }
+        response
+    }
+
+    /// The segments of the path below the prefix, percent-decoded. A `+` is a plus in a path.
+    fn below_prefix(&self, path: &str) -> Option<Vec<String>> {
+        let rest = path.strip_prefix(&self.settings.prefix)?;
+        if !rest.is_empty() && !rest.starts_with('/') {
+            return None;
+        }
+        Some(
+            rest.split('/')
+                .filter(|segment| !segment.is_empty())
+                .map(decoded)
+                .collect(),
+        )
+    }
+
+    fn version(&self) -> &'static str {
+        match self.settings.generation {
+            Generation::Current => "4.7.5",
+            Generation::Old => "2.4.16",
+        }
+    }
+
+    fn route(&self, path: Vec<String>, request: &Request) -> Answer {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let current = self.settings.generation == Generation::Current;
+        if path == ["status"] {
+            return match request.method.as_str() {
+                "GET" => Ok((200, self.status())),
+                other => Err(no_method(other)),
+            };
+        }
+        if let Some(status) = self.lock().refusals.pop_front() {
+            return Err(Refused(
+                status,
+                format!("Runtime Error: the simulator was told to answer {status}"),
+            ));
+        }
+        match (request.method.as_str(), path.as_slice()) {
+            ("POST", ["hypervisors", owner]) => self.check_in(owner, request),
+            ("PUT", ["hypervisors", owner, "heartbeat"]) if current => self.heartbeat(owner, request),
+            ("POST", ["hypervisors"]) if !current => self.check_in_synchronously(request),
+            ("GET", ["jobs", id]) => self.job(id, request),
+            ("GET", ["owners", owner, "hypervisors"]) => self.list(owner, request),
+            (other, ["hypervisors", _]) => Err(no_method(other)),
+            (other, ["hypervisors", _, "heartbeat"]) if current => Err(no_method(other)),
+            (other, ["jobs", _] | ["owners", _, "hypervisors"]) => Err(no_method(other)),
+            _ => Err(Refused(
+                404,
+                "Runtime Error RESTEASY003210: Could not find resource for full path".into(),
+            )),
+        }
+    }
+
+    /// What everyone is told, whatever the credentials and the database.
+    fn status(&self) -> Value {
+        let mut able = vec![
+            "instance_multiplier",
+            "derived_product",
+            "vcpu",
+            "cert_v3",
+            "remove_by_pool_id",
+            "storage_band",
+            "cores",
+            "hypervisors_async",
+            "org_level_content_access",
+            "guest_limit",
+            "ram",
+            "batch_bind",
+        ];
+        if self.settings.generation == Generation::Current {
+            able.extend([
+                "hypervisors_heartbeat",
+                "syspurpose",
+                "multi_environment",
+                "typed_environments",
+            ]);
+        }
+        json!({
+            "managerCapabilities": able, "mode": "NORMAL", "modeChangeTime": null, "modeReason": null, "release": "1",
+            "result": !self.lock().database_down, "rulesSource": "default", "rulesVersion": "5.44",
+            "standalone": true, "timeUTC": clock::with_zone(SystemTime::now()), "version": self.version(),
+        })
+    }
+
+    fn check_in(&self, owner: &str, request: &Request) -> Answer {
+        let current = self.settings.generation == Generation::Current;
+        consumes(request, "text/plain")?;
+        let (account, mut state) = self.admit(owner, request)?;
+        let report = if request
+            .header("Content-Encoding")
+            .is_some_and(|coding| coding != "identity")
+        {
+            Err(Refusal::Invalid)
+        } else {
+            report::read(&request.body)
+        };
+        let reporter = parameter(&request.query, "reporter_id").filter(|reporter| !reporter.is_empty());
+        let work = match report {
+            Ok(report) => match &report.unknown {
+                Some(member) if !current => Work::Fail(format!("Unrecognized field \"{member}\"")),
+                _ => Work::CheckIn { report, reporter: reporter.clone() },
+            },
+            Err(Refusal::Absent) => {
+                return Err(Refused(400, "Host to guest mapping was not provided for hypervisor update.".into()));
+            }
+            Err(Refusal::Invalid) if current => {
+                let message = "Invalid host to guest mapping was provided for hypervisor update.";
+                return Err(Refused(400, message.into()));
+            }
+            // Recorded: 2.4.16 reads the body only when the job runs.
+            Err(Refusal::Invalid) => Work::Fail(
+                "Cannot invoke \"org.candlepin.pinsetter.tasks.HypervisorUpdateJob$HypervisorList.getHypervisors()\" \
+                 because \"<local11>\" is null"
+                    .into(),
+            ),
+        };
+        state.reporters.extend(reporter);
+        let mut job = self.new_job(owner, work, account, request);
+        let before = state.open_reports(owner, state.jobs.len());
+        if !before.is_empty() {
+            if current { job.block(&before) } else { job.wait() }
+        }
+        if job.is_open() {
+            match state.fates.pop_front() {
+                Some(Fate::Fail(reason)) => job.work = Some(Work::Fail(reason)),
+                Some(Fate::Cancel) => job.work = Some(Work::Cancel),
+                None => {}
+            }
+        }
+        let told = job.json(self.settings.generation, true);
+        state.jobs.push(job);
+        Ok((if current { 200 } else { 202 }, told))
+    }
+
+    fn heartbeat(&self, owner: &str, request: &Request) -> Answer {
+        let (account, mut state) = self.admit(owner, request)?;
+        let reporter = parameter(&request.query, "reporter_id").filter(|reporter| !reporter.is_empty());
+        let Some(reporter) = reporter else {
+            return Err(Refused(400, "reporter_id is absent or empty".into()));
+        };
+        let job = self.new_job(owner, Work::Heartbeat { reporter }, account, request);
+        let told = job.json(self.settings.generation, true);
+        state.jobs.push(job);
+        Ok((200, told))
+    }
+
+    fn new_job(&self, owner: &str, work: Work, account: &Account, request: &Request) -> Job {
+        let mut job = Job::new(owner, work, self.settings.job_time, self.settings.generation);
+        job.principal.clone_from(&account.username);
+        let plain = |id: &&str| id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let correlation = request
+            .header("X-Correlation-ID")
+            .filter(|id| !id.is_empty())
+            .filter(plain);
+        job.correlation = correlation.map(|id| id.chars().take(40).collect());
+        job
+    }
+
+    fn check_in_synchronously(&self, request: &Request) -> Answer {
+        consumes(request, "application/json")?;
+        let Some(owner) = parameter(&request.query, "owner") else {
+            self.account(request)?;
+            let message = "Runtime Error Null passed to a non-nullable Verify annotation.";
+            return Err(Refused(500, message.into()));
+        };
+        let (_, mut state) = self.admit(&owner, request)?;
+        let report = report::read_synchronous(&request.body).map_err(|refusal| match refusal {
+            Refusal::Absent => Refused(
+                400,
+                "Host to guest mapping was not provided for hypervisor check-in.".into(),
+            ),
+            Refusal::Invalid => Refused(
+                400,
+                "Runtime Error com.fasterxml.jackson.databind.exc.MismatchedInputException".into(),
+            ),
+        })?;
+        let reporter = parameter(&request.query, "reporter_id");
+        let State { stores, lost, .. } = &mut *state;
+        let manner = Manner {
+            owner: &owner,
+            reporter: reporter.as_deref(),
+            generation: Generation::Old,
+            create_missing: parameter(&request.query, "create_missing").as_deref() != Some("false"),
+            lost,
+        };
+        let lists = stores.entry(owner.clone()).or_default().apply(&report, &manner);
+        lists
+            .map(|lists| (200, lists.json()))
+            .map_err(|reason| Refused(500, format!("Runtime Error {reason}")))
+    }
+
+    fn job(&self, id: &str, request: &Request) -> Answer {
+        accepts(request)?;
+        if self.lock().database_down {
+            return Err(Refused(503, "Error contacting user service".into()));
+        }
+        let account = self.account(request)?;
+        let generation = self.settings.generation;
+        let mut state = self.settled();
+        let Some(job) = state.jobs.iter_mut().find(|job| job.id == id) else {
+            return Err(Refused(
+                404,
+                match generation {
+                    Generation::Current => format!("AsyncJobStatus with ID(s) {id} could not be found."),
+                    Generation::Old => format!("JobStatus with id {id} could not be found."),
+                },
+            ));
+        };
+        if !account.access.reaches(&job.owner) {
+            return Err(forbidden());
+        }
+        let with_result =
+            parameter(&request.query, "result_data").is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
+        let told = job.json(generation, with_result);
+        job.show();
+        Ok((200, told))
+    }
+
+    /// The hypervisors of an owner, or the one that is asked for, with the members that are of use to a reader.
+    fn list(&self, owner: &str, request: &Request) -> Answer {
+        let (_, state) = self.admit(owner, request)?;
+        let wanted = parameter(&request.query, "hypervisor_id").map(|id| id.to_lowercase());
+        let all = state
+            .stores
+            .get(owner)
+            .map(super::Store::hypervisors)
+            .unwrap_or_default();
+        let listed = all
+            .iter()
+            .filter(|(id, _)| wanted.as_ref().is_none_or(|wanted| wanted == *id));
+        let listed = listed.map(|(id, held)| {
+            json!({
+                "hypervisorId": {"hypervisorId": id, "reporterId": held.reporter}, "name": held.name,
+                "uuid": held.uuid, "facts": held.facts, "href": format!("/consumers/{}", held.uuid),
+                "owner": {"key": owner}, "type": {"label": "hypervisor"},
+            })
+        });
+        Ok((200, listed.collect()))
+    }
+
+    /// The account of a request that may act for this owner, and the settled state.
+    fn admit(
+        &self,
+        owner: &str,
+        request: &Request,
+    ) -> Result<(&Account, std::sync::MutexGuard<'_, State>), Refused> {
+        accepts(request)?;
+        if self.lock().database_down {
+            let message =
+                "Runtime Error org.hibernate.exception.JDBCConnectionException: could not extract ResultSet";
+            return Err(Refused(500, message.into()));
+        }
+        let account = self.account(request)?;
+        if account.access == Access::Nothing {
+            return Err(forbidden());
+        }
+        // Somebody else's owner is not told apart from one that isn't there.
+        if !self.settings.owners.iter().any(|key| key == owner) || !account.access.reaches(owner) {
+            return Err(Refused(
+                404,
+                match self.settings.generation {
+                    Generation::Current => format!("Owner with ID(s) {owner} could not be found."),
+                    Generation::Old => format!("Organization with id {owner} could not be found."),
+                },
+            ));
+        }
+        Ok((account, self.settled()))
+    }
+
+    fn account(&self, request: &Request) -> Result<&Account, Refused> {
+        let given = request.header("Authorization").and_then(credentials);
+        let found = given.and_then(|(username, password)| {
+            let mut accounts = self.settings.accounts.iter();
+            accounts.find(|account| account.username == username && account.password == password)
+        });
+        found.ok_or_else(|| Refused(401, "Invalid Credentials".into()))
+    }
+}
+
+impl Access {
+    fn reaches(&self, owner: &str) -> bool {
+        match self {
+            Access::All => true,
+            Access::Owners(owners) => owners.iter().any(|key| key == owner),
+            Access::Nothing => false,
+        }
+    }
+}
+
+fn forbidden() -> Refused {
+    Refused(403, "Insufficient permissions".into())
+}
+
+fn no_method(method: &str) -> Refused {
+    let text = format!(
+        "Runtime Error RESTEASY003650: No resource method found for {method}, return 405 with Allow header"
+    );
+    Refused(405, text)
+}
+
+/// The media type, without its parameters, has to be this one.
+fn consumes(request: &Request, wanted: &str) -> Result<(), Refused> {
+    let given = request
+        .header("Content-Type")
+        .and_then(|given| given.split(';').next())
+        .unwrap_or("");
+    if given.trim().eq_ignore_ascii_case(wanted) {
+        return Ok(());
+    }
+    Err(Refused(
+        415,
+        "Runtime Error RESTEASY003065: Cannot consume content type".into(),
+    ))
+}
+
+/// Whoever accepts no JSON gets nothing else either.
+fn accepts(request: &Request) -> Result<(), Refused> {
+    let Some(accept) = request.header("Accept") else {
+        return Ok(());
+    };
+    let mut kinds = accept.split(',').filter_map(|kind| kind.split(';').next());
+    if kinds.any(|kind| matches!(kind.trim(), "*/*" | "application/*" | "application/json")) {
+        return Ok(());
+    }
+    Err(Refused(
+        406,
+        "Runtime Error RESTEASY003635: No match for accept header".into(),
+    ))
+}
+
+/// User and password of basic authentication, which is UTF-8.
+fn credentials(header: &str) -> Option<(String, String)> {
+    let (scheme, coded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(STANDARD.decode(coded.trim()).ok()?).ok()?;
+    let (username, password) = text.split_once(':')?;
+    Some((username.into(), password.into()))
+}
+
+/// A parameter of the query, decoded; there a `+` is a blank.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let pairs = query
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut found = pairs.filter(|(key, _)| decoded(key) == name);
+    found.next().map(|(_, value)| decoded(&value.replace('+', " ")))
+}
+
+/// Without percent signs; what is no escape stands for itself.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escape = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match escape.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if first == b'%' => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,179 @@
+//! The body of a check-in, read as strictly as Candlepin reads it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// A body that can be worked on.
+pub(super) struct Report {
+    /// The hypervisors in their order; `None` where the list holds a null.
+    pub(super) entries: Vec<Option<Entry>>,
+    /// A member that 2.4.16 does not know and newer servers pass over.
+    pub(super) unknown: Option<String>,
+}
+
+/// One hypervisor; what is missing or null is `None` and leaves the old value alone.
+pub(super) struct Entry {
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) guests: Option<Vec<Option<Guest>>>,
+    pub(super) facts: Option<BTreeMap<String, String>>,
+}
+
+/// A guest of a hypervisor. Its `state` is read by no Candlepin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guest {
+    /// The guest's id as it was sent.
+    pub id: String,
+    /// Its attributes, all values as text.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// The body holds nothing that could be worked on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It is empty.
+    Absent,
+    /// It is no JSON, or not of the right shape.
+    Invalid,
+}
+
+const KNOWN: [&str; 4] = ["hypervisorId", "name", "guestIds", "facts"];
+const KNOWN_OF_GUEST: [&str; 3] = ["guestId", "state", "attributes"];
+
+/// Reads the body of an asynchronous check-in.
+pub(super) fn read(body: &[u8]) -> Result<Report, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::Absent);
+    }
+    let Ok(Value::Object(top)) = serde_json::from_slice(body) else {
+        return Err(Refusal::Invalid);
+    };
+    // Recorded: 4.7.5 takes `consumers` for `hypervisors`.
+    let list = top.get("hypervisors").or_else(|| top.get("consumers"));
+    let Some(Value::Array(list)) = list else {
+        return Err(Refusal::Invalid);
+    };
+    let mut unknown = top.keys().find(|key| *key != "hypervisors").cloned();
+    let mut entries = Vec::with_capacity(list.len());
+    for item in list {
+        entries.push(optional(item, |item| entry(item, &mut unknown))?);
+    }
+    Ok(Report { entries, unknown })
+}
+
+/// Reads the body of 2.4.16's synchronous check-in: ids of hosts, and for each its guests.
+pub(super) fn read_synchronous(body: &[u8]) -> Result<Report, Refusal> {
+    if body.is_empty() {
+        return Err(Refusal::Absent);
+    }
+    let Ok(Value::Object(hosts)) = serde_json::from_slice(body) else {
+        return Err(Refusal::Invalid);
+    };
+    let mut unknown = None;
+    let mut entries = Vec::with_capacity(hosts.len());
+    for (id, list) in &hosts {
+        let guests = optional(list, |list| {
+            let list = list.as_array().ok_or(Refusal::Invalid)?;
+            let guests = list.iter().map(|item| match item {
+                Value::String(id) => Ok(Some(Guest {
+                    id: id.clone(),
+                    attributes: BTreeMap::new(),
+                })),
+                // Recorded: a hypervisor of the asynchronous shape passes for a guest without an id.
+                Value::Object(members) if !members.contains_key("guestId") => Ok(Some(Guest {
+                    id: String::new(),
+                    attributes: BTreeMap::new(),
+                })),
+                item => optional(item, |item| guest(item, &mut unknown)),
+            });
+            guests.collect::<Result<Vec<_>, _>>()
+        })?;
+        entries.push(Some(Entry {
+            id: Some(id.clone()),
+            name: None,
+            guests,
+            facts: None,
+        }));
+    }
+    Ok(Report {
+        entries,
+        unknown: None,
+    })
+}
+
+fn entry(item: &Value, unknown: &mut Option<String>) -> Result<Entry, Refusal> {
+    let Value::Object(members) = item else {
+        return Err(Refusal::Invalid);
+    };
+    note_unknown(members.keys(), &KNOWN, unknown);
+    let id = match members.get("hypervisorId") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(id)) => member(id.get("hypervisorId"), text)?,
+        Some(_) => return Err(Refusal::Invalid),
+    };
+    Ok(Entry {
+        id,
+        name: member(members.get("name"), text)?,
+        guests: member(members.get("guestIds"), |list| {
+            let list = list.as_array().ok_or(Refusal::Invalid)?;
+            list.iter()
+                .map(|item| optional(item, |item| guest(item, unknown)))
+                .collect()
+        })?,
+        facts: member(members.get("facts"), texts)?,
+    })
+}
+
+fn guest(item: &Value, unknown: &mut Option<String>) -> Result<Guest, Refusal> {
+    let Value::Object(members) = item else {
+        return Err(Refusal::Invalid);
+    };
+    note_unknown(members.keys(), &KNOWN_OF_GUEST, unknown);
+    Ok(Guest {
+        id: member(members.get("guestId"), text)?.ok_or(Refusal::Invalid)?,
+        attributes: member(members.get("attributes"), texts)?.unwrap_or_default(),
+    })
+}
+
+fn note_unknown<'a>(keys: impl Iterator<Item = &'a String>, known: &[&str], unknown: &mut Option<String>) {
+    for key in keys {
+        if !known.contains(&key.as_str()) {
+            unknown.get_or_insert_with(|| key.clone());
+        }
+    }
+}
+
+/// A member that may be missing or null.
+fn member<T>(
+    value: Option<&Value>,
+    read: impl FnOnce(&Value) -> Result<T, Refusal>,
+) -> Result<Option<T>, Refusal> {
+    value.map_or(Ok(None), |value| optional(value, read))
+}
+
+fn optional<T>(value: &Value, read: impl FnOnce(&Value) -> Result<T, Refusal>) -> Result<Option<T>, Refusal> {
+    if value.is_null() {
+        Ok(None)
+    } else {
+        read(value).map(Some)
+    }
+}
+
+/// Numbers and booleans are taken for text; lists and objects are not.
+fn text(value: &Value) -> Result<String, Refusal> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        _ => Err(Refusal::Invalid),
+    }
+}
+
+fn texts(value: &Value) -> Result<BTreeMap<String, String>, Refusal> {
+    let members = value.as_object().ok_or(Refusal::Invalid)?;
+    let pairs = members.iter().filter(|(_, value)| !value.is_null());
+    pairs
+        .map(|(key, value)| Ok((key.clone(), text(value)?)))
+        .collect()
+}

@@ -1,0 +1,297 @@
+//! What Candlepin holds for one owner, and how a report changes it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::{Value, json};
+
+use super::report::{Entry, Guest, Report};
+use super::{Generation, Hypervisor};
+use crate::fresh;
+
+/// The longest name of a consumer.
+const NAME: usize = 250;
+/// The longest id, key or value: the width of most columns.
+const COLUMN: usize = 255;
+
+const SOCKETS: &str = "cpu.cpu_socket(s)";
+const SYSTEM_UUID: &str = "dmi.system.uuid";
+
+/// The consumers of one owner.
+#[derive(Default)]
+pub(super) struct Store {
+    consumers: Vec<Consumer>,
+    /// By hypervisorId in lower case.
+    by_id: HashMap<String, usize>,
+    /// By dmi.system.uuid in lower case.
+    by_system: HashMap<String, usize>,
+}
+
+struct Consumer {
+    /// Lower case; `None` for a registered system that is no hypervisor.
+    id: Option<String>,
+    held: Hypervisor,
+}
+
+/// How a report is applied.
+pub(super) struct Manner<'a> {
+    pub(super) owner: &'a str,
+    pub(super) reporter: Option<&'a str>,
+    pub(super) generation: Generation,
+    pub(super) create_missing: bool,
+    /// Hypervisor ids, in lower case, that are lost without a word.
+    pub(super) lost: &'a BTreeSet<String>,
+}
+
+/// The four lists of a job's resultData.
+#[derive(Default)]
+pub(super) struct Lists {
+    pub(super) created: Vec<Value>,
+    pub(super) updated: Vec<Value>,
+    pub(super) unchanged: Vec<Value>,
+    pub(super) failed: Vec<String>,
+}
+
+impl Lists {
+    pub(super) fn json(&self) -> Value {
+        json!({"created": self.created, "updated": self.updated, "unchanged": self.unchanged, "failedUpdate": self.failed})
+    }
+}
+
+impl Store {
+    /// The hypervisors by their ids.
+    pub(super) fn hypervisors(&self) -> BTreeMap<String, Hypervisor> {
+        let hypervisors = self.consumers.iter();
+        hypervisors
+            .filter_map(|consumer| Some((consumer.id.clone()?, consumer.held.clone())))
+            .collect()
+    }
+
+    /// Registers a system that is no hypervisor yet; its uuid.
+    pub(super) fn register(&mut self, name: &str, facts: BTreeMap<String, String>) -> String {
+        let held = Hypervisor {
+            uuid: fresh::uuid(),
+            name: name.into(),
+            guests: Vec::new(),
+            facts,
+            reporter: None,
+        };
+        let uuid = held.uuid.clone();
+        self.add(Consumer { id: None, held });
+        uuid
+    }
+
+    /// Applies a report. An error ends the whole job, and nothing of the report stays.
+    pub(super) fn apply(&mut self, report: &Report, manner: &Manner) -> Result<Lists, String> {
+        let current = manner.generation == Generation::Current;
+        // What ends the job is found first, for then nothing is kept.
+        let mut last: HashMap<&str, usize> = HashMap::new();
+        for (place, entry) in report.entries.iter().enumerate() {
+            let entry = entry.as_ref().ok_or_else(|| null_entry(current))?;
+            if entry.guests.iter().flatten().any(Option::is_none) {
+                return Err(null_guest(current));
+            }
+            // 2.4.16 names the fact and fails; newer servers only log it.
+            if !current && odd_sockets(entry) {
+                return Err(format!(
+                    "The fact \"{SOCKETS}\" must be a positive, integer value"
+                ));
+            }
+            if let Some(id) = entry.id.as_deref().filter(|id| !id.is_empty()) {
+                last.insert(id, place);
+            }
+        }
+        let mut lists = Lists::default();
+        for (place, entry) in report.entries.iter().enumerate() {
+            let Some(entry) = entry else { continue };
+            let Some(id) = entry.id.as_deref().filter(|id| !id.is_empty()) else {
+                continue;
+            };
+            if last.get(id) == Some(&place) {
+                self.check_in(id, entry, manner, &mut lists);
+            }
+        }
+        Ok(lists)
+    }
+
+    fn check_in(&mut self, id: &str, entry: &Entry, manner: &Manner, lists: &mut Lists) {
+        let key = id.to_lowercase();
+        if manner.lost.contains(&key) || odd_sockets(entry) || has_long(entry.facts.as_ref()) {
+            return;
+        }
+        let owner = manner.owner;
+        let system = entry
+            .facts
+            .as_ref()
+            .and_then(|facts| facts.get(SYSTEM_UUID))
+            .map(|uuid| uuid.to_lowercase());
+        let known = self
+            .by_id
+            .get(&key)
+            .or_else(|| self.by_system.get(system.as_ref()?))
+            .copied();
+        let verb = if known.is_some() { "update" } else { "create" };
+        let unable = || format!("{id}: Unable to {verb} hypervisor with id {id} in org {owner}");
+        if too_long(&key, COLUMN)
+            || entry.name.as_ref().is_some_and(|name| too_long(name, NAME))
+            || has_long_guest(entry)
+        {
+            lists.failed.push(unable());
+            return;
+        }
+        if entry.name.as_deref() == Some("") {
+            if let Some(known) = known {
+                let uuid = &self.consumers[known].held.uuid;
+                lists.updated.push(told("", uuid, manner));
+            }
+            lists.failed.push(unable());
+            return;
+        }
+        match known {
+            Some(known) => {
+                let changed = self.update(known, key, entry, manner.reporter);
+                let held = &self.consumers[known].held;
+                let list = if changed {
+                    &mut lists.updated
+                } else {
+                    &mut lists.unchanged
+                };
+                list.push(told(&held.name, &held.uuid, manner));
+            }
+            None if !manner.create_missing => {
+                lists
+                    .failed
+                    .push(format!("{id}: Unable to find hypervisor in org \"{owner}\""));
+            }
+            None => {
+                let held = Hypervisor {
+                    uuid: fresh::uuid(),
+                    name: entry.name.clone().unwrap_or_else(|| id.to_owned()),
+                    guests: guests(entry).unwrap_or_default(),
+                    facts: entry.facts.clone().unwrap_or_default(),
+                    reporter: manner.reporter.map(str::to_owned),
+                };
+                lists.created.push(told(&held.name, &held.uuid, manner));
+                self.add(Consumer { id: Some(key), held });
+            }
+        }
+    }
+
+    /// Brings a known consumer up to the report; whether that changed it.
+    fn update(&mut self, place: usize, key: String, entry: &Entry, reporter: Option<&str>) -> bool {
+        let consumer = &mut self.consumers[place];
+        let mut changed = false;
+        if consumer.id.as_ref() != Some(&key) {
+            if let Some(old) = consumer.id.replace(key.clone()) {
+                self.by_id.remove(&old);
+            }
+            self.by_id.insert(key, place);
+            changed = true;
+        }
+        let held = &mut consumer.held;
+        if let Some(name) = entry.name.as_ref().filter(|name| **name != held.name) {
+            held.name = name.clone();
+            changed = true;
+        }
+        if let Some(guests) = guests(entry)
+            && comparable(&guests) != comparable(&held.guests)
+        {
+            held.guests = guests;
+            changed = true;
+        }
+        if let Some(facts) = entry.facts.as_ref().filter(|facts| **facts != held.facts) {
+            if let Some(old) = held.facts.get(SYSTEM_UUID) {
+                self.by_system.remove(&old.to_lowercase());
+            }
+            if let Some(system) = facts.get(SYSTEM_UUID) {
+                self.by_system.insert(system.to_lowercase(), place);
+            }
+            held.facts = facts.clone();
+            changed = true;
+        }
+        if let Some(reporter) = reporter {
+            held.reporter = Some(reporter.into());
+        }
+        changed
+    }
+
+    fn add(&mut self, consumer: Consumer) {
+        let place = self.consumers.len();
+        if let Some(id) = &consumer.id {
+            self.by_id.insert(id.clone(), place);
+        }
+        if let Some(system) = consumer.held.facts.get(SYSTEM_UUID) {
+            self.by_system.insert(system.to_lowercase(), place);
+        }
+        self.consumers.push(consumer);
+    }
+}
+
+/// An entry of one of the lists: a name and Candlepin's uuid, not the hypervisor's id.
+fn told(name: &str, uuid: &str, manner: &Manner) -> Value {
+    match manner.generation {
+        Generation::Current => json!({"name": name, "owner": {"anonymous": null, "contentAccessMode": null,
+            "displayName": null, "href": null, "id": null, "key": manner.owner}, "uuid": uuid}),
+        Generation::Old => json!({"uuid": uuid, "name": name, "owner": {"key": manner.owner}}),
+    }
+}
+
+/// The guests that are kept: without those of an empty id, and each id only once.
+fn guests(entry: &Entry) -> Option<Vec<Guest>> {
+    let mut seen = BTreeSet::new();
+    let guests = entry.guests.as_ref()?.iter().flatten();
+    Some(
+        guests
+            .filter(|guest| !guest.id.is_empty() && seen.insert(&guest.id))
+            .cloned()
+            .collect(),
+    )
+}
+
+/// Guests are the same whatever their order and the case of their ids.
+fn comparable(guests: &[Guest]) -> BTreeMap<String, &BTreeMap<String, String>> {
+    guests
+        .iter()
+        .map(|guest| (guest.id.to_lowercase(), &guest.attributes))
+        .collect()
+}
+
+fn odd_sockets(entry: &Entry) -> bool {
+    let sockets = entry.facts.as_ref().and_then(|facts| facts.get(SOCKETS));
+    sockets.is_some_and(|sockets| !sockets.is_empty() && !sockets.parse().is_ok_and(|count: i32| count >= 0))
+}
+
+fn too_long(text: &str, limit: usize) -> bool {
+    text.chars().count() > limit
+}
+
+fn has_long(pairs: Option<&BTreeMap<String, String>>) -> bool {
+    pairs
+        .into_iter()
+        .flatten()
+        .any(|(key, value)| too_long(key, COLUMN) || too_long(value, COLUMN))
+}
+
+fn has_long_guest(entry: &Entry) -> bool {
+    let mut guests = entry.guests.iter().flatten().flatten();
+    guests.any(|guest| too_long(&guest.id, COLUMN) || has_long(Some(&guest.attributes)))
+}
+
+fn null_entry(current: bool) -> String {
+    if current {
+        "org.candlepin.async.JobExecutionException: Cannot invoke \
+         \"org.candlepin.dto.api.server.v1.ConsumerDTO.getHypervisorId()\" because \"<local8>\" is null"
+            .into()
+    } else {
+        "Cannot invoke \"org.candlepin.model.Consumer.getHypervisorId()\" because \"<local9>\" is null".into()
+    }
+}
+
+fn null_guest(current: bool) -> String {
+    if current {
+        "org.candlepin.async.JobExecutionException: Cannot invoke \
+         \"org.candlepin.dto.api.server.v1.GuestIdDTO.getGuestId()\" because \"<local13>\" is null"
+            .into()
+    } else {
+        "Cannot invoke \"org.candlepin.model.GuestId.getGuestId()\" because \"<local14>\" is null".into()
+    }
+}

@@ -1,0 +1,252 @@
+//! Listening, a thread per connection, and the end of them all.
+
+use std::io::{self, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustls::ServerConnection;
+
+use super::connection::{self, NoRequest};
+use super::{Request, Response, Service, Tls};
+
+/// What a server does with a request instead of answering it as it should.
+pub enum Fault {
+    /// Closes the connection without an answer.
+    Close,
+    /// Closes the connection after so many bytes of the body.
+    Cut(usize),
+    /// Answers this; the service never sees the request.
+    Answer(Response),
+    /// Never answers, and keeps the connection open as long as the client does.
+    Silence,
+}
+
+/// A request that the server has seen.
+#[derive(Debug, Clone)]
+pub struct Logged {
+    /// The request without its body.
+    pub request: Request,
+    /// How many bytes its body had.
+    pub body_length: usize,
+}
+
+/// Told the request's number, counted from 1, and the request.
+type Plan = Box<dyn FnMut(usize, &Request) -> Option<Fault> + Send>;
+
+/// A listening server; it stops when it is dropped, with all of its connections and threads.
+pub struct Server {
+    address: SocketAddr,
+    tls: bool,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    service: Arc<dyn Service>,
+    tls: Option<Tls>,
+    stopped: AtomicBool,
+    log: Mutex<Vec<Logged>>,
+    plan: Mutex<Option<Plan>>,
+    connections: Mutex<Vec<Connection>>,
+}
+
+/// What the server keeps of a connection; its thread owns the socket.
+struct Connection {
+    socket: Weak<TcpStream>,
+    thread: JoinHandle<()>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Server {
+    /// Listens on a free port of 127.0.0.1.
+    pub fn start(service: Arc<dyn Service>, tls: Option<Tls>) -> io::Result<Server> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            service,
+            tls: tls.clone(),
+            stopped: AtomicBool::new(false),
+            log: Mutex::default(),
+            plan: Mutex::default(),
+            connections: Mutex::default(),
+        });
+        let accepting = Arc::clone(&shared);
+        let acceptor = thread::Builder::new()
+            .name(format!("accept {}", address.port()))
+            .spawn(move || accepting.accept(&listener))?;
+        Ok(Server {
+            address,
+            tls: tls.is_some(),
+            shared,
+            acceptor: Some(acceptor),
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:PORT`, or with https.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Every request since the start, in the order in which they were complete.
+    pub fn requests(&self) -> Vec<Logged> {
+        lock(&self.shared.log).clone()
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        let mut connections = lock(&self.shared.connections);
+        connections.retain(|c| !c.thread.is_finished());
+        connections.len()
+    }
+
+    /// Asks this plan before each further request is answered. It is told the request's number, counted from 1 since the server's
+    /// start, and the request.
+    pub fn misbehave(&self, plan: impl FnMut(usize, &Request) -> Option<Fault> + Send + 'static) {
+        *lock(&self.shared.plan) = Some(Box::new(plan));
+    }
+
+    /// Ends what [`Server::misbehave`] began.
+    pub fn behave(&self) {
+        *lock(&self.shared.plan) = None;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        // The acceptor sees the flag once something connects.
+        let woken = TcpStream::connect_timeout(&self.address, Duration::from_secs(5));
+        if let (Ok(_), Some(acceptor)) = (woken, self.acceptor.take()) {
+            let _ = acceptor.join();
+        }
+        let connections = std::mem::take(&mut *lock(&self.shared.connections));
+        for connection in &connections {
+            if let Some(socket) = connection.socket.upgrade() {
+                let _ = socket.shutdown(Shutdown::Both);
+            }
+        }
+        for connection in connections {
+            let _ = connection.thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn accept(self: Arc<Self>, listener: &TcpListener) {
+        for socket in listener.incoming() {
+            if self.stopped.load(Ordering::SeqCst) {
+                return;
+            }
+            let Ok(socket) = socket else {
+                // Out of descriptors: leave the threads the time to close some.
+                thread::sleep(Duration::from_millis(10));
+                continue;
+            };
+            let socket = Arc::new(socket);
+            let weak = Arc::downgrade(&socket);
+            let serving = Arc::clone(&self);
+            let thread = thread::Builder::new().spawn(move || serving.serve(socket));
+            let mut connections = lock(&self.connections);
+            connections.retain(|c| !c.thread.is_finished());
+            if let Ok(thread) = thread {
+                connections.push(Connection { socket: weak, thread });
+            }
+        }
+    }
+
+    fn serve(&self, socket: Arc<TcpStream>) {
+        // Without it, answers made of two small writes wait for the client's acknowledgement.
+        let _ = socket.set_nodelay(true);
+        match &self.tls {
+            None => {
+                self.converse(&*socket);
+            }
+            Some(tls) => {
+                if let Ok(mut session) = ServerConnection::new(Arc::clone(&tls.config)) {
+                    let mut raw = &*socket;
+                    if self.converse(rustls::Stream::new(&mut session, &mut raw)) {
+                        session.send_close_notify();
+                        let _ = session.write_tls(&mut raw);
+                    }
+                }
+            }
+        }
+        linger(&socket);
+    }
+
+    /// Answers the requests of a connection until one of the sides ends it; false when an answer broke off.
+    fn converse<S: Read + Write>(&self, stream: S) -> bool {
+        let mut stream = BufReader::with_capacity(64 * 1024, stream);
+        loop {
+            let received = match connection::receive(&mut stream) {
+                Ok(received) => received,
+                Err(NoRequest::End) => return true,
+                Err(NoRequest::Refused(status, why)) => {
+                    return connection::refuse(stream.get_mut(), status, why).is_ok();
+                }
+            };
+            let fault = self.note(&received.request);
+            let mut limit = None;
+            let response = match fault {
+                Some(Fault::Close) => return false,
+                Some(Fault::Silence) => {
+                    let _ = io::copy(&mut stream, &mut io::sink());
+                    return false;
+                }
+                Some(Fault::Answer(response)) => response,
+                Some(Fault::Cut(bytes)) => {
+                    limit = Some(bytes);
+                    self.service.answer(&received.request)
+                }
+                None => self.service.answer(&received.request),
+            };
+            let sent = connection::send(stream.get_mut(), &received, response, limit);
+            if sent.is_err() || !received.keep_alive {
+                return sent.is_ok();
+            }
+        }
+    }
+
+    /// Writes the request into the log and asks the plan.
+    fn note(&self, request: &Request) -> Option<Fault> {
+        let number = {
+            let mut log = lock(&self.log);
+            log.push(Logged {
+                request: Request {
+                    body: Vec::new(),
+                    ..request.clone()
+                },
+                body_length: request.body.len(),
+            });
+            log.len()
+        };
+        lock(&self.plan).as_mut().and_then(|plan| plan(number, request))
+    }
+}
+
+/// Closes a socket so that the client gets what was sent: unread input would turn the end into a reset.
+fn linger(socket: &TcpStream) {
+    let _ = socket.shutdown(Shutdown::Write);
+    let _ = socket.set_read_timeout(Some(Duration::from_secs(1)));
+    let mut unread = [0; 16 * 1024];
+    let mut socket = socket;
+    for _ in 0..1024 {
+        match socket.read(&mut unread) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    let _ = socket.shutdown(Shutdown::Both);
+}

@@ -1,0 +1,395 @@
+//! A simulated Satellite 5 (or Spacewalk): the two XML-RPC programs that a reporter of hypervisors talks to.
+//!
+//! `/rpc/api` stands for the Java one with its sessions, channels and maps, `/XMLRPC` for the Python one with its
+//! registrations. Types, roles, faults and what undoes a plan are those of the real ones.
+
+mod api;
+mod guests;
+mod registration;
+mod systemid;
+mod xmlrpc;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::http::{Request, Response, Service};
+use guests::Instances;
+pub use guests::{GuestState, Instance};
+use xmlrpc::{Dialect, Fault, Value};
+
+/// A user.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Name for the log-in, matched without regard to case.
+    pub login: String,
+    /// Password in clear.
+    pub password: String,
+    /// The organisation's number.
+    pub org: i32,
+    /// May make channels.
+    pub channel_admin: bool,
+    /// May do everything in the organisation: make channels, set maps.
+    pub org_admin: bool,
+    /// May look only: no registrations.
+    pub read_only: bool,
+    /// Not deactivated.
+    pub enabled: bool,
+    /// May subscribe systems to the organisation's channels.
+    pub may_subscribe: bool,
+}
+
+impl Account {
+    /// An administrator of organisation 1.
+    pub fn admin(login: &str, password: &str) -> Self {
+        Account {
+            login: login.into(),
+            password: password.into(),
+            org: 1,
+            channel_admin: false,
+            org_admin: true,
+            read_only: false,
+            enabled: true,
+            may_subscribe: true,
+        }
+    }
+}
+
+/// What the server is from its start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who may log in.
+    pub accounts: Vec<Account>,
+}
+
+impl Default for Settings {
+    /// One administrator `sim`, password `sim-secret`.
+    fn default() -> Self {
+        Settings {
+            accounts: vec![Account::admin("sim", "sim-secret")],
+        }
+    }
+}
+
+/// A registered system, for tests.
+#[derive(Debug, Clone)]
+pub struct System {
+    /// `ID-` and a number.
+    pub id: String,
+    /// Its profile name, cut at 128 characters.
+    pub profile: String,
+    /// The label of its base channel.
+    pub channel: String,
+    /// The text that proves it.
+    pub systemid: String,
+    /// The rows of its virtual instances, its own among them.
+    pub instances: Vec<Instance>,
+    /// How many plans it took.
+    pub plans: usize,
+    /// How often its hardware was refreshed.
+    pub refreshed: usize,
+}
+
+impl System {
+    /// The guests, by their uuids of 32 digits.
+    pub fn guests(&self) -> BTreeMap<&str, &Instance> {
+        let rows = self.instances.iter().filter(|row| !row.orphan);
+        rows.filter_map(|row| Some((row.uuid.as_deref()?, row))).collect()
+    }
+}
+
+/// A software channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Channel {
+    /// Its number.
+    pub id: i64,
+    /// Its label.
+    pub label: String,
+    /// Its name.
+    pub name: String,
+    /// Its summary.
+    pub summary: String,
+    /// The label of its architecture, `channel-x86_64`.
+    pub arch: String,
+    /// The label of its parent, empty for a base channel.
+    pub parent: String,
+    /// The organisation that owns it.
+    pub org: i32,
+}
+
+/// An entry of the map from release and architecture to a channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Map {
+    /// The organisation that it holds for.
+    pub org: i32,
+    /// The operating system, which takes no part in the choice.
+    pub os: String,
+    /// The release.
+    pub release: String,
+    /// The name of the architecture, `x86_64`.
+    pub arch: String,
+    /// The label of the channel.
+    pub channel: String,
+}
+
+/// What a call gets instead of, or after, being done.
+#[derive(Debug, Clone)]
+pub enum Trouble {
+    /// A fault, and nothing is done.
+    Fault(i64, String),
+    /// An HTTP status with HTML, and nothing is done.
+    Status(u16),
+    /// It is done, but the answer is this HTTP status: the result is lost.
+    Lost(u16),
+}
+
+/// The server.
+pub struct Satellite5 {
+    settings: Settings,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Key → place of the account.
+    sessions: BTreeMap<String, usize>,
+    last_session: u64,
+    channels: Vec<Channel>,
+    maps: Vec<Map>,
+    systems: Vec<Registered>,
+    /// Numbers are not used again after a deletion.
+    registrations: usize,
+    instances: Instances,
+    calls: BTreeMap<String, usize>,
+    troubles: Vec<(String, usize, Trouble)>,
+    announcement: Option<String>,
+    slots: Option<usize>,
+    http: VecDeque<u16>,
+}
+
+struct Registered {
+    number: i64,
+    seen: System,
+    secret: String,
+    org: i32,
+    registered: SystemTime,
+}
+
+impl Default for Satellite5 {
+    fn default() -> Self {
+        Satellite5::new(Settings::default())
+    }
+}
+
+impl Satellite5 {
+    /// A server that holds nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Satellite5 {
+            settings,
+            state: Mutex::default(),
+        }
+    }
+
+    /// What it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The systems in the order of their registration.
+    pub fn systems(&self) -> Vec<System> {
+        let state = self.lock();
+        let systems = state.systems.iter().map(|system| {
+            let mut seen = system.seen.clone();
+            seen.instances = state.instances.of(&seen.id).to_vec();
+            seen
+        });
+        systems.collect()
+    }
+
+    /// How many registrations there were, those of deleted systems too.
+    pub fn registrations(&self) -> usize {
+        self.lock().registrations
+    }
+
+    /// All channels.
+    pub fn channels(&self) -> Vec<Channel> {
+        self.lock().channels.clone()
+    }
+
+    /// The whole map.
+    pub fn maps(&self) -> Vec<Map> {
+        self.lock().maps.clone()
+    }
+
+    /// How many sessions are open: logged in and not out.
+    pub fn open_sessions(&self) -> usize {
+        self.lock().sessions.len()
+    }
+
+    /// How often each method was called.
+    pub fn calls(&self) -> BTreeMap<String, usize> {
+        self.lock().calls.clone()
+    }
+
+    /// How often this method was called.
+    pub fn count(&self, method: &str) -> usize {
+        self.lock().calls.get(method).copied().unwrap_or(0)
+    }
+
+    /// Deletes a system, as an administrator does in the web interface; whether it was there.
+    pub fn delete_system(&self, id: &str) -> bool {
+        let mut state = self.lock();
+        let before = state.systems.len();
+        state.systems.retain(|system| system.seen.id != id);
+        state.instances.remove(id);
+        state.systems.len() < before
+    }
+
+    /// The `nth` call of this method from now on, 1 being the next, gets into trouble.
+    pub fn trouble(&self, method: &str, nth: usize, trouble: Trouble) {
+        let mut state = self.lock();
+        let sofar = state.calls.get(method).copied().unwrap_or(0);
+        state.troubles.push((method.into(), sofar + nth, trouble));
+    }
+
+    /// The next requests of any method are answered with these HTTP statuses, unread.
+    pub fn refuse_next(&self, statuses: impl IntoIterator<Item = u16>) {
+        self.lock().http.extend(statuses);
+    }
+
+    /// All sessions have expired.
+    pub fn expire_sessions(&self) {
+        self.lock().sessions.clear();
+    }
+
+    /// In an outage window every call of `/XMLRPC` is answered with this message.
+    pub fn announce(&self, message: Option<&str>) {
+        self.lock().announcement = message.map(str::to_owned);
+    }
+
+    /// How many more systems can be entitled; `None` is no limit.
+    pub fn limit_slots(&self, slots: Option<usize>) {
+        self.lock().slots = slots;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accounts by name, whatever its case.
+    fn account(&self, login: &str) -> Option<(usize, &Account)> {
+        let mut accounts = self.settings.accounts.iter().enumerate();
+        accounts.find(|(_, account)| account.login.to_uppercase() == login.to_uppercase())
+    }
+
+    fn call(&self, request: &Request, dialect: Dialect) -> Response {
+        if dialect == Dialect::Python && request.body.is_empty() {
+            return page(400, "Bad Request");
+        }
+        // The Java program does not look at the encoding; what the Python one could inflate, this one cannot.
+        if request
+            .header("Content-Encoding")
+            .is_some_and(|coding| coding != "identity")
+        {
+            return page(500, "Internal Server Error");
+        }
+        let Ok(call) = xmlrpc::read_call(&request.body, dialect) else {
+            return page(500, "Internal Server Error");
+        };
+        let trouble = self.note(&call.method);
+        let outcome = match trouble {
+            Some(Trouble::Status(status)) => return page(status, "the simulator was told so"),
+            Some(Trouble::Fault(code, ref text)) => Outcome::Fault(Fault {
+                code,
+                text: text.clone(),
+            }),
+            _ => match dialect {
+                Dialect::Redstone => self.api(&call.method, &call.parameters),
+                Dialect::Python => self.registration(&call.method, &call.parameters),
+            },
+        };
+        if let Some(Trouble::Lost(status)) = trouble {
+            return page(status, "the simulator was told so");
+        }
+        let result = match outcome {
+            Outcome::Value(value) => Ok(value),
+            Outcome::Fault(fault) => Err(fault),
+            Outcome::Broken => return page(500, "Internal Server Error"),
+        };
+        Response::new(200, "text/xml", xmlrpc::write_response(&result, dialect))
+    }
+
+    /// Counts a call, and says what trouble it gets into.
+    fn note(&self, method: &str) -> Option<Trouble> {
+        let mut state = self.lock();
+        let count = state.calls.entry(method.into()).or_default();
+        *count += 1;
+        let count = *count;
+        let place = state
+            .troubles
+            .iter()
+            .position(|(name, nth, _)| name == method && *nth == count)?;
+        Some(state.troubles.remove(place).2)
+    }
+}
+
+/// What becomes of a call.
+enum Outcome {
+    Value(Value),
+    Fault(Fault),
+    /// An error that the program does not turn into a fault: HTTP 500 and HTML.
+    Broken,
+}
+
+impl From<Fault> for Outcome {
+    fn from(fault: Fault) -> Self {
+        Outcome::Fault(fault)
+    }
+}
+
+/// A page of HTML, as the web server makes it.
+fn page(status: u16, title: &str) -> Response {
+    let html = format!(
+        "<!DOCTYPE HTML><html><head><title>{status} {title}</title></head><body><h1>{title}</h1></body></html>"
+    );
+    Response::new(status, "text/html; charset=iso-8859-1", html)
+}
+
+impl Service for Satellite5 {
+    fn answer(&self, request: &Request) -> Response {
+        let status = self.lock().http.pop_front();
+        if let Some(status) = status {
+            return page(status, "the simulator was told so");
+        }
+        let post = request.method == "POST";
+        match request.path.as_str() {
+            "/rpc/api" | "/rhn/rpc/api" if post && request.header("SOAPAction").is_none() => {
+                self.call(request, Dialect::Redstone)
+            }
+            "/rpc/api" | "/rhn/rpc/api" => {
+                let mut response = page(302, "Found");
+                response
+                    .headers
+                    .push(("Location".into(), "/rhn/apidoc/index.jsp".into()));
+                response
+            }
+            "/XMLRPC" if !post => page(405, "Method Not Allowed"),
+            "/XMLRPC" => {
+                let header = |name| request.header(name);
+                let version = header("X-RHN-Client-Version").or(header("X-Client-Version"));
+                let binary =
+                    header("Content-Type").is_some_and(|kind| kind.starts_with("application/octet-stream"));
+                if binary || version.is_some_and(|version| version.trim().parse::<i64>().is_err()) {
+                    return page(500, "Internal Server Error");
+                }
+                if header("X-RHN-Proxy-Version").is_some() {
+                    let fault = registration::fault(1003, "Your proxy could not be authenticated");
+                    let answer = xmlrpc::write_response(&Err(fault), Dialect::Python);
+                    return Response::new(200, "text/xml", answer);
+                }
+                self.call(request, Dialect::Python)
+            }
+            _ => page(404, "Not Found"),
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The job that a check-in becomes on the server: what the server says of it, and what that means.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What stands before the ids in the answer to a check-in that came while another one of its owner ran.
+const BLOCKED: &str = "Job blocked by the following existing jobs:";
+
+/// The part of a server's own text that is worth repeating.
+const LONGEST_TEXT: usize = 500;
+
+/// A job as the answer to a check-in, or to a question for it, describes it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Job {
+    /// The id under which the server can be asked for it.
+    pub(super) id: String,
+    /// Where it stands.
+    pub(super) state: State,
+    /// The lists of a finished job, the text of a failed one, null, or on old servers `"[cloaked]"`.
+    #[serde(default, rename = "resultData")]
+    data: Value,
+    /// What old servers say of a failed job; their `resultData` is null then.
+    #[serde(default)]
+    result: Option<String>,
+}
+
+/// The states of a job.
+///
+/// The first two and the last three are those of current servers, where a blocked job is FAILED; older ones have a second
+/// report of an owner WAITING or PENDING until the first is through.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub(super) enum State {
+    /// Accepted, not begun.
+    Created,
+    /// At work.
+    Running,
+    /// In the queue of an older server.
+    Waiting,
+    /// In the queue of an older server.
+    Pending,
+    /// At its end; what became of the hypervisors is in its result.
+    Finished,
+    /// Given up by the server.
+    Failed,
+    /// Given up by an administrator.
+    Canceled,
+    /// A state that we do not know: no end that could be trusted, so it is waited for like a running job.
+    Unknown(String),
+}
+
+impl From<String> for State {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "CREATED" => State::Created,
+            "RUNNING" => State::Running,
+            "WAITING" => State::Waiting,
+            "PENDING" => State::Pending,
+            "FINISHED" => State::Finished,
+            "FAILED" => State::Failed,
+            "CANCELED" => State::Canceled,
+            _ => State::Unknown(shortened(&text)),
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Created => "CREATED",
+            State::Running => "RUNNING",
+            State::Waiting => "WAITING",
+            State::Pending => "PENDING",
+            State::Finished => "FINISHED",
+            State::Failed => "FAILED",
+            State::Canceled => "CANCELED",
+            State::Unknown(text) => text,
+        })
+    }
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum End {
+    /// Dropped by the server because these jobs were under way; wait for them and send again.
+    Blocked(Vec<String>),
+    /// Done.
+    Finished(Lists),
+    /// Finished, but the server does not say what became of the hypervisors; the text says what stood there instead.
+    Untold(String),
+    /// Given up; the text is the server's reason, empty where it has none.
+    Failed(String),
+}
+
+/// What became of the hypervisors of a check-in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Lists {
+    /// Hypervisors that are new to the server.
+    pub(super) created: Vec<Entry>,
+    /// Hypervisors of which something changed.
+    pub(super) updated: Vec<Entry>,
+    /// Hypervisors that the server knew so already.
+    pub(super) unchanged: Vec<Entry>,
+    /// `<hypervisorId>: <reason>` for each hypervisor that the server refused.
+    pub(super) failed_update: Vec<String>,
+}
+
+/// A hypervisor in a job's lists. The server does not repeat the id under which it was sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct Entry {
+    /// The name that was sent, or the one that the server had before.
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    /// The server's own id of the hypervisor.
+    #[serde(default)]
+    pub(super) uuid: Option<String>,
+}
+
+impl Job {
+    /// How the job ended; nothing as long as it has to be asked for again.
+    pub(super) fn end(self) -> Option<End> {
+        Some(match self.state {
+            State::Created | State::Running | State::Waiting | State::Pending | State::Unknown(_) => {
+                return None;
+            }
+            State::Finished => match self.data {
+                Value::Null => End::Untold("its resultData is null".to_owned()),
+                Value::String(text) if text == "[cloaked]" => {
+                    End::Untold("its resultData is cloaked".to_owned())
+                }
+                Value::String(text) => End::Failed(shortened(&text)),
+                data => match serde_json::from_value(data) {
+                    Ok(lists) => End::Finished(lists),
+                    Err(error) => End::Untold(shortened(&format!("its resultData: {error}"))),
+                },
+            },
+            State::Failed | State::Canceled => {
+                let text = match self.data {
+                    Value::String(text) => text,
+                    Value::Object(data) => match data.get("displayMessage") {
+                        Some(Value::String(text)) => text.clone(),
+                        _ => self.result.unwrap_or_default(),
+                    },
+                    _ => self.result.unwrap_or_default(),
+                };
+                match text.strip_prefix(BLOCKED) {
+                    Some(ids) => End::Blocked(ids_of(ids)),
+                    None => End::Failed(shortened(&text)),
+                }
+            }
+        })
+    }
+}
+
+fn ids_of(text: &str) -> Vec<String> {
+    let ids = text.split(|c: char| c == ',' || c.is_whitespace());
+    ids.filter(|id| !id.is_empty()).map(str::to_owned).collect()
+}
+
+/// A text of the server, in a length that fits a message.
+pub(super) fn shortened(text: &str) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The pauses between two questions for a job: short at first, as small reports take a moment only, then longer, as large
+/// ones take minutes. It never ends.
+#[derive(Debug, Clone)]
+pub(super) struct Pauses(Duration);
+
+impl Pauses {
+    /// The first pause.
+    const FIRST: Duration = Duration::from_millis(250);
+    /// The longest pause.
+    const LONGEST: Duration = Duration::from_secs(10);
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Pauses(Self::FIRST)
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.0;
+        self.0 = (pause * 3 / 2).min(Self::LONGEST);
+        Some(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A recorded answer of a real server.
+    macro_rules! recorded {
+        ($name:literal) => {
+            serde_json::from_slice::<Job>(include_bytes!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/data/candlepin/",
+                $name,
+                ".json"
+            )))
+            .unwrap()
+        };
+    }
+
+    fn job(state: &str, data: &str) -> Job {
+        let text = format!(r#"{{"id":"j","state":"{state}","resultData":{data},"more":[1]}}"#);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn entries(names: &[(&str, &str)]) -> Vec<Entry> {
+        let entry = |(name, uuid): &(&str, &str)| Entry {
+            name: Some((*name).to_owned()),
+            uuid: Some((*uuid).to_owned()),
+        };
+        names.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn an_accepted_job_is_pending_on_both_generations() {
+        let job = recorded!("4.7.5-created");
+        assert_eq!(job.id, "ff808081a20676b601a206783640000e");
+        assert_eq!(job.end(), None);
+        assert_eq!(recorded!("2.4.16-created").end(), None);
+        assert_eq!(recorded!("2.4.16-waiting").state, State::Waiting);
+        assert_eq!(recorded!("2.4.16-waiting").end(), None);
+        assert_eq!(recorded!("2.4.16-cloaked").end(), None);
+    }
+
+    #[test]
+    fn a_finished_job_lists_what_became_of_each_hypervisor() {
+        let lists = |job: Job| match job.end() {
+            Some(End::Finished(lists)) => lists,
+            other => panic!("{other:?}"),
+        };
+        let new = lists(recorded!("4.7.5-finished"));
+        let expected = [
+            ("mv2", "f3669f60-6c30-4f25-b88d-64fe02296e48"),
+            ("mv1", "06ad2062-ec22-490b-b591-ee106752be38"),
+        ];
+        assert_eq!(new.created, entries(&expected));
+        let old = lists(recorded!("2.4.16-finished"));
+        let expected = [("esx1.example.com", "64bdf371-8374-4bd1-a330-15027dfb36a9")];
+        assert_eq!(old.unchanged, entries(&expected));
+        assert_eq!(lists(recorded!("4.7.5-lost")), Lists::default());
+        let refused = lists(recorded!("4.7.5-twice"));
+        let text = "host-1: Unable to update hypervisor with id host-1 in org testowner";
+        assert_eq!(refused.failed_update, [text]);
+    }
+
+    #[test]
+    fn a_blocked_job_names_the_jobs_before_it() {
+        let blocked = recorded!("4.7.5-blocked").end();
+        let ids = vec!["ff808081a2067cf701a206841e365669".to_owned()];
+        assert_eq!(blocked, Some(End::Blocked(ids)));
+        let two = job("FAILED", r#""Job blocked by the following existing jobs: a, b""#);
+        assert_eq!(
+            two.end(),
+            Some(End::Blocked(vec!["a".to_owned(), "b".to_owned()]))
+        );
+    }
+
+    #[test]
+    fn a_failed_job_gives_its_reason() {
+        let reason = |job: Job| match job.end() {
+            Some(End::Failed(reason)) => reason,
+            other => panic!("{other:?}"),
+        };
+        let text = "org.candlepin.async.JobExecutionException: Cannot invoke";
+        assert!(reason(recorded!("4.7.5-failed")).starts_with(text));
+        assert!(reason(recorded!("2.4.16-failed")).starts_with("Cannot invoke"));
+        let with_message = job("FAILED", r#"{"displayMessage":"must be positive"}"#);
+        assert_eq!(reason(with_message), "must be positive");
+        assert_eq!(reason(job("CANCELED", "null")), "");
+        // A text where the lists should be means failure, whatever the state says.
+        assert_eq!(reason(job("FINISHED", r#""no way""#)), "no way");
+        assert!(reason(recorded!("4.7.5-heartbeat")).starts_with("Last hypervisor check-in"));
+        let long = format!("\"{}\"", "ü".repeat(10_000));
+        assert_eq!(reason(job("FAILED", &long)).chars().count(), LONGEST_TEXT + 1);
+    }
+
+    #[test]
+    fn a_job_whose_result_is_hidden_is_no_success() {
+        for data in ["null", r#""[cloaked]""#, "[]", "{}", r#"{"created":[]}"#, "7"] {
+            assert!(
+                matches!(job("FINISHED", data).end(), Some(End::Untold(_))),
+                "{data}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_state_is_waited_for_and_shown() {
+        let odd = job("RESTING", "null");
+        assert_eq!(odd.state.to_string(), "RESTING");
+        assert_eq!(odd.end(), None);
+    }
+
+    #[test]
+    fn what_is_no_job_is_an_error() {
+        for body in [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"id":"x"}"#,
+            r#"{"id":1,"state":"X"}"#,
+        ] {
+            assert!(serde_json::from_str::<Job>(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_up_to_their_limit() {
+        let pauses: Vec<Duration> = Pauses::default().take(40).collect();
+        assert!(pauses.is_sorted());
+        assert_eq!(pauses[0], Pauses::FIRST);
+        assert_eq!(pauses[39], Pauses::LONGEST);
+    }
+}

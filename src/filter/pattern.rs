@@ -1,0 +1,356 @@
+//! Patterns: shell wildcards as fnmatch has them, and regular expressions as Python has them.
+
+use std::borrow::Cow;
+
+use fancy_regex::{Regex, RegexBuilder};
+
+use super::List;
+
+/// How a pattern is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `*`, `?`, `[seq]`, `[!seq]`.
+    Wildcards,
+    /// A regular expression.
+    Regex,
+}
+
+/// How many steps backwards the match of one pattern may take; ten thousand times what a reasonable one needs.
+const BACKTRACK_LIMIT: usize = 1_000_000;
+
+/// Why hosts can't be filtered so.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A list without a pattern would keep nothing, or drop nothing: hardly what was meant.
+    #[error("{0} is empty; leave it out to filter nothing")]
+    EmptyList(List),
+    /// A pattern of no characters matches no host.
+    #[error("{0} has an empty pattern")]
+    EmptyPattern(List),
+    /// A pattern that must be a regular expression is none.
+    #[error("{list} has \"{pattern}\", which is no regular expression")]
+    BadRegex {
+        /// The list that it stands in.
+        list: List,
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        source: Box<fancy_regex::Error>,
+    },
+    /// Python's regular expressions have no operations on sets of characters, ours would do one.
+    #[error(
+        "{list} has \"{pattern}\", whose \"{operator}\" within brackets would mean an operation on sets; put a backslash before it"
+    )]
+    SetOperation {
+        /// The list that it stands in.
+        list: List,
+        /// The pattern.
+        pattern: String,
+        /// The two characters.
+        operator: &'static str,
+    },
+    /// Matching was given up, as the pattern tries too many ways.
+    #[error(
+        "{list} has \"{pattern}\", which takes too long to match \"{text}\"; write it with fewer repetitions"
+    )]
+    TooSlow {
+        /// The list that it stands in.
+        list: List,
+        /// The pattern.
+        pattern: String,
+        /// The id or name.
+        text: String,
+        /// What the engine says.
+        source: Box<fancy_regex::Error>,
+    },
+}
+
+impl Error {
+    /// The kind of this failure, where the rules were options.
+    pub fn kind(&self) -> crate::error::Kind {
+        crate::error::Kind::Usage
+    }
+}
+
+/// A pattern for a whole id or name, ignoring case.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    list: List,
+    text: String,
+    wildcard: Option<Wildcard>,
+    regex: Option<Regex>,
+}
+
+impl Pattern {
+    pub(super) fn new(list: List, text: String, kind: Option<Kind>) -> Result<Self, Error> {
+        if text.is_empty() {
+            return Err(Error::EmptyPattern(list));
+        }
+        let regex = match kind {
+            Some(Kind::Wildcards) => None,
+            Some(Kind::Regex) => Some(whole(list, &text)?),
+            None => whole(list, &text).ok(),
+        };
+        let wildcard = (kind != Some(Kind::Regex)).then(|| Wildcard::new(&text));
+        Ok(Pattern {
+            list,
+            text,
+            wildcard,
+            regex,
+        })
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn matches(&self, text: &str) -> Result<bool, Error> {
+        if self
+            .wildcard
+            .as_ref()
+            .is_some_and(|wildcard| wildcard.matches(text))
+        {
+            return Ok(true);
+        }
+        match &self.regex {
+            Some(regex) => is_match(regex, self.list, &self.text, text),
+            None => Ok(false),
+        }
+    }
+}
+
+/// A pattern for what a host stands in.
+#[derive(Debug)]
+pub(super) struct Parent {
+    /// For the managed object id: searched anywhere in it, with `*` for anything, as virt-who does.
+    id: Option<Regex>,
+    /// For the name, whole. A pattern for the id may be no regular expression, such as `*c7*`, so that is not demanded here.
+    name: Pattern,
+}
+
+impl Parent {
+    pub(super) fn new(list: List, text: String, kind: Option<Kind>) -> Result<Self, Error> {
+        let id = regex(list, &text, &text.replace('*', ".*"), false);
+        let (id, kind) = match kind {
+            Some(Kind::Regex) => (Some(id?), None),
+            _ => (id.ok(), kind),
+        };
+        let name = Pattern::new(list, text, kind)?;
+        Ok(Parent { id, name })
+    }
+
+    pub(super) fn text(&self) -> &str {
+        self.name.text()
+    }
+
+    pub(super) fn matches(&self, id: Option<&str>, name: Option<&str>) -> Result<bool, Error> {
+        if let (Some(regex), Some(id)) = (&self.id, id)
+            && is_match(regex, self.name.list, self.text(), id)?
+        {
+            return Ok(true);
+        }
+        name.map_or(Ok(false), |name| self.name.matches(name))
+    }
+}
+
+/// The expression for a whole text. It must be one by itself: `a)|(b` is none, though it would become one.
+fn whole(list: List, pattern: &str) -> Result<Regex, Error> {
+    regex(list, pattern, pattern, true)?;
+    regex(list, pattern, &format!("^(?:{pattern})$"), true)
+}
+
+fn regex(list: List, pattern: &str, expression: &str, ignore_case: bool) -> Result<Regex, Error> {
+    if let Some(operator) = set_operation(expression) {
+        let pattern = pattern.to_owned();
+        return Err(Error::SetOperation {
+            list,
+            pattern,
+            operator,
+        });
+    }
+    let built = RegexBuilder::new(expression)
+        .case_insensitive(ignore_case)
+        .backtrack_limit(BACKTRACK_LIMIT)
+        .build();
+    built.map_err(|error| Error::BadRegex {
+        list,
+        pattern: pattern.to_owned(),
+        source: Box::new(error),
+    })
+}
+
+fn is_match(regex: &Regex, list: List, pattern: &str, text: &str) -> Result<bool, Error> {
+    regex.is_match(text).map_err(|error| Error::TooSlow {
+        list,
+        pattern: pattern.to_owned(),
+        text: text.to_owned(),
+        source: Box::new(error),
+    })
+}
+
+/// An operation on sets of characters, as the engine understands it: `[a&&b]`.
+fn set_operation(expression: &str) -> Option<&'static str> {
+    let mut rest = expression;
+    let mut within = false;
+    loop {
+        let mut chars = rest.chars();
+        match chars.next()? {
+            '\\' => {
+                chars.next();
+            }
+            '[' if !within => {
+                within = true;
+                // A bracket that closes at once stands for itself.
+                let set = chars.as_str();
+                let set = set.strip_prefix('^').unwrap_or(set);
+                chars = set.strip_prefix(']').unwrap_or(set).chars();
+            }
+            ']' => within = false,
+            _ if within => {
+                let found = ["&&", "--", "~~"].into_iter().find(|two| rest.starts_with(two));
+                if found.is_some() {
+                    return found;
+                }
+            }
+            _ => {}
+        }
+        rest = chars.as_str();
+    }
+}
+
+/// A shell wildcard, ignoring case.
+#[derive(Debug)]
+struct Wildcard(Vec<Token>);
+
+#[derive(Debug)]
+enum Token {
+    /// `*`
+    Any,
+    /// `?`
+    One,
+    /// A character, in lower case.
+    Char(char),
+    /// `[seq]` or `[!seq]`: ranges of characters.
+    Set {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+}
+
+impl Wildcard {
+    fn new(text: &str) -> Self {
+        let chars: Vec<char> = text.chars().collect();
+        let mut tokens = Vec::new();
+        let mut next = 0;
+        while let Some(&c) = chars.get(next) {
+            next += 1;
+            tokens.push(match c {
+                '*' => Token::Any,
+                '?' => Token::One,
+                // A bracket that is never closed stands for itself.
+                '[' => match set_end(&chars, next) {
+                    Some(end) => {
+                        let set = set(&chars[next..end]);
+                        next = end + 1;
+                        set
+                    }
+                    None => Token::Char('['),
+                },
+                c => Token::Char(lower(c)),
+            });
+        }
+        Wildcard(tokens)
+    }
+
+    /// Whether the whole text matches. Only the last `*` is ever tried again, so that time is at most the product of the lengths.
+    fn matches(&self, text: &str) -> bool {
+        let text: Cow<'_, [char]> = text.chars().collect();
+        let (mut token, mut next) = (0, 0);
+        let mut star = None;
+        loop {
+            let matched = match self.0.get(token) {
+                Some(Token::Any) => {
+                    token += 1;
+                    star = Some((token, next));
+                    continue;
+                }
+                None if next == text.len() => return true,
+                None => false,
+                Some(one) => text.get(next).is_some_and(|c| one.takes(*c)),
+            };
+            if matched {
+                token += 1;
+                next += 1;
+                continue;
+            }
+            match &mut star {
+                Some((after, from)) if *from < text.len() => {
+                    *from += 1;
+                    (token, next) = (*after, *from);
+                }
+                _ => return false,
+            }
+        }
+    }
+}
+
+impl Token {
+    fn takes(&self, c: char) -> bool {
+        match self {
+            Token::Any | Token::One => true,
+            Token::Char(own) => *own == lower(c),
+            Token::Set { negated, ranges } => {
+                let has = |c: char| ranges.iter().any(|(from, to)| (*from..=*to).contains(&c));
+                (has(c) || has(lower(c)) || has(upper(c))) != *negated
+            }
+        }
+    }
+}
+
+/// Where the set ends that begins at `start`, after its bracket. A `]` that comes first is a member.
+fn set_end(chars: &[char], start: usize) -> Option<usize> {
+    let mut first = start;
+    if chars.get(first) == Some(&'!') {
+        first += 1;
+    }
+    let found = chars.iter().skip(first + 1).position(|c| *c == ']')?;
+    Some(first + 1 + found)
+}
+
+/// The set that is written so between its brackets.
+fn set(mut chars: &[char]) -> Token {
+    let negated = chars.first() == Some(&'!');
+    if negated {
+        chars = &chars[1..];
+    }
+    let mut ranges = Vec::new();
+    loop {
+        match *chars {
+            [] => return Token::Set { negated, ranges },
+            [from, '-', to, ref rest @ ..] => {
+                ranges.push((from, to));
+                chars = rest;
+            }
+            [c, ref rest @ ..] => {
+                ranges.push((c, c));
+                chars = rest;
+            }
+        }
+    }
+}
+
+fn lower(c: char) -> char {
+    single(c.to_lowercase(), c)
+}
+
+fn upper(c: char) -> char {
+    single(c.to_uppercase(), c)
+}
+
+/// The other case of a character, unless that takes more than one.
+fn single(mut other: impl Iterator<Item = char>, c: char) -> char {
+    match (other.next(), other.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}

@@ -1,0 +1,248 @@
+use super::*;
+use proptest::prelude::*;
+
+fn host(id: &str) -> Host<'_> {
+    Host {
+        id,
+        ..Host::default()
+    }
+}
+
+fn list(patterns: &[&str]) -> Option<Vec<String>> {
+    Some(patterns.iter().map(|pattern| (*pattern).to_owned()).collect())
+}
+
+/// Whether a host of this id is kept when only hosts of this pattern are.
+fn keeps(kind: Option<Kind>, pattern: &str, id: &str) -> bool {
+    let rules = Rules {
+        filter_hosts: list(&[pattern]),
+        kind,
+        ..Rules::default()
+    };
+    let filter = HostFilter::new(rules).unwrap();
+    filter.dropped(&host(id)).unwrap().is_none()
+}
+
+#[test]
+fn wildcards_are_fnmatchs() {
+    let cases = [
+        ("esx1", "esx1", true),
+        ("esx1", "ESX1", true),
+        ("esx1", "esx11", false),
+        ("esx1", "my-esx1", false),
+        ("*", "", true),
+        ("*", "anything", true),
+        ("esx*", "esx", true),
+        ("*.example.com", "a.b.example.com", true),
+        ("*.example.com", "example.com", false),
+        ("*a*b*", "xxaxxbxx", true),
+        ("*a*b*", "xxbxxaxx", false),
+        ("*aab", "aaab", true),
+        ("esx?", "esx", false),
+        ("esx?", "esxé", true),
+        ("esx[1-3]", "esx2", true),
+        ("esx[1-3]", "esx4", false),
+        ("esx[A-C]", "esxb", true),
+        ("esx[a-c]", "esxB", true),
+        ("esx[!1-3]", "esx2", false),
+        ("esx[!1-3]", "esx4", true),
+        ("esx[!a]", "esxA", false),
+        ("esx[]]", "esx]", true),
+        ("esx[!]]", "esx]", false),
+        ("esx[!]]", "esx1", true),
+        ("esx[a-]", "esx-", true),
+        ("esx[3-1]", "esx2", false),
+        ("esx[", "esx[", true),
+        ("esx[!", "esx[!", true),
+        ("esx[]", "esx[]", true),
+        ("a.c", "abc", false),
+        ("É", "é", true),
+    ];
+    for (pattern, id, expected) in cases {
+        assert_eq!(
+            keeps(Some(Kind::Wildcards), pattern, id),
+            expected,
+            "{pattern} {id}"
+        );
+    }
+}
+
+#[test]
+fn regular_expressions_are_pythons_and_match_the_whole() {
+    let cases = [
+        ("esx1", "ESX1", true),
+        ("esx1", "esx11", false),
+        (r"esx\d+", "esx12", true),
+        ("a|b", "a", true),
+        ("a|b", "ax", false),
+        ("a|b", "xb", false),
+        ("(?!test).*", "prod1", true),
+        ("(?!test).*", "test1", false),
+        (r"(.)\1", "aa", true),
+        (r"(.)\1", "ab", false),
+        (r"[a\&&]", "&", true),
+        ("a&&b", "a&&b", true),
+    ];
+    for (pattern, id, expected) in cases {
+        assert_eq!(keeps(Some(Kind::Regex), pattern, id), expected, "{pattern} {id}");
+    }
+}
+
+#[test]
+fn without_a_type_a_pattern_may_match_either_way() {
+    let cases = [
+        ("*.example.com", "a.example.com", true),
+        ("esx.", "esx1", true),
+        ("esx.*", "esx1", true),
+        ("esx?", "es", true),
+        ("esx?", "esx1", true),
+        ("esx?", "esx12", false),
+    ];
+    for (pattern, id, expected) in cases {
+        assert_eq!(keeps(None, pattern, id), expected, "{pattern} {id}");
+    }
+}
+
+#[test]
+fn what_can_not_be_meant_is_refused() {
+    let refused = |kind, pattern: &str| {
+        let rules = Rules {
+            exclude_hosts: list(&[pattern]),
+            kind,
+            ..Rules::default()
+        };
+        HostFilter::new(rules).unwrap_err().to_string()
+    };
+    let regex = Some(Kind::Regex);
+    assert_eq!(refused(None, ""), "exclude_hosts has an empty pattern");
+    for bad in ["*.example.com", "(a", "a)|(b", "(?L)a"] {
+        let said = refused(regex, bad);
+        assert_eq!(
+            said,
+            format!("exclude_hosts has \"{bad}\", which is no regular expression")
+        );
+    }
+    for bad in ["[a&&b]", "[]&&b]", "[^]--b]", r"\[[a~~b]"] {
+        assert!(refused(regex, bad).contains("an operation on sets"), "{bad}");
+    }
+    let empty = Rules {
+        filter_host_parents: list(&[]),
+        ..Rules::default()
+    };
+    let said = HostFilter::new(empty).unwrap_err().to_string();
+    assert!(said.starts_with("filter_host_parents is empty"), "{said}");
+}
+
+#[test]
+fn a_pattern_that_explodes_is_an_error_within_bounded_time() {
+    let rules = Rules {
+        filter_hosts: list(&[r"(?:(a|aa)+)(?=[b-z]).*"]),
+        kind: Some(Kind::Regex),
+        ..Rules::default()
+    };
+    let filter = HostFilter::new(rules).unwrap();
+    let id = "a".repeat(60);
+    let error = filter.dropped(&host(&id)).unwrap_err();
+    assert!(matches!(error, Error::TooSlow { .. }), "{error:?}");
+}
+
+#[test]
+fn excluding_goes_first_and_each_list_must_agree() {
+    let filter = HostFilter::new(Rules {
+        filter_hosts: list(&["esx*"]),
+        exclude_hosts: list(&["x", "esx1"]),
+        filter_host_parents: list(&["domain-c*", "Lab"]),
+        exclude_host_parents: list(&["c9"]),
+        kind: Some(Kind::Wildcards),
+        ..Rules::default()
+    })
+    .unwrap();
+    let verdict = |id, parent_id, parent_name| {
+        let host = Host {
+            id,
+            name: None,
+            parent_id,
+            parent_name,
+        };
+        filter.dropped(&host).unwrap()
+    };
+    assert!(filter.needs_parents());
+    assert_eq!(verdict("esx2", Some("domain-c7"), None), None);
+    assert_eq!(verdict("esx2", Some("domain-s7"), Some("lab")), None);
+    let excluded = verdict("esx1", Some("domain-c7"), None);
+    assert_eq!(excluded, Some(Rule::Excluded(List::ExcludeHosts, "esx1")));
+    let in_parent = verdict("esx2", Some("domain-c91"), None);
+    assert_eq!(in_parent, Some(Rule::Excluded(List::ExcludeHostParents, "c9")));
+    let not_kept = verdict("other", Some("domain-c7"), None);
+    assert_eq!(not_kept, Some(Rule::NotKept(List::FilterHosts)));
+    for (id, name) in [(Some("domain-s7"), Some("lab 2")), (None, None)] {
+        assert_eq!(
+            verdict("esx2", id, name),
+            Some(Rule::NotKept(List::FilterHostParents))
+        );
+    }
+}
+
+#[test]
+fn parents_ids_are_searched_as_virt_who_does() {
+    let within = |pattern: &str, kind, id: &str| {
+        let rules = Rules {
+            filter_host_parents: list(&[pattern]),
+            kind,
+            ..Rules::default()
+        };
+        let host = Host {
+            parent_id: Some(id),
+            ..host("esx")
+        };
+        HostFilter::new(rules).unwrap().dropped(&host).unwrap().is_none()
+    };
+    assert!(within("c7", None, "domain-c7"));
+    assert!(within("c7", None, "domain-c70"));
+    assert!(within("c7$", None, "domain-c7"));
+    assert!(!within("c7$", None, "domain-c70"));
+    assert!(within("*c7*", Some(Kind::Regex), "domain-c7"));
+    assert!(within("d*7", Some(Kind::Wildcards), "domain-c7"));
+    assert!(!within("(c7", None, "domain-c7"));
+}
+
+#[test]
+fn names_count_only_when_asked_for() {
+    let named = Host {
+        name: Some("esx1.example.com"),
+        ..host("4711")
+    };
+    for match_names in [false, true] {
+        let filter = HostFilter::new(Rules {
+            exclude_hosts: list(&["ESX1.*"]),
+            match_names,
+            ..Rules::default()
+        })
+        .unwrap();
+        assert_eq!(filter.dropped(&named).unwrap().is_some(), match_names);
+    }
+}
+
+proptest! {
+    /// The matcher agrees with its definition, in which each star tries every length.
+    #[test]
+    fn wildcards_match_as_they_are_defined(pattern in "[ab*?]{0,8}", text in "[ab]{0,8}") {
+        fn defined(pattern: &[u8], text: &[u8]) -> bool {
+            match (pattern, text) {
+                ([], text) => text.is_empty(),
+                ([b'*', rest @ ..], text) => (0..=text.len()).any(|skipped| defined(rest, &text[skipped..])),
+                ([b'?', rest @ ..], [_, more @ ..]) => defined(rest, more),
+                ([one, rest @ ..], [other, more @ ..]) => one == other && defined(rest, more),
+                _ => false,
+            }
+        }
+        prop_assume!(!pattern.is_empty());
+        prop_assert_eq!(keeps(Some(Kind::Wildcards), &pattern, &text), defined(pattern.as_bytes(), text.as_bytes()));
+    }
+
+    #[test]
+    fn no_pattern_panics(pattern in ".{1,20}", text in ".{0,20}") {
+        let rules = Rules { filter_hosts: list(&[&pattern]), ..Rules::default() };
+        let _ = HostFilter::new(rules).unwrap().dropped(&host(&text));
+    }
+}

@@ -1,0 +1,168 @@
+//! The vSphere Web Services API, as ESX and ESXi hosts and vCenter speak it: sessions, and the scan of an inventory.
+
+mod inventory;
+mod property;
+mod session;
+mod soap;
+
+use std::io::BufRead;
+
+pub use inventory::{HypervisorId, Identified, Inventory, UnknownHypervisorId};
+pub use session::{About, Credentials, Session};
+
+use crate::error::Kind;
+use crate::{http, xml};
+
+/// A managed object reference: what the API calls an object of the server by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ManagedObject {
+    /// The type, such as `Folder`.
+    pub kind: String,
+    /// The managed object id, such as `group-d1`.
+    pub id: String,
+}
+
+impl ManagedObject {
+    /// The reference as an XML element of this name.
+    fn element(&self, name: &str) -> String {
+        format!(
+            "<{name} type=\"{}\">{}</{name}>",
+            xml::escape(&self.kind),
+            xml::escape(&self.id)
+        )
+    }
+
+    /// Reads a reference, whose element has been gone down to.
+    fn read<R: BufRead>(xml: &mut xml::Reader<R>) -> Result<Self, xml::Error> {
+        let kind = xml.attribute("type").unwrap_or_default();
+        let id = xml.text()?.to_owned();
+        Ok(ManagedObject { kind, id })
+    }
+}
+
+/// A fault of the API.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// The fault's type, such as `InvalidLogin`.
+    pub kind: String,
+    /// What the server says about it; may be empty.
+    pub text: String,
+}
+
+/// Reads the whole inventory that the session's account may see, as it arrives.
+pub fn scan(session: &mut Session) -> Result<Inventory, Error> {
+    let Session { client, content, .. } = session;
+    let view = property::create_view(
+        client,
+        &content.view_manager,
+        &content.root_folder,
+        inventory::WANTED,
+    )?;
+    let mut inventory = Inventory::default();
+    let collector = &content.property_collector;
+    property::retrieve(client, collector, &view, inventory::WANTED, |object| {
+        inventory.add(object)
+    })?;
+    property::destroy_view(client, &view)?;
+    let (hosts, vms) = inventory.counts();
+    log::debug!("read {hosts} hosts and {vms} virtual machines");
+    Ok(inventory)
+}
+
+/// A failed call, or answer that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The exchange with the server failed.
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    /// The server's answer can't be read as XML.
+    #[error("the answer to {method}")]
+    Answer {
+        /// The method that was called.
+        method: &'static str,
+        /// What is wrong with the answer.
+        #[source]
+        error: xml::Error,
+    },
+    /// What answers is no vSphere API.
+    #[error(
+        "the answer to {method} is {found}, not the vSphere API's; is this the address of a vCenter or ESX host?"
+    )]
+    NotSoap {
+        /// The method that was called.
+        method: &'static str,
+        /// What came instead.
+        found: String,
+    },
+    /// The answer lacks what it must have.
+    #[error("the answer to {method} lacks {what}")]
+    Incomplete {
+        /// The method that was called.
+        method: &'static str,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// User name or password is wrong, or the account is locked.
+    #[error(
+        "user {user:?} or the password was refused (InvalidLogin); mind that servers lock an account after several tries"
+    )]
+    Login {
+        /// The user name that was refused.
+        user: String,
+    },
+    /// The server refused the call.
+    #[error("{method} was refused: {}{}{}{}", fault.kind, if fault.text.is_empty() { "" } else { ": " }, fault.text, fault.advice())]
+    Fault {
+        /// The method that was called.
+        method: &'static str,
+        /// The server's fault.
+        fault: Fault,
+    },
+}
+
+impl Error {
+    /// The kind of this failure.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::Http(error) => error.kind(),
+            Error::Answer { error, .. } => error.kind(),
+            Error::NotSoap { .. } | Error::Incomplete { .. } => Kind::Protocol,
+            Error::Login { .. } => Kind::NoPerm,
+            Error::Fault { fault, .. } => fault.error_kind(),
+        }
+    }
+
+    /// An answer that broke off is the connection's error, which says more than that of the XML.
+    fn of_answer(method: &'static str, error: xml::Error) -> Self {
+        match &error {
+            xml::Error::Read(io) => match http::Error::within(io) {
+                Some(http) => Error::Http(http.clone()),
+                None => Error::Answer { method, error },
+            },
+            _ => Error::Answer { method, error },
+        }
+    }
+}
+
+impl Fault {
+    /// The kind of failure that this fault is.
+    fn error_kind(&self) -> Kind {
+        match self.kind.as_str() {
+            "InvalidLogin" | "NoPermission" | "RestrictedByAdministrator" | "PasswordExpired" => Kind::NoPerm,
+            "NotAuthenticated" | "ServerNotReady" | "HostCommunication" | "HostNotReachable" | "Timedout" => {
+                Kind::TempFail
+            }
+            _ => Kind::Unavailable,
+        }
+    }
+
+    /// What can be done about it.
+    fn advice(&self) -> &'static str {
+        match self.kind.as_str() {
+            "NotAuthenticated" => "; the session ended, try again",
+            "NoPermission" => "; the account needs the read-only role on the inventory's root",
+            _ => "",
+        }
+    }
+}

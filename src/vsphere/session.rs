@@ -1,0 +1,208 @@
+//! A session with a server: log-in, what the server is, and log-out on every way out.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::soap::{Answer, Client};
+use super::{Error, ManagedObject};
+use crate::cancel::{Cancel, HookGuard};
+use crate::http::Endpoint;
+use crate::secret::Secret;
+use crate::xml;
+
+/// How long a log-out over a new connection may take, after a signal or an error.
+const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Who logs in.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The user name, such as `virtwho@vsphere.local`.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// What the server says about itself (`AboutInfo`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// Name, version and build, as in `VMware vCenter Server 8.0.2 build-22617221`.
+    pub full_name: String,
+    /// `VirtualCenter` or `HostAgent`.
+    pub api_type: String,
+    /// The version of the API, such as `8.0.2.0`.
+    pub api_version: String,
+    /// The unique id of a vCenter; ESX hosts have none.
+    pub instance_uuid: Option<String>,
+}
+
+/// What `RetrieveServiceContent` tells: the server and its singletons.
+#[derive(Debug)]
+pub(super) struct ServiceContent {
+    pub(super) about: About,
+    pub(super) root_folder: ManagedObject,
+    pub(super) property_collector: ManagedObject,
+    pub(super) view_manager: ManagedObject,
+    pub(super) session_manager: ManagedObject,
+}
+
+/// A session that is logged in.
+///
+/// [`Session::close`] logs out and says whether that worked. A session that is dropped instead, on the way out with an
+/// error, logs out as well, over a connection of its own and within five seconds.
+pub struct Session {
+    endpoint: Endpoint,
+    pub(super) client: Client,
+    pub(super) content: ServiceContent,
+    open: bool,
+    _interrupts: HookGuard,
+}
+
+impl Session {
+    /// Connects and logs in.
+    ///
+    /// A signal interrupts everything but the log-in itself: cut off there, the server would keep a session that nobody
+    /// can close any more.
+    pub fn open(endpoint: &Endpoint, credentials: &Credentials, cancel: &Cancel) -> Result<Self, Error> {
+        let connection = Cancel::default();
+        let before = connection.follow(cancel);
+        let mut client = Client::connect(endpoint, &connection)?;
+        let content = retrieve_service_content(&mut client)?;
+        log::debug!(
+            "connected to {} ({})",
+            content.about.full_name,
+            content.about.api_type
+        );
+        drop(before);
+        if let Err(error) = login(&mut client, &content.session_manager, credentials) {
+            let refused = matches!(error, Error::Login { .. } | Error::Fault { .. });
+            if !refused && client.has_cookie() {
+                // The answer broke off: the server may hold a session all the same.
+                let _ = logout_anew(&client, endpoint, &content.session_manager);
+            }
+            return Err(error);
+        }
+        let session = Session {
+            endpoint: endpoint.clone(),
+            client,
+            content,
+            open: true,
+            _interrupts: connection.follow(cancel),
+        };
+        Ok(session)
+    }
+
+    /// What the server says about itself.
+    pub fn about(&self) -> &About {
+        &self.content.about
+    }
+
+    /// Logs out.
+    pub fn close(mut self) -> Result<(), Error> {
+        self.open = false;
+        logout(&mut self.client, &self.content.session_manager)
+            .or_else(|_| logout_anew(&self.client, &self.endpoint, &self.content.session_manager))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.open {
+            // The connection may be cut, or hold half an answer.
+            let closed = logout_anew(&self.client, &self.endpoint, &self.content.session_manager);
+            if let Err(error) = closed {
+                log::warn!("the session stays open on the server until it expires: {error}");
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("content", &self.content)
+            .field("open", &self.open)
+            .finish_non_exhaustive()
+    }
+}
+
+fn retrieve_service_content(client: &mut Client) -> Result<ServiceContent, Error> {
+    let method = "RetrieveServiceContent";
+    let instance = ManagedObject {
+        kind: "ServiceInstance".into(),
+        id: "ServiceInstance".into(),
+    };
+    let mut about = About::default();
+    let mut singletons = Vec::new();
+    client.call(method, &instance, "", |xml| {
+        while xml.child()?.is_some() {
+            while let Some(name) = xml.child()? {
+                match name {
+                    "about" => about = read_about(xml)?,
+                    "rootFolder" | "propertyCollector" | "viewManager" | "sessionManager" => {
+                        let name = name.to_owned();
+                        singletons.push((name, ManagedObject::read(xml)?));
+                    }
+                    _ => xml.skip()?,
+                }
+            }
+        }
+        Ok(())
+    })?;
+    let mut singleton = |name: &'static str| {
+        let at = singletons.iter().position(|(found, _)| found == name);
+        at.map(|at| singletons.swap_remove(at).1)
+            .ok_or(Error::Incomplete { method, what: name })
+    };
+    Ok(ServiceContent {
+        root_folder: singleton("rootFolder")?,
+        property_collector: singleton("propertyCollector")?,
+        view_manager: singleton("viewManager")?,
+        session_manager: singleton("sessionManager")?,
+        about,
+    })
+}
+
+fn read_about(xml: &mut Answer) -> Result<About, xml::Error> {
+    let mut about = About::default();
+    while let Some(name) = xml.child()? {
+        match name {
+            "fullName" => about.full_name = xml.text()?.to_owned(),
+            "apiType" => about.api_type = xml.text()?.to_owned(),
+            "apiVersion" => about.api_version = xml.text()?.to_owned(),
+            "instanceUuid" => about.instance_uuid = Some(xml.text()?.to_owned()),
+            _ => xml.skip()?,
+        }
+    }
+    Ok(about)
+}
+
+fn login(client: &mut Client, manager: &ManagedObject, credentials: &Credentials) -> Result<(), Error> {
+    let parameters = Secret::from(format!(
+        "<userName>{}</userName><password>{}</password>",
+        xml::escape(&credentials.username),
+        xml::escape(credentials.password.expose()),
+    ));
+    match client.call("Login", manager, parameters.expose(), |xml| xml.skip()) {
+        Err(Error::Fault { fault, .. }) if fault.kind == "InvalidLogin" => Err(Error::Login {
+            user: credentials.username.clone(),
+        }),
+        done => done,
+    }
+}
+
+fn logout(client: &mut Client, manager: &ManagedObject) -> Result<(), Error> {
+    match client.call("Logout", manager, "", |xml| xml.skip()) {
+        Err(Error::Fault { fault, .. }) if fault.kind == "NotAuthenticated" => Ok(()),
+        done => done,
+    }
+}
+
+/// Logs out over a new connection, which no signal interrupts.
+fn logout_anew(client: &Client, endpoint: &Endpoint, manager: &ManagedObject) -> Result<(), Error> {
+    let endpoint = Endpoint {
+        deadline: Some(Instant::now() + LOGOUT_LIMIT),
+        ..endpoint.clone()
+    };
+    let mut client = client.reconnected(&endpoint, &Cancel::default())?;
+    logout(&mut client, manager)
+}

@@ -1,0 +1,101 @@
+// Command vcsim serves govmomi's simulator to the tests: a vCenter, or an ESX host, that this project did not write.
+//
+// It prints one line of JSON that says where it is and which hosts it has, and serves until stdin ends or SIGTERM comes.
+// Then it prints how many sessions were left open, which should be none.
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"io"
+	"log"
+	"net/url"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/google/uuid"
+	"github.com/vmware/govmomi/simulator"
+)
+
+type host struct {
+	Name string   `json:"name"`
+	UUID string   `json:"uuid"`
+	VMs  []string `json:"vms"` // each one's config.uuid
+}
+
+func main() {
+	kind := flag.String("model", "vcenter", "vcenter or esx")
+	hosts := flag.Int("hosts", 1, "standalone hosts of a vCenter")
+	clusters := flag.Int("clusters", 1, "clusters of a vCenter")
+	clusterHosts := flag.Int("cluster-hosts", 3, "hosts of each cluster")
+	vms := flag.Int("vms", 2, "virtual machines of each standalone host and each cluster")
+	user := flag.String("user", "user", "the only user name accepted")
+	password := flag.String("password", "pass", "its password")
+	flag.Parse()
+
+	model := simulator.ESX()
+	if *kind == "vcenter" {
+		model = simulator.VPX()
+		model.Host, model.Cluster, model.ClusterHost = *hosts, *clusters, *clusterHosts
+	} else if *kind != "esx" {
+		log.Fatalf("-model %s: neither vcenter nor esx", *kind)
+	}
+	model.Machine = *vms
+	fatal(model.Create())
+	defer model.Remove()
+
+	// All hosts would be localhost.localdomain, and an ESX host's uuid one that every simulator has.
+	var named []host
+	for _, entity := range model.Map().All("HostSystem") {
+		h := entity.(*simulator.HostSystem)
+		name := strings.NewReplacer("_", "-", "localhost.localdomain", "esx1").Replace(strings.ToLower(h.Name))
+		dns := h.Config.Network.DnsConfig.GetHostDnsConfig()
+		dns.HostName, dns.DomainName = name, "example.com"
+		h.Hardware.SystemInfo.Uuid = uuid.NewSHA1(uuid.NameSpaceDNS, []byte(name+".example.com")).String()
+		h.Summary.Hardware.Uuid = h.Hardware.SystemInfo.Uuid
+		known := host{name + ".example.com", h.Hardware.SystemInfo.Uuid, []string{}}
+		for _, vm := range h.Vm {
+			known.VMs = append(known.VMs, model.Map().Get(vm).(*simulator.VirtualMachine).Config.Uuid)
+		}
+		named = append(named, known)
+	}
+	slices.SortFunc(named, func(a, b host) int { return strings.Compare(a.Name, b.Name) })
+
+	model.Service.TLS = new(tls.Config)
+	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(*user, *password)}
+	server := model.Service.NewServer()
+	defer server.Close()
+	certificate, err := server.CertificateFile()
+	fatal(err)
+	thumbprint := sha256.Sum256(server.Certificate().Raw)
+	address := *server.URL
+	address.User = nil // in the address only: the server compares with its own
+	out := json.NewEncoder(os.Stdout)
+	fatal(out.Encode(map[string]any{"url": address.String(), "cacert": certificate, "hosts": named,
+		"thumbprint": hex.EncodeToString(thumbprint[:])}))
+
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop <- syscall.SIGTERM
+	}()
+	<-stop
+	server.CloseClientConnections()
+	registry := model.Map()
+	view := simulator.Session{Registry: simulator.NewRegistry(), Map: registry}
+	sessions := view.Get(registry.SessionManager().Reference()).(*simulator.SessionManager).SessionList
+	_ = out.Encode(map[string]int{"sessions": len(sessions)})
+}
+
+func fatal(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
