@@ -115,7 +115,7 @@ const HARDWARE: Method = Method::new(Side::Registration, "registration.refresh_h
 const NOTIFY: Method = Method::new(Side::Registration, "registration.virt_notify", true);
 
 /// A hypervisor that is not on the server as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Failed {
     /// Its id, unless it has none.
     pub id: Option<String>,
@@ -124,6 +124,7 @@ pub struct Failed {
     /// Why.
     pub error: String,
     /// What kind of failure that is.
+    #[serde(skip)]
     pub kind: Kind,
 }
 
@@ -244,15 +245,7 @@ impl Satellite5 {
             host.id,
             host.hypervisor.guests.len() - plan.omitted.len()
         );
-        if !plan.omitted.is_empty() {
-            let named: Vec<_> = plan
-                .omitted
-                .iter()
-                .map(|(id, reason)| format!("{id:?} ({reason})"))
-                .collect();
-            let error = format!("reported without these guests: {}", named.join(", "));
-            report.failed.push(host.failed(error, Kind::Data));
-        }
+        report.failed.extend(plan.incomplete(host));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::account::{Failed, Sent};
-use crate::mapping::{Attributes, Guest, GuestState, Hypervisor, Mapping, Members, Omitted};
+use crate::mapping::{Attributes, Fault, Guest, GuestState, Hypervisor, Mapping, Members, Omitted};
 
 /// The fact by which the server takes two hypervisors, or a hypervisor and a registered system, for one.
 const SYSTEM_UUID: &str = "dmi.system.uuid";
@@ -53,14 +53,14 @@ impl<'m> CheckIn<'m> {
             local: false,
         };
         for fault in &mapping.faults {
-            let Omitted {
+            let Fault {
                 kind,
                 id,
                 name,
                 reason,
                 ..
-            } = &fault.omitted;
-            check_in.hypervisors += usize::from(kind == Omitted::HOST);
+            } = fault;
+            check_in.hypervisors += usize::from(*kind == Omitted::HOST);
             check_in.left_out.push(Failed {
                 id: id.clone(),
                 name: name.clone(),

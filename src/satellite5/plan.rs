@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 
 use super::xmlrpc::Value;
+use super::{Failed, Host};
+use crate::error::Kind;
 use crate::mapping::{Guest, GuestState};
 
 /// The longest name of a guest, in characters; a longer one ends in a database error, and the plan is lost.
@@ -45,6 +47,17 @@ impl<'a> Plan<'a> {
             events: Value::Array(events),
             omitted,
         }
+    }
+
+    /// That the host is reported in part, where it is.
+    pub fn incomplete(&self, host: &Host<'_>) -> Option<Failed> {
+        let omitted = self
+            .omitted
+            .iter()
+            .map(|(id, reason)| format!("{id:?}, {reason}"));
+        let omitted: Vec<String> = omitted.collect();
+        let error = format!("reported without guests: {}", omitted.join("; "));
+        (!omitted.is_empty()).then(|| host.failed(error, Kind::Data))
     }
 }
 

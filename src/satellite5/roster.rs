@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Failed;
 use crate::error::Kind;
-use crate::mapping::{Hypervisor, Mapping, Omitted};
+use crate::mapping::{Fault, Hypervisor, Mapping, Omitted};
 
 /// virt-who's type of a source, where neither configuration nor document tells it.
 const USUAL_KIND: &str = "esx";
@@ -46,14 +46,14 @@ impl<'m> Roster<'m> {
             local: false,
         };
         for fault in &mapping.faults {
-            let Omitted {
+            let Fault {
                 kind,
                 id,
                 name,
                 reason,
                 ..
-            } = &fault.omitted;
-            roster.hypervisors += usize::from(kind == Omitted::HOST);
+            } = fault;
+            roster.hypervisors += usize::from(*kind == Omitted::HOST);
             roster.left_out.push(Failed {
                 id: id.clone(),
                 name: name.clone(),
@@ -98,7 +98,7 @@ impl<'m> Roster<'m> {
 
 impl Host<'_> {
     /// This host did not get where it should be.
-    pub(super) fn failed(&self, error: String, kind: Kind) -> Failed {
+    pub fn failed(&self, error: String, kind: Kind) -> Failed {
         Failed {
             id: Some(self.id.to_owned()),
             name: self.hypervisor.name.clone(),

@@ -6,6 +6,7 @@ use std::fmt;
 use quick_xml::Reader;
 use quick_xml::escape::{escape, resolve_predefined_entity};
 use quick_xml::events::Event;
+use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// The deepest nesting of arrays and structs in an answer; real ones have three levels.
@@ -77,6 +78,23 @@ impl fmt::Debug for Value<'_> {
                 .debug_map()
                 .entries(members.iter().map(|(k, v)| (k, v)))
                 .finish(),
+        }
+    }
+}
+
+/// As JSON, for people who want to see what would be sent.
+impl Serialize for Value<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Nil => serializer.serialize_unit(),
+            Value::Boolean(value) => serializer.serialize_bool(*value),
+            Value::Int(value) => serializer.serialize_i64(*value),
+            Value::Double(value) => serializer.serialize_f64(*value),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::Array(values) => serializer.collect_seq(values),
+            Value::Struct(members) => {
+                serializer.collect_map(members.iter().map(|(name, value)| (name, value)))
+            }
         }
     }
 }
