@@ -15,6 +15,7 @@ use vw::http::Endpoint;
 use vw::mapping::Mapping;
 use vw::satellite5::plan::{Plan, profile_name};
 use vw::satellite5::systemid::Registrations;
+use vw::satellite5::xmlrpc::Value;
 use vw::satellite5::{self, Account, Failed, Report, Roster, Satellite5};
 use vw::state::Folder;
 
@@ -170,15 +171,22 @@ impl Reporter {
         let mut text = String::new();
         for host in &roster.hosts {
             let plan = Plan::new(host.kind, host.id, &host.hypervisor.guests);
-            let registered = self.registrations.systemid(host.id)?.is_some();
-            let line = serde_json::json!({
-                "id": host.id,
-                "profile": profile_name(host.kind, host.id),
-                "registered": registered,
-                "plan": plan.events,
-            });
-            text += &format!("{line}\n");
-            failed.extend(plan.incomplete(host));
+            match self.registrations.systemid(host.id) {
+                Ok(systemid) => {
+                    text += &serde_json::to_string(&Planned {
+                        id: host.id,
+                        profile: profile_name(host.kind, host.id),
+                        registered: systemid.is_some(),
+                        plan: &plan.events,
+                    })?;
+                    text.push('\n');
+                    failed.extend(plan.incomplete(host));
+                }
+                Err(error) => {
+                    let kind = error.kind();
+                    failed.push(host.failed(format!("{:#}", anyhow::Error::from(error)), kind));
+                }
+            }
         }
         cli::print(&text)?;
         complete(roster, &failed)
@@ -201,6 +209,15 @@ impl Reporter {
         }
         Ok(())
     }
+}
+
+/// What `--dry-run` prints of a hypervisor.
+#[derive(serde::Serialize)]
+struct Planned<'a> {
+    id: &'a str,
+    profile: String,
+    registered: bool,
+    plan: &'a Value<'a>,
 }
 
 /// Where to report to, and as whom, by the options and the section.

@@ -9,4 +9,6 @@
 
 mod layers;
 mod man;
+mod support;
 mod vw_escape;
+mod vw_report_sat5;

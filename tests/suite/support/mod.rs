@@ -58,7 +58,10 @@ impl Run {
 
     /// The same with stdout going elsewhere, such as to /dev/full.
     pub fn run_with_stdout(mut self, stdout: impl Into<Stdio>) -> Outcome {
-        self.command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
+        self.command
+            .stdin(Stdio::piped())
+            .stdout(stdout)
+            .stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         let bytes = self.stdin;
