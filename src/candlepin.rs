@@ -264,6 +264,17 @@ impl Candlepin {
         Ok(json(response, LARGEST_STATUS, doing, trace)?.0)
     }
 
+    /// Fails unless the server has the asynchronous check-in, the only one that [`Candlepin::check_in`] does.
+    pub fn require_async(&mut self) -> Result<(), Error> {
+        let status = self.status()?;
+        match status.can("hypervisors_async") {
+            true => Ok(()),
+            false => Err(Error::NoAsync {
+                version: shortened(&status.version),
+            }),
+        }
+    }
+
     /// Sends a check-in and waits for its job to the end, but no longer than `limit` for it and the jobs before it.
     ///
     /// What the server says is added to the tally, the job's id also where the check-in fails. A report may be sent

@@ -3,8 +3,9 @@
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
 pub mod args;
+pub mod documents;
 mod log;
-pub mod mappings;
+pub mod mapping;
 pub mod password;
 pub mod result;
 pub mod rhsm;
@@ -12,7 +13,7 @@ pub mod rhsm;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{ArgMatches, Args as _, Command, Parser};
+use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, Parser};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cancel::{Cancel, Cancelled, Signal};
@@ -37,11 +38,10 @@ impl From<()> for Exit {
 ///
 /// The options of [`args::Messages`] are added to the command's own.
 pub fn main<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> anyhow::Result<E>) -> ExitCode {
-    start(
-        args::Messages::augment_args(A::command()),
-        args::Messages::from_matches,
-        run,
-    )
+    // Added one by one, for as a whole they would bring their own description along.
+    let messages = args::Messages::augment_args(Command::new("messages"));
+    let command = A::command().args(messages.get_arguments().cloned());
+    start(command, args::Messages::from_matches, run)
 }
 
 /// [`main`] for a command without debug messages, whose `-d` is free to mean something else.
@@ -55,6 +55,12 @@ fn start<A: Parser, E: Into<Exit>>(
     run: impl FnOnce(A) -> anyhow::Result<E>,
 ) -> ExitCode {
     let name = command.get_name().to_owned();
+    // The short help fits a screen, whichever way it is asked for; the man page has the rest.
+    let help = Arg::new("help")
+        .short('h')
+        .long("help")
+        .action(ArgAction::HelpShort);
+    let command = command.disable_help_flag(true).arg(help.help("Print help"));
     let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return usage(&name, &error),

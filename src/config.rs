@@ -15,6 +15,8 @@
 mod format;
 mod rhsm;
 mod section;
+#[cfg(test)]
+mod tests;
 mod value;
 mod virt_who;
 

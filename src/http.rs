@@ -21,6 +21,9 @@ mod message;
 mod proxy;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -89,9 +92,9 @@ pub struct Http(Arc<Inner>);
 
 struct Inner {
     agent: Agent,
-    base: Base,
+    endpoint: Endpoint,
     route: Route,
-    deadline: Option<Instant>,
+    tls: Option<Tls>,
     link: Arc<Link>,
     /// How many connections were made.
     made: Arc<AtomicUsize>,
@@ -105,12 +108,29 @@ impl Http {
     /// When `cancel` is set all that blocks on a connection ends at once, with [`Error::Cancelled`], and nothing can be sent
     /// any more.
     pub fn new(endpoint: &Endpoint, cancel: &Cancel) -> Result<Self, Error> {
-        let base = endpoint.base.clone();
-        let route = endpoint.proxy.route(&base, |name| std::env::var(name).ok())?;
+        let base = &endpoint.base;
+        let route = endpoint.proxy.route(base, |name| std::env::var(name).ok())?;
         let tls = match base.https {
-            true => Some(Tls::new(&base, &endpoint.trust, endpoint.identity.as_ref())?),
+            true => Some(Tls::new(base, &endpoint.trust, endpoint.identity.as_ref())?),
             false => None,
         };
+        Ok(Http::build(endpoint.clone(), route, tls, cancel))
+    }
+
+    /// New connections to the same server, with a token and deadline of their own, as the log-out after a signal needs them.
+    pub fn anew(&self, cancel: &Cancel, deadline: Option<Instant>) -> Self {
+        let Inner {
+            endpoint, route, tls, ..
+        } = &*self.0;
+        let endpoint = Endpoint {
+            deadline,
+            ..endpoint.clone()
+        };
+        Http::build(endpoint, route.clone(), tls.clone(), cancel)
+    }
+
+    fn build(endpoint: Endpoint, route: Route, tls: Option<Tls>, cancel: &Cancel) -> Self {
+        let base = &endpoint.base;
         let link = Arc::new(Link {
             server: base.authority(),
             cancel: cancel.clone(),
@@ -141,8 +161,9 @@ impl Http {
         let dialer = Dialer {
             tcp: TcpConnector::default(),
             server: base.authority(),
+            origin: base.origin(),
             route: route.clone(),
-            tls,
+            tls: tls.clone(),
             made: made.clone(),
         };
         let lookup = Lookup {
@@ -155,20 +176,20 @@ impl Http {
             let agent = agent.clone();
             move || agent.shutdown()
         });
-        Ok(Http(Arc::new(Inner {
+        Http(Arc::new(Inner {
             agent,
-            base,
+            endpoint,
             route,
-            deadline: endpoint.deadline,
+            tls,
             link,
             made,
             hook: Arc::new(hook),
-        })))
+        }))
     }
 
     /// The server's address.
     pub fn base(&self) -> &Base {
-        &self.0.base
+        &self.0.endpoint.base
     }
 
     /// Sends a request and reads the answer's header.
@@ -189,15 +210,17 @@ impl Http {
 
     fn exchange(&self, request: &Request<'_>) -> Result<Response, Error> {
         let Inner {
-            agent, base, link, ..
+            agent,
+            endpoint,
+            link,
+            ..
         } = &*self.0;
         link.cancel.check()?;
         let mut link = link.clone();
         if let Some(silence_limit) = request.silence {
             Arc::make_mut(&mut link).silence_limit = silence_limit;
         }
-        let left = self
-            .0
+        let left = endpoint
             .deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
@@ -205,7 +228,7 @@ impl Http {
         }
         let mut built = ureq::http::Request::builder()
             .method(&request.method)
-            .uri(format!("{base}{}", request.path));
+            .uri(format!("{}{}", endpoint.base, request.path));
         for (name, value) in &request.headers {
             built = built.header(*name, value.expose());
         }
@@ -268,14 +291,14 @@ impl Http {
                 let host = authority.as_str().rsplit('@').next().unwrap_or_default();
                 format!("{scheme}://{host}{}", uri.path())
             }
-            _ => format!("{}{}", self.0.base.origin(), uri.path()),
+            _ => format!("{}{}", self.base().origin(), uri.path()),
         }
     }
 }
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Http").field(&self.0.base).finish()
+        f.debug_tuple("Http").field(self.base()).finish()
     }
 }
 

@@ -322,7 +322,7 @@ pub struct Tail {
 /// A whole document, for those who must have all of it before they act.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mapping {
-    /// How its first entry was written.
+    /// How its first usable entry was written.
     pub layout: Layout,
     /// The hypervisors in the document's order.
     pub hypervisors: Vec<Hypervisor>,

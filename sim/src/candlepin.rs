@@ -12,10 +12,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::http::{Request, Response, Service};
 use job::{Job, Work};
 pub use report::Guest;
-use store::{Lists, Manner, Store};
+use store::{Lists, Manner, Spoiled, Store};
 
 /// Which server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +185,7 @@ pub struct RequestSeen {
 }
 
 /// How many requests are kept for a look; the count goes on.
-const KEPT: usize = 10_000;
+const KEPT: usize = 1_000;
 
 /// The server.
 pub struct Candlepin {
@@ -271,7 +273,7 @@ impl Candlepin {
         self.lock().reporters.clone()
     }
 
-    /// The first ten thousand requests.
+    /// The first thousand requests, oldest first.
     pub fn requests(&self) -> Vec<RequestSeen> {
         self.lock().requests.clone()
     }
@@ -367,8 +369,11 @@ impl State {
                     .or_default()
                     .apply(&report, &manner)
             }
-            Some(Work::Cancel) => return job.end(JobState::Canceled, serde_json::Value::Null, None),
-            Some(Work::Fail(reason)) => Err(reason),
+            Some(Work::Cancel) => return job.end(JobState::Canceled, Value::Null, None),
+            Some(Work::Fail(reason)) => Err(Spoiled {
+                reason,
+                checked: false,
+            }),
             Some(Work::Nothing) | None => Ok(Lists::default()),
         };
         match lists {
@@ -382,11 +387,14 @@ impl State {
                 );
                 job.end(JobState::Finished, lists.json(), Some(sentence));
             }
-            Err(reason) => {
+            Err(Spoiled { reason, checked }) => {
                 // Newer servers put the reason in resultData, 2.4.16 beside it.
                 let result = match generation {
                     Generation::Current => reason.clone().into(),
-                    Generation::Old => serde_json::Value::Null,
+                    Generation::Old if checked => {
+                        json!({"displayMessage": reason, "requestUuid": job.id})
+                    }
+                    Generation::Old => Value::Null,
                 };
                 job.end(JobState::Failed, result, Some(reason));
             }

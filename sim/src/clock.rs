@@ -8,6 +8,11 @@ pub(crate) fn with_zone(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}+0000")
 }
 
+/// `2026-11-23T03:34:30Z`, XML Schema's `dateTime`.
+pub(crate) fn with_z(time: SystemTime) -> String {
+    with_zone(time).replace("+0000", "Z")
+}
+
 /// `20261123T03:34:30`, XML-RPC's `dateTime.iso8601`.
 pub(crate) fn compact(time: SystemTime) -> String {
     let (year, month, day, hour, minute, second) = civil(time);

@@ -8,3 +8,5 @@ mod clock;
 mod fresh;
 pub mod http;
 pub mod satellite5;
+pub mod simulation;
+pub mod vcenter;

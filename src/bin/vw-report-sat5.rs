@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::builder::NonEmptyStringValueParser;
 use vw::cancel::Cancel;
-use vw::cli::mappings::Mappings;
+use vw::cli::documents::Documents;
 use vw::cli::result::{Line, Results, State};
 use vw::cli::{self, Exit, Failure, args, password};
 use vw::config::Section;
@@ -53,10 +53,10 @@ fn main() -> ExitCode {
     cli::main(|args: Args| {
         let reporter = Reporter::new(args)?;
         let cancel = cli::cancel_on_signals()?;
-        let mut mappings = Mappings::from_stdin(&cancel)?;
+        let mut documents = Documents::from_stdin(&cancel)?;
         let mut results = Results::default();
         loop {
-            let (done, failed) = match mappings.next() {
+            let (done, failed) = match documents.next() {
                 Ok(None) => return Ok(results.exit()),
                 Err(error) => (true, Some(error)),
                 Ok(Some(mapping)) => {

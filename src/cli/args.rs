@@ -1,14 +1,16 @@
 //! Options that commands share.
 
-use std::ffi::OsStr;
+mod connection;
+mod hosts;
+mod output;
+
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use clap::builder::TypedValueParser;
-use clap::error::ErrorKind;
-use clap::{Arg, ArgMatches, Command, FromArgMatches as _};
+use clap::{ArgMatches, FromArgMatches as _};
 
-use crate::http::{Endpoint, Proxy, Thumbprint, Trust};
+pub use connection::Connection;
+pub use hosts::{Hosts, List};
+pub use output::Output;
 
 use crate::config;
 
@@ -93,124 +95,50 @@ pub struct Account {
     pub password_file: Option<PathBuf>,
 }
 
-/// How a server is reached.
-#[derive(Debug, Default, clap::Args)]
-pub struct Connection {
-    /// Trust the authorities, or the server's own certificate, in the PEM file FILE
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["thumbprint", "insecure"])]
-    pub cacert: Option<PathBuf>,
-    /// Trust the server whose certificate has this SHA-256
-    #[arg(long, value_name = "SHA256", conflicts_with = "insecure")]
-    pub thumbprint: Option<Thumbprint>,
-    /// Trust any server
-    #[arg(long)]
-    pub insecure: bool,
-    /// Use the proxy http://[USER:PASSWORD@]HOST:PORT; an empty URL means none
-    #[arg(long, value_name = "URL", value_parser = ProxyParser)]
-    pub proxy: Option<Proxy>,
-    /// Give up after this time
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub timeout: Option<u32>,
-}
-
-impl Connection {
-    /// Sets what the options say; what they do not mention stays. The time that `--timeout` allows begins now.
-    pub fn apply(&self, endpoint: &mut Endpoint) {
-        if let Some(file) = &self.cacert {
-            endpoint.trust = Trust::Authorities(file.clone());
-        }
-        if let Some(thumbprint) = self.thumbprint {
-            endpoint.trust = Trust::Thumbprint(thumbprint);
-        }
-        if self.insecure {
-            endpoint.trust = Trust::Insecure;
-        }
-        if let Some(proxy) = &self.proxy {
-            endpoint.proxy = proxy.clone();
-        }
-        if let Some(seconds) = self.timeout {
-            endpoint.deadline = Instant::now().checked_add(Duration::from_secs(seconds.into()));
-        }
-    }
-}
-
-/// Reads a proxy's URL, whose password clap's own messages would repeat.
-#[derive(Clone)]
-struct ProxyParser;
-
-impl TypedValueParser for ProxyParser {
-    type Value = Proxy;
-
-    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Proxy, clap::Error> {
-        let value = value.to_str().unwrap_or("\u{fffd}");
-        Proxy::parse(value, "--proxy").map_err(|error| {
-            command
-                .clone()
-                .error(ErrorKind::ValueValidation, error.to_string())
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::http::Base;
+    use std::io::Write as _;
+
     use clap::Parser;
 
-    #[derive(Debug, clap::Parser)]
-    struct Options {
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
         #[command(flatten)]
-        connection: Connection,
+        section: Section,
     }
 
-    fn endpoint(options: &[&str]) -> Result<Endpoint, String> {
-        let parsed = Options::try_parse_from([&["x"], options].concat());
-        let parsed = parsed.map_err(|error| error.to_string())?;
-        let mut endpoint = Endpoint::new(Base::parse("vc", 443, "").unwrap());
-        parsed.connection.apply(&mut endpoint);
-        Ok(endpoint)
-    }
-
-    #[test]
-    fn options_set_what_they_name_and_nothing_else() {
-        let thumbprint = "ab".repeat(32);
-        let usual = Endpoint::new(Base::parse("vc", 443, "").unwrap());
-        assert_eq!(endpoint(&[]).unwrap(), usual);
-        let trust = |options: &[&str]| endpoint(options).unwrap().trust;
-        assert_eq!(
-            trust(&["--cacert", "ca.pem"]),
-            Trust::Authorities("ca.pem".into())
-        );
-        assert_eq!(
-            trust(&["--thumbprint", &thumbprint]),
-            Trust::Thumbprint(thumbprint.parse().unwrap())
-        );
-        assert_eq!(trust(&["--insecure"]), Trust::Insecure);
-        assert_eq!(endpoint(&["--proxy", ""]).unwrap().proxy, Proxy::None);
-        let proxy = Proxy::Through {
-            proxy: "p:3128".parse().unwrap(),
-            no_proxy: None,
-        };
-        assert_eq!(endpoint(&["--proxy", "http://p:3128"]).unwrap().proxy, proxy);
-        let deadline = endpoint(&["--timeout", "5"]).unwrap().deadline.unwrap();
-        assert!(deadline <= Instant::now() + Duration::from_secs(5));
+    fn find(text: &str, options: &[&str], complete: bool) -> Result<Option<String>, String> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let path = file.path().to_str().unwrap();
+        let Command { section } = Command::parse_from([&["vw", "-c", path], options].concat());
+        let fits = |section: &config::Section| section.source_type().is_ok_and(|of| of == "esx");
+        let found = section.find(complete, fits).map_err(|error| error.to_string())?;
+        Ok(found.name().map(str::to_owned))
     }
 
     #[test]
-    fn contradictions_and_nonsense_are_refused_without_showing_a_password() {
-        let thumbprint = "ab".repeat(32);
-        for options in [
-            &["--cacert", "x", "--insecure"][..],
-            &["--cacert", "x", "--thumbprint", &thumbprint],
-            &["--thumbprint", &thumbprint, "--insecure"],
-            &["--thumbprint", "abcd"],
-            &["--timeout", "0"],
-            &["--timeout", "soon"],
-            &["--proxy", "socks5://u:s3cret@p"],
-            &["--proxy", "http://u:s3cret@p:0"],
-        ] {
-            let error = endpoint(options).unwrap_err();
-            assert!(!error.contains("s3cret"), "{error}");
-        }
+    fn a_section_that_was_asked_for_is_used() {
+        let text = "[a]\ntype=esx\n[b]\ntype=fake\n";
+        assert_eq!(find(text, &[], false).unwrap().as_deref(), Some("a"));
+        assert_eq!(find(text, &[], true).unwrap().as_deref(), Some("a"));
+        assert_eq!(find(text, &["-n", "b"], true).unwrap().as_deref(), Some("b"));
+        assert_eq!(find(text, &["--name", "b"], false).unwrap().as_deref(), Some("b"));
+        assert_eq!(find("", &[], false), Ok(None));
+    }
+
+    #[test]
+    fn the_choice_is_told_where_it_must_be_made() {
+        let text = "[a]\ntype=esx\n[b]\ntype=esx\n";
+        assert_eq!(
+            find(text, &[], false).unwrap_err(),
+            "several sections fit: choose one with -n: a, b"
+        );
+        assert_eq!(
+            find(text, &["-n", "c"], false).unwrap_err(),
+            "there is no section [c]; there are a, b"
+        );
     }
 }

@@ -113,3 +113,154 @@ fn from_file(file: &Path) -> Result<Secret, Failure> {
 fn prompt(text: &str) -> io::Result<Secret> {
     rpassword::prompt_password(text).map(Secret::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Files};
+    use std::io::Write as _;
+
+    fn section(text: &str) -> config::Section {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let files = Files {
+            listed: Some(vec![file.path().to_owned()]),
+            ..Files::default()
+        };
+        Config::load(&files).unwrap().only(|_| true).unwrap()
+    }
+
+    fn of(section: &config::Section) -> Sources<'_> {
+        Sources {
+            file: None,
+            section,
+            key: "password",
+            variable: "VIRTWHO_ESX_PASSWORD",
+            named: false,
+            whose: "root at vc",
+        }
+    }
+
+    fn no_prompt(_: &str) -> io::Result<Secret> {
+        Err(io::Error::other("no terminal"))
+    }
+
+    fn found(password: anyhow::Result<Secret>) -> String {
+        password.unwrap().expose().to_owned()
+    }
+
+    #[test]
+    fn the_file_comes_first_then_the_section_the_environment_and_the_prompt() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "from file").unwrap();
+        let (with, without) = (section("[a]\npassword='from section'\n"), section("[a]\n"));
+        let variable = || Some(OsString::from("from environment"));
+        let prompt = |text: &str| {
+            assert_eq!(text, "Password of root at vc: ");
+            Ok(Secret::from("from prompt".to_owned()))
+        };
+        let sources = Sources {
+            file: Some(file.path()),
+            ..of(&with)
+        };
+        assert_eq!(found(find_with(&sources, variable(), prompt)), "from file");
+        assert_eq!(found(find_with(&of(&with), variable(), prompt)), "from section");
+        assert_eq!(
+            found(find_with(&of(&without), variable(), prompt)),
+            "from environment"
+        );
+        assert_eq!(
+            found(find_with(&of(&without), Some(OsString::new()), prompt)),
+            "from prompt"
+        );
+        assert_eq!(found(find_with(&of(&without), None, prompt)), "from prompt");
+    }
+
+    #[test]
+    fn the_environment_never_changes_a_section_that_was_named() {
+        let section = section("[a]\n");
+        let sources = Sources {
+            named: true,
+            ..of(&section)
+        };
+        let error = find_with(&sources, Some("from environment".into()), no_prompt).unwrap_err();
+        assert_eq!(super::super::kind(&error), Kind::Config);
+        assert_eq!(
+            error.to_string(),
+            "no password of root at vc: give --password-file FILE, password in section [a], VIRTWHO_ESX_PASSWORD in the \
+             environment (without -n), or start the command on a terminal, where it asks (no terminal)"
+        );
+    }
+
+    #[test]
+    fn without_any_password_the_four_ways_are_named() {
+        let section = config::Section::default();
+        let error = find_with(&of(&section), None, no_prompt).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no password of root at vc: give --password-file FILE, password in a section, VIRTWHO_ESX_PASSWORD in the \
+             environment, or start the command on a terminal, where it asks (no terminal)"
+        );
+    }
+
+    #[test]
+    fn an_empty_answer_is_no_password() {
+        let section = config::Section::default();
+        let error = find_with(&of(&section), None, |_| Ok(Secret::from(String::new()))).unwrap_err();
+        assert_eq!(error.to_string(), "the password is empty");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_not_utf_8_is_refused() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let section = config::Section::default();
+        let variable = OsString::from_vec(b"s3cret\xff".to_vec());
+        let error = find_with(&of(&section), Some(variable), no_prompt).unwrap_err();
+        assert_eq!(error.to_string(), "VIRTWHO_ESX_PASSWORD is not UTF-8");
+    }
+
+    #[test]
+    fn one_trailing_newline_of_the_file_is_dropped() {
+        let table: [(&[u8], &str); 7] = [
+            (b"s3cret", "s3cret"),
+            (b"s3cret\n", "s3cret"),
+            (b"s3cret\r\n", "s3cret"),
+            (b"s3cret\n\n", "s3cret\n"),
+            (b"s3cret\r", "s3cret\r"),
+            (b" s3 cret \n", " s3 cret "),
+            ("größe\n".as_bytes(), "größe"),
+        ];
+        for (bytes, password) in table {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(bytes).unwrap();
+            assert_eq!(from_file(file.path()).unwrap().expose(), password);
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_password_is_refused() {
+        let table: [(&[u8], &str); 4] = [
+            (b"", "is empty"),
+            (b"\n", "is empty"),
+            (b"s3cret\xff\n", "is not UTF-8; save it as UTF-8"),
+            (
+                &[b'a'; LONGEST + 1],
+                "is longer than 64 KiB, so it is no password",
+            ),
+        ];
+        for (bytes, reason) in table {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(bytes).unwrap();
+            let error = from_file(file.path()).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config);
+            assert_eq!(
+                error.to_string(),
+                format!("--password-file {}: {reason}", file.path().display())
+            );
+        }
+        let folder = tempfile::tempdir().unwrap();
+        assert!(from_file(folder.path()).is_err());
+        assert!(from_file(&folder.path().join("gone")).is_err());
+    }
+}

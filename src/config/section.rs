@@ -117,7 +117,7 @@ impl Section {
         let items = list::parse(&value.text);
         items
             .map(Some)
-            .map_err(|error| self.wrong_value(key, &error.to_string()))
+            .map_err(|error| self.wrong(key, &error.to_string()))
     }
 
     /// A password: `key`, or the key that holds it encrypted, which beats the plain one.

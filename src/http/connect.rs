@@ -87,8 +87,10 @@ impl fmt::Debug for Lookup {
 /// Makes connections to one server.
 pub(super) struct Dialer {
     pub(super) tcp: TcpConnector,
-    /// The server.
+    /// The server's host and port.
     pub(super) server: String,
+    /// Its URL without a path.
+    pub(super) origin: String,
     pub(super) route: Route,
     pub(super) tls: Option<Tls>,
     /// How many connections were made.
@@ -128,7 +130,7 @@ impl Connector for Dialer {
             Route::Direct => tcp,
             Route::Forward(proxy) => Box::new(Forward {
                 transport: tcp,
-                origin: format!("http://{}", self.server),
+                origin: self.origin.clone(),
                 authorization: proxy.authorization(),
                 at_start: true,
             }),

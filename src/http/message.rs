@@ -238,6 +238,9 @@ impl Response {
 
 /// A body that is read as it comes.
 ///
+/// One that is shorter than its header says is an error. Where the header gives no length the end of the connection is the
+/// body's end, and only its reader can see that something is missing.
+///
 /// Its errors are [`io::Error`]s that carry an [`Error`]: see [`Error::within`] and [`Body::error`].
 pub struct Body(BufReader<Source>);
 

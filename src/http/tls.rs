@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | with subjectAltName | accepted | accepted | accepted |
 //! | a CN only, or another name | refused | accepted | accepted |
-//! | self-signed and given itself as the authorities' file | accepted | accepted | accepted |
+//! | self-signed, and itself among the authorities | accepted | accepted | accepted |
 //! | X.509 version 1 | refused | accepted | accepted |
 //!
 //! TLS 1.2 with ECDHE and TLS 1.3 are spoken, by rustls with ring.
@@ -113,6 +113,7 @@ impl fmt::Debug for Thumbprint {
 }
 
 /// Starts TLS on connections to one server.
+#[derive(Clone)]
 pub(super) struct Tls {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
@@ -127,19 +128,8 @@ impl Tls {
         })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let check = match trust {
-            Trust::System => Check::Chain {
-                chain: Some(
-                    chain(system_roots()?, &provider).map_err(|reason| Error::NoAuthorities { reason })?,
-                ),
-                own: Vec::new(),
-            },
-            Trust::Authorities(file) => {
-                let own = certificates(file)?;
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(own.iter().cloned());
-                let chain = chain(roots, &provider).ok();
-                Check::Chain { chain, own }
-            }
+            Trust::System => authorities(system_certificates()?, &provider),
+            Trust::Authorities(file) => authorities(certificates(file)?, &provider),
             Trust::Thumbprint(thumbprint) => Check::Thumbprint(*thumbprint),
             Trust::Insecure => Check::Nothing,
         };
@@ -279,30 +269,35 @@ pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
         }
         rustls::Error::AlertReceived(Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity)
         | rustls::Error::PeerIncompatible(_) => {
-            "the server has no version or cipher in common with us; we speak TLS 1.3, and 1.2 with ECDHE and AES-GCM or ChaCha20"
+            "the server has no version, cipher or kind of key in common with us; we speak TLS 1.3, and 1.2 with ECDHE and \
+             AES-GCM or ChaCha20, and know keys of RSA, P-256, P-384 and Ed25519"
                 .to_owned()
         }
         rustls::Error::InvalidMessage(_) => {
             "what came is not TLS; is the port right, or is it an http:// server?".to_owned()
+        }
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
+            "the server does not have the key of the certificate that it shows".to_owned()
         }
         error => error.to_string(),
     };
     Error::Tls { server, reason }
 }
 
-fn chain(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>, String> {
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map_err(|error| error.to_string())
+/// Trusts what these have signed, and themselves: an administrator puts a self-signed certificate among the authorities, too.
+fn authorities(own: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Check {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(own.iter().cloned());
+    let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+    let chain = chain.ok();
+    Check::Chain { chain, own }
 }
 
 /// What the system trusts. A part that can't be read is worth a warning; nothing at all is an error.
-fn system_roots() -> Result<RootCertStore, Error> {
+fn system_certificates() -> Result<Vec<CertificateDer<'static>>, Error> {
     let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
     let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-    if roots.is_empty() {
+    if found.certs.is_empty() {
         let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| {
             let value = std::env::var_os(name)?;
             Some(format!("{name}={}", value.display()))
@@ -318,7 +313,7 @@ fn system_roots() -> Result<RootCertStore, Error> {
     for error in errors {
         log::warn!("some of the system's trusted authorities can't be read: {error}");
     }
-    Ok(roots)
+    Ok(found.certs)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {

@@ -97,19 +97,18 @@ impl<R: BufRead> Reader<R> {
             return Ok(None);
         };
         let mut mapping = Mapping::default();
-        let mut first = true;
+        let mut layout = None;
         while let Some(entry) = document.next_entry()? {
-            if std::mem::take(&mut first) {
-                mapping.layout = entry.layout();
-            }
             match entry.read() {
                 Ok((hypervisor, faults)) => {
+                    layout.get_or_insert(entry.layout());
                     mapping.hypervisors.push(hypervisor);
                     mapping.faults.extend(faults);
                 }
                 Err(fault) => mapping.faults.push(fault),
             }
         }
+        mapping.layout = layout.unwrap_or_default();
         mapping.tail = document.finish()?;
         Ok(Some(mapping))
     }

@@ -32,6 +32,7 @@ pub struct Writer<W> {
     out: W,
     layout: Layout,
     style: Style,
+    with_omitted: bool,
     entries: usize,
     /// One entry, compact.
     text: Vec<u8>,
@@ -46,10 +47,26 @@ impl<W: Write> Writer<W> {
             out,
             layout,
             style,
+            with_omitted: true,
             entries: 0,
             text: Vec::new(),
             indented: Vec::new(),
         }
+    }
+
+    /// Whether the document is to have `omitted`; it has, unless told otherwise.
+    pub fn with_omitted(self, with_omitted: bool) -> Self {
+        Writer { with_omitted, ..self }
+    }
+
+    /// Chooses another layout, as that of the input once it is known. It counts from the next hypervisor on.
+    pub fn set_layout(&mut self, layout: Layout) {
+        self.layout = layout;
+    }
+
+    /// Whether the document will tell what was left out.
+    pub fn tells_omitted(&self) -> bool {
+        self.with_omitted && self.layout == Layout::Mapping
     }
 
     /// Writes a hypervisor.
@@ -81,7 +98,7 @@ impl<W: Write> Writer<W> {
         if let (Some(source), true) = (&tail.source, ours) {
             self.member("source", source)?;
         }
-        if !tail.omitted.is_empty() && ours {
+        if !tail.omitted.is_empty() && self.tells_omitted() {
             self.member("omitted", &tail.omitted)?;
         }
         for (name, value) in tail.unknown.iter() {

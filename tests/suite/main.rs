@@ -9,6 +9,8 @@
 
 mod layers;
 mod man;
+mod odd_files;
 mod support;
 mod vw_escape;
+mod vw_report_candlepin;
 mod vw_report_sat5;

@@ -132,15 +132,15 @@ impl Candlepin {
 
     fn check_in(&self, owner: &str, request: &Request) -> Answer {
         let current = self.settings.generation == Generation::Current;
-        consumes(request, "text/plain")?;
+        consumes(request, "text/plain", self.settings.generation)?;
         let (account, mut state) = self.admit(owner, request)?;
         let report = if request
             .header("Content-Encoding")
             .is_some_and(|coding| coding != "identity")
         {
-            Err(Refusal::Invalid)
+            Err(Refusal::Malformed)
         } else {
-            report::read(&request.body)
+            report::read(&request.body, self.settings.generation)
         };
         let reporter = parameter(&request.query, "reporter_id").filter(|reporter| !reporter.is_empty());
         let work = match report {
@@ -151,12 +151,12 @@ impl Candlepin {
             Err(Refusal::Absent) => {
                 return Err(Refused(400, "Host to guest mapping was not provided for hypervisor update.".into()));
             }
-            Err(Refusal::Invalid) if current => {
+            Err(Refusal::Malformed | Refusal::Shape) if current => {
                 let message = "Invalid host to guest mapping was provided for hypervisor update.";
                 return Err(Refused(400, message.into()));
             }
             // Recorded: 2.4.16 reads the body only when the job runs.
-            Err(Refusal::Invalid) => Work::Fail(
+            Err(Refusal::Malformed | Refusal::Shape) => Work::Fail(
                 "Cannot invoke \"org.candlepin.pinsetter.tasks.HypervisorUpdateJob$HypervisorList.getHypervisors()\" \
                  because \"<local11>\" is null"
                     .into(),
@@ -205,7 +205,7 @@ impl Candlepin {
     }
 
     fn check_in_synchronously(&self, request: &Request) -> Answer {
-        consumes(request, "application/json")?;
+        consumes(request, "application/json", self.settings.generation)?;
         let Some(owner) = parameter(&request.query, "owner") else {
             self.account(request)?;
             let message = "Runtime Error Null passed to a non-nullable Verify annotation.";
@@ -217,10 +217,14 @@ impl Candlepin {
                 400,
                 "Host to guest mapping was not provided for hypervisor check-in.".into(),
             ),
-            Refusal::Invalid => Refused(
-                400,
-                "Runtime Error com.fasterxml.jackson.databind.exc.MismatchedInputException".into(),
+            Refusal::Malformed => Refused(
+                500,
+                "Runtime Error com.fasterxml.jackson.core.io.JsonEOFException".into(),
             ),
+            Refusal::Shape => {
+                let message = "Runtime Error com.fasterxml.jackson.databind.exc.MismatchedInputException";
+                Refused(400, message.into())
+            }
         })?;
         let reporter = parameter(&request.query, "reporter_id");
         let State { stores, lost, .. } = &mut *state;
@@ -234,7 +238,7 @@ impl Candlepin {
         let lists = stores.entry(owner.clone()).or_default().apply(&report, &manner);
         lists
             .map(|lists| (200, lists.json()))
-            .map_err(|reason| Refused(500, format!("Runtime Error {reason}")))
+            .map_err(|spoiled| Refused(500, format!("Runtime Error {}", spoiled.reason)))
     }
 
     fn job(&self, id: &str, request: &Request) -> Answer {
@@ -316,7 +320,19 @@ impl Candlepin {
     }
 
     fn account(&self, request: &Request) -> Result<&Account, Refused> {
-        let given = request.header("Authorization").and_then(credentials);
+        let Some(header) = request.header("Authorization") else {
+            let old = self.settings.generation == Generation::Old;
+            return Err(Refused(
+                401,
+                if old {
+                    "Invalid credentials."
+                } else {
+                    "Invalid Credentials"
+                }
+                .into(),
+            ));
+        };
+        let given = credentials(header);
         let found = given.and_then(|(username, password)| {
             let mut accounts = self.settings.accounts.iter();
             accounts.find(|account| account.username == username && account.password == password)
@@ -347,7 +363,7 @@ fn no_method(method: &str) -> Refused {
 }
 
 /// The media type, without its parameters, has to be this one.
-fn consumes(request: &Request, wanted: &str) -> Result<(), Refused> {
+fn consumes(request: &Request, wanted: &str, generation: Generation) -> Result<(), Refused> {
     let given = request
         .header("Content-Type")
         .and_then(|given| given.split(';').next())
@@ -355,9 +371,14 @@ fn consumes(request: &Request, wanted: &str) -> Result<(), Refused> {
     if given.trim().eq_ignore_ascii_case(wanted) {
         return Ok(());
     }
+    let number = if generation == Generation::Current {
+        "RESTEASY003065: "
+    } else {
+        ""
+    };
     Err(Refused(
         415,
-        "Runtime Error RESTEASY003065: Cannot consume content type".into(),
+        format!("Runtime Error {number}Cannot consume content type"),
     ))
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::Generation;
+
 /// A body that can be worked on.
 pub(super) struct Report {
     /// The hypervisors in their order; `None` where the list holds a null.
@@ -34,30 +36,32 @@ pub struct Guest {
 pub(super) enum Refusal {
     /// It is empty.
     Absent,
-    /// It is no JSON, or not of the right shape.
-    Invalid,
+    /// It is no JSON.
+    Malformed,
+    /// It is JSON, but not of the right shape.
+    Shape,
 }
 
 const KNOWN: [&str; 4] = ["hypervisorId", "name", "guestIds", "facts"];
 const KNOWN_OF_GUEST: [&str; 3] = ["guestId", "state", "attributes"];
 
 /// Reads the body of an asynchronous check-in.
-pub(super) fn read(body: &[u8]) -> Result<Report, Refusal> {
+pub(super) fn read(body: &[u8], generation: Generation) -> Result<Report, Refusal> {
     if body.is_empty() {
         return Err(Refusal::Absent);
     }
-    let Ok(Value::Object(top)) = serde_json::from_slice(body) else {
-        return Err(Refusal::Invalid);
+    let Value::Object(top) = json(body)? else {
+        return Err(Refusal::Shape);
     };
     // Recorded: 4.7.5 takes `consumers` for `hypervisors`.
     let list = top.get("hypervisors").or_else(|| top.get("consumers"));
     let Some(Value::Array(list)) = list else {
-        return Err(Refusal::Invalid);
+        return Err(Refusal::Shape);
     };
     let mut unknown = top.keys().find(|key| *key != "hypervisors").cloned();
     let mut entries = Vec::with_capacity(list.len());
     for item in list {
-        entries.push(optional(item, |item| entry(item, &mut unknown))?);
+        entries.push(optional(item, |item| entry(item, generation, &mut unknown))?);
     }
     Ok(Report { entries, unknown })
 }
@@ -67,26 +71,17 @@ pub(super) fn read_synchronous(body: &[u8]) -> Result<Report, Refusal> {
     if body.is_empty() {
         return Err(Refusal::Absent);
     }
-    let Ok(Value::Object(hosts)) = serde_json::from_slice(body) else {
-        return Err(Refusal::Invalid);
+    let Value::Object(hosts) = json(body)? else {
+        return Err(Refusal::Shape);
     };
     let mut unknown = None;
     let mut entries = Vec::with_capacity(hosts.len());
     for (id, list) in &hosts {
         let guests = optional(list, |list| {
-            let list = list.as_array().ok_or(Refusal::Invalid)?;
-            let guests = list.iter().map(|item| match item {
-                Value::String(id) => Ok(Some(Guest {
-                    id: id.clone(),
-                    attributes: BTreeMap::new(),
-                })),
-                // Recorded: a hypervisor of the asynchronous shape passes for a guest without an id.
-                Value::Object(members) if !members.contains_key("guestId") => Ok(Some(Guest {
-                    id: String::new(),
-                    attributes: BTreeMap::new(),
-                })),
-                item => optional(item, |item| guest(item, &mut unknown)),
-            });
+            let list = list.as_array().ok_or(Refusal::Shape)?;
+            let guests = list
+                .iter()
+                .map(|item| optional(item, |item| guest(item, Generation::Old, &mut unknown)));
             guests.collect::<Result<Vec<_>, _>>()
         })?;
         entries.push(Some(Entry {
@@ -102,38 +97,57 @@ pub(super) fn read_synchronous(body: &[u8]) -> Result<Report, Refusal> {
     })
 }
 
-fn entry(item: &Value, unknown: &mut Option<String>) -> Result<Entry, Refusal> {
+fn entry(item: &Value, generation: Generation, unknown: &mut Option<String>) -> Result<Entry, Refusal> {
     let Value::Object(members) = item else {
-        return Err(Refusal::Invalid);
+        return Err(Refusal::Shape);
     };
     note_unknown(members.keys(), &KNOWN, unknown);
     let id = match members.get("hypervisorId") {
         None | Some(Value::Null) => None,
         Some(Value::Object(id)) => member(id.get("hypervisorId"), text)?,
-        Some(_) => return Err(Refusal::Invalid),
+        Some(Value::String(id)) if generation == Generation::Old => Some(id.clone()),
+        Some(_) => return Err(Refusal::Shape),
     };
     Ok(Entry {
         id,
         name: member(members.get("name"), text)?,
         guests: member(members.get("guestIds"), |list| {
-            let list = list.as_array().ok_or(Refusal::Invalid)?;
+            let list = list.as_array().ok_or(Refusal::Shape)?;
             list.iter()
-                .map(|item| optional(item, |item| guest(item, unknown)))
+                .map(|item| optional(item, |item| guest(item, generation, unknown)))
                 .collect()
         })?,
         facts: member(members.get("facts"), texts)?,
     })
 }
 
-fn guest(item: &Value, unknown: &mut Option<String>) -> Result<Guest, Refusal> {
-    let Value::Object(members) = item else {
-        return Err(Refusal::Invalid);
+fn guest(item: &Value, generation: Generation, unknown: &mut Option<String>) -> Result<Guest, Refusal> {
+    let lenient = generation == Generation::Old;
+    let members = match item {
+        Value::Object(members) => members,
+        Value::String(id) if lenient => {
+            return Ok(Guest {
+                id: id.clone(),
+                attributes: BTreeMap::new(),
+            });
+        }
+        _ => return Err(Refusal::Shape),
     };
     note_unknown(members.keys(), &KNOWN_OF_GUEST, unknown);
+    let id = match member(members.get("guestId"), text)? {
+        Some(id) => id,
+        // Recorded: 2.4.16 takes it, and drops it as it does one with an empty id.
+        None if lenient => String::new(),
+        None => return Err(Refusal::Shape),
+    };
     Ok(Guest {
-        id: member(members.get("guestId"), text)?.ok_or(Refusal::Invalid)?,
+        id,
         attributes: member(members.get("attributes"), texts)?.unwrap_or_default(),
     })
+}
+
+fn json(body: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(body).map_err(|_| Refusal::Malformed)
 }
 
 fn note_unknown<'a>(keys: impl Iterator<Item = &'a String>, known: &[&str], unknown: &mut Option<String>) {
@@ -166,12 +180,12 @@ fn text(value: &Value) -> Result<String, Refusal> {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(flag) => Ok(flag.to_string()),
-        _ => Err(Refusal::Invalid),
+        _ => Err(Refusal::Shape),
     }
 }
 
 fn texts(value: &Value) -> Result<BTreeMap<String, String>, Refusal> {
-    let members = value.as_object().ok_or(Refusal::Invalid)?;
+    let members = value.as_object().ok_or(Refusal::Shape)?;
     let pairs = members.iter().filter(|(_, value)| !value.is_null());
     pairs
         .map(|(key, value)| Ok((key.clone(), text(value)?)))

@@ -51,6 +51,23 @@ pub(super) struct Lists {
     pub(super) failed: Vec<String>,
 }
 
+/// What ends a whole job.
+pub(super) struct Spoiled {
+    /// The server's words.
+    pub(super) reason: String,
+    /// Found by a check of the server's, which 2.4.16 tells as it tells an error; else an accident.
+    pub(super) checked: bool,
+}
+
+impl Spoiled {
+    fn accident(reason: String) -> Self {
+        Spoiled {
+            reason,
+            checked: false,
+        }
+    }
+}
+
 impl Lists {
     pub(super) fn json(&self) -> Value {
         json!({"created": self.created, "updated": self.updated, "unchanged": self.unchanged, "failedUpdate": self.failed})
@@ -81,23 +98,29 @@ impl Store {
     }
 
     /// Applies a report. An error ends the whole job, and nothing of the report stays.
-    pub(super) fn apply(&mut self, report: &Report, manner: &Manner) -> Result<Lists, String> {
+    pub(super) fn apply(&mut self, report: &Report, manner: &Manner) -> Result<Lists, Spoiled> {
         let current = manner.generation == Generation::Current;
+        // 2.4.16 takes ids that differ in case only for one already here.
+        let one = |id: &str| if current { id.to_owned() } else { id.to_lowercase() };
         // What ends the job is found first, for then nothing is kept.
-        let mut last: HashMap<&str, usize> = HashMap::new();
+        let mut last: HashMap<String, usize> = HashMap::new();
         for (place, entry) in report.entries.iter().enumerate() {
-            let entry = entry.as_ref().ok_or_else(|| null_entry(current))?;
+            let entry = entry
+                .as_ref()
+                .ok_or_else(|| Spoiled::accident(null_entry(current)))?;
             if entry.guests.iter().flatten().any(Option::is_none) {
-                return Err(null_guest(current));
+                return Err(Spoiled::accident(null_guest(current)));
             }
             // 2.4.16 names the fact and fails; newer servers only log it.
             if !current && odd_sockets(entry) {
-                return Err(format!(
-                    "The fact \"{SOCKETS}\" must be a positive, integer value"
-                ));
+                let reason = format!("The fact \"{SOCKETS}\" must be a positive, integer value");
+                return Err(Spoiled {
+                    reason,
+                    checked: true,
+                });
             }
             if let Some(id) = entry.id.as_deref().filter(|id| !id.is_empty()) {
-                last.insert(id, place);
+                last.insert(one(id), place);
             }
         }
         let mut lists = Lists::default();
@@ -106,7 +129,7 @@ impl Store {
             let Some(id) = entry.id.as_deref().filter(|id| !id.is_empty()) else {
                 continue;
             };
-            if last.get(id) == Some(&place) {
+            if last.get(&one(id)) == Some(&place) {
                 self.check_in(id, entry, manner, &mut lists);
             }
         }
@@ -148,7 +171,7 @@ impl Store {
         }
         match known {
             Some(known) => {
-                let changed = self.update(known, key, entry, manner.reporter);
+                let changed = self.update(known, key, entry, manner);
                 let held = &self.consumers[known].held;
                 let list = if changed {
                     &mut lists.updated
@@ -177,7 +200,7 @@ impl Store {
     }
 
     /// Brings a known consumer up to the report; whether that changed it.
-    fn update(&mut self, place: usize, key: String, entry: &Entry, reporter: Option<&str>) -> bool {
+    fn update(&mut self, place: usize, key: String, entry: &Entry, manner: &Manner) -> bool {
         let consumer = &mut self.consumers[place];
         let mut changed = false;
         if consumer.id.as_ref() != Some(&key) {
@@ -188,7 +211,11 @@ impl Store {
             changed = true;
         }
         let held = &mut consumer.held;
-        if let Some(name) = entry.name.as_ref().filter(|name| **name != held.name) {
+        // Recorded: 2.4.16 leaves a name as it is.
+        if let Some(name) = entry.name.as_ref()
+            && *name != held.name
+            && manner.generation == Generation::Current
+        {
             held.name = name.clone();
             changed = true;
         }
@@ -199,8 +226,10 @@ impl Store {
             changed = true;
         }
         if let Some(facts) = entry.facts.as_ref().filter(|facts| **facts != held.facts) {
-            if let Some(old) = held.facts.get(SYSTEM_UUID) {
-                self.by_system.remove(&old.to_lowercase());
+            let old = held.facts.get(SYSTEM_UUID).map(|old| old.to_lowercase());
+            // Unless another one has come with the same uuid since.
+            if let Some(old) = old.filter(|old| self.by_system.get(old) == Some(&place)) {
+                self.by_system.remove(&old);
             }
             if let Some(system) = facts.get(SYSTEM_UUID) {
                 self.by_system.insert(system.to_lowercase(), place);
@@ -208,7 +237,7 @@ impl Store {
             held.facts = facts.clone();
             changed = true;
         }
-        if let Some(reporter) = reporter {
+        if let Some(reporter) = manner.reporter {
             held.reporter = Some(reporter.into());
         }
         changed

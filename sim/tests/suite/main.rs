@@ -3,5 +3,7 @@
 // The functions that tests share stand outside of #[test], where clippy's allowance ends.
 #![allow(clippy::unwrap_used)]
 
+mod candlepin;
 mod client;
 mod http;
+mod satellite5;

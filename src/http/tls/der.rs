@@ -3,6 +3,8 @@
 /// What is read of a certificate.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Certificate<'a> {
+    /// 1, 2 or 3.
+    pub(super) version: u8,
     /// Seconds since 1970 of the first and the last moment of its validity.
     pub(super) validity: (i64, i64),
     /// The whole SubjectPublicKeyInfo.
@@ -14,6 +16,7 @@ pub(super) struct Certificate<'a> {
 }
 
 const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -24,9 +27,13 @@ impl<'a> Certificate<'a> {
     pub(super) fn parse(der: &'a [u8]) -> Option<Self> {
         let mut outer = Der(Der(der).expect(SEQUENCE)?);
         let mut fields = Der(outer.expect(SEQUENCE)?);
-        if fields.0.first() == Some(&EXPLICIT_0) {
-            fields.next()?;
-        }
+        let version = match fields.0.first() {
+            Some(&EXPLICIT_0) => match Der(fields.expect(EXPLICIT_0)?).expect(INTEGER)? {
+                [value @ 0..=2] => value + 1,
+                _ => return None,
+            },
+            _ => 1,
+        };
         let (_serial, _signature, _issuer) = (fields.next()?, fields.next()?, fields.next()?);
         let mut validity = Der(fields.expect(SEQUENCE)?);
         let validity = (validity.time()?, validity.time()?);
@@ -38,6 +45,7 @@ impl<'a> Certificate<'a> {
         // The first byte counts the unused bits at the end: none in a key.
         let key = info.expect(BIT_STRING)?.strip_prefix(&[0])?;
         Some(Certificate {
+            version,
             validity,
             key_info,
             key_algorithm,
@@ -137,10 +145,32 @@ mod tests {
         }
     }
 
+    fn example() -> (rcgen::KeyPair, Vec<u8>) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["vc.example.com".to_owned()]).unwrap();
+        let cert = params.self_signed(&key).unwrap();
+        (key, cert.der().to_vec())
+    }
+
+    #[test]
+    fn a_certificate_is_read() {
+        let (key, der) = example();
+        let read = Certificate::parse(&der).unwrap();
+        assert_eq!((read.version, read.key), (3, key.public_key_raw()));
+        // 1975 to 4096, rcgen's defaults.
+        assert_eq!(read.validity, (157_766_400, 67_090_118_400));
+        assert!(read.key_info.ends_with(read.key));
+    }
+
     proptest! {
         #[test]
-        fn garbage_is_no_certificate(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert_eq!(Certificate::parse(&bytes), None);
+        fn a_damaged_certificate_does_no_harm(at in 0..300_usize, byte in any::<u8>()) {
+            let (_, mut der) = example();
+            prop_assert_eq!(Certificate::parse(&der[..at]), None);
+            der[at] = byte;
+            if let Some(read) = Certificate::parse(&der) {
+                prop_assert!(read.key.len() < der.len());
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use super::der::Certificate;
 /// By what a server is trusted.
 #[derive(Debug)]
 pub(super) enum Check {
-    /// By authorities (none where the file has no usable one), or by being one of `own` itself.
+    /// By authorities, which are `None` where no certificate can be one, or by being one of `own` itself.
     Chain {
         chain: Option<Arc<WebPkiServerVerifier>>,
         own: Vec<CertificateDer<'static>>,
@@ -65,6 +65,9 @@ impl Verifier {
             Check::Nothing => Ok(()),
             Check::Thumbprint(wanted) if *wanted == thumbprint(cert) => Ok(()),
             Check::Thumbprint(_) => Err("it is another one than the given thumbprint's".into()),
+            Check::Chain { .. } if Certificate::parse(cert).is_some_and(|cert| cert.version == 1) => {
+                Err("it is of X.509 version 1".into())
+            }
             Check::Chain { own, .. } if own.contains(cert) => itself(cert, name, now),
             Check::Chain { chain: None, .. } => {
                 Err("the given certificates are no authority's, and not its own".into())
@@ -184,6 +187,8 @@ fn reason(error: &rustls::Error) -> String {
     };
     match error {
         Bad::UnknownIssuer => "no trusted authority has signed it".into(),
+        Bad::BadSignature => "it is not signed by the trusted authority of that name, but by another".into(),
+        Bad::BadEncoding => "it is damaged".into(),
         Bad::Expired | Bad::ExpiredContext { .. } => "it has expired".into(),
         Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
             "it is not valid yet; is the clock right?".into()
@@ -197,8 +202,7 @@ fn reason(error: &rustls::Error) -> String {
         }
         Bad::NotValidForName => "it is not for this name".into(),
         Bad::Other(other) => match other.to_string().as_str() {
-            "CaUsedAsEndEntity" => "it is an authority's or a self-signed one".into(),
-            "UnsupportedCertVersion" => "it is of X.509 version 1".into(),
+            "CaUsedAsEndEntity" => "it is self-signed, or an authority's own".into(),
             text => text.into(),
         },
         error => error.to_string(),

@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::cancel::{Cancel, HookGuard};
 use crate::error::Kind;
-use crate::mapping::{Mapping, Reader};
+use crate::mapping::Mapping;
 
 use super::Failure;
 
@@ -14,7 +14,7 @@ use super::Failure;
 /// A thread does the reading, since no signal ends a read of a pipe that stays silent. It reads at most one document
 /// ahead.
 #[derive(Debug)]
-pub struct Mappings {
+pub struct Documents {
     wanted: Sender<()>,
     events: Receiver<Event>,
     cancel: Cancel,
@@ -28,7 +28,7 @@ enum Event {
     Cancelled,
 }
 
-impl Mappings {
+impl Documents {
     /// Begins to read.
     pub fn from_stdin(cancel: &Cancel) -> Result<Self, Failure> {
         let (wanted, requests) = channel();
@@ -44,7 +44,7 @@ impl Mappings {
         let thread = thread::Builder::new().name("stdin".into());
         let started = thread.spawn(read);
         started.map_err(|error| Failure::new(Kind::Software, format!("reading stdin: {error}")))?;
-        Ok(Mappings {
+        Ok(Documents {
             wanted,
             events: received,
             cancel: cancel.clone(),
@@ -71,7 +71,7 @@ fn gone() -> anyhow::Error {
 }
 
 fn read(mut give: impl FnMut(Mapping) -> bool) -> anyhow::Result<()> {
-    let mut reader = Reader::new(super::stdin()?);
+    let mut reader = super::mapping::reader()?;
     while let Some(mapping) = reader.next_mapping()? {
         if !give(mapping) {
             break;

@@ -1,0 +1,139 @@
+//! Runs a command among simulated servers, or serves until it is interrupted.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::thread;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use vw_sim::simulation::Simulation;
+use vw_sim::vcenter::Inventory;
+
+const EXAMPLES: &str = "\
+Without COMMAND the settings are printed as shell lines, and the servers run until interrupted.
+With it, COMMAND finds the configuration by VW_CONFIG and the servers' authority by SSL_CERT_FILE;
+the exit status is COMMAND's. SIGTERM is passed on to it.
+
+Example:
+    vw-sim --hosts 50 --vms 1000 -- sh -c 'vw-scan-esx -n sim | vw-report-candlepin -n sim'";
+
+/// Simulated vCenter, Candlepin and Satellite 5 on free ports of 127.0.0.1
+#[derive(Parser)]
+#[command(name = "vw-sim", version, after_help = EXAMPLES)]
+struct Args {
+    /// Hosts of the vCenter
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    hosts: u16,
+    /// Virtual machines, spread over the hosts
+    #[arg(long, value_name = "N", default_value_t = 25)]
+    vms: u32,
+    /// HTTP instead of HTTPS
+    #[arg(long)]
+    plain: bool,
+    /// What to run while the servers are there
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(shown) if matches!(shown.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return ExitCode::from(u8::from(shown.print().is_err()));
+        }
+        Err(wrong) => {
+            let text = wrong.to_string();
+            let line = text.lines().next().unwrap_or("");
+            return fail(64, line.trim_start_matches("error: "));
+        }
+    };
+    if args.hosts == 0 && args.vms > 0 {
+        return fail(
+            64,
+            "virtual machines need a host: --hosts 0 goes with --vms 0 only",
+        );
+    }
+    match run(&args) {
+        Ok(status) => status,
+        Err(error) => fail(1, &error.to_string()),
+    }
+}
+
+fn fail(status: u8, message: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "vw-sim: {message}");
+    ExitCode::from(status)
+}
+
+fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
+    // First of all, so that no signal can end the program before it has cleaned up.
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let inventory = Inventory::new(args.hosts.into(), usize::try_from(args.vms)?);
+    let simulation = Simulation::start(inventory, args.plain)?;
+    let Some((program, arguments)) = args.command.split_first() else {
+        print_settings(&simulation)?;
+        let signal = signals.forever().next().unwrap_or(SIGTERM);
+        return Ok(ExitCode::from(128 + u8::try_from(signal)?));
+    };
+    let started = Command::new(program)
+        .args(arguments)
+        .envs(simulation.environment())
+        // Where it is set the system's own authorities would be read as well.
+        .env_remove("SSL_CERT_DIR")
+        .spawn();
+    let child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            let status = if error.kind() == io::ErrorKind::NotFound {
+                127
+            } else {
+                126
+            };
+            return Ok(fail(status, &format!("cannot run {program}: {error}")));
+        }
+    };
+    let status = wait(child, signals)?;
+    Ok(ExitCode::from(exit_code(status)))
+}
+
+/// Waits for the command and passes SIGTERM on to it. SIGINT comes from a terminal, which sends it to the command as well.
+fn wait(mut child: Child, mut signals: Signals) -> io::Result<ExitStatus> {
+    let handle = signals.handle();
+    let pid = rustix::process::Pid::from_child(&child);
+    let passing = thread::spawn(move || {
+        for _ in signals.forever().filter(|signal| *signal == SIGTERM) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+    });
+    let status = child.wait();
+    handle.close();
+    let _ = passing.join();
+    status
+}
+
+/// The command's exit status, as a shell shows it.
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+fn print_settings(simulation: &Simulation) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let (user, password) = simulation.account();
+    writeln!(out, "# vCenter      {}/sdk", simulation.vcenter().url())?;
+    writeln!(out, "# Candlepin    {}", simulation.candlepin_url())?;
+    writeln!(out, "# Satellite 5  {}", simulation.satellite5_url())?;
+    writeln!(
+        out,
+        "# user {user}, password {password}; sections sim and sim-sat5; interrupt to stop"
+    )?;
+    for (name, path) in simulation.environment() {
+        writeln!(out, "export {name}='{}'", path.display())?;
+    }
+    out.flush()
+}

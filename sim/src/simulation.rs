@@ -1,0 +1,115 @@
+//! All simulators at once, with a configuration that names them.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::candlepin::{self, Candlepin};
+use crate::http::{Authority, Certificate, Server, Service};
+use crate::satellite5::{self, Satellite5};
+use crate::vcenter::{Inventory, VCenter};
+
+/// The running servers and the folder with their settings; all of it is gone when this is dropped.
+pub struct Simulation {
+    folder: TempDir,
+    vcenter: VCenter,
+    candlepin: Arc<Candlepin>,
+    candlepin_server: Server,
+    satellite5: Arc<Satellite5>,
+    satellite5_server: Server,
+}
+
+impl Simulation {
+    /// Starts the servers on free ports and writes the configuration, over HTTP instead of HTTPS when `plain`.
+    pub fn start(inventory: Inventory, plain: bool) -> io::Result<Simulation> {
+        let authority = Authority::new()?;
+        let tls = match plain {
+            true => None,
+            false => Some(authority.issue(&Certificate::Good)?),
+        };
+        let candlepin = Arc::new(Candlepin::new(candlepin::Settings::default()));
+        let satellite5 = Arc::new(Satellite5::new(satellite5::Settings::default()));
+        let simulation = Simulation {
+            folder: tempfile::Builder::new().prefix("vw-sim-").tempdir()?,
+            vcenter: VCenter::start(inventory, tls.clone())?,
+            candlepin_server: Server::start(Arc::clone(&candlepin) as Arc<dyn Service>, tls.clone())?,
+            candlepin,
+            satellite5_server: Server::start(Arc::clone(&satellite5) as Arc<dyn Service>, tls)?,
+            satellite5,
+        };
+        fs::write(simulation.authority(), authority.pem())?;
+        fs::write(simulation.configuration(), simulation.sections(plain))?;
+        Ok(simulation)
+    }
+
+    /// The configuration file, in virt-who's format.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.path().join("virt-who.conf")
+    }
+
+    /// The certificate of the authority that issued the servers' certificate, as PEM.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// What a command finds the servers by: the configuration, and the authority in place of the system's.
+    pub fn environment(&self) -> [(&'static str, PathBuf); 2] {
+        [
+            ("VW_CONFIG", self.configuration()),
+            ("SSL_CERT_FILE", self.authority()),
+        ]
+    }
+
+    /// The simulated vCenter.
+    pub fn vcenter(&self) -> &VCenter {
+        &self.vcenter
+    }
+
+    /// The simulated Candlepin.
+    pub fn candlepin(&self) -> &Candlepin {
+        &self.candlepin
+    }
+
+    /// Where Candlepin answers, its base path included.
+    pub fn candlepin_url(&self) -> String {
+        self.candlepin_server.url() + &self.candlepin.settings().prefix
+    }
+
+    /// The simulated Satellite 5.
+    pub fn satellite5(&self) -> &Satellite5 {
+        &self.satellite5
+    }
+
+    /// Where Satellite 5 answers, without a path.
+    pub fn satellite5_url(&self) -> String {
+        self.satellite5_server.url()
+    }
+
+    /// The user's name and password on each server.
+    pub fn account(&self) -> (&str, &str) {
+        self.vcenter.account()
+    }
+
+    fn sections(&self, plain: bool) -> String {
+        let server = self.vcenter.url();
+        let (user, password) = self.account();
+        let source = format!(
+            "type=esx\nserver={server}\nusername={user}\npassword={password}\nhypervisor_id=uuid\nowner=sim\n"
+        );
+        let settings = self.candlepin.settings();
+        // A host name alone means HTTPS.
+        let host = if plain { "http://127.0.0.1" } else { "127.0.0.1" };
+        let port = self.candlepin_server.address().port();
+        let (prefix, satellite) = (&settings.prefix, self.satellite5_url());
+        format!(
+            "# Written by vw-sim; gone when it ends.\n\n\
+             [sim]\n{source}rhsm_hostname={host}\nrhsm_port={port}\nrhsm_prefix={prefix}\n\
+             rhsm_username={user}\nrhsm_password={password}\n\n\
+             [sim-sat5]\n{source}sm_type=satellite\nsat_server={satellite}\nsat_username={user}\n\
+             sat_password={password}\n"
+        )
+    }
+}

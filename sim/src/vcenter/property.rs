@@ -1,0 +1,302 @@
+//! The properties that objects have, and how their values are written.
+
+use std::io::{self, Write};
+
+use super::inventory::{Inventory, Node, ROOT};
+use super::soap::{Fault, escape};
+
+/// A property's value.
+enum Value<'a> {
+    /// A simple type's name and the text.
+    Plain(&'static str, &'a str),
+    Short(i16),
+    Reference(Node),
+    References(Vec<Node>),
+}
+
+use Value::{Plain, Reference, References, Short};
+
+const STRING: &str = "xsd:string";
+
+/// Types whose instances stand in the inventory, with the paths that each adds to `name` and `parent`.
+const PATHS: [(&str, &[&str]); 7] = [
+    ("Folder", &["childEntity"]),
+    ("Datacenter", &["hostFolder", "vmFolder"]),
+    ("ComputeResource", &["host", "resourcePool"]),
+    ("ClusterComputeResource", &["host", "resourcePool"]),
+    ("ResourcePool", &["owner", "resourcePool", "vm"]),
+    (
+        "HostSystem",
+        &[
+            "vm",
+            "hardware.systemInfo.uuid",
+            "hardware.cpuInfo.numCpuPackages",
+            "config.product.name",
+            "config.product.version",
+            "config.network.dnsConfig.hostName",
+            "config.network.dnsConfig.domainName",
+            "runtime.connectionState",
+        ],
+    ),
+    (
+        "VirtualMachine",
+        &[
+            "config.name",
+            "config.uuid",
+            "config.version",
+            "resourcePool",
+            "runtime.host",
+            "runtime.powerState",
+            "runtime.question",
+        ],
+    ),
+];
+
+/// Types that a real server knows, too, and of which this one has no objects.
+const OTHER_TYPES: [&str; 9] = [
+    "ManagedEntity",
+    "VirtualApp",
+    "Datastore",
+    "StoragePod",
+    "Network",
+    "DistributedVirtualPortgroup",
+    "VmwareDistributedVirtualSwitch",
+    "DistributedVirtualSwitch",
+    "OpaqueNetwork",
+];
+
+/// Whether a server knows this type.
+pub(super) fn is_type(name: &str) -> bool {
+    PATHS.iter().any(|(kind, _)| *kind == name) || OTHER_TYPES.contains(&name)
+}
+
+/// Whether an object of one type is also one of another.
+pub(super) fn is_a(kind: &str, wanted: &str) -> bool {
+    kind == wanted
+        || wanted == "ManagedEntity"
+        || (kind == "ClusterComputeResource" && wanted == "ComputeResource")
+}
+
+/// Refuses a path that the type has not, as a real server does before it looks at any object.
+pub(super) fn check(kind: &str, path: &str) -> Result<(), Fault> {
+    let paths = PATHS.iter().find(|(known, _)| *known == kind);
+    let paths = paths.map_or(&[] as &[&str], |(_, paths)| paths);
+    if matches!(path, "name" | "parent") || paths.contains(&path) {
+        return Ok(());
+    }
+    let within = |known: &&&str| {
+        let rest = known.strip_prefix(path);
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    };
+    match paths.iter().find(within) {
+        // A real server answers with the whole structure; refusing tells the truth and InvalidProperty would not.
+        Some(_) => {
+            let message = format!("The simulator has only the single values within {path}");
+            Err(Fault::new("NotSupported", &message, String::new()))
+        }
+        None => Err(Fault::invalid_property(path)),
+    }
+}
+
+impl Inventory {
+    /// The value at a path that [`check`] let pass; `None` when it is unset.
+    fn value(&self, node: Node, path: &str) -> Option<Value<'_>> {
+        match node {
+            Node::Vm(key) => {
+                let vm = self.vm(key);
+                let string = |text: &'static str, value| Some(Plain(text, value));
+                match path {
+                    "name" | "config.name" => string(STRING, vm.name.as_deref()?),
+                    "parent" => Some(Reference(Node::Folder(vm.folder?))),
+                    "config.uuid" => string(STRING, vm.uuid.as_deref()?),
+                    "config.version" => string(STRING, vm.version.as_deref()?),
+                    "resourcePool" => Some(Reference(Node::Pool(self.host(vm.host?).parent?))),
+                    "runtime.host" => Some(Reference(Node::Host(vm.host?))),
+                    "runtime.powerState" => string("VirtualMachinePowerState", vm.power.as_deref()?),
+                    _ => None,
+                }
+            }
+            Node::Host(key) => {
+                let host = self.host(key);
+                let string = |value| Some(Plain(STRING, value));
+                match path {
+                    "name" => string(host.name.as_deref()?),
+                    "parent" => Some(Reference(Node::Compute(host.parent?))),
+                    "vm" => Some(References(host.vms.iter().copied().map(Node::Vm).collect())),
+                    "hardware.systemInfo.uuid" => string(host.uuid.as_deref()?),
+                    "hardware.cpuInfo.numCpuPackages" => Some(Short(host.packages?)),
+                    "config.product.name" => string(host.product.as_deref()?),
+                    "config.product.version" => string(host.version.as_deref()?),
+                    "config.network.dnsConfig.hostName" => string(host.dns_host.as_deref()?),
+                    "config.network.dnsConfig.domainName" => string(host.dns_domain.as_deref()?),
+                    "runtime.connectionState" => {
+                        Some(Plain("HostSystemConnectionState", host.connection.as_deref()?))
+                    }
+                    _ => None,
+                }
+            }
+            Node::Compute(key) => {
+                let compute = self.compute(key);
+                match path {
+                    "name" => Some(Plain(STRING, compute.name.as_deref()?)),
+                    "parent" => Some(Reference(Node::Folder(compute.folder))),
+                    "host" => Some(References(
+                        compute.hosts.iter().copied().map(Node::Host).collect(),
+                    )),
+                    "resourcePool" => Some(Reference(Node::Pool(key))),
+                    _ => None,
+                }
+            }
+            Node::Pool(key) => match path {
+                "name" => Some(Plain(STRING, "Resources")),
+                "parent" | "owner" => Some(Reference(Node::Compute(key))),
+                "resourcePool" => Some(References(Vec::new())),
+                "vm" => {
+                    let hosts = self.compute(key).hosts.iter();
+                    let vms = hosts.flat_map(|host| &self.host(*host).vms);
+                    Some(References(vms.copied().map(Node::Vm).collect()))
+                }
+                _ => None,
+            },
+            Node::Folder(key) => {
+                let folder = &self.folders[key.0 as usize];
+                match path {
+                    "name" => Some(Plain(STRING, &folder.name)),
+                    "parent" => Some(Reference(folder.parent?)),
+                    "childEntity" => Some(References(folder.children.clone())),
+                    _ => None,
+                }
+            }
+            Node::Datacenter(at) => {
+                let datacenter = &self.datacenters[at as usize];
+                match path {
+                    "name" => Some(Plain(STRING, &datacenter.name)),
+                    "parent" => Some(Reference(Node::Folder(ROOT))),
+                    "hostFolder" => Some(Reference(Node::Folder(datacenter.hosts))),
+                    "vmFolder" => Some(Reference(Node::Folder(datacenter.vms))),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    /// The objects that a path of an object names, for traversals.
+    pub(super) fn follow(&self, node: Node, path: &str) -> Vec<Node> {
+        match self.value(node, path) {
+            Some(Reference(node)) => vec![node],
+            Some(References(nodes)) => nodes,
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_denied(&self, node: Node, path: &str) -> bool {
+        let denied = match node {
+            Node::Vm(vm) => &self.vm(vm).denied,
+            Node::Host(host) => &self.host(host).denied,
+            _ => return false,
+        };
+        denied.iter().any(|hidden| hidden == path)
+    }
+
+    /// A property as it is sent; empty when it is unset or denied.
+    pub(super) fn rendered(&self, node: Node, path: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if !self.is_denied(node, path)
+            && let Some(value) = self.value(node, path)
+        {
+            // Writing into memory does not fail.
+            let _ = self.write_value(&mut bytes, node, &value);
+        }
+        bytes
+    }
+
+    fn write_value(&self, out: &mut dyn Write, of: Node, value: &Value) -> io::Result<()> {
+        match value {
+            Plain(kind, text) => write!(out, "<val xsi:type=\"{kind}\">{}</val>", escape(text)),
+            Short(number) => write!(out, "<val xsi:type=\"xsd:short\">{number}</val>"),
+            Reference(node) => {
+                let (kind, id) = (self.type_of(*node), escape(self.id_of(*node)));
+                // Clients must tell the two attributes apart by namespace, not by order.
+                match of {
+                    Node::Host(host) if host.0 % 2 == 1 => {
+                        write!(
+                            out,
+                            "<val xsi:type=\"ManagedObjectReference\" type=\"{kind}\">{id}</val>"
+                        )
+                    }
+                    _ => write!(
+                        out,
+                        "<val type=\"{kind}\" xsi:type=\"ManagedObjectReference\">{id}</val>"
+                    ),
+                }
+            }
+            References(nodes) => {
+                out.write_all(b"<val xsi:type=\"ArrayOfManagedObjectReference\">")?;
+                for node in nodes {
+                    let (kind, id) = (self.type_of(*node), escape(self.id_of(*node)));
+                    write!(
+                        out,
+                        "<ManagedObjectReference type=\"{kind}\" xsi:type=\"ManagedObjectReference\">{id}</ManagedObjectReference>"
+                    )?;
+                }
+                out.write_all(b"</val>")
+            }
+        }
+    }
+
+    /// Writes `<obj>` and then the properties that are set, each within the element `set`, and those that the account may not read.
+    pub(super) fn write_object(
+        &self,
+        out: &mut dyn Write,
+        node: Node,
+        paths: &[&str],
+        set: PropertyElement,
+    ) -> io::Result<()> {
+        let (kind, id) = (self.type_of(node), escape(self.id_of(node)));
+        write!(out, "<obj type=\"{kind}\">{id}</obj>")?;
+        let (open, close) = match set {
+            PropertyElement::PropSet => ("<propSet><name>", "</propSet>"),
+            PropertyElement::ChangeSet | PropertyElement::ChangeSetWithUnset => {
+                ("<changeSet><name>", "</changeSet>")
+            }
+        };
+        let after_name = match set {
+            PropertyElement::PropSet => "</name>",
+            _ => "</name><op>assign</op>",
+        };
+        for path in paths {
+            let value = self.value(node, path);
+            let tell_unset = matches!(set, PropertyElement::ChangeSetWithUnset);
+            if self.is_denied(node, path) || (value.is_none() && !tell_unset) {
+                continue;
+            }
+            for part in [open, path, after_name] {
+                out.write_all(part.as_bytes())?;
+            }
+            if let Some(value) = value {
+                self.write_value(out, node, &value)?;
+            }
+            out.write_all(close.as_bytes())?;
+        }
+        for path in paths.iter().filter(|path| self.is_denied(node, path)) {
+            write!(
+                out,
+                "<missingSet><path>{path}</path><fault><fault xsi:type=\"NoPermission\"><object type=\"{kind}\">{id}</object>\
+                 <privilegeId>System.Read</privilegeId></fault><localizedMessage>Permission to perform this operation was denied.\
+                 </localizedMessage></fault></missingSet>"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The element around a property in an answer.
+#[derive(Clone, Copy)]
+pub(super) enum PropertyElement {
+    /// Of a retrieval.
+    PropSet,
+    /// Of an object that a filter shows for the first time.
+    ChangeSet,
+    /// Of a change, which also tells that a property is no longer set.
+    ChangeSetWithUnset,
+}

@@ -1,0 +1,133 @@
+//! How a server is reached.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
+
+use crate::http::{Endpoint, Proxy, Thumbprint, Trust};
+
+/// How a server is reached.
+#[derive(Debug, Default, clap::Args)]
+pub struct Connection {
+    /// Trust the authorities, or the server's own certificate, in the PEM file FILE
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["thumbprint", "insecure"])]
+    pub cacert: Option<PathBuf>,
+    /// Trust the server whose certificate has this SHA-256
+    #[arg(long, value_name = "SHA256", conflicts_with = "insecure")]
+    pub thumbprint: Option<Thumbprint>,
+    /// Trust any server
+    #[arg(long)]
+    pub insecure: bool,
+    /// Use the proxy http://[USER:PASSWORD@]HOST:PORT; an empty URL means none
+    #[arg(long, value_name = "URL", value_parser = ProxyParser)]
+    pub proxy: Option<Proxy>,
+    /// Give up after this time
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub timeout: Option<u32>,
+}
+
+impl Connection {
+    /// Sets what the options say; what they do not mention stays. The time that `--timeout` allows begins now.
+    pub fn apply(&self, endpoint: &mut Endpoint) {
+        if let Some(file) = &self.cacert {
+            endpoint.trust = Trust::Authorities(file.clone());
+        }
+        if let Some(thumbprint) = self.thumbprint {
+            endpoint.trust = Trust::Thumbprint(thumbprint);
+        }
+        if self.insecure {
+            endpoint.trust = Trust::Insecure;
+        }
+        if let Some(proxy) = &self.proxy {
+            endpoint.proxy = proxy.clone();
+        }
+        if let Some(seconds) = self.timeout {
+            endpoint.deadline = Instant::now().checked_add(Duration::from_secs(seconds.into()));
+        }
+    }
+}
+
+/// Reads a proxy's URL, whose password clap's own messages would repeat.
+#[derive(Clone)]
+struct ProxyParser;
+
+impl TypedValueParser for ProxyParser {
+    type Value = Proxy;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Proxy, clap::Error> {
+        let value = value.to_str().unwrap_or("\u{fffd}");
+        Proxy::parse(value, "--proxy").map_err(|error| {
+            command
+                .clone()
+                .error(ErrorKind::ValueValidation, error.to_string())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Base;
+    use clap::Parser;
+
+    #[derive(Debug, clap::Parser)]
+    struct Options {
+        #[command(flatten)]
+        connection: Connection,
+    }
+
+    fn endpoint(options: &[&str]) -> Result<Endpoint, String> {
+        let parsed = Options::try_parse_from([&["x"], options].concat());
+        let parsed = parsed.map_err(|error| error.to_string())?;
+        let mut endpoint = Endpoint::new(Base::parse("vc", 443, "").unwrap());
+        parsed.connection.apply(&mut endpoint);
+        Ok(endpoint)
+    }
+
+    #[test]
+    fn options_set_what_they_name_and_nothing_else() {
+        let thumbprint = "ab".repeat(32);
+        let usual = Endpoint::new(Base::parse("vc", 443, "").unwrap());
+        assert_eq!(endpoint(&[]).unwrap(), usual);
+        let trust = |options: &[&str]| endpoint(options).unwrap().trust;
+        assert_eq!(
+            trust(&["--cacert", "ca.pem"]),
+            Trust::Authorities("ca.pem".into())
+        );
+        assert_eq!(
+            trust(&["--thumbprint", &thumbprint]),
+            Trust::Thumbprint(thumbprint.parse().unwrap())
+        );
+        assert_eq!(trust(&["--insecure"]), Trust::Insecure);
+        assert_eq!(endpoint(&["--proxy", ""]).unwrap().proxy, Proxy::None);
+        let proxy = Proxy::Through {
+            proxy: "p:3128".parse().unwrap(),
+            no_proxy: None,
+        };
+        assert_eq!(endpoint(&["--proxy", "http://p:3128"]).unwrap().proxy, proxy);
+        let deadline = endpoint(&["--timeout", "5"]).unwrap().deadline.unwrap();
+        assert!(deadline <= Instant::now() + Duration::from_secs(5));
+    }
+
+    #[test]
+    fn contradictions_and_nonsense_are_refused_without_showing_a_password() {
+        let thumbprint = "ab".repeat(32);
+        for options in [
+            &["--cacert", "x", "--insecure"][..],
+            &["--cacert", "x", "--thumbprint", &thumbprint],
+            &["--thumbprint", &thumbprint, "--insecure"],
+            &["--thumbprint", "abcd"],
+            &["--timeout", "0"],
+            &["--timeout", "soon"],
+            &["--proxy", "socks5://u:s3cret@p"],
+            &["--proxy", "http://u:s3cret@p:0"],
+        ] {
+            let error = endpoint(options).unwrap_err();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Mappings on stdin and stdout.
+
+use std::io::{self, BufReader, IsTerminal, StdinLock, Write};
+
+use super::{Failure, args};
+use crate::mapping::{Layout, Reader, Style, Writer};
+
+/// The mappings on stdin.
+pub fn reader() -> Result<Reader<BufReader<StdinLock<'static>>>, Failure> {
+    Ok(Reader::new(super::stdin()?))
+}
+
+/// Begins a document as the options ask for it; `out` is usually [`super::stdout`].
+pub fn writer<W: Write>(out: W, options: &args::Output) -> Writer<W> {
+    let style = match options {
+        args::Output { pretty: true, .. } => Style::Pretty,
+        args::Output { compact: true, .. } => Style::Compact,
+        _ if io::stdout().is_terminal() => Style::Pretty,
+        _ => Style::Compact,
+    };
+    let layout = options.layout.unwrap_or(Layout::Mapping);
+    Writer::new(out, layout, style).with_omitted(!options.no_omitted)
+}

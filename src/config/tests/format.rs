@@ -1,0 +1,110 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use crate::config::format::{self, Document};
+use crate::config::value;
+
+/// A row of the table that tests/odd_files.py makes. A section that can't be used is none, and so is a value that is an error.
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    file: Option<String>,
+    hex: Option<String>,
+    python: Option<Sections>,
+    ours: Option<Sections>,
+}
+
+type Sections = BTreeMap<String, Option<BTreeMap<String, Option<String>>>>;
+
+impl Row {
+    fn bytes(&self) -> Vec<u8> {
+        match (&self.file, &self.hex) {
+            (Some(text), _) => text.clone().into_bytes(),
+            (None, Some(hex)) => {
+                let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+                (0..hex.len()).step_by(2).map(byte).collect()
+            }
+            (None, None) => panic!("{} has no file", self.name),
+        }
+    }
+}
+
+fn parse(bytes: &[u8]) -> Document {
+    format::parse(&Arc::from(Path::new("odd.conf")), bytes)
+}
+
+fn sections(bytes: &[u8]) -> Sections {
+    let section = |block: format::Block| {
+        let values = block.broken.is_none().then(|| {
+            let keys = block.entries.keys().chain(block.default.keys());
+            let value = |key: &String| {
+                let entry = block.entry(key).unwrap();
+                value::of(key, &entry.value, &block)
+                    .ok()
+                    .map(|value| value.text.to_string())
+            };
+            keys.map(|key| (key.clone(), value(key))).collect()
+        });
+        (block.name, values)
+    };
+    parse(bytes).blocks.into_iter().map(section).collect()
+}
+
+#[test]
+fn odd_files_are_read_as_python_reads_them() {
+    let table = include_str!("../../../tests/data/odd_files.json");
+    let rows: Vec<Row> = serde_json::from_str(table).unwrap();
+    assert!(rows.len() > 70);
+    for row in rows {
+        let expected = row.ours.as_ref().or(row.python.as_ref());
+        assert_eq!(Some(&sections(&row.bytes())), expected, "{}", row.name);
+    }
+}
+
+#[test]
+fn garbage_yields_few_notes() {
+    let garbage: String = (0..10_000).map(|n| format!("[{n}\n[a]\nk=v\nk=w\n")).collect();
+    assert!(parse(garbage.as_bytes()).notes.len() <= 100);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        sections(&bytes);
+    }
+
+    /// Text that is made of what the format knows comes nearer to its corners than bytes at random.
+    #[test]
+    fn no_text_makes_it_panic_or_lose_a_line(
+        words in proptest::collection::vec(
+            prop_oneof![
+                Just("\n"), Just("\r\n"), Just(" "), Just("\t"), Just("["), Just("]"), Just("[a]\n"), Just("="), Just(":"),
+                Just("\\"), Just("#"), Just(";"), Just("\""), Just("'"), Just("%(k)s"), Just("%"), Just("k"), Just("k=v\n"),
+                Just("\u{a0}"), Just("ä"), Just("\u{feff}"), Just("\x0b"), Just("[DEFAULT]\n"),
+            ],
+            0..60,
+        )
+    ) {
+        let text = words.concat();
+        sections(text.as_bytes());
+        let document = parse(text.as_bytes());
+        let lines: Vec<&str> = text.split(['\n']).collect();
+        for block in &document.blocks {
+            prop_assert!(lines[block.place.line - 1].contains('['));
+            for (key, entry) in &block.entries {
+                // The number beside an entry is that of the line with its key.
+                prop_assert!(lines[entry.line - 1].to_lowercase().contains(key.as_str()), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_plain_value_comes_back(value in "[^\\s%'\"\0\u{feff}\u{1c}-\u{1f}]([^\\p{C}\\p{Z}%]*[^\\s%'\"\0\u{1c}-\u{1f}])?") {
+        let found = sections(format!("[a]\nk={value}\n").as_bytes());
+        prop_assert_eq!(found["a"].as_ref().unwrap()["k"].as_deref(), Some(value.as_str()));
+    }
+}

@@ -1,0 +1,89 @@
+use std::path::Path;
+
+use super::section;
+use crate::config::{Rhsm, Section};
+
+fn rhsm(file: &str, lines: &str) -> Result<Rhsm, String> {
+    let (machine, section) = section(lines);
+    machine.write("rhsm.conf", file.as_bytes());
+    Rhsm::load(Some(&machine.path("rhsm.conf")), &section).map_err(|error| machine.said(error))
+}
+
+#[test]
+fn rhsm_conf_has_the_defaults_of_subscription_manager() {
+    let found = rhsm("", "").unwrap();
+    assert_eq!(found.hostname, "subscription.rhsm.redhat.com");
+    assert_eq!(found.port, 443);
+    assert_eq!(found.prefix, "/subscription");
+    assert!(!found.insecure && found.proxy.is_none() && found.no_proxy.is_none());
+    assert!(found.username.is_none() && found.password.is_none());
+    assert_eq!(found.ca_cert_dir, Path::new("/etc/rhsm/ca/"));
+    assert_eq!(found.repo_ca_cert, Path::new("/etc/rhsm/ca/redhat-uep.pem"));
+    assert_eq!(found.consumer_cert_dir, Path::new("/etc/pki/consumer"));
+}
+
+#[test]
+fn a_section_overrides_rhsm_conf() {
+    let file = "[server]\nhostname=sat\nport=8443\nprefix=/rhsm\ninsecure=0\nproxy_hostname=p\nproxy_port=\n\
+                proxy_user=u\nproxy_password=50%\nno_proxy=.example.com\n\
+                [rhsm]\nca_cert_dir=/ca/\nrepo_ca_cert=%(ca_cert_dir)skatello.pem\nconsumerCertDir=/id\n";
+    let found = rhsm(file, "").unwrap();
+    assert_eq!(
+        (found.hostname.as_str(), found.port, found.prefix.as_str()),
+        ("sat", 8443, "/rhsm")
+    );
+    assert!(!found.insecure);
+    assert_eq!(found.repo_ca_cert, Path::new("/ca/katello.pem"));
+    assert_eq!(found.consumer_cert_dir, Path::new("/id"));
+    assert_eq!(found.no_proxy.as_deref(), Some(".example.com"));
+    let proxy = found.proxy.unwrap();
+    assert_eq!(
+        (proxy.hostname.as_str(), proxy.port, proxy.user.as_deref()),
+        ("p", 3128, Some("u"))
+    );
+    assert_eq!(proxy.password.unwrap().expose(), "50%");
+
+    let found = rhsm(
+        file,
+        "rhsm_hostname=own\nrhsm_port=1\nrhsm_prefix=/own\nrhsm_insecure=1\nrhsm_username=me\nrhsm_password=x\n\
+         rhsm_proxy_port=8\nrhsm_proxy_password=y\nrhsm_no_proxy=*",
+    );
+    let found = found.unwrap();
+    assert_eq!(
+        (found.hostname.as_str(), found.port, found.prefix.as_str()),
+        ("own", 1, "/own")
+    );
+    assert!(found.insecure);
+    assert_eq!(found.username.as_deref(), Some("me"));
+    assert_eq!(found.password.unwrap().expose(), "x");
+    assert_eq!(found.no_proxy.as_deref(), Some("*"));
+    let proxy = found.proxy.unwrap();
+    assert_eq!((proxy.hostname.as_str(), proxy.port), ("p", 8));
+    assert_eq!(proxy.password.unwrap().expose(), "y");
+
+    assert!(rhsm(file, "rhsm_proxy_hostname=").unwrap().proxy.is_none());
+}
+
+#[test]
+fn what_is_wrong_in_rhsm_conf_is_told_with_its_line() {
+    assert_eq!(
+        rhsm("[server]\nport=70000\n", "").unwrap_err(),
+        "rhsm.conf:2: [server] port: '70000' is not a port, a number from 1 to 65535"
+    );
+    assert_eq!(
+        rhsm("[server]\nport=70000\n", "rhsm_port=0").unwrap_err(),
+        "virt-who.d/a.conf:2: [a] rhsm_port: '0' is not a port, a number from 1 to 65535"
+    );
+    assert_eq!(
+        rhsm("[server]\nhostname=\n", "").unwrap_err(),
+        "rhsm.conf:2: [server] hostname: is empty; give it a value, or give --server"
+    );
+    assert!(
+        rhsm("[server]\nhostname\n", "")
+            .unwrap_err()
+            .starts_with("rhsm.conf:2: [server] the line is neither")
+    );
+    let section = Section::default();
+    let gone = Rhsm::load(Some(Path::new("/nonexistent/rhsm.conf")), &section).unwrap_err();
+    assert_eq!(gone.to_string(), "reading /nonexistent/rhsm.conf");
+}

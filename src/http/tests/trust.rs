@@ -1,0 +1,529 @@
+//! Certificates: the server's and ours. Each row of the table in [`tls`](super::super::tls), and the files.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SigningKey as _,
+    date_time_ymd,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use tempfile::NamedTempFile;
+
+use super::*;
+
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority(name: &str) -> Authority {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn params(names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    CertificateParams::new(names).unwrap()
+}
+
+fn file(text: impl AsRef<[u8]>) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_ref()).unwrap();
+    file
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = BASE64_STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+}
+
+fn config(
+    cert: &CertificateDer<'_>,
+    key: &KeyPair,
+    version: &'static SupportedProtocolVersion,
+) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    // One that resolves by itself takes any certificate, also one that rustls would not read.
+    let signing = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
+    let certified = rustls::sign::CertifiedKey::new(vec![cert.clone().into_owned()], signing);
+    ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
+}
+
+/// A server's settings for a name, and a file with its authority.
+pub(super) fn named(name: &str) -> (ServerConfig, NamedTempFile) {
+    let (authority, key) = (authority("ours"), KeyPair::generate().unwrap());
+    let cert = params(&[name]).signed_by(&key, &authority).unwrap();
+    (
+        config(cert.der(), &key, &rustls::version::TLS13),
+        file(authority.pem()),
+    )
+}
+
+fn sha256(der: &[u8]) -> Thumbprint {
+    let suite = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+    let digest = suite.tls13().unwrap().common.hash_provider.hash(der);
+    Thumbprint(digest.as_ref().try_into().unwrap())
+}
+
+/// What comes of a connection by each kind of trust: an authority's file, the thumbprint, none.
+fn by_each(cert: &CertificateDer<'_>, key: &KeyPair, trusted: &str) -> Vec<Result<String, Error>> {
+    let authorities = file(trusted);
+    let mut outcomes = Vec::new();
+    for version in VERSIONS {
+        let server = Server::with_tls(config(cert, key, version));
+        let mut endpoint = server.endpoint("https", "127.0.0.1");
+        for trust in [
+            Trust::Authorities(authorities.path().to_owned()),
+            Trust::Thumbprint(sha256(cert)),
+            Trust::Insecure,
+        ] {
+            endpoint.trust = trust;
+            outcomes.push(get(&endpoint));
+        }
+    }
+    outcomes
+}
+
+/// All three accept it, with TLS 1.2 and 1.3.
+fn accepted(cert: &CertificateDer<'_>, key: &KeyPair, trusted: &str) {
+    assert_eq!(by_each(cert, key, trusted), vec![Ok("hello".to_owned()); 6]);
+}
+
+/// The authorities' file refuses it for this reason, and shows the thumbprint; the others accept it.
+fn refused(cert: &CertificateDer<'_>, key: &KeyPair, trusted: &str, wanted: &str) {
+    for outcomes in by_each(cert, key, trusted).chunks(3) {
+        match &outcomes[0] {
+            Err(
+                error @ Error::Untrusted {
+                    reason, thumbprint, ..
+                },
+            ) => {
+                assert_eq!(
+                    (reason.as_str(), *thumbprint, error.kind()),
+                    (wanted, sha256(cert), Kind::NoPerm)
+                );
+            }
+            other => panic!("{wanted}: {other:?}"),
+        }
+        assert_eq!(outcomes[1..], vec![Ok("hello".to_owned()); 2]);
+    }
+}
+
+#[test]
+fn a_certificate_of_an_authority() {
+    let (other, namesake) = (authority("other"), authority("ours"));
+    let (authority, key) = (authority("ours"), KeyPair::generate().unwrap());
+    let signed = |params: CertificateParams| params.signed_by(&key, &authority).unwrap();
+    let trusted = other.pem() + &authority.pem();
+    accepted(signed(params(&["127.0.0.1"])).der(), &key, &trusted);
+    let cert = signed(params(&["127.0.0.1"]));
+    refused(
+        cert.der(),
+        &key,
+        &other.pem(),
+        "no trusted authority has signed it",
+    );
+    let wanted = "it is not signed by the trusted authority of that name, but by another";
+    refused(cert.der(), &key, &namesake.pem(), wanted);
+    refused(
+        signed(params(&["a.example.com", "10.0.0.1"])).der(),
+        &key,
+        &trusted,
+        "it is for a.example.com, 10.0.0.1 and not for this name",
+    );
+    let mut only_cn = params(&[]);
+    only_cn.distinguished_name.push(DnType::CommonName, "127.0.0.1");
+    refused(
+        signed(only_cn).der(),
+        &key,
+        &trusted,
+        "it names no host (a subjectAltName is needed, a CN does not count)",
+    );
+    let mut old = params(&["127.0.0.1"]);
+    old.not_after = date_time_ymd(2020, 1, 1);
+    refused(signed(old.clone()).der(), &key, &trusted, "it has expired");
+    old.not_before = date_time_ymd(4000, 1, 1);
+    old.not_after = date_time_ymd(4001, 1, 1);
+    refused(
+        signed(old).der(),
+        &key,
+        &trusted,
+        "it is not valid yet; is the clock right?",
+    );
+}
+
+#[test]
+fn a_certificate_that_is_trusted_by_itself() {
+    let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    for is_ca in [
+        IsCa::NoCa,
+        IsCa::ExplicitNoCa,
+        IsCa::Ca(BasicConstraints::Unconstrained),
+    ] {
+        let own = |params: CertificateParams| {
+            let mut params = params;
+            params.is_ca = is_ca;
+            params.self_signed(&key).unwrap()
+        };
+        let cert = own(params(&["127.0.0.1"]));
+        accepted(cert.der(), &key, &cert.pem());
+        let cert = own(params(&["a.example.com"]));
+        refused(
+            cert.der(),
+            &key,
+            &cert.pem(),
+            "it is for a.example.com and not for this name",
+        );
+        let mut old = params(&["127.0.0.1"]);
+        old.not_after = date_time_ymd(2020, 1, 1);
+        let cert = own(old);
+        refused(cert.der(), &key, &cert.pem(), "it has expired");
+    }
+    let mut new = params(&["127.0.0.1"]);
+    new.not_before = date_time_ymd(4000, 1, 1);
+    new.not_after = date_time_ymd(4001, 1, 1);
+    let cert = new.self_signed(&key).unwrap();
+    refused(
+        cert.der(),
+        &key,
+        &cert.pem(),
+        "it is not valid yet; is the clock right?",
+    );
+}
+
+/// The elements that stand one after the other in some DER.
+fn elements(mut der: &[u8]) -> Vec<(&[u8], &[u8])> {
+    let mut found = Vec::new();
+    while !der.is_empty() {
+        let (header, length) = match der[1] {
+            short @ 0..=0x7f => (2, usize::from(short)),
+            0x81 => (3, usize::from(der[2])),
+            0x82 => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
+            _ => panic!("no short DER"),
+        };
+        let (element, rest) = der.split_at(header + length);
+        found.push((element, &element[header..]));
+        der = rest;
+    }
+    found
+}
+
+fn sequence(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(contents.len()).unwrap().to_be_bytes();
+    [&[tag, 0x82, length[0], length[1]], contents].concat()
+}
+
+/// A self-signed certificate of X.509 version 1, as some appliances have it: no version, no extensions.
+fn version_1(key: &KeyPair) -> CertificateDer<'static> {
+    let newer = params(&["127.0.0.1"]).self_signed(key).unwrap();
+    let outer = elements(newer.der())[0].1;
+    let (signed, algorithm) = (elements(outer)[0].1, elements(outer)[1].0);
+    let kept: Vec<&[u8]> = elements(signed)[1..7]
+        .iter()
+        .map(|(element, _)| *element)
+        .collect();
+    let signed = sequence(0x30, &kept.concat());
+    let signature = [&[0][..], &key.sign(&signed).unwrap()].concat();
+    sequence(0x30, &[&signed, algorithm, &sequence(0x03, &signature)].concat()).into()
+}
+
+#[test]
+fn a_certificate_of_version_1() {
+    for algorithm in [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+        &rcgen::PKCS_ED25519,
+    ] {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let cert = version_1(&key);
+        refused(
+            &cert,
+            &key,
+            &pem("CERTIFICATE", &cert),
+            "it is of X.509 version 1",
+        );
+    }
+}
+
+#[test]
+fn a_thumbprint_of_another_certificate_and_a_server_without_the_key() {
+    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let cert = params(&["127.0.0.1"]).self_signed(&key).unwrap();
+    for version in VERSIONS {
+        let mut endpoint = Server::with_tls(config(cert.der(), &key, version)).endpoint("https", "127.0.0.1");
+        endpoint.trust = Trust::Thumbprint(Thumbprint([7; 32]));
+        let error = get(&endpoint).unwrap_err();
+        let wanted = format!(
+            "{}: its certificate is not trusted: it is another one than the given thumbprint's; if it is the right server, pass \
+             its authority with --cacert FILE or this certificate with --thumbprint {}",
+            endpoint.base.authority(),
+            sha256(cert.der())
+        );
+        assert_eq!((error.to_string(), error.kind()), (wanted, Kind::NoPerm));
+
+        // Someone shows the certificate, which is public, and has another key.
+        let mut endpoint =
+            Server::with_tls(config(cert.der(), &other, version)).endpoint("https", "127.0.0.1");
+        let authorities = file(cert.pem());
+        for trust in [
+            Trust::Thumbprint(sha256(cert.der())),
+            Trust::Authorities(authorities.path().to_owned()),
+        ] {
+            endpoint.trust = trust;
+            let error = get(&endpoint).unwrap_err();
+            assert!(error.to_string().contains("does not have the key"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_port_that_speaks_no_tls() {
+    let server = Server::start(|_, mut stream, _| {
+        let _ = stream.read(&mut [0; 1000]);
+        stream.send("HTTP/1.1 400 Bad Request\r\n\r\n");
+        let _ = stream.read(&mut [0; 1000]);
+    });
+    let mut endpoint = server.endpoint("https", "127.0.0.1");
+    endpoint.trust = Trust::Insecure;
+    let error = get(&endpoint).unwrap_err();
+    let wanted = format!(
+        "{}: no TLS connection: what came is not TLS; is the port right, or is it an http:// server?",
+        name(&server)
+    );
+    assert_eq!((error.to_string(), error.kind()), (wanted, Kind::Protocol));
+
+    let mut endpoint =
+        Server::start(|_, mut stream, _| drop(stream.read(&mut [0; 1000]))).endpoint("https", "127.0.0.1");
+    endpoint.trust = Trust::Insecure;
+    let error = get(&endpoint).unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains("does this port speak TLS?"), "{error}");
+}
+
+#[test]
+fn a_connection_within_tls_is_kept_and_its_cut_seen() {
+    let (server, authority) = named("localhost");
+    let server = Server::with_tls(server);
+    let mut endpoint = server.endpoint("https", "127.0.0.1");
+    endpoint.trust = Trust::Insecure;
+    let client = http(&endpoint);
+    for _ in 0..3 {
+        let response = client.send(&Request::post("/", "text/plain", b"x")).unwrap();
+        assert_eq!(response.read(5).unwrap(), b"hello");
+    }
+    assert_eq!((server.connections(), server.seen().len()), (1, 3));
+    let mut by_name = server.endpoint("https", "localhost");
+    by_name.trust = Trust::Authorities(authority.path().to_owned());
+    assert_eq!(get(&by_name).unwrap(), "hello");
+
+    let config = Arc::new(named("localhost").0);
+    let server = Server::start(move |_, stream, _| {
+        let mut stream = server::tls(stream, &config);
+        stream.request();
+        stream.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+    });
+    let mut endpoint = server.endpoint("https", "127.0.0.1");
+    endpoint.trust = Trust::Insecure;
+    assert_eq!(
+        get(&endpoint),
+        Err(Error::Cut {
+            server: name(&server)
+        })
+    );
+}
+
+/// The inner key of a PKCS#8 file, which is SEC1's for an elliptic curve (RFC 5208, 5; RFC 5915, 4).
+fn sec1(key: &KeyPair) -> String {
+    let der = key.serialize_der();
+    let inner = elements(elements(&der)[0].1)[2].1;
+    pem("EC PRIVATE KEY", inner)
+}
+
+#[test]
+fn our_own_certificate() {
+    let (authority, key, ours) = (
+        authority("ours"),
+        KeyPair::generate().unwrap(),
+        KeyPair::generate().unwrap(),
+    );
+    let cert = params(&["127.0.0.1"]).signed_by(&key, &authority).unwrap();
+    let mut about_us = params(&["me"]);
+    about_us.distinguished_name.push(DnType::CommonName, "me");
+    let our_cert = about_us.signed_by(&ours, &authority).unwrap();
+    let stranger = about_us.self_signed(&ours).unwrap();
+    let (cert_file, both) = (file(our_cert.pem()), file(sec1(&ours) + &our_cert.pem()));
+    let (pkcs8, stranger) = (file(ours.serialize_pem()), file(stranger.pem()));
+    for version in VERSIONS {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let asks = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+            .build()
+            .unwrap();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_client_cert_verifier(asks)
+            .with_single_cert(
+                vec![cert.der().clone()],
+                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+            )
+            .unwrap();
+        let server = Server::with_tls(config);
+        let mut endpoint = server.endpoint("https", "127.0.0.1");
+        let trusted = file(authority.pem());
+        endpoint.trust = Trust::Authorities(trusted.path().to_owned());
+        let mut with = |cert: &NamedTempFile, key: &NamedTempFile| {
+            endpoint.identity = Some(Identity {
+                cert: cert.path().to_owned(),
+                key: key.path().to_owned(),
+            });
+            get(&endpoint)
+        };
+        assert_eq!(with(&cert_file, &pkcs8), Ok("hello".into()));
+        assert_eq!(with(&both, &both), Ok("hello".into()));
+        let error = with(&stranger, &pkcs8).unwrap_err();
+        assert!(matches!(error, Error::ClientCertificate { .. }), "{error:?}");
+        endpoint.identity = None;
+        let error = get(&endpoint).unwrap_err();
+        assert!(
+            matches!(error, Error::ClientCertificate { .. } | Error::Tls { .. }),
+            "{error:?}"
+        );
+        if *version == rustls::version::TLS13 {
+            let wanted = format!(
+                "{}: the server does not accept our certificate: it requires one",
+                name(&server)
+            );
+            assert_eq!((error.to_string(), error.kind()), (wanted, Kind::NoPerm));
+        }
+    }
+}
+
+#[test]
+fn files_that_can_not_be_used() {
+    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let cert = params(&["me"]).self_signed(&key).unwrap();
+    let (good_cert, good_key) = (file(cert.pem()), file(key.serialize_pem()));
+    let missing = std::path::Path::new("no/such/file");
+    let mut endpoint = Endpoint::new(Base::parse("https://127.0.0.1:1", 0, "").unwrap());
+    endpoint.proxy = Proxy::None;
+    let mut fails = |trust: Trust, identity: Option<(&NamedTempFile, &std::path::Path)>, wanted: &str| {
+        endpoint.trust = trust;
+        endpoint.identity = identity.map(|(cert, key)| Identity {
+            cert: cert.path().to_owned(),
+            key: key.to_owned(),
+        });
+        let error = Http::new(&endpoint, &Cancel::default()).unwrap_err();
+        assert!(error.to_string().contains(wanted), "{error}");
+        assert_eq!(error.kind(), Kind::Config);
+    };
+    let authorities = |path: &std::path::Path| Trust::Authorities(path.to_owned());
+    fails(
+        authorities(missing),
+        None,
+        "no/such/file: No such file or directory",
+    );
+    let empty = file("");
+    fails(authorities(empty.path()), None, "it holds no certificate in PEM");
+    fails(
+        authorities(good_key.path()),
+        None,
+        "it holds no certificate in PEM",
+    );
+    let damaged = file(cert.pem().replace('M', "!"));
+    fails(authorities(damaged.path()), None, "its PEM is damaged");
+
+    let insecure = || Trust::Insecure;
+    fails(
+        insecure(),
+        Some((&good_cert, missing)),
+        "no/such/file: No such file",
+    );
+    fails(
+        insecure(),
+        Some((&empty, good_key.path())),
+        "it holds no certificate in PEM",
+    );
+    fails(
+        insecure(),
+        Some((&good_cert, good_cert.path())),
+        "it holds no private key in PEM",
+    );
+    let other = file(other.serialize_pem());
+    fails(
+        insecure(),
+        Some((&good_cert, other.path())),
+        "the key does not belong to the certificate in",
+    );
+    let encrypted = file(pem("ENCRYPTED PRIVATE KEY", b"x"));
+    fails(
+        insecure(),
+        Some((&good_cert, encrypted.path())),
+        "the key is encrypted",
+    );
+    let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: x\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+    fails(
+        insecure(),
+        Some((&good_cert, file(old).path())),
+        "the key is encrypted",
+    );
+    let garbage = file(pem("PRIVATE KEY", b"x"));
+    fails(
+        insecure(),
+        Some((&good_cert, garbage.path())),
+        "the key is damaged",
+    );
+}
+
+/// Runs in a process of its own, below, whose environment names the authorities.
+#[test]
+#[ignore = "is run by the_systems_authorities_are_those_of_the_environment"]
+fn with_the_systems_authorities() {
+    let base = Base::parse(&std::env::var("VW_TEST_SERVER").unwrap(), 0, "").unwrap();
+    let mut endpoint = Endpoint::new(base);
+    endpoint.proxy = Proxy::None;
+    let outcome = Http::new(&endpoint, &Cancel::default()).and_then(|http| http.send(&Request::get("/")));
+    match outcome {
+        Ok(response) => println!("outcome: {}", response.status()),
+        Err(error) => println!("outcome: {error} {:?}", error.kind()),
+    }
+}
+
+#[test]
+fn the_systems_authorities_are_those_of_the_environment() {
+    let (config, authority) = named("127.0.0.1");
+    let server = Server::with_tls(config);
+    let empty = file("");
+    let name = "http::tests::trust::with_the_systems_authorities";
+    for (named, wanted) in [
+        (authority.path(), "outcome: 200".to_owned()),
+        (
+            empty.path(),
+            format!(
+                "(SSL_CERT_FILE={}); name a file of them with --cacert Config",
+                empty.path().display()
+            ),
+        ),
+        (
+            std::path::Path::new("no/such/file"),
+            "(SSL_CERT_FILE=no/such/file; ".to_owned(),
+        ),
+    ] {
+        let ran = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--ignored", "--nocapture"])
+            .env_remove("SSL_CERT_DIR")
+            .env("SSL_CERT_FILE", named)
+            .env("VW_TEST_SERVER", format!("https://{}", server.address))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(said.contains(&wanted), "{said}");
+    }
+}

@@ -1,0 +1,150 @@
+//! By way of a proxy.
+
+use super::*;
+
+/// A proxy that connects any name with `behind`, if the credentials are those of `u@s` and `p:w`.
+fn connecting(behind: &Server) -> Server {
+    let address = behind.address;
+    Server::start(move |_, mut stream, proxy| {
+        let request = stream.request().unwrap();
+        let known = request.contains("Proxy-Authorization: Basic dUBzOnA6dw==\r\n");
+        proxy.note(request);
+        if !known {
+            return stream.send("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+        }
+        let mut server = TcpStream::connect(address).unwrap();
+        stream.send("HTTP/1.1 200 Connection established\r\n\r\n");
+        let (mut from, mut to) = (stream.try_clone().unwrap(), server.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+        let _ = std::io::copy(&mut server, &mut stream);
+    })
+}
+
+fn through(proxy: &Server, user: &str, mut endpoint: Endpoint) -> Endpoint {
+    endpoint.proxy = Proxy::Through {
+        proxy: format!("http://{user}{}", proxy.address).parse().unwrap(),
+        no_proxy: Some("direct.example.com".into()),
+    };
+    endpoint
+}
+
+#[test]
+fn https_goes_through_a_tunnel() {
+    let (config, authority) = trust::named("vc.example.com");
+    let server = Server::with_tls(config);
+    let proxy = connecting(&server);
+    let mut endpoint = server.endpoint("https", "vc.example.com");
+    endpoint.trust = Trust::Authorities(authority.path().to_owned());
+    let with = through(&proxy, "u%40s:p%3Aw@", endpoint.clone());
+    assert_eq!(get(&with).unwrap(), "hello");
+    let asked = proxy.seen().remove(0);
+    assert!(asked.starts_with(&format!(
+        "CONNECT vc.example.com:{} HTTP/1.1\r\nHost: vc",
+        server.address.port()
+    )));
+    assert!(!server.seen()[0].contains("Proxy-"), "{:?}", server.seen());
+
+    let error = get(&through(&proxy, "", endpoint)).unwrap_err();
+    let wanted = format!(
+        "the proxy {} answered 407 Proxy Authentication Required; put its user name and password into the proxy's URL",
+        proxy.address
+    );
+    assert_eq!((error.to_string(), error.kind()), (wanted, Kind::NoPerm));
+}
+
+#[test]
+fn http_goes_to_the_proxy_as_a_whole() {
+    let proxy = Server::answering(HELLO);
+    let endpoint = Endpoint::new(Base::parse("http://vc.example.com/api", 0, "").unwrap());
+    let http = http(&through(&proxy, "u%40s:p%3Aw@", endpoint));
+    let long = "y".repeat(300_000);
+    for _ in 0..2 {
+        let response = http
+            .send(&Request::post("/x?y", "text/plain", long.as_bytes()))
+            .unwrap();
+        assert_eq!(response.read(5).unwrap(), b"hello");
+    }
+    assert_eq!(proxy.connections(), 1);
+    for request in proxy.seen() {
+        let line =
+            "POST http://vc.example.com/api/x?y HTTP/1.1\r\nProxy-Authorization: Basic dUBzOnA6dw==\r\n";
+        assert!(request.starts_with(line), "{}", &request[..200]);
+        assert!(
+            request.contains("\r\nhost: vc.example.com\r\n"),
+            "{}",
+            &request[..200]
+        );
+        assert!(request.ends_with(&long));
+    }
+}
+
+#[test]
+fn a_host_of_no_proxy_is_reached_straight() {
+    let server = Server::answering(HELLO);
+    let proxy = Server::answering("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+    let mut endpoint = through(&proxy, "", server.plain());
+    assert!(get(&endpoint).is_err());
+    if let Proxy::Through { no_proxy, .. } = &mut endpoint.proxy {
+        *no_proxy = Some("10.0.0.0/8,127.0.0.0/8".into());
+    }
+    assert_eq!(get(&endpoint).unwrap(), "hello");
+    assert_eq!(proxy.connections(), 1);
+}
+
+#[test]
+fn a_proxy_that_fails_is_named() {
+    let server = Server::answering(HELLO);
+    let far = || server.endpoint("https", "vc.example.com");
+    for (answer, wanted, kind) in [
+        (
+            "HTTP/1.1 403 Forbidden\r\n\r\n",
+            "the proxy ADDRESS answered 403 Forbidden",
+            Kind::NoPerm,
+        ),
+        (
+            "HTTP/1.0 503\r\n\r\n",
+            "the proxy ADDRESS answered 503 Service Unavailable",
+            Kind::TempFail,
+        ),
+        (
+            "SSH-2.0\r\n\r\n",
+            "the proxy ADDRESS: the answer is not valid HTTP: it has no status line; is it an HTTP proxy?",
+            Kind::Protocol,
+        ),
+        (
+            "",
+            "the proxy ADDRESS: the connection ended before the answer was complete",
+            Kind::TempFail,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nX",
+            "the proxy ADDRESS: the connection ended before the answer was complete",
+            Kind::TempFail,
+        ),
+    ] {
+        let proxy = once(answer);
+        let error = get(&through(&proxy, "", far())).unwrap_err();
+        let wanted = wanted.replace("ADDRESS", &proxy.address.to_string());
+        assert_eq!((error.to_string(), error.kind()), (wanted, kind));
+    }
+    let proxy = once("HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n");
+    let error = get(&through(&proxy, "", server.plain())).unwrap_err();
+    assert!(
+        matches!(error, Error::ProxyRefused { status: 407, .. }),
+        "{error}"
+    );
+
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let mut endpoint = far();
+    endpoint.proxy = Proxy::parse(&address.to_string(), "--proxy").unwrap();
+    let error = get(&endpoint).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("the proxy {address}: connection refused")),
+        "{error}"
+    );
+    assert_eq!(server.connections(), 0);
+}
