@@ -38,9 +38,10 @@ impl From<()> for Exit {
 ///
 /// The options of [`args::Messages`] are added to the command's own.
 pub fn main<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> anyhow::Result<E>) -> ExitCode {
-    // Added one by one, for as a whole they would bring their own description along.
-    let messages = args::Messages::augment_args(Command::new("messages"));
-    let command = A::command().args(messages.get_arguments().cloned());
+    let own = A::command();
+    let about = own.get_about().cloned().unwrap_or_default();
+    // Adding options also sets what the command says of itself.
+    let command = args::Messages::augment_args(own).about(about);
     start(command, args::Messages::from_matches, run)
 }
 

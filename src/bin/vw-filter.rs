@@ -9,8 +9,6 @@ use vw::filter::{Host, HostFilter};
 use vw::mapping::{Document, Id, Omitted};
 
 /// Keep or drop the hypervisors of mappings
-///
-/// Reads mappings on stdin and writes them to stdout without the hypervisors that the lists drop.
 #[derive(clap::Parser)]
 #[command(
     name = "vw-filter",

@@ -53,7 +53,7 @@ impl Documents {
     }
 
     /// The next document; none at the end of the input.
-    pub fn next(&mut self) -> anyhow::Result<Option<Mapping>> {
+    pub fn next_mapping(&mut self) -> anyhow::Result<Option<Mapping>> {
         self.cancel.check()?;
         // The thread may have come to the end of the input before it was asked.
         let _ = self.wanted.send(());

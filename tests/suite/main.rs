@@ -12,5 +12,6 @@ mod man;
 mod odd_files;
 mod support;
 mod vw_escape;
+mod vw_filter;
 mod vw_report_candlepin;
 mod vw_report_sat5;

@@ -1,0 +1,188 @@
+//! Why hypervisors could not be checked in, and where to look for it in the server's log.
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::time::Duration;
+
+use crate::cancel::Cancelled;
+use crate::error::Kind;
+use crate::http;
+
+/// One random id for all requests of a run, by which they are found in the server's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correlation(pub(super) String);
+
+impl Correlation {
+    /// A new one: 32 hexadecimal digits. The server takes up to 40 characters.
+    pub fn random() -> Self {
+        // The keys of a hasher are random, and this is no secret.
+        let half = || RandomState::new().build_hasher().finish();
+        Correlation(format!("{:016x}{:016x}", half(), half()))
+    }
+}
+
+impl fmt::Display for Correlation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// By which ids an exchange is found in the server's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    pub(super) correlation: Correlation,
+    /// The server's `x-candlepin-request-uuid`, where there was an answer with one.
+    pub(super) request: Option<String>,
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(correlation id {}", self.correlation)?;
+        if let Some(request) = &self.request {
+            write!(f, ", request uuid {request}")?;
+        }
+        f.write_str(")")
+    }
+}
+
+/// Why hypervisors could not be checked in.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The connection can't be set up as it was asked for.
+    #[error("connecting to Candlepin")]
+    Connection(#[source] Box<http::Error>),
+    /// An exchange failed; what the server said is in the source.
+    #[error("{doing} {trace}")]
+    Exchange {
+        /// What was asked for.
+        doing: String,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+        /// What happened.
+        #[source]
+        source: Box<http::Error>,
+    },
+    /// 401, 403: the credentials are wrong, or the user has no role. The status request never tells this.
+    #[error("user {username:?} may not check in; check user name, password and role {trace}")]
+    Refused {
+        /// The user.
+        username: String,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+        /// What the server said.
+        #[source]
+        source: Box<http::Error>,
+    },
+    /// 404 for a check-in. The server does not tell an owner of others from none.
+    #[error("owner {owner:?} is unknown, or user {username:?} has no right to it; case counts {trace}")]
+    Owner {
+        /// The owner.
+        owner: String,
+        /// The user.
+        username: String,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+        /// What the server said.
+        #[source]
+        source: Box<http::Error>,
+    },
+    /// What came is no answer of a Candlepin.
+    #[error("{doing}: the answer is not one of Candlepin, is the path right? {reason} {trace}")]
+    Answer {
+        /// What was asked for.
+        doing: String,
+        /// What is wrong with it.
+        reason: String,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+    },
+    /// The server is too old for the asynchronous check-in.
+    #[error(
+        "Candlepin {version} has no asynchronous check-in (hypervisors_async), and this version does no other"
+    )]
+    NoAsync {
+        /// The server's version.
+        version: String,
+    },
+    /// The server gave the job up.
+    #[error("job {job} {state}: {} {trace}", if reason.is_empty() { "the server does not say why" } else { reason })]
+    Job {
+        /// The job.
+        job: String,
+        /// Its state.
+        state: String,
+        /// The server's reason; may be empty.
+        reason: String,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+    },
+    /// The job is finished, but what became of the hypervisors is not told.
+    #[error("job {job} FINISHED, but does not tell what became of the hypervisors: {reason} {trace}")]
+    Untold {
+        /// The job.
+        job: String,
+        /// What stood where the lists should have been.
+        reason: String,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+    },
+    /// The job, or one before it, was not done in time.
+    #[error("job {job} was still {state} after {} s (--job-timeout); it may go on {trace}", waited.as_secs())]
+    JobTimeout {
+        /// The job.
+        job: String,
+        /// Its last state.
+        state: String,
+        /// How long it was waited for.
+        waited: Duration,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+    },
+    /// A signal came while a job was waited for.
+    #[error("while waiting for job {job}, which goes on {trace}")]
+    Waiting {
+        /// The job.
+        job: String,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+        /// The signal.
+        #[source]
+        source: Cancelled,
+    },
+    /// The body could not be made: a defect of ours.
+    #[error("making the body")]
+    Body(#[source] serde_json::Error),
+}
+
+impl Error {
+    /// The kind of this failure.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::Connection(source)
+            | Error::Exchange { source, .. }
+            | Error::Refused { source, .. }
+            | Error::Owner { source, .. } => source.kind(),
+            Error::Answer { .. } | Error::Untold { .. } => Kind::Protocol,
+            Error::NoAsync { .. } | Error::Job { .. } => Kind::Unavailable,
+            Error::JobTimeout { .. } => Kind::TempFail,
+            Error::Waiting { source, .. } => source.kind(),
+            Error::Body(_) => Kind::Software,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correlation_id_is_one_that_the_server_keeps() {
+        let id = Correlation::random().to_string();
+        assert!(
+            id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit()),
+            "{id}"
+        );
+        assert_ne!(Correlation::random().to_string(), id);
+    }
+}
