@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         let mut documents = Documents::from_stdin(&cancel)?;
         let mut results = Results::default();
         loop {
-            let (done, failed) = match documents.next() {
+            let (done, failed) = match documents.next_mapping() {
                 Ok(None) => return Ok(results.exit()),
                 Err(error) => (true, Some(error)),
                 Ok(Some(mapping)) => {
