@@ -12,6 +12,7 @@
 //! What is wrong with one section never keeps another from being used, and what is wrong with one key only fails the
 //! command that asks for that key. Both are told by [`Note`]s and [`Error`]s that name file, line, section and key.
 
+mod encrypted;
 mod format;
 mod rhsm;
 mod section;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub use rhsm::{Proxy, Rhsm};
-pub use section::Section;
+pub use section::{KEY_FILE, Section};
 pub use virt_who::{Config, Files};
 
 /// The largest configuration file that is read, in bytes; a thousand sections are a tenth of it.

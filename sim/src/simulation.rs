@@ -1,7 +1,8 @@
 //! All simulators at once, with a configuration that names them.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -41,7 +42,13 @@ impl Simulation {
             satellite5,
         };
         fs::write(simulation.authority(), authority.pem())?;
-        fs::write(simulation.configuration(), simulation.sections(plain))?;
+        // Passwords stand in it: the commands warn about a file that others may read.
+        let mut configuration = File::options();
+        configuration.write(true).create_new(true).mode(0o600);
+        let sections = simulation.sections(plain);
+        configuration
+            .open(simulation.configuration())?
+            .write_all(sections.as_bytes())?;
         Ok(simulation)
     }
 
@@ -100,9 +107,12 @@ impl Simulation {
             "type=esx\nserver={server}\nusername={user}\npassword={password}\nhypervisor_id=uuid\nowner=sim\n"
         );
         let settings = self.candlepin.settings();
-        // A host name alone means HTTPS.
-        let host = if plain { "http://127.0.0.1" } else { "127.0.0.1" };
         let port = self.candlepin_server.address().port();
+        // A host name alone means HTTPS; in a URL the port belongs to it.
+        let host = match plain {
+            true => self.candlepin_server.url(),
+            false => "127.0.0.1".to_owned(),
+        };
         let (prefix, satellite) = (&settings.prefix, self.satellite5_url());
         format!(
             "# Written by vw-sim; gone when it ends.\n\n\

@@ -7,6 +7,7 @@
 mod about;
 mod generate;
 mod inventory;
+mod object;
 mod property;
 mod select;
 mod service;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 
 use crate::http::{Logged, Server, Tls};
 use about::About;
-pub use inventory::{Compute, ComputeKey, FolderKey, Host, HostKey, Inventory, Kind, Vm, VmKey};
+pub use inventory::{Inventory, Kind};
+pub use object::{Compute, ComputeKey, FolderKey, Host, HostKey, Vm, VmKey};
 use service::Vim;
 
 /// Who may log in.

@@ -48,11 +48,11 @@ struct Args {
 
 fn main() -> ExitCode {
     cli::main(|args: Args| {
+        let cancel = cli::cancel_on_signals()?;
         let destination = match args.dry_run {
             true => None,
-            false => Some(Destination::new(&args)?),
+            false => Some(Destination::new(&args, &cancel)?),
         };
-        let cancel = cli::cancel_on_signals()?;
         let mut documents = Documents::from_stdin(&cancel)?;
         let mut results = Results::default();
         loop {
@@ -87,9 +87,12 @@ struct Destination {
 }
 
 impl Destination {
-    fn new(args: &Args) -> anyhow::Result<Self> {
+    fn new(args: &Args, cancel: &Cancel) -> anyhow::Result<Self> {
         let complete = args.server.is_some() && args.owner.is_some() && args.account.username.is_some();
-        let section = args.section.find(complete, |section| section.has("owner"))?;
+        let key_file = args.account.key_file.as_deref();
+        let section = args
+            .section
+            .find(key_file, complete, |section| Ok(section.has("owner")))?;
         let rhsm = Rhsm::load(None, &section)?;
         let given = |option: &Option<String>, key, name| match option {
             Some(given) => Ok(given.clone()),
@@ -98,14 +101,15 @@ impl Destination {
         let owner = given(&args.owner, "owner", "--owner")?;
         let username = given(&args.account.username, "rhsm_username", "--username")?;
         let endpoint = cli::rhsm::endpoint(&rhsm, args.server.as_deref())?;
-        let password = password::find(&password::Sources {
+        let sources = password::Sources {
             file: args.account.password_file.as_deref(),
             section: &section,
             key: "rhsm_password",
             variable: "VIRTWHO_RHSM_PASSWORD",
             named: args.section.name.is_some(),
             whose: &format!("{username} at {}", endpoint.base.authority()),
-        })?;
+        };
+        let password = password::find(&sources, cancel)?;
         let correlation = Correlation::random();
         log::debug!("correlation id {correlation}");
         Ok(Destination {

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use vw::cancel::Cancel;
 use vw::cli::{self, args, password};
-use vw::http::{Base, Endpoint};
-use vw::mapping::{Source, Tail};
+use vw::config;
+use vw::http::Endpoint;
+use vw::mapping::{Omitted, Source, Tail};
 use vw::vsphere::{self, Credentials, HypervisorId, Identified, Session};
 
 /// Print which virtual machine runs on which host of a vCenter or an ESX host
@@ -35,8 +37,8 @@ struct Args {
 
 fn main() -> ExitCode {
     cli::main(|args: Args| {
-        let settings = Settings::new(&args)?;
         let cancel = cli::cancel_on_signals()?;
+        let settings = Settings::new(&args, &cancel)?;
         let mut session = Session::open(&settings.endpoint, &settings.credentials, &cancel)?;
         let inventory = vsphere::scan(&mut session)?;
         let instance_uuid = session.about().instance_uuid.clone();
@@ -45,8 +47,9 @@ fn main() -> ExitCode {
             log::warn!("logging out, the session stays open until it expires: {error}");
         }
         let identified = inventory.identify(settings.hypervisor_id);
-        warn(&identified);
         let mut writer = cli::mapping::writer(cli::stdout(), &args.output);
+        warn_of_shared_ids(&identified);
+        warn_of_omitted(identified.omitted(), writer.tells_omitted());
         for hypervisor in identified.hypervisors() {
             writer.hypervisor(&hypervisor)?;
         }
@@ -71,29 +74,27 @@ struct Settings {
 }
 
 impl Settings {
-    fn new(args: &Args) -> anyhow::Result<Self> {
+    fn new(args: &Args, cancel: &Cancel) -> anyhow::Result<Self> {
         let complete = args.server.is_some() && args.account.username.is_some();
-        let section = args.section.find(complete, |section| {
-            section.source_type().is_ok_and(|kind| kind == "esx")
-        })?;
-        let server = match &args.server {
-            Some(server) => server.clone(),
-            None => section.need("server", "--server")?,
-        };
-        let mut endpoint = Endpoint::new(Base::parse(&server, 443, "/sdk")?);
+        let key_file = args.account.key_file.as_deref();
+        let fits = |section: &config::Section| Ok(section.source_type()? == "esx");
+        let section = args.section.find(key_file, complete, fits)?;
+        let base = args::base(args.server.as_deref(), &section, "server", 443, "/sdk")?;
+        let mut endpoint = Endpoint::new(base);
         args.connection.apply(&mut endpoint);
         let username = match &args.account.username {
             Some(username) => username.clone(),
             None => section.need("username", "--username")?,
         };
-        let password = password::find(&password::Sources {
+        let sources = password::Sources {
             file: args.account.password_file.as_deref(),
             section: &section,
             key: "password",
             variable: "VIRTWHO_ESX_PASSWORD",
             named: args.section.name.is_some(),
-            whose: &format!("{username} at {server}"),
-        })?;
+            whose: &format!("{username} at {}", endpoint.base.host),
+        };
+        let password = password::find(&sources, cancel)?;
         let hypervisor_id = match (args.hypervisor_id, section.text("hypervisor_id")?) {
             (Some(id), _) => id,
             (None, Some(text)) => text
@@ -117,15 +118,26 @@ impl Settings {
     }
 }
 
-/// Says what the mapping lacks, and what will be hard to tell apart in it.
-fn warn(identified: &Identified) {
+/// Says what will be hard to tell apart in the mapping.
+fn warn_of_shared_ids(identified: &Identified) {
     for (id, hosts) in identified.shared_ids() {
         log::warn!("{} hosts have the id {id}: {}", hosts.len(), hosts.join(", "));
     }
-    if !identified.omitted().is_empty() {
+}
+
+/// Says how much is left out; where the mapping does not name it, each by itself.
+fn warn_of_omitted(omitted: &[Omitted], named: bool) {
+    if !named {
+        for Omitted { kind, id, reason, .. } in omitted {
+            log::info!(
+                "{kind} {} is left out: {reason}",
+                id.as_deref().unwrap_or_default()
+            );
+        }
+    } else if !omitted.is_empty() {
         log::warn!(
-            "{} hosts and guests are left out, see \"omitted\" in the mapping",
-            identified.omitted().len()
+            "{} hosts and guests are left out: see \"omitted\" in the mapping",
+            omitted.len()
         );
     }
 }

@@ -4,11 +4,11 @@ mod connection;
 mod hosts;
 mod output;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches as _};
 
-pub use connection::Connection;
+pub use connection::{Connection, base};
 pub use hosts::{Hosts, List};
 pub use output::Output;
 
@@ -57,29 +57,39 @@ impl Section {
     /// than `[defaults]`.
     ///
     /// `complete` says that options give all that the command must have; then a section is used only if one was asked
-    /// for, by name or by its file.
+    /// for, by name or by its file. `key_file` is [`Account::key_file`], where a command has it.
     pub fn find(
         &self,
+        key_file: Option<&Path>,
         complete: bool,
-        fits: impl Fn(&config::Section) -> bool,
+        fits: impl Fn(&config::Section) -> Result<bool, config::Error>,
     ) -> Result<config::Section, config::Error> {
         let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
         let config = config::Config::load(&files)?;
+        let choose = !(complete && self.config.is_empty());
         let section = match &self.name {
             Some(name) => config.named(name)?,
-            None if complete && self.config.is_empty() => config.nameless(),
-            None => config.only(fits)?,
+            None if choose => config.only(fits)?,
+            None => config.nameless(),
         };
+        // A broken section may be the one that was meant.
+        let doubtful = |note| choose && self.name.is_none() && config.broken().any(|broken| broken == note);
         for note in config.notes() {
             // The stages of a pipeline read the same files: what is not about the section at hand is left to vw-config.
-            if section.is_subject_of(note) {
+            if section.is_subject_of(note) || doubtful(note) {
                 log::warn!("{note}");
             } else {
                 log::debug!("{note}");
             }
         }
-        Ok(section)
+        Ok(section.with_key_file(key_file.map(Path::to_owned).or_else(credential)))
     }
+}
+
+/// The key that systemd hands to a service: `$CREDENTIALS_DIRECTORY/key`, if it is there.
+fn credential() -> Option<PathBuf> {
+    let file = Path::new(&std::env::var_os("CREDENTIALS_DIRECTORY")?).join("key");
+    file.exists().then_some(file)
 }
 
 /// The account at the server that the command talks to.
@@ -93,6 +103,11 @@ pub struct Account {
     /// One trailing newline is dropped. Without it the password comes from the section, the environment or a prompt.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+    /// Read encrypted passwords with the key in FILE
+    ///
+    /// The default is $CREDENTIALS_DIRECTORY/key, then /var/lib/virt-who/key.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
 }
 
 #[cfg(test)]
@@ -114,8 +129,10 @@ mod tests {
         file.write_all(text.as_bytes()).unwrap();
         let path = file.path().to_str().unwrap();
         let Command { section } = Command::parse_from([&["vw", "-c", path], options].concat());
-        let fits = |section: &config::Section| section.source_type().is_ok_and(|of| of == "esx");
-        let found = section.find(complete, fits).map_err(|error| error.to_string())?;
+        let fits = |section: &config::Section| Ok(section.source_type()? == "esx");
+        let found = section
+            .find(None, complete, fits)
+            .map_err(|error| error.to_string())?;
         Ok(found.name().map(str::to_owned))
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use crate::cancel::{Cancel, Cancelled, Signal};
 use crate::config;
 use crate::error::Kind;
 use crate::secret::Secret;
@@ -34,9 +35,13 @@ pub struct Sources<'a> {
 
 /// Finds the password, or fails with what could be done to give one.
 ///
-/// Ask before [`super::cancel_on_signals`]: Ctrl-C at the prompt ends the command.
-pub fn find(sources: &Sources) -> anyhow::Result<Secret> {
-    find_with(sources, std::env::var_os(sources.variable), prompt)
+/// `cancel` is that of [`super::cancel_on_signals`]: unless signals are caught, Ctrl-C at the prompt would leave a terminal
+/// that shows nothing of what is typed.
+pub fn find(sources: &Sources, cancel: &Cancel) -> anyhow::Result<Secret> {
+    let found = find_with(sources, std::env::var_os(sources.variable), prompt)?;
+    // A signal that came while the prompt waited.
+    cancel.check()?;
+    Ok(found)
 }
 
 fn find_with(
@@ -60,6 +65,7 @@ fn find_with(
     match asked {
         Ok(password) if password.expose().is_empty() => Err(wrong("the password is empty".to_owned()).into()),
         Ok(password) => Ok(password),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Cancelled(Signal::Interrupt).into()),
         Err(error) => Err(wrong(missing(sources, &error)).into()),
     }
 }
@@ -127,7 +133,7 @@ mod tests {
             listed: Some(vec![file.path().to_owned()]),
             ..Files::default()
         };
-        Config::load(&files).unwrap().only(|_| true).unwrap()
+        Config::load(&files).unwrap().only(|_| Ok(true)).unwrap()
     }
 
     fn of(section: &config::Section) -> Sources<'_> {
@@ -208,6 +214,14 @@ mod tests {
         let section = config::Section::default();
         let error = find_with(&of(&section), None, |_| Ok(Secret::from(String::new()))).unwrap_err();
         assert_eq!(error.to_string(), "the password is empty");
+    }
+
+    #[test]
+    fn ctrl_c_at_the_prompt_ends_the_command() {
+        let section = config::Section::default();
+        let interrupted = |_: &str| Err(io::Error::from(io::ErrorKind::Interrupted));
+        let error = find_with(&of(&section), None, interrupted).unwrap_err();
+        assert_eq!(super::super::kind(&error), Kind::Signal(Signal::Interrupt));
     }
 
     #[cfg(unix)]

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use super::format::{Block, Entry};
 use super::value::{self, Value};
-use super::{Error, Note, Place};
+use super::{Error, Note, Place, encrypted};
 use crate::list;
 use crate::secret::Secret;
+
+/// Where virt-who keeps the key of encrypted passwords.
+pub const KEY_FILE: &str = "/var/lib/virt-who/key";
 
 /// Keys that virt-who renamed, with the name of today.
 pub(super) const RENAMED: [(&str, &str); 2] = [
@@ -34,6 +38,8 @@ pub struct Section {
     pub(super) name: Option<String>,
     /// Where its keys stand; what stands in an earlier one beats what stands in a later one.
     pub(super) blocks: Vec<Arc<Block>>,
+    /// The file with the key of encrypted passwords.
+    pub(super) key_file: Option<PathBuf>,
     /// Where there is no section: what was looked for in vain, for the message about a missing key.
     pub(super) in_vain: Option<String>,
 }
@@ -103,9 +109,12 @@ impl Section {
 
     /// A TCP port.
     pub fn port(&self, key: &str) -> Result<Option<u16>, Error> {
-        match self.number(key) {
-            Ok(Some(0)) | Err(_) => Err(self.wrong_value(key, "is not a port, a number from 1 to 65535")),
-            port => port,
+        let Some(text) = self.text(key)? else {
+            return Ok(None);
+        };
+        match text.parse() {
+            Ok(port) if port > 0 => Ok(Some(port)),
+            _ => Err(self.wrong_value(key, "is not a port, a number from 1 to 65535")),
         }
     }
 
@@ -126,11 +135,14 @@ impl Section {
             .iter()
             .find(|(plain, _)| *plain == key)
             .map(|(_, encrypted)| *encrypted);
-        if let Some(encrypted) = encrypted.filter(|encrypted| self.has(encrypted)) {
-            return Err(self.wrong(
-                encrypted,
-                &format!("encrypted passwords are not supported by this version yet; give {key}, or --password-file"),
-            ));
+        if let Some(encrypted) = encrypted
+            && let Some(value) = self.line(encrypted)?
+        {
+            let file = self.key_file.as_deref().unwrap_or(Path::new(KEY_FILE));
+            let secret = encrypted::decrypt(&value.text, file);
+            return secret
+                .map(Some)
+                .map_err(|fault| self.wrong(encrypted, &fault.to_string()));
         }
         match self.line(key)? {
             Some(value) if value.text.is_empty() => {
@@ -138,6 +150,14 @@ impl Section {
             }
             Some(value) => Ok(Some(Secret::from(value.text.to_string()))),
             None => Ok(None),
+        }
+    }
+
+    /// The section with its encrypted passwords read by the key in `file` instead of [`KEY_FILE`].
+    pub fn with_key_file(self, file: Option<PathBuf>) -> Self {
+        Section {
+            key_file: file.or(self.key_file),
+            ..self
         }
     }
 
@@ -169,7 +189,8 @@ impl Section {
     /// Is the note about this section, or about the file that it stands in?
     pub fn is_subject_of(&self, note: &Note) -> bool {
         match (&note.section, &note.place, self.place()) {
-            (Some(section), ..) => self.name.as_ref() == Some(section),
+            // Whatever is wrong with [defaults] is wrong with each section.
+            (Some(section), ..) => section == "defaults" || self.name.as_ref() == Some(section),
             (None, Some(noted), Some(own)) => noted.file == own.file,
             _ => false,
         }
@@ -188,7 +209,7 @@ impl Section {
         Section {
             name: Some(block.name.clone()),
             blocks: vec![Arc::new(block)],
-            in_vain: None,
+            ..Section::default()
         }
     }
 

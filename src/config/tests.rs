@@ -143,7 +143,7 @@ fn the_variable_lists_files_between_colons() {
 #[test]
 fn no_file_is_no_error() {
     let machine = Machine::new(&[]);
-    let section = machine.load().only(|_| true).unwrap();
+    let section = machine.load().only(|_| Ok(true)).unwrap();
     assert_eq!(section.name(), None);
     assert_eq!(section.text("server").unwrap(), None);
     assert_eq!(
@@ -201,8 +201,7 @@ fn the_section_is_named_or_the_only_one_that_fits() {
         "[defaults]\nowner=o\n[a]\ntype=esx\n[b]\ntype=esx\n[c]\ntype=hyperv\n[d]\n",
     )]);
     let config = machine.load();
-    let of_type =
-        |name: &'static str| move |section: &Section| section.source_type().is_ok_and(|t| t == name);
+    let of_type = |name: &'static str| move |section: &Section| Ok(section.source_type()? == name);
     assert_eq!(config.only(of_type("hyperv")).unwrap().name(), Some("c"));
     assert_eq!(config.only(of_type("libvirt")).unwrap().name(), Some("d"));
     assert_eq!(
@@ -220,6 +219,13 @@ fn the_section_is_named_or_the_only_one_that_fits() {
         none.need("server", "--server").unwrap_err().to_string(),
         "server: is missing; give --server, or a section with it by -n: of a, b, c, d none fits"
     );
+    let machine = Machine::new(&[("virt-who.conf", "[a]\ntype=%(kind)s\n[b]\ntype=esx\n")]);
+    let config = machine.load();
+    assert_eq!(config.only(of_type("esx")).unwrap().name(), Some("b"));
+    assert_eq!(
+        machine.said(config.only(of_type("ahv")).unwrap_err()),
+        "virt-who.conf:2: [a] type: %(kind)s names a key that the section does not have; write %% for a percent sign"
+    );
 }
 
 #[test]
@@ -231,9 +237,9 @@ fn a_broken_section_leaves_the_others_usable() {
     let config = machine.load();
     let broken = "virt-who.conf:3: [a] the line is neither a [section] nor 'key = value'; give the key a value, or begin \
                   the line with #";
-    assert_eq!(config.only(|_| true).unwrap().name(), Some("b"));
+    assert_eq!(config.only(|_| Ok(true)).unwrap().name(), Some("b"));
     assert_eq!(machine.said(config.named("a").unwrap_err()), broken);
-    assert_eq!(machine.said(config.only(|_| false).unwrap_err()), broken);
+    assert_eq!(machine.said(config.only(|_| Ok(false)).unwrap_err()), broken);
     assert_eq!(machine.notes(), [broken]);
 }
 
@@ -350,21 +356,31 @@ fn a_key_that_repeats_is_noted() {
 fn one_form_of_a_password_in_a_section_beats_the_other_in_defaults() {
     let machine = Machine::new(&[(
         "virt-who.conf",
-        "[defaults]\nencrypted_password=00\nrhsm_password=d\n[a]\npassword=a\nrhsm_encrypted_password=00\n[b]\npassword=\n",
+        "[defaults]\nencrypted_password=00\nrhsm_password=d\n[a]\npassword=a\nrhsm_encrypted_password=00\n\
+         sat_encrypted_password=e3479dced51d8f33415fa527767f7af6\n[b]\npassword=\n",
     )]);
     let config = machine.load();
     let section = config.named("a").unwrap();
     assert_eq!(section.secret("password").unwrap().unwrap().expose(), "a");
+    machine.write(
+        "key",
+        b"000102030405060708090a0b0c0d0e0f\nf0e0d0c0b0a090807060504030201000\n",
+    );
+    let section = section.with_key_file(Some(machine.path("key")));
     assert_eq!(
         machine.said(section.secret("rhsm_password").unwrap_err()),
-        "virt-who.conf:6: [a] rhsm_encrypted_password: encrypted passwords are not supported by this version yet; give \
-         rhsm_password, or --password-file"
+        "virt-who.conf:6: [a] rhsm_encrypted_password: has 2 hexadecimal digits, but their number must be a multiple of 32; \
+         copy all that virt-who-password or vw-password printed"
+    );
+    assert_eq!(
+        section.secret("sat_password").unwrap().unwrap().expose(),
+        "s3cret"
     );
     assert_eq!(
         machine.said(config.named("b").unwrap().secret("password").unwrap_err()),
-        "virt-who.conf:8: [b] password: is empty; give it a value, or remove the line"
+        "virt-who.conf:9: [b] password: is empty; give it a value, or remove the line"
     );
-    assert_eq!(section.secret("sat_password").unwrap(), None);
+    assert_eq!(section.secret("rhsm_proxy_password").unwrap(), None);
 }
 
 #[test]

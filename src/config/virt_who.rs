@@ -17,7 +17,8 @@ const SPECIAL: [&str; 3] = ["global", "defaults", "system_environment"];
 /// Without any choice these are `main` and the `*.conf` in `folder`, where a section in `folder` beats one of the same
 /// name in `main`. `listed`, from `VW_CONFIG`, replaces both. With `given`, from `-c`, only those files' sections
 /// describe sources, as in virt-who; `[global]`, `[defaults]` and `[system_environment]` still come from `main` or
-/// `listed`, and, which virt-who ignores though everyone expects it, from the given files, key by key, the later file first.
+/// `listed`. They also count in the given files, which virt-who ignores though everyone expects it; of a key in several
+/// files the last one counts.
 #[derive(Debug, Clone)]
 pub struct Files {
     /// Files named by `-c`.
@@ -132,15 +133,23 @@ impl Config {
     /// The only section that fits, or one without a name where none does.
     ///
     /// Several that fit are an error. So is a broken section where no other fits, for it may be the one that was meant.
-    pub fn only(&self, fits: impl Fn(&Section) -> bool) -> Result<Section, Error> {
-        let usable = self.sections.iter().filter(|section| section.broken().is_none());
-        let fitting: Vec<&Section> = usable.filter(|section| fits(section)).collect();
+    pub fn only(&self, fits: impl Fn(&Section) -> Result<bool, Error>) -> Result<Section, Error> {
+        let mut fitting = Vec::new();
+        let mut doubt = None;
+        for section in &self.sections {
+            let fits = match section.broken() {
+                Some(broken) => Err(Error::Wrong(broken.clone())),
+                None => fits(section),
+            };
+            match fits {
+                Ok(true) => fitting.push(section),
+                Ok(false) => {}
+                Err(error) => doubt = doubt.or(Some(error)),
+            }
+        }
         match fitting.as_slice() {
             [section] => Ok((*section).clone()),
-            [] => match self.sections.iter().find_map(Section::broken) {
-                Some(broken) => Err(Error::Wrong(broken.clone())),
-                None => Ok(self.nameless()),
-            },
+            [] => doubt.map_or_else(|| Ok(self.nameless()), Err),
             several => Err(Error::SeveralSections {
                 names: several
                     .iter()
@@ -178,6 +187,11 @@ impl Config {
         self.sections.iter().filter_map(Section::name)
     }
 
+    /// Why sections that describe sources can't be used.
+    pub fn broken(&self) -> impl Iterator<Item = &Note> {
+        self.sections.iter().filter_map(Section::broken)
+    }
+
     /// `[global]`.
     pub fn global(&self) -> &Section {
         &self.global
@@ -198,13 +212,13 @@ impl Config {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-            Err(error) => return self.skip(folder, &error.to_string()),
+            Err(error) => return self.skip(folder, &format!("can't be read: {error}")),
         };
         let mut files: Vec<PathBuf> = Vec::new();
         for entry in entries {
             match entry {
                 Ok(entry) => files.push(entry.path()),
-                Err(error) => self.skip(folder, &error.to_string()),
+                Err(error) => self.skip(folder, &format!("can't be read: {error}")),
             }
         }
         files.sort();

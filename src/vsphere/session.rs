@@ -50,7 +50,6 @@ pub(super) struct ServiceContent {
 /// [`Session::close`] logs out and says whether that worked. A session that is dropped instead, on the way out with an
 /// error, logs out as well, over a connection of its own and within five seconds.
 pub struct Session {
-    endpoint: Endpoint,
     pub(super) client: Client,
     pub(super) content: ServiceContent,
     open: bool,
@@ -77,12 +76,11 @@ impl Session {
             let refused = matches!(error, Error::Login { .. } | Error::Fault { .. });
             if !refused && client.has_cookie() {
                 // The answer broke off: the server may hold a session all the same.
-                let _ = logout_anew(&client, endpoint, &content.session_manager);
+                let _ = logout_anew(&client, &content.session_manager);
             }
             return Err(error);
         }
         let session = Session {
-            endpoint: endpoint.clone(),
             client,
             content,
             open: true,
@@ -100,7 +98,7 @@ impl Session {
     pub fn close(mut self) -> Result<(), Error> {
         self.open = false;
         logout(&mut self.client, &self.content.session_manager)
-            .or_else(|_| logout_anew(&self.client, &self.endpoint, &self.content.session_manager))
+            .or_else(|_| logout_anew(&self.client, &self.content.session_manager))
     }
 }
 
@@ -108,7 +106,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         if self.open {
             // The connection may be cut, or hold half an answer.
-            let closed = logout_anew(&self.client, &self.endpoint, &self.content.session_manager);
+            let closed = logout_anew(&self.client, &self.content.session_manager);
             if let Err(error) = closed {
                 log::warn!("the session stays open on the server until it expires: {error}");
             }
@@ -198,11 +196,7 @@ fn logout(client: &mut Client, manager: &ManagedObject) -> Result<(), Error> {
 }
 
 /// Logs out over a new connection, which no signal interrupts.
-fn logout_anew(client: &Client, endpoint: &Endpoint, manager: &ManagedObject) -> Result<(), Error> {
-    let endpoint = Endpoint {
-        deadline: Some(Instant::now() + LOGOUT_LIMIT),
-        ..endpoint.clone()
-    };
-    let mut client = client.reconnected(&endpoint, &Cancel::default())?;
+fn logout_anew(client: &Client, manager: &ManagedObject) -> Result<(), Error> {
+    let mut client = client.anew(Instant::now() + LOGOUT_LIMIT);
     logout(&mut client, manager)
 }

@@ -1,6 +1,7 @@
 //! SOAP as the vSphere Web Services API speaks it: calls, answers and faults (SOAP 1.1 over POST to `/sdk`).
 
 use std::io::BufRead;
+use std::time::Instant;
 
 use super::{Error, Fault, ManagedObject};
 use crate::cancel::Cancel;
@@ -37,14 +38,13 @@ impl Client {
         })
     }
 
-    /// The same session over another connection.
-    pub(super) fn reconnected(&self, endpoint: &Endpoint, cancel: &Cancel) -> Result<Self, Error> {
-        let http = Http::new(endpoint, cancel)?;
-        Ok(Client {
-            http,
+    /// The same session over new connections, for a log-out after a signal or a broken answer.
+    pub(super) fn anew(&self, deadline: Instant) -> Self {
+        Client {
+            http: self.http.anew(&Cancel::default(), Some(deadline)),
             action: self.action.clone(),
             cookie: self.cookie.clone(),
-        })
+        }
     }
 
     /// Whether the server has given a cookie, by which it knows us again.

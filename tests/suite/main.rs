@@ -6,6 +6,7 @@
     clippy::panic,
     reason = "a test says what it expects in the shortest way"
 )]
+#![allow(unreachable_pub, reason = "the modules share what is in support")]
 
 mod layers;
 mod man;
@@ -15,3 +16,4 @@ mod vw_escape;
 mod vw_filter;
 mod vw_report_candlepin;
 mod vw_report_sat5;
+mod vw_scan_esx;

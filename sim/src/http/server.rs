@@ -18,6 +18,8 @@ pub enum Fault {
     Close,
     /// Closes the connection after so many bytes of the body.
     Cut(usize),
+    /// Goes silent after so many bytes of the body, and keeps the connection open as long as the client does.
+    Stall(usize),
     /// Answers this; the service never sees the request.
     Answer(Response),
     /// Never answers, and keeps the connection open as long as the client does.
@@ -198,21 +200,25 @@ impl Shared {
                 }
             };
             let fault = self.note(&received.request);
-            let mut limit = None;
+            let (mut limit, mut stall) = (None, false);
             let response = match fault {
                 Some(Fault::Close) => return false,
-                Some(Fault::Silence) => {
-                    let _ = io::copy(&mut stream, &mut io::sink());
-                    return false;
-                }
+                Some(Fault::Silence) => return wait_for_end(stream),
                 Some(Fault::Answer(response)) => response,
                 Some(Fault::Cut(bytes)) => {
                     limit = Some(bytes);
                     self.service.answer(&received.request)
                 }
+                Some(Fault::Stall(bytes)) => {
+                    (limit, stall) = (Some(bytes), true);
+                    self.service.answer(&received.request)
+                }
                 None => self.service.answer(&received.request),
             };
             let sent = connection::send(stream.get_mut(), &received, response, limit);
+            if sent.is_err() && stall {
+                return wait_for_end(stream);
+            }
             if sent.is_err() || !received.keep_alive {
                 return sent.is_ok();
             }
@@ -234,6 +240,12 @@ impl Shared {
         };
         lock(&self.plan).as_mut().and_then(|plan| plan(number, request))
     }
+}
+
+/// Reads until the client, or the server's end, closes the connection. The answer stays unfinished.
+fn wait_for_end(mut stream: impl Read) -> bool {
+    let _ = io::copy(&mut stream, &mut io::sink());
+    false
 }
 
 /// Closes a socket so that the client gets what was sent: unread input would turn the end into a reset.

@@ -1,6 +1,7 @@
 //! What the server says of itself, and the versions of the API that it speaks.
 
-use super::inventory::{Kind, uuid};
+use super::inventory::Kind;
+use super::object::uuid;
 use super::service::Names;
 
 /// Versions of vim25 as servers publish them, newest first.

@@ -1,6 +1,7 @@
 //! Inventories of any size, the same in every run.
 
-use super::inventory::{Host, HostKey, Inventory, Vm, mix};
+use super::inventory::Inventory;
+use super::object::{Host, HostKey, Vm, mix};
 
 /// Hosts of a datacenter.
 const DATACENTER: usize = 1000;

@@ -1,5 +1,7 @@
 //! What a simulated vCenter or ESX host has: folders, clusters, hosts and virtual machines, to be edited by hand.
 
+use super::object::{Compute, ComputeKey, Datacenter, Folder, FolderKey, Host, HostKey, Node, Vm, VmKey};
+
 /// Which kind of server the inventory belongs to; ids, names and versions follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -9,147 +11,19 @@ pub enum Kind {
     HostAgent,
 }
 
-/// A host of the inventory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HostKey(pub(super) u32);
-
-/// A virtual machine of the inventory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct VmKey(pub(super) u32);
-
-/// A cluster, or the compute resource around a standalone host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ComputeKey(pub(super) u32);
-
-/// A folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FolderKey(pub(super) u32);
-
-/// Any object that has properties.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Node {
-    // The order is that in which a container view shows its objects: machines before what carries them.
-    Vm(VmKey),
-    Compute(ComputeKey),
-    Host(HostKey),
-    Pool(ComputeKey),
-    Folder(FolderKey),
-    Datacenter(u32),
-}
-
-/// A host. What is `None` is unset, and a scan does not get it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Host {
-    /// The managed object id; an empty one is given when the host is added.
-    pub id: String,
-    /// The name in the inventory, escaped as the API has it (`%2f` for a slash).
-    pub name: Option<String>,
-    /// `hardware.systemInfo.uuid`.
-    pub uuid: Option<String>,
-    /// `hardware.cpuInfo.numCpuPackages`.
-    pub packages: Option<i16>,
-    /// `config.product.name`.
-    pub product: Option<String>,
-    /// `config.product.version`.
-    pub version: Option<String>,
-    /// `config.network.dnsConfig.hostName`.
-    pub dns_host: Option<String>,
-    /// `config.network.dnsConfig.domainName`.
-    pub dns_domain: Option<String>,
-    /// `runtime.connectionState`: connected, disconnected or notResponding.
-    pub connection: Option<String>,
-    /// Properties that the account may not read: they come as a `missingSet` with NoPermission.
-    pub denied: Vec<String>,
-    pub(super) vms: Vec<VmKey>,
-    pub(super) parent: Option<ComputeKey>,
-}
-
-impl Host {
-    /// A connected ESXi 8 host of this fully qualified name, with a uuid made from the name.
-    pub fn new(name: &str) -> Self {
-        let (host, domain) = name.split_once('.').unwrap_or((name, ""));
-        let some = |text: &str| Some(text.to_owned());
-        Host {
-            id: String::new(),
-            name: some(name),
-            uuid: Some(uuid(&format!("host {name}"))),
-            packages: Some(2),
-            product: some("VMware ESXi"),
-            version: some("8.0.2"),
-            dns_host: some(host),
-            dns_domain: some(domain),
-            connection: some("connected"),
-            denied: Vec::new(),
-            vms: Vec::new(),
-            parent: None,
-        }
-    }
-}
-
-/// A virtual machine. What is `None` is unset, and a scan does not get it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Vm {
-    /// The managed object id; an empty one is given when the machine is added.
-    pub id: String,
-    /// The name in the inventory, escaped as the API has it.
-    pub name: Option<String>,
-    /// `config.uuid`, as vSphere shows it.
-    pub uuid: Option<String>,
-    /// `config.version`, such as vmx-19.
-    pub version: Option<String>,
-    /// `runtime.powerState`: poweredOn, poweredOff or suspended; anything is sent.
-    pub power: Option<String>,
-    /// Properties that the account may not read: they come as a `missingSet` with NoPermission.
-    pub denied: Vec<String>,
-    pub(super) host: Option<HostKey>,
-    pub(super) folder: Option<FolderKey>,
-}
-
-impl Vm {
-    /// A running machine of hardware version vmx-19, with a uuid made from the name.
-    pub fn new(name: &str) -> Self {
-        let some = |text: &str| Some(text.to_owned());
-        Vm {
-            id: String::new(),
-            name: some(name),
-            uuid: Some(uuid(&format!("vm {name}"))),
-            version: some("vmx-19"),
-            power: some("poweredOn"),
-            denied: Vec::new(),
-            host: None,
-            folder: None,
-        }
-    }
-}
-
-/// A cluster, or the compute resource around a standalone host.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Compute {
-    /// The managed object id.
-    pub id: String,
-    /// The name in the inventory, escaped as the API has it; `None` is unset.
-    pub name: Option<String>,
-    /// Whether it is a ClusterComputeResource.
-    pub cluster: bool,
-    pub(super) pool: String,
-    pub(super) hosts: Vec<HostKey>,
-    pub(super) folder: FolderKey,
-}
-
+/// A host at its place.
 #[derive(Debug, Clone)]
-pub(super) struct Folder {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) parent: Option<Node>,
-    pub(super) children: Vec<Node>,
+struct PlacedHost {
+    host: Host,
+    parent: ComputeKey,
+    vms: Vec<VmKey>,
 }
 
+/// A virtual machine at its place; without one it was deleted.
 #[derive(Debug, Clone)]
-pub(super) struct Datacenter {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) hosts: FolderKey,
-    pub(super) vms: FolderKey,
+struct PlacedVm {
+    vm: Vm,
+    place: Option<(HostKey, FolderKey)>,
 }
 
 /// A server's whole inventory. Clones share nothing.
@@ -160,8 +34,8 @@ pub struct Inventory {
     pub(super) folders: Vec<Folder>,
     pub(super) datacenters: Vec<Datacenter>,
     pub(super) computes: Vec<Compute>,
-    pub(super) hosts: Vec<Host>,
-    pub(super) vms: Vec<Vm>,
+    hosts: Vec<PlacedHost>,
+    vms: Vec<PlacedVm>,
 }
 
 pub(super) const ROOT: FolderKey = FolderKey(0);
@@ -307,9 +181,11 @@ impl Inventory {
         if host.id.is_empty() {
             host.id = self.id("host-", "ha-host");
         }
-        host.parent = Some(compute);
-        host.vms = Vec::new();
-        self.hosts.push(host);
+        self.hosts.push(PlacedHost {
+            host,
+            parent: compute,
+            vms: Vec::new(),
+        });
         self.computes[compute.0 as usize].hosts.push(key);
         key
     }
@@ -322,9 +198,8 @@ impl Inventory {
             vm.id = self.id("vm-", &number.to_string());
         }
         let folder = self.vm_folder_of(host);
-        vm.host = Some(host);
-        vm.folder = Some(folder);
-        self.vms.push(vm);
+        let place = Some((host, folder));
+        self.vms.push(PlacedVm { vm, place });
         self.hosts[host.0 as usize].vms.push(key);
         self.put(folder, Node::Vm(key));
         key
@@ -332,8 +207,7 @@ impl Inventory {
 
     /// The vm folder of the datacenter that a host stands in.
     fn vm_folder_of(&self, host: HostKey) -> FolderKey {
-        let compute = self.hosts[host.0 as usize].parent;
-        let mut above = compute.map(|c| Node::Folder(self.computes[c.0 as usize].folder));
+        let mut above = Some(Node::Folder(self.compute(self.compute_of(host)).folder));
         loop {
             above = match above {
                 Some(Node::Folder(folder)) => self.folders[folder.0 as usize].parent,
@@ -343,22 +217,19 @@ impl Inventory {
         }
     }
 
-    /// Moves a virtual machine to another host, as vMotion does.
+    /// Moves a virtual machine to another host, as vMotion does; one that was deleted stays so.
     pub fn move_vm(&mut self, vm: VmKey, host: HostKey) {
-        if let Some(old) = self.vms[vm.0 as usize].host.replace(host) {
+        if let Some((old, _)) = &mut self.vms[vm.0 as usize].place {
+            let old = std::mem::replace(old, host);
             self.hosts[old.0 as usize].vms.retain(|key| *key != vm);
+            self.hosts[host.0 as usize].vms.push(vm);
         }
-        self.hosts[host.0 as usize].vms.push(vm);
     }
 
     /// Deletes a virtual machine; its key stays valid for [`Inventory::vm`] alone.
     pub fn remove_vm(&mut self, vm: VmKey) {
-        let gone = &mut self.vms[vm.0 as usize];
-        let (host, folder) = (gone.host.take(), gone.folder.take());
-        if let Some(host) = host {
+        if let Some((host, folder)) = self.vms[vm.0 as usize].place.take() {
             self.hosts[host.0 as usize].vms.retain(|key| *key != vm);
-        }
-        if let Some(folder) = folder {
             let children = &mut self.folders[folder.0 as usize].children;
             children.retain(|child| *child != Node::Vm(vm));
         }
@@ -366,33 +237,35 @@ impl Inventory {
 
     /// All hosts, in the order in which they were added.
     pub fn hosts(&self) -> impl Iterator<Item = (HostKey, &Host)> {
-        (0..).map(HostKey).zip(&self.hosts)
+        let hosts = self.hosts.iter().map(|placed| &placed.host);
+        (0..).map(HostKey).zip(hosts)
     }
 
     /// All virtual machines that were not deleted, in the order in which they were added.
     pub fn vms(&self) -> impl Iterator<Item = (VmKey, &Vm)> {
         let all = (0..).map(VmKey).zip(&self.vms);
-        all.filter(|(_, vm)| vm.host.is_some())
+        let there = all.filter(|(_, placed)| placed.place.is_some());
+        there.map(|(key, placed)| (key, &placed.vm))
     }
 
     /// A host.
     pub fn host(&self, host: HostKey) -> &Host {
-        &self.hosts[host.0 as usize]
+        &self.hosts[host.0 as usize].host
     }
 
     /// A host, to be edited.
     pub fn host_mut(&mut self, host: HostKey) -> &mut Host {
-        &mut self.hosts[host.0 as usize]
+        &mut self.hosts[host.0 as usize].host
     }
 
     /// A virtual machine.
     pub fn vm(&self, vm: VmKey) -> &Vm {
-        &self.vms[vm.0 as usize]
+        &self.vms[vm.0 as usize].vm
     }
 
     /// A virtual machine, to be edited.
     pub fn vm_mut(&mut self, vm: VmKey) -> &mut Vm {
-        &mut self.vms[vm.0 as usize]
+        &mut self.vms[vm.0 as usize].vm
     }
 
     /// A cluster, or the compute resource of a standalone host.
@@ -405,15 +278,19 @@ impl Inventory {
         &mut self.computes[compute.0 as usize]
     }
 
-    /// Where a host belongs.
-    pub fn parent_of(&self, host: HostKey) -> Option<&Compute> {
-        let parent = self.host(host).parent;
-        parent.map(|compute| self.compute(compute))
+    /// The cluster or compute resource of a host.
+    pub fn compute_of(&self, host: HostKey) -> ComputeKey {
+        self.hosts[host.0 as usize].parent
     }
 
-    /// A host's virtual machines.
-    pub fn vms_of(&self, host: HostKey) -> impl Iterator<Item = &Vm> {
-        self.host(host).vms.iter().map(|vm| self.vm(*vm))
+    /// A host's virtual machines, in the order in which they came to it.
+    pub fn vms_of(&self, host: HostKey) -> &[VmKey] {
+        &self.hosts[host.0 as usize].vms
+    }
+
+    /// A virtual machine's host and folder; `None` when it was deleted.
+    pub(super) fn place_of(&self, vm: VmKey) -> Option<(HostKey, FolderKey)> {
+        self.vms[vm.0 as usize].place
     }
 
     /// The object of a type and id.
@@ -472,29 +349,4 @@ impl Inventory {
             Node::Datacenter(dc) => &self.datacenters[dc as usize].id,
         }
     }
-}
-
-/// A uuid that belongs to a text, the same in every run.
-pub(super) fn uuid(text: &str) -> String {
-    let fnv = |start: u64| {
-        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        mix(text.bytes().fold(start, step))
-    };
-    let (a, b) = (fnv(0xcbf2_9ce4_8422_2325), fnv(0x9e37_79b9_7f4a_7c15));
-    format!(
-        "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-        a >> 32,
-        (a >> 16) & 0xffff,
-        a & 0xfff,
-        0x8000 | ((b >> 48) & 0x3fff),
-        b & 0xffff_ffff_ffff
-    )
-}
-
-/// Spreads neighbouring numbers over the whole range (splitmix64).
-pub(super) fn mix(number: u64) -> u64 {
-    let z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::inventory::{Inventory, Node, ROOT};
+use super::inventory::{Inventory, ROOT};
+use super::object::Node;
 use super::soap::{Fault, escape};
 
 /// A property's value.
@@ -107,11 +108,11 @@ impl Inventory {
                 let string = |text: &'static str, value| Some(Plain(text, value));
                 match path {
                     "name" | "config.name" => string(STRING, vm.name.as_deref()?),
-                    "parent" => Some(Reference(Node::Folder(vm.folder?))),
+                    "parent" => Some(Reference(Node::Folder(self.place_of(key)?.1))),
                     "config.uuid" => string(STRING, vm.uuid.as_deref()?),
                     "config.version" => string(STRING, vm.version.as_deref()?),
-                    "resourcePool" => Some(Reference(Node::Pool(self.host(vm.host?).parent?))),
-                    "runtime.host" => Some(Reference(Node::Host(vm.host?))),
+                    "resourcePool" => Some(Reference(Node::Pool(self.compute_of(self.place_of(key)?.0)))),
+                    "runtime.host" => Some(Reference(Node::Host(self.place_of(key)?.0))),
                     "runtime.powerState" => string("VirtualMachinePowerState", vm.power.as_deref()?),
                     _ => None,
                 }
@@ -121,8 +122,10 @@ impl Inventory {
                 let string = |value| Some(Plain(STRING, value));
                 match path {
                     "name" => string(host.name.as_deref()?),
-                    "parent" => Some(Reference(Node::Compute(host.parent?))),
-                    "vm" => Some(References(host.vms.iter().copied().map(Node::Vm).collect())),
+                    "parent" => Some(Reference(Node::Compute(self.compute_of(key)))),
+                    "vm" => Some(References(
+                        self.vms_of(key).iter().copied().map(Node::Vm).collect(),
+                    )),
                     "hardware.systemInfo.uuid" => string(host.uuid.as_deref()?),
                     "hardware.cpuInfo.numCpuPackages" => Some(Short(host.packages?)),
                     "config.product.name" => string(host.product.as_deref()?),
@@ -153,7 +156,7 @@ impl Inventory {
                 "resourcePool" => Some(References(Vec::new())),
                 "vm" => {
                     let hosts = self.compute(key).hosts.iter();
-                    let vms = hosts.flat_map(|host| &self.host(*host).vms);
+                    let vms = hosts.flat_map(|host| self.vms_of(*host));
                     Some(References(vms.copied().map(Node::Vm).collect()))
                 }
                 _ => None,

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::inventory::{Inventory, Node};
+use super::inventory::Inventory;
+use super::object::Node;
 use super::property::{check, is_a, is_type};
 use super::soap::{Element, Fault};
 
@@ -204,7 +205,7 @@ impl Inventory {
         let mut found = HashSet::new();
         let mut open = self.children(container);
         if let Node::Host(host) = container {
-            open.extend(self.host(host).vms.iter().copied().map(Node::Vm));
+            open.extend(self.vms_of(host).iter().copied().map(Node::Vm));
         }
         while let Some(node) = open.pop() {
             if found.insert(node) && recursive {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::inventory::{Inventory, Node};
+use super::inventory::Inventory;
+use super::object::Node;
 use super::property::PropertyElement;
 use super::select::Spec;
 use super::soap::{Fault, escape};

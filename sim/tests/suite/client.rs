@@ -22,8 +22,8 @@ impl Answer {
     }
 }
 
-trait Stream: Read + Write {}
-impl<T: Read + Write> Stream for T {}
+trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
 
 pub(crate) struct Client {
     stream: BufReader<Box<dyn Stream>>,
@@ -121,6 +121,18 @@ impl Client {
         }
     }
 
+    /// The first bytes of an unframed body.
+    pub(crate) fn body_start(&mut self, length: usize) -> Vec<u8> {
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            assert!(self.stream.read_line(&mut line).unwrap() > 0);
+        }
+        let mut body = Vec::new();
+        self.read(length, &mut body).unwrap();
+        body
+    }
+
     /// Whether the server has closed the connection.
     pub(crate) fn closed(&mut self) -> bool {
         matches!(self.stream.read(&mut [0]), Ok(0) | Err(_))
@@ -129,6 +141,7 @@ impl Client {
 
 fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream
 }

@@ -179,14 +179,21 @@ fn it_misbehaves_as_it_is_told() {
 fn nothing_is_left_after_it_was_dropped() {
     let server = plain();
     let address = server.address();
-    server.misbehave(|_, request| (request.path == "/silent").then_some(Fault::Silence));
+    server.misbehave(|_, request| match request.path.as_str() {
+        "/silent" => Some(Fault::Silence),
+        "/stream" => Some(Fault::Stall(40_000)),
+        _ => None,
+    });
     let mut idle = Client::plain(&server.url());
     idle.send("GET", "/", "", b"");
     let mut silent = Client::plain(&server.url());
     silent.write(b"GET /silent HTTP/1.1\r\n\r\n");
+    let mut stalled = Client::plain(&server.url());
+    stalled.write(b"GET /stream HTTP/1.0\r\n\r\n");
+    assert!(stalled.body_start(40_000).starts_with(b"line 0\nline 1\n"));
     let mut halfway = Client::plain(&server.url());
     halfway.write(b"GET / HT");
-    while server.requests().len() < 2 || server.connections() < 3 {
+    while server.requests().len() < 3 || server.connections() < 4 {
         std::thread::yield_now();
     }
     drop(server);

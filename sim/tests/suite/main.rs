@@ -6,4 +6,7 @@
 mod candlepin;
 mod client;
 mod http;
+mod program;
 mod satellite5;
+mod vcenter;
+mod vim;
