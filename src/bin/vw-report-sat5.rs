@@ -51,8 +51,8 @@ struct Args {
 
 fn main() -> ExitCode {
     cli::main(|args: Args| {
-        let reporter = Reporter::new(args)?;
         let cancel = cli::cancel_on_signals()?;
+        let reporter = Reporter::new(args, &cancel)?;
         let mut documents = Documents::from_stdin(&cancel)?;
         let mut results = Results::default();
         loop {
@@ -87,9 +87,11 @@ struct Reporter {
 }
 
 impl Reporter {
-    fn new(args: Args) -> anyhow::Result<Self> {
+    fn new(args: Args, cancel: &Cancel) -> anyhow::Result<Self> {
         let complete = args.dry_run || args.server.is_some() && args.account.username.is_some();
-        let section = args.section.find(complete, |section| section.has("sat_server"))?;
+        let key_file = args.account.key_file.as_deref();
+        let fits = |section: &Section| Ok(section.has("sat_server"));
+        let section = args.section.find(key_file, complete, fits)?;
         let kind = match &args.kind {
             Some(kind) => Some(kind.clone()),
             // Not virt-who's default, libvirt: it would only be the name of something that is not there.
@@ -97,7 +99,7 @@ impl Reporter {
         };
         let destination = match args.dry_run {
             true => None,
-            false => Some(destination(&args, &section)?),
+            false => Some(destination(&args, &section, cancel)?),
         };
         Ok(Reporter {
             section: section.name().map(str::to_owned),
@@ -221,7 +223,7 @@ struct Planned<'a> {
 }
 
 /// Where to report to, and as whom, by the options and the section.
-fn destination(args: &Args, section: &Section) -> anyhow::Result<(Endpoint, Account)> {
+fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Result<(Endpoint, Account)> {
     let given = |option: &Option<String>, key, name| match option {
         Some(given) => Ok(given.clone()),
         None => section.need(key, name),
@@ -229,14 +231,15 @@ fn destination(args: &Args, section: &Section) -> anyhow::Result<(Endpoint, Acco
     let server = given(&args.server, "sat_server", "--server")?;
     let username = given(&args.account.username, "sat_username", "--username")?;
     let endpoint = Endpoint::new(satellite5::base(&server)?);
-    let password = password::find(&password::Sources {
+    let sources = password::Sources {
         file: args.account.password_file.as_deref(),
         section,
         key: "sat_password",
         variable: "VIRTWHO_SATELLITE_PASSWORD",
         named: args.section.name.is_some(),
         whose: &format!("{username} at {}", endpoint.base.authority()),
-    })?;
+    };
+    let password = password::find(&sources, cancel)?;
     Ok((endpoint, Account { username, password }))
 }
 
