@@ -141,6 +141,13 @@ pub struct Report {
     pub ended: Option<Error>,
 }
 
+impl Report {
+    /// Whether hypervisors were to be reported, and the server has none of them.
+    pub fn arrived_nowhere(&self) -> bool {
+        self.created + self.updated == 0 && !self.failed.is_empty()
+    }
+}
+
 /// A connection to a server.
 #[derive(Debug)]
 pub struct Satellite5 {

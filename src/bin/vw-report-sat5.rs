@@ -1,5 +1,6 @@
 //! `vw-report-sat5`: registers hypervisors with Satellite 5 or Spacewalk, and reports their guests.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -149,6 +150,7 @@ impl Reporter {
             state: match sent {
                 Err(_) => State::Failed,
                 Ok(()) if failed.is_empty() => State::Finished,
+                Ok(()) if report.arrived_nowhere() => State::Failed,
                 Ok(()) => State::Partial,
             },
             hypervisors: roster.hypervisors,
@@ -245,26 +247,47 @@ fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Resul
 
 /// Fails if anything of a document that was reported is not on the server.
 fn complete(roster: &Roster, failed: &[Failed]) -> anyhow::Result<()> {
-    for failed in failed {
-        log::warn!("not as it should be on the server: {}", named(failed));
+    let mut worst = Results::default();
+    for failed in roster.left_out.iter().chain(failed) {
+        worst.failed(failed.kind);
     }
-    let mut all = Results::default();
-    roster
-        .left_out
-        .iter()
-        .chain(failed)
-        .for_each(|failed| all.failed(failed.kind));
-    match all.exit() {
-        Exit::Ok => Ok(()),
-        Exit::Failed(kind) => {
-            let (hypervisors, left_out) = (roster.hypervisors, roster.left_out.len());
-            let problem = format!(
-                "of {hypervisors} hypervisors not all are reported: {left_out} left out, {} with trouble",
-                failed.len()
-            );
-            Err(Failure::new(kind, problem).into())
+    let Exit::Failed(kind) = worst.exit() else {
+        return Ok(());
+    };
+    let causes = causes(failed);
+    if let ([cause], []) = (&causes[..], &roster.left_out[..]) {
+        return Err(Failure::new(kind, cause).into());
+    }
+    for cause in causes {
+        log::warn!("{cause}");
+    }
+    let problem = format!(
+        "of {} hypervisors {} are left out and {} are not on the server as they should be",
+        roster.hypervisors,
+        roster.left_out.len(),
+        failed.len()
+    );
+    Err(Failure::new(kind, problem).into())
+}
+
+/// What went wrong, each cause once with those that it met: a missing role meets all of them.
+fn causes(failed: &[Failed]) -> Vec<String> {
+    let mut places = HashMap::new();
+    let mut met: Vec<(&str, Vec<&str>)> = Vec::new();
+    for Failed { id, error, .. } in failed {
+        let place = *places.entry(error.as_str()).or_insert_with(|| {
+            met.push((error, Vec::new()));
+            met.len() - 1
+        });
+        met[place].1.extend(id.as_deref());
+    }
+    let told = |(error, ids): (&str, Vec<&str>)| match ids.as_slice() {
+        [first, second, third, _, ..] => {
+            format!("{first}, {second}, {third} and {} more: {error}", ids.len() - 3)
         }
-    }
+        ids => format!("{}: {error}", ids.join(", ")),
+    };
+    met.into_iter().map(told).collect()
 }
 
 fn named(failed: &Failed) -> String {

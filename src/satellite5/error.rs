@@ -65,7 +65,7 @@ pub enum Error {
     #[error(transparent)]
     Registration(#[from] systemid::Error),
     /// Nothing is registered any more in this run, since it failed before.
-    #[error("not registered, for it failed before: {reason}")]
+    #[error("{reason}")]
     Blocked {
         /// What kind of failure that was.
         kind: Kind,
