@@ -240,9 +240,11 @@ fn fault(value: &Value<'_>) -> Option<Fault> {
     let text = text.trim_start();
     let text = text.strip_prefix("redstone.xmlrpc.XmlRpcFault:").unwrap_or(text);
     let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
     Some(Fault {
         code,
-        text: shortened(&words.join(" "), 400),
+        // Something may be said behind it.
+        text: shortened(line.trim_end_matches('.'), 400),
     })
 }
 

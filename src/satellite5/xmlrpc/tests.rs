@@ -65,7 +65,7 @@ fn a_fault_is_read_on_one_line_and_without_the_name_of_the_java_class() {
     );
     assert_eq!(python.code, -9);
     assert_eq!(
-        read("redstone.xmlrpc.XmlRpcFault: No such channel: x").text,
+        read("redstone.xmlrpc.XmlRpcFault: No such channel: x.").text,
         "No such channel: x"
     );
     assert_eq!(read(&"é".repeat(500)).text.chars().count(), 401);
