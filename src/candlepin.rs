@@ -256,7 +256,7 @@ impl Candlepin {
             Ok(response) => {
                 trace.request = response.header("x-candlepin-request-uuid").map(shortened);
                 let status = response.status();
-                log::debug!("{doing}: {status} {trace}");
+                log::debug!("{doing}: {status}, {trace}");
                 // 200 from current servers, 202 from old ones for a check-in.
                 if matches!(status, 200 | 202) {
                     return Ok((response, trace));

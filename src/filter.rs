@@ -24,6 +24,18 @@ pub struct Rules {
     pub match_names: bool,
 }
 
+impl Rules {
+    /// The patterns of a list.
+    pub fn list(&mut self, list: List) -> &mut Option<Vec<String>> {
+        match list {
+            List::FilterHosts => &mut self.filter_hosts,
+            List::ExcludeHosts => &mut self.exclude_hosts,
+            List::FilterHostParents => &mut self.filter_host_parents,
+            List::ExcludeHostParents => &mut self.exclude_host_parents,
+        }
+    }
+}
+
 /// What a filter looks at.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Host<'a> {
@@ -82,14 +94,29 @@ pub enum List {
     ExcludeHostParents,
 }
 
-impl fmt::Display for List {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl List {
+    /// All of them.
+    pub const ALL: [List; 4] = [
+        List::FilterHosts,
+        List::ExcludeHosts,
+        List::FilterHostParents,
+        List::ExcludeHostParents,
+    ];
+
+    /// Its key in virt-who's configuration.
+    pub fn key(self) -> &'static str {
+        match self {
             List::FilterHosts => "filter_hosts",
             List::ExcludeHosts => "exclude_hosts",
             List::FilterHostParents => "filter_host_parents",
             List::ExcludeHostParents => "exclude_host_parents",
-        })
+        }
+    }
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.key())
     }
 }
 

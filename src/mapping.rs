@@ -7,7 +7,8 @@
 //!
 //! What is accepted: documents one after the other, with blanks between them or not; a byte order mark before a document.
 //! What is refused: bytes that are not UTF-8 or not JSON (NUL among them), a comma or any other thing between documents, a
-//! second member of a name that matters (`hypervisors`, `source`, `omitted`); a second member of any other name passes as it is.
+//! second `hypervisors`, `source` or `omitted`. In a hypervisor a second member of a known name is a fault; any other second member
+//! passes as it is.
 //!
 //! What is wrong with a single hypervisor or guest, such as a missing id, is a [`Fault`]: it can be named and left out, and the
 //! others go on.

@@ -21,6 +21,8 @@ struct Args {
     #[command(flatten)]
     hosts: cli::args::Hosts,
     #[command(flatten)]
+    section: cli::args::Section,
+    #[command(flatten)]
     output: cli::args::Output,
 }
 
@@ -29,7 +31,12 @@ const STAGE: &str = "vw-filter";
 
 fn main() -> ExitCode {
     cli::main(|args: Args| {
-        let filter = HostFilter::new(args.hosts.rules())?;
+        // A filter that is not told otherwise has no rules: it asks for no section, and reads none.
+        let section = args.section.name.is_some() || !args.section.config.is_empty();
+        let section = section
+            .then(|| args.section.find(None, true, |_| Ok(true)))
+            .transpose()?;
+        let filter = args.hosts.filter(section.as_ref())?;
         let mut input = cli::mapping::reader()?;
         let mut out = cli::stdout();
         while let Some(document) = input.next_document()? {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use vw::cancel::Cancel;
-use vw::candlepin::{Candlepin, CheckIn, Correlation, Failed, Reporter, Tally};
+use vw::candlepin::{self, Candlepin, CheckIn, Correlation, Failed, Reporter, Tally};
 use vw::cli::documents::Documents;
 use vw::cli::result::{Line, Results, State};
 use vw::cli::{self, Failure, args, password};
@@ -50,7 +50,8 @@ fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
         let destination = match args.dry_run {
-            true => None,
+            // Nothing of it is used, but a section that does not exist is better told now.
+            true => args.section.find(None, true, |_| Ok(true)).map(|_| None)?,
             false => Some(Destination::new(&args, &cancel)?),
         };
         let mut documents = Documents::from_stdin(&cancel)?;
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
                 }
             };
             if let Some(error) = failed {
-                log::error!("{error:#}");
+                say(&error);
                 results.failed(cli::kind(&error));
             }
             if done {
@@ -76,6 +77,14 @@ fn main() -> ExitCode {
             }
         }
     })
+}
+
+/// One line for a failure, with the ids by which the server's log has it.
+fn say(error: &anyhow::Error) {
+    match error.downcast_ref().and_then(candlepin::Error::trace) {
+        Some(trace) => log::error!("{error:#} ({trace})"),
+        None => log::error!("{error:#}"),
+    }
 }
 
 /// Where to report to, and as whom.
@@ -190,9 +199,8 @@ fn dry_run(mapping: &Mapping, args: &Args) -> anyhow::Result<()> {
 
 /// Says what of a document is not sent, and refuses an empty one.
 fn inspect(check_in: &CheckIn, args: &Args) -> Result<(), Failure> {
-    for Failed { id, name, error } in &check_in.left_out {
-        let (id, name) = (id.as_deref().unwrap_or("none"), name.as_deref().unwrap_or("none"));
-        log::warn!("left out: id {id}, name {name}: {error}");
+    for failed in &check_in.left_out {
+        log::warn!("left out: {failed}");
     }
     for id in check_in.without_system_uuid() {
         log::warn!("{id}: sent without dmi.system.uuid, which is not its own alone");
@@ -210,9 +218,8 @@ fn inspect(check_in: &CheckIn, args: &Args) -> Result<(), Failure> {
 
 /// Fails if anything of a document that was sent is not on the server.
 fn complete(check_in: &CheckIn, tally: &Tally) -> anyhow::Result<()> {
-    for Failed { id, name, error } in &tally.failed {
-        let (id, name) = (id.as_deref().unwrap_or("none"), name.as_deref().unwrap_or("none"));
-        log::warn!("not on the server: id {id}, name {name}: {error}");
+    for failed in &tally.failed {
+        log::warn!("not on the server: {failed}");
     }
     let (left_out, refused, lost) = (check_in.left_out.len(), tally.refused, tally.lost);
     let kind = match (left_out, refused + lost) {
@@ -221,8 +228,7 @@ fn complete(check_in: &CheckIn, tally: &Tally) -> anyhow::Result<()> {
         _ => Kind::Unavailable,
     };
     let problem = format!(
-        "of {} hypervisors not all are reported: {left_out} left out, {refused} refused and {lost} lost by the server",
-        check_in.hypervisors
+        "not all of it is reported: {left_out} left out, {refused} refused and {lost} lost by the server"
     );
     Err(Failure::new(kind, problem).into())
 }

@@ -1,6 +1,7 @@
 //! Comparing what was sent with what the server says became of it: a real one loses hypervisors without a word.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use super::job::{Entry, Lists, shortened};
 
@@ -13,6 +14,17 @@ pub struct Failed {
     pub name: Option<String>,
     /// Why: the server's words or ours.
     pub error: String,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.name, &self.id) {
+            (Some(name), Some(id)) => write!(f, "{name} ({id}): ")?,
+            (Some(one), None) | (None, Some(one)) => write!(f, "{one}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(&self.error)
+    }
 }
 
 /// What became of a report, summed up over its check-ins.

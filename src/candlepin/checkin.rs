@@ -258,6 +258,7 @@ impl Serialize for Facts<'_> {
 mod tests {
     use super::*;
     use crate::mapping::Reader;
+    use proptest::prelude::*;
 
     fn mapping(text: &str) -> Mapping {
         Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap()
@@ -363,6 +364,28 @@ mod tests {
             "notebook",
         ] {
             assert!(!is_placeholder(uuid), "{uuid}");
+        }
+    }
+    proptest! {
+        /// Whatever the ids: each hypervisor is either sent or named, and no two that are sent have one id for the server.
+        #[test]
+        fn each_hypervisor_is_sent_or_named(ids in proptest::collection::vec("[aAbBäÄ]{1,2}", 0..12)) {
+            let mapping = Mapping {
+                hypervisors: ids.iter().map(|id| Hypervisor::new(id.as_str())).collect(),
+                ..Mapping::default()
+            };
+            let check_in = CheckIn::new(&mapping);
+            let mut sent: Vec<String> = check_in.hosts.iter().map(|host| host.id.to_lowercase()).collect();
+            let count = sent.len();
+            sent.sort_unstable();
+            sent.dedup();
+            prop_assert_eq!(sent.len(), count);
+            let mut all: Vec<&str> = check_in.hosts.iter().map(|host| host.id).collect();
+            all.extend(check_in.left_out.iter().filter_map(|failed| failed.id.as_deref()));
+            all.sort_unstable();
+            let mut ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            ids.sort_unstable();
+            prop_assert_eq!(all, ids);
         }
     }
 }

@@ -38,11 +38,11 @@ pub struct Trace {
 
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "(correlation id {}", self.correlation)?;
-        if let Some(request) = &self.request {
-            write!(f, ", request uuid {request}")?;
+        write!(f, "correlation id {}", self.correlation)?;
+        match &self.request {
+            Some(request) => write!(f, ", request uuid {request}"),
+            None => Ok(()),
         }
-        f.write_str(")")
     }
 }
 
@@ -53,7 +53,7 @@ pub enum Error {
     #[error("connecting to Candlepin")]
     Connection(#[source] Box<http::Error>),
     /// An exchange failed; what the server said is in the source.
-    #[error("{doing} {trace}")]
+    #[error("{doing}")]
     Exchange {
         /// What was asked for.
         doing: String,
@@ -64,7 +64,7 @@ pub enum Error {
         source: Box<http::Error>,
     },
     /// 401, 403: the credentials are wrong, or the user has no role. The status request never tells this.
-    #[error("user {username:?} may not check in; check user name, password and role {trace}")]
+    #[error("user {username:?} may not check in; check user name, password and role")]
     Refused {
         /// The user.
         username: String,
@@ -75,7 +75,7 @@ pub enum Error {
         source: Box<http::Error>,
     },
     /// 404 for a check-in. The server does not tell an owner of others from none.
-    #[error("owner {owner:?} is unknown, or user {username:?} has no right to it; case counts {trace}")]
+    #[error("owner {owner:?} is unknown, or user {username:?} has no right to it; case counts")]
     Owner {
         /// The owner.
         owner: String,
@@ -88,7 +88,7 @@ pub enum Error {
         source: Box<http::Error>,
     },
     /// What came is no answer of a Candlepin.
-    #[error("{doing}: the answer is not one of Candlepin, is the path right? {reason} {trace}")]
+    #[error("{doing}: the answer is not one of Candlepin, is the path right? {reason}")]
     Answer {
         /// What was asked for.
         doing: String,
@@ -106,7 +106,7 @@ pub enum Error {
         version: String,
     },
     /// The server gave the job up.
-    #[error("job {job} {state}: {} {trace}", if reason.is_empty() { "the server does not say why" } else { reason })]
+    #[error("job {job} {state}: {}", if reason.is_empty() { "the server does not say why" } else { reason })]
     Job {
         /// The job.
         job: String,
@@ -118,7 +118,7 @@ pub enum Error {
         trace: Trace,
     },
     /// The job is finished, but what became of the hypervisors is not told.
-    #[error("job {job} FINISHED, but does not tell what became of the hypervisors: {reason} {trace}")]
+    #[error("job {job} FINISHED, but does not tell what became of the hypervisors: {reason}")]
     Untold {
         /// The job.
         job: String,
@@ -128,7 +128,7 @@ pub enum Error {
         trace: Trace,
     },
     /// The job, or one before it, was not done in time.
-    #[error("job {job} was still {state} after {} s (--job-timeout); it may go on {trace}", waited.as_secs())]
+    #[error("job {job} was still {state} after {} s (--job-timeout); it may go on", waited.as_secs())]
     JobTimeout {
         /// The job.
         job: String,
@@ -140,7 +140,7 @@ pub enum Error {
         trace: Trace,
     },
     /// A signal came while a job was waited for.
-    #[error("while waiting for job {job}, which goes on {trace}")]
+    #[error("while waiting for job {job}, which goes on")]
     Waiting {
         /// The job.
         job: String,
@@ -156,6 +156,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// By which ids the failure is found in the server's log, where it has come so far. Messages end with it.
+    pub fn trace(&self) -> Option<&Trace> {
+        match self {
+            Error::Exchange { trace, .. }
+            | Error::Refused { trace, .. }
+            | Error::Owner { trace, .. }
+            | Error::Answer { trace, .. }
+            | Error::Job { trace, .. }
+            | Error::Untold { trace, .. }
+            | Error::JobTimeout { trace, .. }
+            | Error::Waiting { trace, .. } => Some(trace),
+            Error::Connection(_) | Error::NoAsync { .. } | Error::Body(_) => None,
+        }
+    }
+
     /// The kind of this failure.
     pub fn kind(&self) -> Kind {
         match self {

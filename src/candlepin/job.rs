@@ -158,7 +158,11 @@ impl Job {
 
 fn ids_of(text: &str) -> Vec<String> {
     let ids = text.split(|c: char| c == ',' || c.is_whitespace());
-    ids.filter(|id| !id.is_empty()).map(str::to_owned).collect()
+    // One report of an owner is at work at a time; a long list is no honest answer.
+    ids.filter(|id| !id.is_empty())
+        .take(10)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// A text of the server, in a length that fits a message.

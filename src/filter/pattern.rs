@@ -66,6 +66,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The list that it is about.
+    pub fn list(&self) -> List {
+        match self {
+            Error::EmptyList(list) | Error::EmptyPattern(list) => *list,
+            Error::BadRegex { list, .. } | Error::SetOperation { list, .. } | Error::TooSlow { list, .. } => {
+                *list
+            }
+        }
+    }
+
     /// The kind of this failure, where the rules were options.
     pub fn kind(&self) -> crate::error::Kind {
         crate::error::Kind::Usage

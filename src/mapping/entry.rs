@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::json::{Members, Object, Value, text};
+use super::json::{Object, Value, text};
 use super::{Attributes, Fault, Guest, GuestState, Hypervisor, Layout, Omitted, Parent, Source, Tail};
 
 /// One hypervisor as the document has it.
@@ -25,7 +25,15 @@ pub enum Id<'a> {
 }
 
 /// The members that may stand in an entry only once.
-const ONCE: [&str; 6] = ["uuid", "hypervisorId", "guests", "guestIds", "name", "parent"];
+const ONCE: [&str; 7] = [
+    "uuid",
+    "hypervisorId",
+    "guests",
+    "guestIds",
+    "name",
+    "facts",
+    "parent",
+];
 
 impl<'a> Entry<'a> {
     pub(super) fn new(at: u64, text: &'a str, members: Object<'a>) -> Self {
@@ -56,42 +64,31 @@ impl<'a> Entry<'a> {
 
     /// Whom it is about, or why that can't be said: without an id the entry is of no use.
     pub fn id(&self) -> Result<Id<'a>, Fault> {
+        self.whom().map_err(|reason| self.fault(None, reason))
+    }
+
+    fn whom(&self) -> Result<Id<'a>, String> {
         let members = &self.members;
         if members.0.len() == 1 && (members.has("guests") || members.has("guestIds")) {
             return Ok(Id::Local);
         }
         if let Some(name) = members.doubled(&ONCE) {
-            return Err(self.fault(None, format!("it has two members \"{name}\"")));
+            return Err(format!("it has two members \"{name}\""));
         }
-        if let (Some(name), true) = (
-            self.id_member(),
-            members.has("uuid") && members.has("hypervisorId"),
-        ) {
-            return Err(self.fault(None, format!("it has both \"uuid\" and \"{name}\"")));
-        }
-        let Some(name) = self.id_member() else {
-            return Err(self.fault(None, "it has no id (\"uuid\" or \"hypervisorId\")".into()));
-        };
-        let value = match (name, members.get(name)) {
-            ("hypervisorId", Some(raw)) => match Object::of(raw) {
+        let value = match (members.get("uuid"), members.get("hypervisorId")) {
+            (None, None) => return Err("it has no id (\"uuid\" or \"hypervisorId\")".into()),
+            (Some(_), Some(_)) => return Err("it has both \"uuid\" and \"hypervisorId\"".into()),
+            (Some(id), None) => Some(id),
+            (None, Some(outer)) => match Object::of(outer) {
                 Some(object) => object.get("hypervisorId"),
-                None => {
-                    return Err(self.fault(None, format!("its \"{name}\" is {}, not an object", shown(raw))));
-                }
+                None => return Err(format!("its \"hypervisorId\" is {}, not an object", shown(outer))),
             },
-            (_, value) => value,
         };
-        match value.map(|raw| (raw, text(raw))) {
-            Some((_, Some(id))) if !id.is_empty() => Ok(Id::Host(id)),
-            Some((raw, _)) => Err(self.fault(None, format!("its id is {}", shown(raw)))),
-            None => Err(self.fault(None, "it has no id".into())),
+        let raw = value.ok_or("it has no id")?;
+        match text(raw) {
+            Some(id) if !id.is_empty() => Ok(Id::Host(id)),
+            _ => Err(format!("its id is {}", shown(raw))),
         }
-    }
-
-    fn id_member(&self) -> Option<&'static str> {
-        ["hypervisorId", "uuid"]
-            .into_iter()
-            .find(|name| self.members.has(name))
     }
 
     /// Its name, when it has one.
@@ -172,7 +169,8 @@ fn shown(raw: &RawValue) -> &str {
     match raw.get() {
         "\"\"" => "empty",
         "null" => "null",
-        text => match text.as_bytes().first() {
+        other => match other.as_bytes().first() {
+            Some(b'"') if text(raw).is_some() => "a text",
             Some(b'"') => "no valid text",
             Some(b'{') => "an object",
             Some(b'[') => "a list",
@@ -290,6 +288,6 @@ impl Tail {
 
     /// Whether a document needs no tail.
     pub fn is_empty(&self) -> bool {
-        self.source.is_none() && self.omitted.is_empty() && self.unknown == Members::new()
+        self.source.is_none() && self.omitted.is_empty() && self.unknown.is_empty()
     }
 }

@@ -74,7 +74,8 @@ impl<R: BufRead> Reader<R> {
     /// What is left of a document that was not read to its end is skipped.
     pub fn next_document(&mut self) -> Result<Option<Document<'_, R>>, Error> {
         if self.place != Place::Between {
-            self.document(0).finish()?;
+            let mut rest = self.document(0);
+            while rest.next_entry()?.is_some() {}
         }
         self.splitter.skip_byte_order_mark()?;
         match self.splitter.peek()? {

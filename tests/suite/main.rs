@@ -12,6 +12,7 @@ mod layers;
 mod man;
 mod odd_files;
 mod support;
+mod vcsim;
 mod vw_escape;
 mod vw_filter;
 mod vw_report_candlepin;

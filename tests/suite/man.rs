@@ -243,6 +243,7 @@ fn fits(output: &str, shown: &[String]) -> bool {
 fn script(examples: &[Example]) -> String {
     let mut script = String::from(
         "set -u\n\
+         umask 077\n\
          if [ -n \"${VW_CONFIG-}\" ]; then\n\
              sed 's/^\\[sim/[prod/' \"$VW_CONFIG\" > prod.conf\n\
              VW_CONFIG=$VW_CONFIG:$PWD/prod.conf\n\

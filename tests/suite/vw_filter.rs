@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
+use serde::de::IgnoredAny;
+use vw::mapping::{Hypervisor, Reader};
+
 use crate::support::{Outcome, Run};
 
 fn filter(args: &[&str], stdin: impl Into<Vec<u8>>) -> Outcome {
@@ -73,10 +76,9 @@ fn what_is_dropped_is_told_in_omitted() {
 fn rules_keep_what_they_say() {
     let ids = |args: &[&str]| -> Vec<String> {
         let stdout = filter(args, MAPPING).quiet_success();
-        let value: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-        let hypervisors = value["hypervisors"].as_array().unwrap();
-        let id = |host: &serde_json::Value| host["uuid"].as_str().unwrap_or("local").to_owned();
-        hypervisors.iter().map(id).collect()
+        let mapping = Reader::new(stdout.as_bytes()).next_mapping().unwrap().unwrap();
+        let id = |host: Hypervisor| host.id.unwrap_or("local".into());
+        mapping.hypervisors.into_iter().map(id).collect()
     };
     assert_eq!(ids(&["--filter-hosts", "nobody"]), ["local"]);
     assert_eq!(
@@ -195,14 +197,12 @@ fn documents_are_handled_one_by_one_as_they_come() {
 fn input_that_ends_early_is_said_to_and_leaves_no_document() {
     filter(&[], "").failed(66, "the input is empty");
     filter(&[], " \n").failed(66, "the input is empty");
-    for length in 1..MAPPING.trim_end().len() {
-        if !MAPPING.is_char_boundary(length) {
-            continue;
-        }
+    // The library's test cuts it everywhere.
+    for length in [1, 15, 16, 17, 100, MAPPING.len() - 2] {
         let outcome = filter(&[], &MAPPING[..length]);
         outcome.failed(66, "ended before a document was complete");
         assert!(
-            serde_json::from_str::<serde_json::Value>(&outcome.stdout).is_err(),
+            serde_json::from_str::<IgnoredAny>(&outcome.stdout).is_err(),
             "{outcome:?}"
         );
     }
@@ -259,7 +259,7 @@ fn parents_that_nobody_names_can_not_be_filtered_by() {
         let outcome = filter(&[option], CHECKIN);
         outcome_failed_last(&outcome, 65, "no host of the document has a \"parent\"");
         assert!(
-            serde_json::from_str::<serde_json::Value>(&outcome.stdout).is_err(),
+            serde_json::from_str::<IgnoredAny>(&outcome.stdout).is_err(),
             "{outcome:?}"
         );
     }
@@ -278,6 +278,52 @@ fn outcome_failed_last(outcome: &Outcome, status: i32, words: &str) {
         outcome.stderr.lines().last().unwrap_or_default().contains(words),
         "{outcome:?}"
     );
+}
+
+#[test]
+fn a_section_has_the_rules_that_no_option_states() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.conf");
+    let section = "[prod]\ntype=esx\nserver=vc\nowner=o\n";
+    let run = |keys: &str, args: &[&str]| {
+        std::fs::write(&file, format!("{section}{keys}")).unwrap();
+        let config = format!("--config={}", file.display());
+        filter(&[&[&*config], args].concat(), MAPPING)
+    };
+    let kept = |keys, args: &[&str]| {
+        let stdout = run(keys, args).quiet_success();
+        ["esx1", "esx2"].map(|id| stdout.contains(&format!("\"uuid\":\"{id}\"")))
+    };
+    assert_eq!(kept("", &[]), [true, true]);
+    assert_eq!(kept("filter_hosts=esx1", &[]), [true, false]);
+    assert_eq!(kept("filter_hosts=esx1", &["-n", "prod"]), [true, false]);
+    assert_eq!(kept("filter_hosts=esx1", &["--filter-hosts=esx2"]), [false, true]);
+    assert_eq!(
+        kept("filter_hosts=esx1", &["--exclude-hosts=esx1"]),
+        [false, false]
+    );
+    assert_eq!(kept("exclude_host_parents=c7", &[]), [false, true]);
+    assert_eq!(
+        kept("filter_hosts=esx.\nfilter_type=wildcards", &[]),
+        [false, false]
+    );
+    assert_eq!(kept("filter_hosts=esx.\nfilter_type=regex", &[]), [true, true]);
+    assert_eq!(
+        kept(
+            "filter_hosts=esx.\nfilter_type=regex",
+            &["--filter-type=wildcards"]
+        ),
+        [false, false]
+    );
+
+    run("filter_hosts=", &[]).failed(78, "a.conf:5: [prod] filter_hosts: is empty");
+    run("filter_hosts=(a\nfilter_type=regex", &[])
+        .failed(78, "filter_hosts: has \"(a\", which is no regular expression");
+    run("filter_hosts=a\nfilter_type=glob", &[]).failed(78, "neither wildcards nor regex");
+    run("filter_type=regex", &["--filter-hosts=(a"]).failed(64, "filter_hosts has \"(a\"");
+    run("", &["-n", "test"]).failed(78, "there is no section [test]");
+    let config = format!("--config={}", folder.path().join("none.conf").display());
+    filter(&[&config, "-n", "prod"], MAPPING).failed(78, "none.conf");
 }
 
 #[test]

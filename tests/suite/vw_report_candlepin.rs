@@ -649,6 +649,11 @@ fn a_dry_run_prints_the_body_and_needs_no_server() {
     failed(&outcome, 65, "2 left out");
     assert_eq!(outcome.stdout, "{\"hypervisors\":[]}\n");
     site.bare()
+        .args(["--dry-run", "-n", "nosuch"])
+        .stdin(MAPPING)
+        .run()
+        .failed(78, "[nosuch]");
+    site.bare()
         .args(["--dry-run"])
         .stdin("")
         .run()

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"log"
 	"net/url"
@@ -35,6 +36,7 @@ func main() {
 	clusters := flag.Int("clusters", 1, "clusters of a vCenter")
 	clusterHosts := flag.Int("cluster-hosts", 3, "hosts of each cluster")
 	vms := flag.Int("vms", 2, "virtual machines of each standalone host and each cluster")
+	copies := flag.Int("copies", 0, "more virtual machines, on the first host: copies in the registry alone, so thousands take no time")
 	user := flag.String("user", "user", "the only user name accepted")
 	password := flag.String("password", "pass", "its password")
 	flag.Parse()
@@ -49,6 +51,8 @@ func main() {
 	model.Machine = *vms
 	fatal(model.Create())
 	defer model.Remove()
+
+	addCopies(model.Map(), *copies)
 
 	// All hosts would be localhost.localdomain, and an ESX host's uuid one that every simulator has.
 	var named []host
@@ -92,6 +96,22 @@ func main() {
 	view := simulator.Session{Registry: simulator.NewRegistry(), Map: registry}
 	sessions := view.Get(registry.SessionManager().Reference()).(*simulator.SessionManager).SessionList
 	_ = out.Encode(map[string]int{"sessions": len(sessions)})
+}
+
+func addCopies(registry *simulator.Registry, number int) {
+	original := registry.Any("VirtualMachine").(*simulator.VirtualMachine)
+	folder := registry.Get(*original.Parent).(*simulator.Folder)
+	host := registry.Get(*original.Runtime.Host).(*simulator.HostSystem)
+	for i := range number {
+		vm := &simulator.VirtualMachine{VirtualMachine: original.VirtualMachine}
+		vm.Self.Value = fmt.Sprintf("vm-%d", 1_000_000+i)
+		config := *original.Config
+		config.Uuid = uuid.NewSHA1(uuid.NameSpaceOID, []byte(vm.Self.Value)).String()
+		vm.Config = &config
+		registry.Put(vm)
+		folder.ChildEntity = append(folder.ChildEntity, vm.Self)
+		host.Vm = append(host.Vm, vm.Self)
+	}
 }
 
 func fatal(err error) {

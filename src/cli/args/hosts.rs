@@ -2,7 +2,8 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-use crate::{filter, list};
+use crate::filter::{self, HostFilter, Rules};
+use crate::{config, list};
 
 /// Which hosts to keep and which to drop.
 #[derive(Debug, Default, clap::Args)]
@@ -36,9 +37,41 @@ fn filter_type(name: String) -> filter::Kind {
 }
 
 impl Hosts {
+    /// The filter that the options ask for, and the section for what no option does.
+    ///
+    /// A pattern that makes no sense is a wrong option here and wrong configuration there.
+    pub fn filter(&self, section: Option<&config::Section>) -> anyhow::Result<HostFilter> {
+        let mut rules = self.rules();
+        let Some(section) = section else {
+            return Ok(HostFilter::new(rules)?);
+        };
+        if rules.kind.is_none() {
+            rules.kind = section
+                .text("filter_type")?
+                .map(|name| match &*name.to_lowercase() {
+                    "wildcards" => Ok(filter::Kind::Wildcards),
+                    "regex" => Ok(filter::Kind::Regex),
+                    _ => Err(section.wrong_value("filter_type", "is neither wildcards nor regex")),
+                })
+                .transpose()?;
+        }
+        HostFilter::new(rules.clone())?;
+        for list in filter::List::ALL {
+            let own = rules.list(list);
+            if own.is_none() {
+                *own = section.list(list.key())?;
+            }
+        }
+        Ok(HostFilter::new(rules).map_err(|error| {
+            let key = error.list().key();
+            let reason = format!("{:#}", anyhow::Error::from(error));
+            section.wrong(key, reason.strip_prefix(key).unwrap_or(&reason).trim_start())
+        })?)
+    }
+
     /// The rules that the options state; a list that no option gives is `None`.
-    pub fn rules(&self) -> filter::Rules {
-        filter::Rules {
+    fn rules(&self) -> Rules {
+        Rules {
             filter_hosts: joined(&self.filter_hosts),
             exclude_hosts: joined(&self.exclude_hosts),
             filter_host_parents: joined(&self.filter_host_parents),

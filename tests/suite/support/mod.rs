@@ -5,22 +5,22 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 /// A command about to be run, in an environment without the user's own settings.
-pub struct Run {
+pub(crate) struct Run {
     command: Command,
     stdin: Vec<u8>,
 }
 
 /// What became of a command.
 #[derive(Debug)]
-pub struct Outcome {
-    pub status: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Outcome {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {
     /// The program at `path`, as `env!("CARGO_BIN_EXE_vw-filter")` gives it.
-    pub fn new(path: &str) -> Self {
+    pub(crate) fn new(path: &str) -> Self {
         let mut command = Command::new(path);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
@@ -36,28 +36,28 @@ impl Run {
         }
     }
 
-    pub fn args<A: AsRef<std::ffi::OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+    pub(crate) fn args<A: AsRef<std::ffi::OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.command.args(args);
         self
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
-    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
     }
 
     /// Runs it to its end; one that does not read all of its stdin is fine.
-    pub fn run(self) -> Outcome {
+    pub(crate) fn run(self) -> Outcome {
         self.run_with_stdout(Stdio::piped())
     }
 
     /// The same with stdout going elsewhere, such as to /dev/full.
-    pub fn run_with_stdout(mut self, stdout: impl Into<Stdio>) -> Outcome {
+    pub(crate) fn run_with_stdout(mut self, stdout: impl Into<Stdio>) -> Outcome {
         self.command
             .stdin(Stdio::piped())
             .stdout(stdout)
@@ -82,14 +82,14 @@ impl Run {
 impl Outcome {
     /// The stdout of a command that must have succeeded without a word.
     #[track_caller]
-    pub fn quiet_success(self) -> String {
+    pub(crate) fn quiet_success(self) -> String {
         assert_eq!((self.status, &*self.stderr), (0, ""));
         self.stdout
     }
 
     /// Fails unless the command failed with this status and one line on stderr that holds `words`.
     #[track_caller]
-    pub fn failed(&self, status: i32, words: &str) {
+    pub(crate) fn failed(&self, status: i32, words: &str) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
         assert!(self.stderr.contains(words), "{self:?}");

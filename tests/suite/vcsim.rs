@@ -1,0 +1,210 @@
+//! The scan of a vCenter and of an ESX host that this project did not write: govmomi's simulator, built from tests/vcsim.
+//!
+//! Without Go there is no such program; then these tests say that they did not run.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{Outcome, Run};
+
+/// A running simulator, which ends when its stdin does.
+struct Vcsim {
+    child: Child,
+    output: BufReader<ChildStdout>,
+    /// What it says of itself: `url`, `cacert`, `thumbprint` and `hosts`.
+    about: Value,
+    password: tempfile::NamedTempFile,
+}
+
+impl Vcsim {
+    /// Starts the simulator, where it has been built.
+    fn start(options: &[&str]) -> Option<Self> {
+        let built = PathBuf::from(env!("CARGO_BIN_EXE_vw-scan-esx")).with_file_name("../vcsim");
+        let program = std::env::var_os("VW_VCSIM").map_or(built, PathBuf::from);
+        if !program.exists() {
+            let message =
+                "skipped: the scan of vcsim, for want of target/vcsim (go build, see CONTRIBUTING.md)\n";
+            std::io::stderr().write_all(message.as_bytes()).unwrap();
+            return None;
+        }
+        let mut child = Command::new(program)
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let about = next_line(&mut output);
+        let mut password = tempfile::NamedTempFile::new().unwrap();
+        password.write_all(b"pass\n").unwrap();
+        Some(Vcsim {
+            child,
+            output,
+            about,
+            password,
+        })
+    }
+
+    fn scan(&self, more: &[&str]) -> Outcome {
+        let text = |name: &str| self.about[name].as_str().unwrap().to_owned();
+        Run::new(env!("CARGO_BIN_EXE_vw-scan-esx"))
+            .args([
+                "--server",
+                &text("url"),
+                "--thumbprint",
+                &text("thumbprint"),
+                "-u",
+                "user",
+            ])
+            .args(["--password-file", self.password.path().to_str().unwrap()])
+            .args(more)
+            .run()
+    }
+
+    /// Ends it and answers how many sessions were left open.
+    fn end(mut self) -> u64 {
+        drop(self.child.stdin.take());
+        let sessions = next_line(&mut self.output)["sessions"].as_u64().unwrap();
+        assert!(self.child.wait().unwrap().success());
+        sessions
+    }
+}
+
+impl Drop for Vcsim {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn next_line(output: &mut BufReader<ChildStdout>) -> Value {
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+/// A uuid as the guest of a vmx-13 machine, as all of vcsim's are, finds it in its DMI table.
+fn swapped(uuid: &str) -> String {
+    let mut groups = uuid.split('-').map(str::to_owned).collect::<Vec<_>>();
+    for group in &mut groups[..3] {
+        let bytes: Vec<&str> = (0..group.len()).step_by(2).map(|at| &group[at..at + 2]).collect();
+        *group = bytes.into_iter().rev().collect();
+    }
+    groups.join("-")
+}
+
+/// Each host's id and its guests' ids, sorted, as the mapping should tell them.
+fn expected(about: &Value, id: &str) -> Vec<(String, Vec<String>)> {
+    let mut hosts: Vec<_> = about["hosts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|host| {
+            let mut guests: Vec<String> = host["vms"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|uuid| swapped(uuid.as_str().unwrap()))
+                .collect();
+            guests.sort();
+            (host[id].as_str().unwrap().to_owned(), guests)
+        })
+        .collect();
+    hosts.sort();
+    hosts
+}
+
+fn told(mapping: &str) -> Vec<(String, Vec<String>)> {
+    let mapping: Value = serde_json::from_str(mapping).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    mapping["hypervisors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|host| {
+            let guests = host["guests"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|guest| text(&guest["guestId"]))
+                .collect();
+            (text(&host["uuid"]), guests)
+        })
+        .collect()
+}
+
+#[test]
+fn a_vcenter_is_scanned() {
+    let options = [
+        "-hosts",
+        "3",
+        "-clusters",
+        "2",
+        "-cluster-hosts",
+        "4",
+        "-vms",
+        "5",
+    ];
+    let Some(vcsim) = Vcsim::start(&options) else {
+        return;
+    };
+    for (id, member) in [("uuid", "uuid"), ("hostname", "name")] {
+        let mapping = vcsim.scan(&["--hypervisor-id", id]).quiet_success();
+        assert_eq!(told(&mapping), expected(&vcsim.about, member));
+        assert_eq!(told(&mapping).len(), 11);
+        let mapping: Value = serde_json::from_str(&mapping).unwrap();
+        let in_clusters = mapping["hypervisors"].as_array().unwrap().iter();
+        assert_eq!(
+            in_clusters
+                .filter(|host| host["facts"].get("hypervisor.cluster").is_some())
+                .count(),
+            8
+        );
+    }
+    assert_eq!(vcsim.end(), 0, "sessions left open");
+}
+
+#[test]
+fn an_esx_host_is_scanned() {
+    let Some(vcsim) = Vcsim::start(&["-model", "esx", "-vms", "6"]) else {
+        return;
+    };
+    let mapping = vcsim.scan(&[]).quiet_success();
+    assert_eq!(told(&mapping), expected(&vcsim.about, "uuid"));
+    assert_eq!(told(&mapping)[0].1.len(), 6);
+    assert_eq!(vcsim.end(), 0, "sessions left open");
+}
+
+#[test]
+fn a_large_vcenter_is_read_page_by_page() {
+    let options = [
+        "-hosts",
+        "0",
+        "-clusters",
+        "40",
+        "-cluster-hosts",
+        "10",
+        "-vms",
+        "20",
+    ];
+    let Some(vcsim) = Vcsim::start(&options) else {
+        return;
+    };
+    let mapping = vcsim.scan(&[]).quiet_success();
+    assert_eq!(told(&mapping), expected(&vcsim.about, "uuid"));
+    assert_eq!(vcsim.end(), 0, "sessions left open");
+}
+
+#[test]
+fn a_wrong_password_is_refused() {
+    let Some(mut vcsim) = Vcsim::start(&[]) else {
+        return;
+    };
+    vcsim.password = tempfile::NamedTempFile::new().unwrap();
+    vcsim.password.write_all(b"wrong").unwrap();
+    vcsim.scan(&[]).failed(77, "InvalidLogin");
+    assert_eq!(vcsim.end(), 0, "sessions left open");
+}
