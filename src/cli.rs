@@ -154,6 +154,7 @@ pub fn kind(error: &anyhow::Error) -> Kind {
         crate::http::Error,
         crate::list::Error,
         crate::mapping::Error,
+        crate::satellite5::Error,
         crate::vsphere::Error,
         crate::vsphere::UnknownHypervisorId,
     ]

@@ -36,6 +36,8 @@ pub mod filter;
 pub mod http;
 pub mod list;
 pub mod mapping;
+pub mod satellite5;
 pub mod secret;
+pub mod state;
 pub mod vsphere;
 pub mod xml;

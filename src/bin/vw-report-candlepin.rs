@@ -150,7 +150,7 @@ impl Destination {
         results.print(&Line {
             section: self.section.as_deref(),
             server: &self.endpoint.base.to_string(),
-            owner: &self.reporter.owner,
+            owner: Some(&self.reporter.owner),
             state: match sent {
                 Err(_) => State::Failed,
                 Ok(()) if failed.is_empty() => State::Finished,

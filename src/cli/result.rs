@@ -25,8 +25,8 @@ pub struct Line<'a, F> {
     pub section: Option<&'a str>,
     /// The destination.
     pub server: &'a str,
-    /// The owner, or organisation.
-    pub owner: &'a str,
+    /// The owner, or organisation, where it is known.
+    pub owner: Option<&'a str>,
     /// What became of the document.
     pub state: State,
     /// How many hypervisors the document has.
@@ -159,7 +159,7 @@ mod tests {
         let line = Line {
             section: None,
             server: "https://sub.example.com",
-            owner: "org",
+            owner: Some("org"),
             state: State::Partial,
             hypervisors: 2,
             guests: 3,

@@ -16,4 +16,5 @@ mod vcsim;
 mod vw_escape;
 mod vw_filter;
 mod vw_report_candlepin;
+mod vw_report_sat5;
 mod vw_scan_esx;

@@ -1,0 +1,297 @@
+//! `vw-report-sat5`: registers hypervisors with Satellite 5 or Spacewalk, and reports their guests.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::builder::NonEmptyStringValueParser;
+use vw::cancel::Cancel;
+use vw::cli::documents::Documents;
+use vw::cli::result::{Line, Results, State};
+use vw::cli::{self, Exit, Failure, args, password};
+use vw::config::Section;
+use vw::error::Kind;
+use vw::http::Endpoint;
+use vw::mapping::Mapping;
+use vw::satellite5::plan::{Plan, profile_name};
+use vw::satellite5::systemid::Registrations;
+use vw::satellite5::xmlrpc::Value;
+use vw::satellite5::{self, Account, Failed, Report, Roster, Satellite5};
+use vw::state::Folder;
+
+/// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
+///
+/// It reads mappings from stdin and prints what became of each as one line of JSON.
+#[derive(clap::Parser)]
+#[command(name = "vw-report-sat5", version)]
+#[command(after_help = "Example: vw-scan-esx -n prod | vw-report-sat5 -n prod")]
+struct Args {
+    #[command(flatten)]
+    section: args::Section,
+    /// Report to SERVER: a name, NAME:PORT or URL
+    #[arg(long, value_name = "SERVER")]
+    server: Option<String>,
+    #[command(flatten)]
+    account: args::Account,
+    /// Keep the registrations in DIR
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/virt-who")]
+    state_dir: PathBuf,
+    /// virt-who's type of the source, for names [default: that of the guests]
+    #[arg(long = "type", value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
+    kind: Option<String>,
+    /// Accept a mapping without any hypervisor
+    #[arg(long)]
+    allow_empty: bool,
+    /// Print the plans that would be sent, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    connection: args::Connection,
+}
+
+fn main() -> ExitCode {
+    cli::main(|args: Args| {
+        let cancel = cli::cancel_on_signals()?;
+        let reporter = Reporter::new(args, &cancel)?;
+        let mut documents = Documents::from_stdin(&cancel)?;
+        let mut results = Results::default();
+        loop {
+            let (done, failed) = match documents.next_mapping() {
+                Ok(None) => return Ok(results.exit()),
+                Err(error) => (true, Some(error)),
+                Ok(Some(mapping)) => {
+                    let reported = reporter.report(&mapping, &cancel, &mut results);
+                    (cancel.check().is_err(), reported.err())
+                }
+            };
+            if let Some(error) = failed {
+                log::error!("{error:#}");
+                results.failed(cli::kind(&error));
+            }
+            if done {
+                return Ok(results.exit());
+            }
+        }
+    })
+}
+
+/// What to do with each document.
+struct Reporter {
+    args: Args,
+    section: Option<String>,
+    /// virt-who's type of the source, if anybody said it.
+    kind: Option<String>,
+    registrations: Registrations,
+    /// Where to report to, and as whom; nowhere with `--dry-run`.
+    destination: Option<(Endpoint, Account)>,
+}
+
+impl Reporter {
+    fn new(args: Args, cancel: &Cancel) -> anyhow::Result<Self> {
+        let complete = args.dry_run || args.server.is_some() && args.account.username.is_some();
+        let key_file = args.account.key_file.as_deref();
+        let fits = |section: &Section| Ok(section.has("sat_server"));
+        let section = args.section.find(key_file, complete, fits)?;
+        let kind = match &args.kind {
+            Some(kind) => Some(kind.clone()),
+            // Not virt-who's default, libvirt: it would only be the name of something that is not there.
+            None => section.text("type")?,
+        };
+        let destination = match args.dry_run {
+            true => None,
+            false => Some(destination(&args, &section, cancel)?),
+        };
+        Ok(Reporter {
+            section: section.name().map(str::to_owned),
+            kind,
+            registrations: Registrations::new(Folder::new(&args.state_dir)),
+            destination,
+            args,
+        })
+    }
+
+    fn report(&self, mapping: &Mapping, cancel: &Cancel, results: &mut Results) -> anyhow::Result<()> {
+        let roster = Roster::new(mapping, self.kind.as_deref());
+        match &self.destination {
+            None => self.dry_run(&roster),
+            Some((endpoint, account)) => {
+                let mut endpoint = endpoint.clone();
+                self.args.connection.apply(&mut endpoint);
+                self.send(&roster, endpoint, account.clone(), cancel, results)
+            }
+        }
+    }
+
+    /// Reports a document, and prints its result line whatever happens.
+    fn send(
+        &self,
+        roster: &Roster,
+        endpoint: Endpoint,
+        account: Account,
+        cancel: &Cancel,
+        results: &mut Results,
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let server = endpoint.base.to_string();
+        let mut report = Report::default();
+        let mut organisation = None;
+        let sent = self.inspect(roster).map_err(anyhow::Error::from).and_then(|()| {
+            let mut satellite = Satellite5::new(endpoint, account, self.registrations.clone(), cancel)?;
+            report = satellite.report(roster);
+            organisation = satellite.organisation().map(|number| number.to_string());
+            report.ended.take().map_or(Ok(()), |error| Err(error.into()))
+        });
+        let failed: Vec<&Failed> = roster.left_out.iter().chain(&report.failed).collect();
+        results.print(&Line {
+            section: self.section.as_deref(),
+            server: &server,
+            owner: organisation.as_deref(),
+            state: match sent {
+                Err(_) => State::Failed,
+                Ok(()) if failed.is_empty() => State::Finished,
+                Ok(()) if report.arrived_nowhere() => State::Failed,
+                Ok(()) => State::Partial,
+            },
+            hypervisors: roster.hypervisors,
+            guests: roster.guests,
+            created: report.created,
+            updated: report.updated,
+            unchanged: 0,
+            failed: &failed,
+            jobs: &[],
+            seconds: (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
+        });
+        for failed in &failed {
+            results.failed(failed.kind);
+        }
+        sent.and_then(|()| complete(roster, &report.failed))
+    }
+
+    /// Prints each hypervisor's plan as a line of JSON.
+    fn dry_run(&self, roster: &Roster) -> anyhow::Result<()> {
+        self.inspect(roster)?;
+        let mut failed = Vec::new();
+        let mut text = String::new();
+        for host in &roster.hosts {
+            let plan = Plan::new(host.kind, host.id, &host.hypervisor.guests);
+            match self.registrations.systemid(host.id) {
+                Ok(systemid) => {
+                    text += &serde_json::to_string(&Planned {
+                        id: host.id,
+                        profile: profile_name(host.kind, host.id),
+                        registered: systemid.is_some(),
+                        plan: &plan.events,
+                    })?;
+                    text.push('\n');
+                    failed.extend(plan.incomplete(host));
+                }
+                Err(error) => {
+                    let kind = error.kind();
+                    failed.push(host.failed(format!("{:#}", anyhow::Error::from(error)), kind));
+                }
+            }
+        }
+        cli::print(&text)?;
+        complete(roster, &failed)
+    }
+
+    /// Says what of a document is not sent, and refuses an empty one.
+    fn inspect(&self, roster: &Roster) -> Result<(), Failure> {
+        for failed in &roster.left_out {
+            log::warn!("left out: {}", named(failed));
+        }
+        if roster.local {
+            log::warn!(
+                "this machine's own guests are left out: Satellite 5 takes them only from rhn-virtualization-host"
+            );
+        }
+        if roster.hypervisors == 0 && !self.args.allow_empty {
+            let problem = "the mapping has no hypervisor, as from a scan account without rights; \
+                           if that is right, use --allow-empty";
+            return Err(Failure::new(Kind::Data, problem));
+        }
+        Ok(())
+    }
+}
+
+/// What `--dry-run` prints of a hypervisor.
+#[derive(serde::Serialize)]
+struct Planned<'a> {
+    id: &'a str,
+    profile: String,
+    registered: bool,
+    plan: &'a Value<'a>,
+}
+
+/// Where to report to, and as whom, by the options and the section.
+fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Result<(Endpoint, Account)> {
+    let given = |option: &Option<String>, key, name| match option {
+        Some(given) => Ok(given.clone()),
+        None => section.need(key, name),
+    };
+    let server = given(&args.server, "sat_server", "--server")?;
+    let username = given(&args.account.username, "sat_username", "--username")?;
+    let endpoint = Endpoint::new(satellite5::base(&server)?);
+    let sources = password::Sources {
+        file: args.account.password_file.as_deref(),
+        section,
+        key: "sat_password",
+        variable: "VIRTWHO_SATELLITE_PASSWORD",
+        named: args.section.name.is_some(),
+        whose: &format!("{username} at {}", endpoint.base.authority()),
+    };
+    let password = password::find(&sources, cancel)?;
+    Ok((endpoint, Account { username, password }))
+}
+
+/// Fails if anything of a document that was reported is not on the server.
+fn complete(roster: &Roster, failed: &[Failed]) -> anyhow::Result<()> {
+    let mut worst = Results::default();
+    for failed in roster.left_out.iter().chain(failed) {
+        worst.failed(failed.kind);
+    }
+    let Exit::Failed(kind) = worst.exit() else {
+        return Ok(());
+    };
+    let causes = causes(failed);
+    if let ([cause], []) = (&causes[..], &roster.left_out[..]) {
+        return Err(Failure::new(kind, cause).into());
+    }
+    for cause in causes {
+        log::warn!("{cause}");
+    }
+    let problem = format!(
+        "of {} hypervisors {} are left out and {} are not on the server as they should be",
+        roster.hypervisors,
+        roster.left_out.len(),
+        failed.len()
+    );
+    Err(Failure::new(kind, problem).into())
+}
+
+/// What went wrong, each cause once with those that it met: a missing role meets all of them.
+fn causes(failed: &[Failed]) -> Vec<String> {
+    let mut places = HashMap::new();
+    let mut met: Vec<(&str, Vec<&str>)> = Vec::new();
+    for Failed { id, error, .. } in failed {
+        let place = *places.entry(error.as_str()).or_insert_with(|| {
+            met.push((error, Vec::new()));
+            met.len() - 1
+        });
+        met[place].1.extend(id.as_deref());
+    }
+    let told = |(error, ids): (&str, Vec<&str>)| match ids.as_slice() {
+        [first, second, third, _, ..] => {
+            format!("{first}, {second}, {third} and {} more: {error}", ids.len() - 3)
+        }
+        ids => format!("{}: {error}", ids.join(", ")),
+    };
+    met.into_iter().map(told).collect()
+}
+
+fn named(failed: &Failed) -> String {
+    let Failed { id, name, error, .. } = failed;
+    let (id, name) = (id.as_deref().unwrap_or("none"), name.as_deref().unwrap_or("none"));
+    format!("id {id}, name {name}: {error}")
+}

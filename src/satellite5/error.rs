@@ -1,0 +1,149 @@
+//! Why a report fails, and what a person can do about it.
+
+use std::error::Error as _;
+use std::fmt;
+
+use super::systemid;
+use super::xmlrpc::{self, Fault};
+use super::{ARCH, RELEASE};
+use crate::error::Kind;
+use crate::http;
+
+/// Why hypervisors could not be reported.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The connection can't be set up as it was asked for.
+    #[error("connecting to Satellite 5")]
+    Connection(#[source] http::Error),
+    /// An exchange failed.
+    #[error("{call}")]
+    Exchange {
+        /// The method that was called.
+        call: &'static str,
+        /// What happened.
+        source: http::Error,
+    },
+    /// What was to be sent is not possible in XML-RPC; an id with control characters, for one.
+    #[error("{call} can't be called")]
+    Unsendable {
+        /// The method.
+        call: &'static str,
+        /// What is wrong.
+        source: xmlrpc::Error,
+    },
+    /// What came is no answer to a call.
+    #[error("{call}")]
+    Answer {
+        /// The method that was called.
+        call: &'static str,
+        /// What is wrong with it.
+        source: xmlrpc::Error,
+    },
+    /// The answer is well-formed and not what the method returns.
+    #[error("{call}: the server's answer has no {missing}; is it a Satellite 5 or Spacewalk?")]
+    Unexpected {
+        /// The method that was called.
+        call: &'static str,
+        /// What the answer should have.
+        missing: &'static str,
+    },
+    /// The server refused the call.
+    #[error("{call}: {fault}{}", advice(call, fault.code))]
+    Refused {
+        /// The method that was called.
+        call: &'static str,
+        /// What the server says.
+        fault: Fault,
+    },
+    /// No base channel is mapped for hypervisors (−70), and why it could not be.
+    #[error("no base channel is mapped for hypervisors (release {RELEASE}, {ARCH}){}", no_map(map.as_ref()))]
+    NoBaseChannel {
+        /// What the server said when the channel was to be mapped; none where it agreed.
+        map: Option<Fault>,
+    },
+    /// A systemid could not be looked up or kept.
+    #[error(transparent)]
+    Registration(#[from] systemid::Error),
+    /// Nothing is registered any more in this run, since it failed before.
+    #[error("{reason}")]
+    Blocked {
+        /// What kind of failure that was.
+        kind: Kind,
+        /// What it was.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The kind of this failure.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::Connection(source) | Error::Exchange { source, .. } => source.kind(),
+            Error::Unsendable { .. } => Kind::Data,
+            Error::Answer { .. } | Error::Unexpected { .. } => Kind::Protocol,
+            Error::Refused { fault, .. } => match fault.code {
+                2950 | -2 | -23 | -71 | -702..=-700 | -15..=-11 => Kind::NoPerm,
+                _ => Kind::Unavailable,
+            },
+            Error::NoBaseChannel { map: Some(_) } => Kind::NoPerm,
+            Error::NoBaseChannel { map: None } => Kind::Unavailable,
+            Error::Registration(error) => error.kind(),
+            Error::Blocked { kind, .. } => *kind,
+        }
+    }
+
+    /// Whether the next hypervisor would meet the same.
+    ///
+    /// A 500 is about the one call: with it the server answers what its database refuses.
+    pub(super) fn ends_report(&self) -> bool {
+        match self {
+            Error::Exchange { source, .. } => !matches!(source, http::Error::Status { status: 500, .. }),
+            Error::Connection(_) | Error::Answer { .. } | Error::Unexpected { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The error with its causes, in one line.
+    pub(super) fn line(&self) -> String {
+        let mut line = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            line += &format!(": {error}");
+            cause = error.source();
+        }
+        line
+    }
+}
+
+/// What a person can do about a fault, as far as it is known.
+fn advice(call: &str, code: i64) -> &'static str {
+    match (call, code) {
+        ("auth.login", 2950) | (_, -2) => "; check user name and password",
+        ("user.getDetails", -23) => "; write the user name as the server spells it, its case counts",
+        ("channel.software.create", -23) => {
+            "; the user needs the role channel_admin to create the channel for hypervisors"
+        }
+        ("channel.software.create", 1200 | 1201) => {
+            "; the channel for hypervisors may exist already, where the user is not allowed to see it"
+        }
+        (_, -71) => "; the user may not subscribe systems to the channel for hypervisors",
+        (_, -702) => "; the user may only read",
+        _ => "",
+    }
+}
+
+fn no_map(map: Option<&Fault>) -> String {
+    match map {
+        Some(fault) => format!(
+            ", and distchannel.setMapForOrg was refused: {fault}; the user needs the role org_admin once, or let an \
+             administrator set the map"
+        ),
+        None => ", though distchannel.setMapForOrg said that it is; look at the organisation's distribution channel maps".into(),
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server answered fault {}: {}", self.code, self.text)
+    }
+}

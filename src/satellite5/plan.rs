@@ -1,0 +1,232 @@
+//! The plan: the events that tell a Satellite 5 which guests a hypervisor has (`registration.virt_notify`).
+//!
+//! The server works through a plan in one transaction: an event that it can't digest undoes all of it. What a guest must be
+//! for that is told by [`Plan::omitted`], before anything is sent.
+
+use std::borrow::Cow;
+
+use super::xmlrpc::Value;
+use super::{Failed, Host};
+use crate::error::Kind;
+use crate::mapping::{Guest, GuestState};
+
+/// The longest name of a guest, in characters; a longer one ends in a database error, and the plan is lost.
+const LONGEST_NAME: usize = 128;
+/// The most digits of a uuid.
+const LONGEST_UUID: usize = 32;
+/// A hypervisor itself has no uuid; with another one here each report would make one more row for it.
+const OWN_UUID: &str = "0000000000000000";
+
+/// What one hypervisor's guests are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan<'a> {
+    /// The events: the hypervisor exists, a crawl begins, each guest exists, the crawl ends, by which guests that were not
+    /// told of count as stopped.
+    pub events: Value<'a>,
+    /// The ids of guests that are not told of, and why.
+    pub omitted: Vec<(&'a str, &'static str)>,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan of the hypervisor `id`, whose source is of virt-who's type `kind`.
+    pub fn new(kind: &str, id: &str, guests: &'a [Guest]) -> Self {
+        let mut omitted = Vec::new();
+        let own = [("identity", Value::text("host")), ("uuid", Value::text(OWN_UUID))];
+        let mut events = vec![
+            event("exists", "system", Value::members(own)),
+            event("crawl_began", "system", Value::members([])),
+        ];
+        for guest in guests {
+            match uuid(&guest.id) {
+                Ok(uuid) => events.push(event("exists", "domain", properties(kind, id, guest, uuid))),
+                Err(reason) => omitted.push((guest.id.as_str(), reason)),
+            }
+        }
+        events.push(event("crawl_ended", "system", Value::members([])));
+        Plan {
+            events: Value::Array(events),
+            omitted,
+        }
+    }
+
+    /// That the host is reported in part, where it is.
+    pub fn incomplete(&self, host: &Host<'_>) -> Option<Failed> {
+        let omitted = self
+            .omitted
+            .iter()
+            .map(|(id, reason)| format!("{id:?}, {reason}"));
+        let omitted: Vec<String> = omitted.collect();
+        let error = format!("reported without guests: {}", omitted.join("; "));
+        (!omitted.is_empty()).then(|| host.failed(error, Kind::Data))
+    }
+}
+
+/// The name under which a hypervisor is registered. The server cuts it at 128 characters.
+pub fn profile_name(kind: &str, id: &str) -> String {
+    format!("{kind} hypervisor {id}")
+}
+
+/// An event of a plan; its moment, the first element, is never looked at.
+fn event<'a>(action: &'static str, target: &'static str, properties: Value<'a>) -> Value<'a> {
+    Value::Array(vec![
+        Value::Int(0),
+        Value::text(action),
+        Value::text(target),
+        properties,
+    ])
+}
+
+/// What virt-who tells of a guest: the numbers are not known, and have to be there.
+fn properties<'a>(kind: &str, host: &str, guest: &'a Guest, uuid: Cow<'a, str>) -> Value<'a> {
+    let name = format!("VM {} from {}", guest.id, profile_name(kind, host));
+    let name: String = name.chars().take(LONGEST_NAME).collect();
+    Value::members([
+        ("uuid", Value::Text(uuid)),
+        ("name", Value::text(name)),
+        ("state", Value::text(word(guest.state))),
+        ("vcpus", Value::Int(1)),
+        ("memory_size", Value::Int(0)),
+        ("virt_type", Value::text("fully_virtualized")),
+    ])
+}
+
+/// The guest's uuid as the server reads it, without dashes.
+fn uuid(id: &str) -> Result<Cow<'_, str>, &'static str> {
+    let digits = match id.contains('-') {
+        true => Cow::Owned(id.replace('-', "")),
+        false => Cow::Borrowed(id),
+    };
+    if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(
+            "its id is not hexadecimal, for which the server would refuse the hypervisor with all guests",
+        );
+    }
+    if digits.bytes().all(|digit| digit == b'0') {
+        return Err("its id is zero, which to the server is the hypervisor itself");
+    }
+    if digits.len() > LONGEST_UUID {
+        return Err("its id has more than 32 digits, which the server can't store");
+    }
+    Ok(digits)
+}
+
+/// The server's word for a state; with any that it does not know the plan is lost.
+fn word(state: GuestState) -> &'static str {
+    match state {
+        GuestState::Running => "running",
+        GuestState::Blocked => "blocked",
+        GuestState::Paused => "paused",
+        GuestState::ShuttingDown => "shutdown",
+        GuestState::ShutOff => "shutoff",
+        GuestState::Crashed => "crashed",
+        // There is no word for a guest that suspended itself.
+        GuestState::None | GuestState::PmSuspended => "nostate",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const UUID: &str = "564DAE86-1234-5678-9abc-def012345678";
+
+    fn guest(id: &str, state: GuestState) -> Guest {
+        Guest::new(id, state, "esx")
+    }
+
+    fn events<'a>(plan: &'a Plan<'_>) -> Vec<&'a [Value<'a>]> {
+        let Value::Array(events) = &plan.events else {
+            panic!()
+        };
+        let elements = |event: &'a Value<'a>| match event {
+            Value::Array(elements) => elements.as_slice(),
+            _ => panic!(),
+        };
+        events.iter().map(elements).collect()
+    }
+
+    #[test]
+    fn a_plan_has_the_events_of_virt_who_in_their_order() {
+        let guests = [guest(UUID, GuestState::Running)];
+        let plan = Plan::new("esx", "esx1.example.com", &guests);
+        let events = events(&plan);
+        let named: Vec<_> = events
+            .iter()
+            .map(|e| (e.len(), e[1].as_text().unwrap(), e[2].as_text().unwrap()))
+            .collect();
+        assert_eq!(
+            named,
+            [
+                (4, "exists", "system"),
+                (4, "crawl_began", "system"),
+                (4, "exists", "domain"),
+                (4, "crawl_ended", "system")
+            ]
+        );
+        assert!(events.iter().all(|event| event[0] == Value::Int(0)));
+        let text = |event: usize, name: &str| events[event][3].member(name).unwrap().as_text().unwrap();
+        assert_eq!(
+            (text(0, "identity"), text(0, "uuid")),
+            ("host", "0000000000000000")
+        );
+        assert_eq!(text(2, "uuid"), "564DAE86123456789abcdef012345678");
+        assert_eq!(
+            text(2, "name"),
+            format!("VM {UUID} from esx hypervisor esx1.example.com")
+        );
+        assert_eq!(text(2, "virt_type"), "fully_virtualized");
+        assert!(events[2][3].member("vcpus") == Some(&Value::Int(1)));
+        assert!(events[2][3].member("memory_size") == Some(&Value::Int(0)));
+        assert_eq!(super::Plan::new("esx", "a", &[]).omitted, []);
+    }
+
+    #[test]
+    fn each_state_has_a_word_that_the_server_knows() {
+        let words = [
+            "nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "nostate",
+        ];
+        assert_eq!(GuestState::ALL.map(word), words);
+    }
+
+    #[test]
+    fn guests_that_would_lose_the_plan_or_hit_the_host_are_left_out_and_named() {
+        let table = [
+            ("not-a-uuid", Some("not hexadecimal")),
+            ("0x12", Some("not hexadecimal")),
+            (" 12", Some("not hexadecimal")),
+            ("١٢", Some("not hexadecimal")),
+            ("00000000-0000-0000-0000-000000000000", Some("is zero")),
+            ("-", Some("is zero")),
+            ("123456789012345678901234567890123", Some("more than 32")),
+            ("1", None),
+            (UUID, None),
+        ];
+        for (id, reason) in table {
+            let guests = [guest(id, GuestState::Running)];
+            let plan = Plan::new("esx", "h", &guests);
+            match reason {
+                None => assert_eq!((events(&plan).len(), plan.omitted.len()), (4, 0), "{id}"),
+                Some(reason) => {
+                    assert_eq!(events(&plan).len(), 3, "{id}");
+                    assert_eq!(plan.omitted[0].0, id);
+                    assert!(plan.omitted[0].1.contains(reason), "{id}: {}", plan.omitted[0].1);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_guest_makes_a_plan_that_the_server_refuses(id in "[0-9a-fA-F-]{0,40}|.{0,40}", host in ".{0,200}") {
+            let guests = [guest(&id, GuestState::Paused)];
+            let plan = Plan::new("esx", &host, &guests);
+            for event in events(&plan).iter().filter(|e| e[2].as_text() == Some("domain")) {
+                let text = |name: &str| event[3].member(name).unwrap().as_text().unwrap();
+                prop_assert!(text("name").chars().count() <= 128);
+                let number = u128::from_str_radix(text("uuid"), 16);
+                prop_assert!(number.is_ok_and(|number| number > 0));
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Which hypervisors are registered: the systemid of each, kept in files that virt-who reads and writes, too.
+//!
+//! A systemid is the server's signed certificate for one profile. Its text is opaque here, and secret: who has it can
+//! report as that hypervisor. A file holds all that the server answered to the registration, as a Python pickle.
+
+use std::path::PathBuf;
+
+use super::pickle;
+use super::xmlrpc::Value;
+use crate::error::Kind;
+use crate::secret::Secret;
+use crate::state::{self, Folder, file_name};
+
+/// What the file of a hypervisor is called, before its id.
+const PREFIX: &str = "hypervisor-systemid-";
+/// The largest file, in bytes; virt-who's have about two thousand.
+const LARGEST: u64 = 1 << 20;
+
+/// A registration could not be looked up or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be read or written.
+    #[error(transparent)]
+    File(#[from] state::Error),
+    /// The file is there, and holds no registration.
+    #[error(
+        "{} can't be used; restore it, or remove it to have the hypervisor registered anew (its old profile stays on the server)",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pickle::Error,
+    },
+}
+
+impl Error {
+    /// The kind of this failure.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::File(error) => error.kind(),
+            Error::Damaged { .. } => Kind::Io,
+        }
+    }
+}
+
+/// The registrations in a folder.
+#[derive(Debug, Clone)]
+pub struct Registrations(Folder);
+
+impl Registrations {
+    /// Those in `folder`.
+    pub fn new(folder: Folder) -> Self {
+        Registrations(folder)
+    }
+
+    /// Whether a registration could be kept if there were one; the folder is made where it is missing.
+    pub fn prepare(&self) -> Result<(), Error> {
+        Ok(self.0.prepare()?)
+    }
+
+    /// The systemid of the hypervisor `id`, if it is registered.
+    pub fn systemid(&self, id: &str) -> Result<Option<Secret>, Error> {
+        let name = file_name(PREFIX, id)?;
+        let Some(file) = self.0.read(&name, LARGEST)? else {
+            return Ok(None);
+        };
+        match pickle::text_of(&file, "system_id") {
+            Ok(text) => Ok(Some(Secret::from(text))),
+            Err(source) => Err(Error::Damaged {
+                path: self.0.path(&name),
+                source,
+            }),
+        }
+    }
+
+    /// Keeps what the server answered to the registration of `id`, in the place of an older one.
+    pub fn keep(&self, id: &str, answer: &Value<'_>) -> Result<(), Error> {
+        Ok(self.0.write(&file_name(PREFIX, id)?, &pickle::write(answer))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_found_again_whatever_the_id() {
+        let place = tempfile::tempdir().unwrap();
+        let registrations = Registrations::new(Folder::new(place.path()));
+        for id in ["esx1.example.com", "a/b", "..", "é", "%"] {
+            assert!(registrations.systemid(id).unwrap().is_none());
+            let answer = Value::members([("system_id", Value::text(id))]);
+            registrations.keep(id, &answer).unwrap();
+            assert_eq!(registrations.systemid(id).unwrap().unwrap().expose(), id);
+        }
+        assert!(place.path().join("hypervisor-systemid-esx1.example.com").exists());
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_and_not_taken_for_none() {
+        let place = tempfile::tempdir().unwrap();
+        let registrations = Registrations::new(Folder::new(place.path()));
+        for content in ["", "cos\nsystem\n", "}."] {
+            std::fs::write(place.path().join("hypervisor-systemid-h"), content).unwrap();
+            let error = registrations.systemid("h").unwrap_err();
+            assert!(
+                error.to_string().contains("hypervisor-systemid-h can't be used"),
+                "{error}"
+            );
+            assert_eq!(error.kind(), Kind::Io);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Files that outlive a run: written whole or not at all, and readable by their owner only.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
+use crate::error::Kind;
+
+/// A file of the state folder could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file is there and can't be read.
+    #[error("reading {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file, or the folder for it, can't be written.
+    #[error("writing {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file is larger than anything that is kept here.
+    #[error("{} is larger than {limit} bytes; it can't be a file of ours", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The file's name would be longer than file systems allow.
+    #[error("an id of {length} bytes is too long for the name of a file")]
+    LongName {
+        /// The length of the id, in bytes.
+        length: usize,
+    },
+}
+
+impl Error {
+    /// The kind of this failure.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Error::Read { .. } | Error::Write { .. } | Error::TooLarge { .. } => Kind::Io,
+            Error::LongName { .. } => Kind::Data,
+        }
+    }
+}
+
+/// What can't stand in the name of a file, and the sign that says so.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'/').add(b'%');
+
+/// The longest name of a file on the usual file systems, in bytes.
+const LONGEST_NAME: usize = 255;
+
+/// The name of the file that belongs to `id`: `prefix` and the id as it is, as virt-who names its files.
+///
+/// An id that can't stand in a name (it holds a slash or a control character) or that could be taken for an encoded one
+/// (it begins with `%`) is percent-encoded behind a `%`. Different ids have different names.
+///
+/// ```
+/// use vw::state::file_name;
+/// assert_eq!(file_name("systemid-", "esx1.example.com").unwrap(), "systemid-esx1.example.com");
+/// assert_eq!(file_name("systemid-", "../etc").unwrap(), "systemid-%..%2Fetc");
+/// ```
+pub fn file_name(prefix: &str, id: &str) -> Result<String, Error> {
+    let plain = !id.starts_with('%') && !id.contains(|c: char| c == '/' || c.is_ascii_control());
+    let name = match plain {
+        true => format!("{prefix}{id}"),
+        false => format!("{prefix}%{}", percent_encode(id.as_bytes(), ENCODED)),
+    };
+    match name.len() <= LONGEST_NAME {
+        true => Ok(name),
+        false => Err(Error::LongName { length: id.len() }),
+    }
+}
+
+/// A folder of such files.
+#[derive(Debug, Clone)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder at `path`, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Folder(path.into())
+    }
+
+    /// Where the file of this name lies.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Makes the folder where it is missing, and tries whether files can be made in it.
+    ///
+    /// It is for the moment before something is done that is lost unless it can be written down.
+    pub fn prepare(&self) -> Result<(), Error> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.and_then(|()| self.temporary().map(drop))
+            .map_err(|source| Error::Write {
+                path: self.0.clone(),
+                source,
+            })
+    }
+
+    /// The content of a file, or `None` when there is no such file; one beyond `limit` bytes is refused.
+    pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path(name);
+        let content = match read(&path, limit) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Read { path, source }),
+            Ok(content) => content,
+        };
+        match content.len() as u64 > limit {
+            true => Err(Error::TooLarge { path, limit }),
+            false => Ok(Some(content)),
+        }
+    }
+
+    /// Writes a file: whoever looks, also after a crash, finds the old content or the new one.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), Error> {
+        let path = self.path(name);
+        self.replace(&path, content)
+            .map_err(|source| Error::Write { path, source })
+    }
+
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut file = self.temporary()?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    /// A new file with mode 0600, which vanishes unless it gets a name.
+    fn temporary(&self) -> io::Result<tempfile::NamedTempFile> {
+        tempfile::Builder::new().prefix(".vw-").tempfile_in(&self.0)
+    }
+}
+
+/// Up to one byte more than `limit`. What is no regular file is not opened: a pipe would never answer.
+fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "this is no regular file",
+        ));
+    }
+    let mut content = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_is_its_owners_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path().join("new/folder"));
+        assert!(folder.read("a", 10).unwrap().is_none());
+        folder.prepare().unwrap();
+        fs::write(folder.path("a"), "of virt-who").unwrap();
+        fs::set_permissions(folder.path("a"), fs::Permissions::from_mode(0o644)).unwrap();
+        folder.write("a", b"ours").unwrap();
+        assert_eq!(folder.read("a", 4).unwrap().unwrap(), b"ours");
+        let mode = fs::metadata(folder.path("a")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let names: Vec<_> = fs::read_dir(place.path().join("new/folder")).unwrap().collect();
+        assert_eq!(names.len(), 1, "no temporary file stays behind");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_with_its_path() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        folder.write("large", b"12345").unwrap();
+        let error = folder.read("large", 4).unwrap_err();
+        assert!(error.to_string().contains("large is larger than 4"), "{error}");
+        fs::create_dir(folder.path("folder")).unwrap();
+        let error = folder.read("folder", 4).unwrap_err();
+        assert!(error.to_string().starts_with("reading /"), "{error}");
+        assert!(folder.write("folder", b"x").is_err());
+        fs::write(folder.path("file"), "").unwrap();
+        let below_a_file = Folder::new(folder.path("file/sub"));
+        assert_eq!(below_a_file.prepare().unwrap_err().kind(), Kind::Io);
+    }
+
+    #[test]
+    fn an_id_too_long_for_a_name_is_refused() {
+        assert!(file_name("p-", &"x".repeat(253)).is_ok());
+        assert_eq!(file_name("p-", &"x".repeat(254)).unwrap_err().kind(), Kind::Data);
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_safe_and_different(a in "[%/a2F\u{1}é.]{0,6}", b in "[%/a2F\u{1}é.]{0,6}") {
+            let (first, second) = (file_name("p-", &a).unwrap(), file_name("p-", &b).unwrap());
+            prop_assert!(!first.contains(|c: char| c == '/' || c.is_control()), "{}", first);
+            prop_assert_eq!(a == b, first == second);
+        }
+    }
+}
