@@ -1,13 +1,18 @@
 //! `vw-scan-esx`: from a vCenter or an ESX host to a mapping.
 
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use vw::cancel::Cancel;
 use vw::cli::{self, args, password};
 use vw::config;
 use vw::http::Endpoint;
 use vw::mapping::{Omitted, Source, Tail};
-use vw::vsphere::{self, Credentials, HypervisorId, Identified, Session};
+use vw::vsphere::{
+    self, About, Credentials, HypervisorId, Identified, Inventory, Nudge, Occasion, Pace, Session,
+};
 
 /// Print which virtual machine runs on which host of a vCenter or an ESX host
 #[derive(Debug, clap::Parser)]
@@ -28,6 +33,8 @@ struct Args {
     #[arg(long, value_name = "ID")]
     hypervisor_id: Option<HypervisorId>,
     #[command(flatten)]
+    watching: Watching,
+    #[command(flatten)]
     section: args::Section,
     #[command(flatten)]
     connection: args::Connection,
@@ -35,34 +42,141 @@ struct Args {
     output: args::Output,
 }
 
+/// Whether to go on after the first document, and when to print another.
+#[derive(Debug, clap::Args)]
+struct Watching {
+    /// Keep the session, and print a document after each change
+    #[arg(long)]
+    watch: bool,
+    /// Let changes settle for so long
+    #[arg(long, value_name = "SECONDS", requires = "watch", default_value_t = 10)]
+    settle: u32,
+    /// Print the unchanged document again after this time, 0 never
+    #[arg(long, value_name = "SECONDS", requires = "watch", default_value_t = 3600)]
+    repeat: u32,
+}
+
+impl Watching {
+    fn pace(&self) -> Pace {
+        let seconds = |number: u32| Duration::from_secs(number.into());
+        Pace {
+            settle: seconds(self.settle),
+            repeat: Some(seconds(self.repeat)).filter(|repeat| !repeat.is_zero()),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
         let settings = Settings::new(&args, &cancel)?;
-        let mut session = Session::open(&settings.endpoint, &settings.credentials, &cancel)?;
+        match args.watching.watch {
+            true => watch(&args, &settings, &cancel),
+            false => scan(&args, &settings, &cancel),
+        }
+    })
+}
+
+/// Prints the inventory as it is.
+fn scan(args: &Args, settings: &Settings, cancel: &Cancel) -> anyhow::Result<()> {
+    let (about, inventory) = vsphere::retry(&settings.endpoint, cancel, || {
+        let mut session = Session::open(&settings.endpoint, &settings.credentials, cancel)?;
         let inventory = vsphere::scan(&mut session)?;
-        let instance_uuid = session.about().instance_uuid.clone();
+        let about = session.about().clone();
         // All is read: a reader that takes its time must not keep the session open.
         if let Err(error) = session.close() {
             log::warn!("logging out, the session stays open until it expires: {error}");
         }
-        let identified = inventory.identify(settings.hypervisor_id);
-        let mut writer = cli::mapping::writer(cli::stdout(), &args.output);
-        warn_of_shared_ids(&identified);
-        warn_of_omitted(identified.omitted(), writer.tells_omitted());
+        Ok((about, inventory))
+    })?;
+    Printer::new(args, settings).tell(&about, &inventory, Occasion::News)?;
+    Ok(())
+}
+
+/// Prints the inventory whenever it has changed, until a signal comes or the reader goes away.
+fn watch(args: &Args, settings: &Settings, cancel: &Cancel) -> anyhow::Result<()> {
+    cli::cancel_without_reader(cancel)?;
+    let nudge = Nudge::default();
+    let asked = nudge.clone();
+    cli::on_user_signal(move || asked.ask())?;
+    let mut printer = Printer::new(args, settings);
+    let Settings {
+        endpoint,
+        credentials,
+        ..
+    } = settings;
+    let tell = |about: &About, inventory: &Inventory, occasion| printer.tell(about, inventory, occasion);
+    match vsphere::watch(endpoint, credentials, args.watching.pace(), &nudge, cancel, tell)? {}
+}
+
+/// Prints documents, and knows which was the last.
+struct Printer<'a> {
+    args: &'a Args,
+    settings: &'a Settings,
+    last: Option<u64>,
+}
+
+impl<'a> Printer<'a> {
+    fn new(args: &'a Args, settings: &'a Settings) -> Self {
+        Printer {
+            args,
+            settings,
+            last: None,
+        }
+    }
+
+    /// Prints the document of this inventory; news only if they make another document.
+    fn tell(&mut self, about: &About, inventory: &Inventory, occasion: Occasion) -> anyhow::Result<bool> {
+        let identified = inventory.identify(self.settings.hypervisor_id);
+        let mut digest = Digest::default();
+        if self.args.watching.watch {
+            self.write(&mut digest, &identified, None)?;
+        }
+        let is_other = self.last.replace(digest.0.finish()) != Some(digest.0.finish());
+        if occasion == Occasion::News && !is_other {
+            return Ok(false);
+        }
+        if is_other {
+            warn_of_odd_versions(&identified);
+            warn_of_shared_ids(&identified);
+            let writer = cli::mapping::writer(io::sink(), &self.args.output);
+            warn_of_omitted(identified.omitted(), writer.tells_omitted());
+        }
+        let source = Source {
+            instance_uuid: about.instance_uuid.clone(),
+            ..self.settings.source.clone()
+        };
+        self.write(cli::stdout(), &identified, Some(source))?;
+        Ok(true)
+    }
+
+    fn write(&self, out: impl Write, identified: &Identified, source: Option<Source>) -> anyhow::Result<()> {
+        let mut writer = cli::mapping::writer(out, &self.args.output);
         for hypervisor in identified.hypervisors() {
             writer.hypervisor(&hypervisor)?;
         }
         let tail = Tail {
-            source: Some(Source {
-                instance_uuid,
-                ..settings.source
-            }),
+            source,
             omitted: identified.omitted().to_vec(),
             ..Tail::default()
         };
         Ok(writer.finish(&tail)?)
-    })
+    }
+}
+
+/// What is left of a document to know it again by.
+#[derive(Default)]
+struct Digest(DefaultHasher);
+
+impl Write for Digest {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What options and section say together.
@@ -115,6 +229,15 @@ impl Settings {
             hypervisor_id,
             source,
         })
+    }
+}
+
+/// Says whose guest ids may be others than the guests' own.
+fn warn_of_odd_versions(identified: &Identified) {
+    if let Some((number, one)) = identified.odd_versions() {
+        log::warn!(
+            "{number} virtual machines have no known hardware version, such as {one}: their uuids are taken as they are"
+        );
     }
 }
 

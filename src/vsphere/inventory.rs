@@ -18,9 +18,9 @@ const TYPE: &str = "esx";
 /// The stage that `omitted` names.
 const STAGE: &str = "vw-scan-esx";
 
-const CLUSTER: &str = "ClusterComputeResource";
-const HOST: &str = "HostSystem";
-const VM: &str = "VirtualMachine";
+pub(super) const CLUSTER: &str = "ClusterComputeResource";
+pub(super) const HOST: &str = "HostSystem";
+pub(super) const VM: &str = "VirtualMachine";
 
 /// All that a scan asks for; the host's own properties are in the order of [`HOST_TEXTS`].
 pub(super) const WANTED: &[PropertySpec] = &[
@@ -88,25 +88,24 @@ impl FromStr for HypervisorId {
 /// The hosts, virtual machines and clusters of one scan, in a form that a large inventory fits into.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    hosts: Vec<Host>,
-    vms: FxHashMap<VmId, Vm>,
+    pub(super) hosts: Vec<Host>,
+    pub(super) vms: FxHashMap<VmId, Vm>,
     /// Why a virtual machine can't be a guest.
-    unusable_vms: FxHashMap<VmId, String>,
-    clusters: FxHashMap<String, String>,
-    /// How many virtual machines have a hardware version that is none, and the first of them.
-    odd_versions: usize,
-    first_odd_version: String,
+    pub(super) unusable_vms: FxHashMap<VmId, String>,
+    pub(super) clusters: FxHashMap<String, String>,
+    /// The virtual machines with a hardware version that is none.
+    pub(super) odd_versions: FxHashMap<VmId, String>,
 }
 
 /// A virtual machine's managed object id: a number where it is vCenter's `vm-NUMBER`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum VmId {
+pub(super) enum VmId {
     Numbered(u32),
     Named(Box<str>),
 }
 
 impl VmId {
-    fn new(id: &str) -> Self {
+    pub(super) fn new(id: &str) -> Self {
         let number = id
             .strip_prefix("vm-")
             .filter(|digits| !digits.starts_with(['0', '+']));
@@ -128,18 +127,18 @@ impl std::fmt::Display for VmId {
 
 /// A virtual machine with the uuid that its guest finds in its DMI table.
 #[derive(Debug, Clone, Copy)]
-struct Vm {
+pub(super) struct Vm {
     uuid: Uuid,
-    state: GuestState,
+    pub(super) state: GuestState,
 }
 
 /// A host as the server told it; texts that are empty count as missing.
 #[derive(Debug, Default)]
-struct Host {
-    id: String,
-    name: Option<String>,
-    vms: Vec<VmId>,
-    parent: Option<ManagedObject>,
+pub(super) struct Host {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    pub(super) vms: Vec<VmId>,
+    pub(super) parent: Option<ManagedObject>,
     uuid: Option<String>,
     sockets: Option<String>,
     product_name: Option<String>,
@@ -190,10 +189,8 @@ impl Inventory {
             .strip_prefix("vmx-")
             .and_then(|digits| digits.parse::<u32>().ok());
         if number.is_none() {
-            self.odd_versions += 1;
-            if self.odd_versions == 1 {
-                self.first_odd_version = format!("{} with {version:?}", object.id);
-            }
+            self.odd_versions
+                .insert(VmId::new(&object.id), version.to_owned());
         }
         match number {
             Some(13..) => Uuid::from_bytes(uuid.to_bytes_le()),
@@ -207,17 +204,10 @@ impl Inventory {
     }
 
     /// Decides which hosts and guests can be told under this kind of id, and which are omitted.
-    pub fn identify(mut self, id: HypervisorId) -> Identified {
-        if self.odd_versions > 0 {
-            log::warn!(
-                "{} virtual machines have no known hardware version, the first is {}: their uuids are taken as they are",
-                self.odd_versions,
-                self.first_odd_version,
-            );
-        }
+    pub fn identify(&self, id: HypervisorId) -> Identified<'_> {
         let mut omitted = Vec::new();
         let mut order = Vec::new();
-        for (at, host) in self.hosts.iter_mut().enumerate() {
+        for (at, host) in self.hosts.iter().enumerate() {
             match host.hypervisor_id(id) {
                 Ok(id) => order.push((id, at)),
                 Err(reason) => omitted.push(Omitted {
@@ -229,23 +219,16 @@ impl Inventory {
                     ..Omitted::default()
                 }),
             }
-            host.vms.retain(|vm| {
-                let known = self.vms.contains_key(vm);
-                if !known {
-                    let reason = self
-                        .unusable_vms
-                        .remove(vm)
-                        .unwrap_or_else(|| "it vanished during the scan".into());
-                    omitted.push(Omitted {
-                        kind: Omitted::GUEST.into(),
-                        id: Some(vm.to_string()),
-                        stage: STAGE.into(),
-                        reason,
-                        ..Omitted::default()
-                    });
-                }
-                known
-            });
+            for vm in host.vms.iter().filter(|vm| !self.vms.contains_key(vm)) {
+                let reason = self.unusable_vms.get(vm).cloned();
+                omitted.push(Omitted {
+                    kind: Omitted::GUEST.into(),
+                    id: Some(vm.to_string()),
+                    stage: STAGE.into(),
+                    reason: reason.unwrap_or_else(|| "it vanished during the scan".into()),
+                    ..Omitted::default()
+                });
+            }
         }
         order.sort_by(|(id, at), (other, other_at)| {
             let moref = |at: &usize| self.hosts.get(*at).map(|host| &host.id);
@@ -262,7 +245,7 @@ impl Inventory {
 }
 
 impl Host {
-    fn new(object: &Object) -> Self {
+    pub(super) fn new(object: &Object) -> Self {
         let text = |path| {
             object
                 .text(path)
@@ -315,13 +298,21 @@ impl Host {
 
 /// An inventory whose hosts have ids, in the order of the mapping.
 #[derive(Debug)]
-pub struct Identified {
-    inventory: Inventory,
+pub struct Identified<'i> {
+    inventory: &'i Inventory,
     order: Vec<(String, usize)>,
     omitted: Vec<Omitted>,
 }
 
-impl Identified {
+impl Identified<'_> {
+    /// How many virtual machines have a hardware version that is none, and one of them with it.
+    pub fn odd_versions(&self) -> Option<(usize, String)> {
+        let odd = &self.inventory.odd_versions;
+        let named = odd.iter().map(|(id, version)| (id.to_string(), version));
+        let (id, version) = named.min()?;
+        Some((odd.len(), format!("{id} with {version:?}")))
+    }
+
     /// The hosts and guests that are left out, and why: hosts first, each by managed object id.
     pub fn omitted(&self) -> &[Omitted] {
         &self.omitted
@@ -399,7 +390,7 @@ impl Host {
 }
 
 /// The name as people see it: the API escapes `%`, `/` and `\`. What is no escaping is taken as it is.
-fn decode(name: &str) -> String {
+pub(super) fn decode(name: &str) -> String {
     escape::Scheme::Name
         .decode(name)
         .unwrap_or_else(|_| name.to_owned())
@@ -426,7 +417,7 @@ fn missing(path: &str, fault: Option<&str>) -> String {
     }
 }
 
-fn power_state(state: Option<&str>) -> GuestState {
+pub(super) fn power_state(state: Option<&str>) -> GuestState {
     match state {
         Some("poweredOn") => GuestState::Running,
         Some("suspended") => GuestState::Paused,
@@ -456,7 +447,7 @@ mod tests {
         Object::of(VM, id, &properties)
     }
 
-    fn ids(inventory: Inventory, id: HypervisorId) -> Vec<String> {
+    fn ids(inventory: &Inventory, id: HypervisorId) -> Vec<String> {
         inventory
             .identify(id)
             .hypervisors()
@@ -481,7 +472,8 @@ mod tests {
         ];
         for (version, expected) in table {
             let host = Object::of(HOST, "host-1", &[("vm", "VirtualMachine:vm-1")]);
-            let identified = inventory(&[vm("vm-1", uuid, version), host]).identify(HypervisorId::Hwuuid);
+            let inventory = inventory(&[vm("vm-1", uuid, version), host]);
+            let identified = inventory.identify(HypervisorId::Hwuuid);
             let guests = identified.hypervisors().next().unwrap().guests;
             assert_eq!(guests.first().unwrap().id, expected, "{version}");
         }
@@ -542,7 +534,8 @@ mod tests {
             cluster,
             vm("vm-2", &format!("{uuid}2"), "vmx-09"),
         ];
-        let identified = inventory(&objects).identify(HypervisorId::Uuid);
+        let inventory = inventory(&objects);
+        let identified = inventory.identify(HypervisorId::Uuid);
         let hypervisor = identified.hypervisors().next().unwrap();
         assert_eq!(hypervisor.id.as_deref(), Some("aaaa"));
         assert_eq!(hypervisor.name.as_deref(), Some("esx1.example.com"));
@@ -573,13 +566,14 @@ mod tests {
                 Object::of(HOST, "host-2", &[("name", "bare")]),
             ]
         };
-        assert_eq!(ids(inventory(&objects()), HypervisorId::Uuid), ["u1"]);
-        assert_eq!(ids(inventory(&objects()), HypervisorId::Hostname), ["esx1"]);
+        assert_eq!(ids(&inventory(&objects()), HypervisorId::Uuid), ["u1"]);
+        assert_eq!(ids(&inventory(&objects()), HypervisorId::Hostname), ["esx1"]);
         assert_eq!(
-            ids(inventory(&objects()), HypervisorId::Hwuuid),
+            ids(&inventory(&objects()), HypervisorId::Hwuuid),
             ["host-1", "host-2"]
         );
-        let identified = inventory(&objects()).identify(HypervisorId::Uuid);
+        let inventory = inventory(&objects());
+        let identified = inventory.identify(HypervisorId::Uuid);
         let [omitted] = identified.omitted() else {
             panic!("one host is omitted")
         };
@@ -599,7 +593,8 @@ mod tests {
             vm("vm-1", "", "vmx-13"),
             vm("vm-2", "junk", "vmx-13"),
         ];
-        let identified = inventory(&objects).identify(HypervisorId::Hwuuid);
+        let inventory = inventory(&objects);
+        let identified = inventory.identify(HypervisorId::Hwuuid);
         let reasons: Vec<_> = identified
             .omitted()
             .iter()
@@ -619,7 +614,8 @@ mod tests {
     fn hosts_with_one_id_are_kept_and_named() {
         let same = [("hardware.systemInfo.uuid", "u1")];
         let objects = ["host-2", "host-1", "host-3"].map(|id| Object::of(HOST, id, &same));
-        let identified = inventory(&objects).identify(HypervisorId::Uuid);
+        let inventory = inventory(&objects);
+        let identified = inventory.identify(HypervisorId::Uuid);
         assert_eq!(identified.hypervisors().count(), 3);
         assert_eq!(
             identified.shared_ids().collect::<Vec<_>>(),

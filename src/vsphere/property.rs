@@ -91,7 +91,7 @@ impl Object {
         object
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.kind.clear();
         self.id.clear();
         self.text.clear();
@@ -114,15 +114,24 @@ impl Object {
         });
     }
 
+    /// Reads the reference to the object itself, whose element has been gone down to.
+    pub(super) fn read_reference<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+        self.kind.push_str(&xml.attribute("type").unwrap_or_default());
+        self.id.push_str(xml.text()?);
+        Ok(())
+    }
+
+    /// Whether the server told a fault instead of a property.
+    pub(super) fn lacks_properties(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
     /// Reads an `ObjectContent`, whose element has been gone down to.
     fn read<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
         self.clear();
         while let Some(name) = xml.child()? {
             match name {
-                "obj" => {
-                    self.kind.push_str(&xml.attribute("type").unwrap_or_default());
-                    self.id.push_str(xml.text()?);
-                }
+                "obj" => self.read_reference(xml)?,
                 "propSet" => self.read_property(xml)?,
                 "missingSet" => self.read_missing(xml)?,
                 _ => xml.skip()?,
@@ -145,7 +154,11 @@ impl Object {
     }
 
     /// Reads a value: a text, a reference, or an array of references.
-    fn read_value<R: BufRead>(&mut self, path: &str, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+    pub(super) fn read_value<R: BufRead>(
+        &mut self,
+        path: &str,
+        xml: &mut Reader<R>,
+    ) -> Result<(), xml::Error> {
         let array = xml
             .prefixed_attribute("type")
             .is_some_and(|name| without_prefix(&name).starts_with("ArrayOf"));
@@ -165,7 +178,7 @@ impl Object {
     }
 
     /// Reads a `MissingProperty`.
-    fn read_missing<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+    pub(super) fn read_missing<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
         let mut missing = Missing {
             path: String::new(),
             fault: String::new(),
@@ -209,26 +222,30 @@ pub(super) fn create_view(
         let _ = write!(parameters, "<type>{}</type>", spec.kind);
     }
     parameters.push_str("<recursive>true</recursive>");
-    let method = "CreateContainerView";
-    let view = client.call(method, view_manager, &parameters, |xml| {
-        let mut view = None;
+    create(client, "CreateContainerView", view_manager, &parameters)
+}
+
+/// Calls a method that makes an object of the session's, and answers that.
+pub(super) fn create(
+    client: &mut Client,
+    method: &'static str,
+    this: &ManagedObject,
+    parameters: &str,
+) -> Result<ManagedObject, Error> {
+    let made = client.call(method, this, parameters, |xml| {
+        let mut made = None;
         while let Some(name) = xml.child()? {
             match name {
-                "returnval" => view = Some(ManagedObject::read(xml)?),
+                "returnval" => made = Some(ManagedObject::read(xml)?),
                 _ => xml.skip()?,
             }
         }
-        Ok(view)
+        Ok(made)
     })?;
-    view.ok_or(Error::Incomplete {
+    made.ok_or(Error::Incomplete {
         method,
-        what: "the view",
+        what: "the object that it makes",
     })
-}
-
-/// Gives the view back.
-pub(super) fn destroy_view(client: &mut Client, view: &ManagedObject) -> Result<(), Error> {
-    client.call("DestroyView", view, "", |xml| xml.skip())
 }
 
 /// Hands each object of the view to `each` as it arrives.
@@ -255,22 +272,51 @@ pub(super) fn retrieve(
 }
 
 fn first_page(view: &ManagedObject, specs: &[PropertySpec]) -> String {
-    let mut parameters = String::from("<specSet>");
-    for spec in specs {
-        let _ = write!(parameters, "<propSet><type>{}</type><all>false</all>", spec.kind);
-        for path in spec.paths {
-            let _ = write!(parameters, "<pathSet>{path}</pathSet>");
-        }
-        parameters.push_str("</propSet>");
-    }
-    let _ = write!(
-        parameters,
-        "<objectSet>{}<skip>true</skip>\
+    let spec = spec_of_view(view, specs);
+    format!("<specSet>{spec}</specSet><options><maxObjects>{PAGE}</maxObjects></options>")
+}
+
+/// The inside of a `PropertyFilterSpec` that means the objects of a view.
+pub(super) fn spec_of_view(view: &ManagedObject, specs: &[PropertySpec]) -> String {
+    format!(
+        "{}<objectSet>{}<skip>true</skip>\
          <selectSet xsi:type=\"TraversalSpec\"><type>ContainerView</type><path>view</path><skip>false</skip></selectSet>\
-         </objectSet></specSet><options><maxObjects>{PAGE}</maxObjects></options>",
+         </objectSet>",
+        property_sets(specs),
         view.element("obj"),
+    )
+}
+
+fn property_sets<'s>(specs: impl IntoIterator<Item = &'s PropertySpec>) -> String {
+    let mut sets = String::new();
+    for spec in specs {
+        let _ = write!(sets, "<propSet><type>{}</type><all>false</all>", spec.kind);
+        for path in spec.paths {
+            let _ = write!(sets, "<pathSet>{path}</pathSet>");
+        }
+        sets.push_str("</propSet>");
+    }
+    sets
+}
+
+/// Hands one object to `each`, if it is still there.
+pub(super) fn retrieve_one(
+    client: &mut Client,
+    collector: &ManagedObject,
+    object: &ManagedObject,
+    specs: &[PropertySpec],
+    mut each: impl FnMut(&Object),
+) -> Result<(), Error> {
+    let parameters = format!(
+        "<specSet>{}<objectSet>{}<skip>false</skip></objectSet></specSet><options/>",
+        property_sets(specs.iter().filter(|spec| spec.kind == object.kind)),
+        object.element("obj"),
     );
-    parameters
+    let mut read = |xml: &mut Answer| read_page(xml, &mut Object::default(), &mut each);
+    match client.call("RetrievePropertiesEx", collector, &parameters, &mut read) {
+        Err(Error::Fault { fault, .. }) if fault.kind == "ManagedObjectNotFound" => Ok(()),
+        done => done.map(drop),
+    }
 }
 
 /// Reads a `RetrieveResult` and answers the token of the next page, if there is one.

@@ -1,0 +1,292 @@
+//! Following an inventory: objects that enter, change and leave (vSphere Web Services API, `WaitForUpdatesEx`).
+
+use std::fmt::Write as _;
+use std::io::BufRead;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use super::inventory::{CLUSTER, HOST, Host, Inventory, VM, VmId, WANTED, decode, power_state};
+use super::property::{self, Object};
+use super::session::{About, Session};
+use super::soap::Answer;
+use super::{Error, ManagedObject};
+use crate::xml::{self, Reader};
+
+/// How long a server may be silent beyond the time that it was asked to wait.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// An inventory that takes in changes as the server tells them.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    inventory: Inventory,
+    /// Where each host stands in the inventory, by its managed object id.
+    hosts: FxHashMap<String, usize>,
+}
+
+/// One `ObjectUpdate`. Its memory serves the next one, too.
+#[derive(Debug, Default)]
+pub(super) struct Update {
+    /// `enter`, `modify` or `leave`.
+    kind: String,
+    object: Object,
+    /// The properties that are told, also those that are no longer set.
+    paths: Vec<String>,
+}
+
+impl Update {
+    fn is_only(&self, path: &str) -> bool {
+        self.paths.iter().all(|told| told == path) && !self.object.lacks_properties()
+    }
+
+    /// Reads an `ObjectUpdate`, whose element has been gone down to.
+    fn read<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+        self.kind.clear();
+        self.object.clear();
+        self.paths.clear();
+        while let Some(name) = xml.child()? {
+            match name {
+                "kind" => self.kind.push_str(xml.text()?),
+                "obj" => self.object.read_reference(xml)?,
+                "changeSet" => self.read_change(xml)?,
+                "missingSet" => self.object.read_missing(xml)?,
+                _ => xml.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a `PropertyChange`. Without partial updates it tells the whole value, or none where there is none any more.
+    fn read_change<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+        let mut path = String::new();
+        while let Some(name) = xml.child()? {
+            match name {
+                "name" => path.push_str(xml.text()?),
+                "val" => self.object.read_value(&path, xml)?,
+                _ => xml.skip()?,
+            }
+        }
+        self.paths.push(path);
+        Ok(())
+    }
+}
+
+impl Live {
+    /// Takes in an update. Where it does not tell enough, the answer is the object to be read anew.
+    ///
+    /// An object may enter that is there already: then all of it is told anew.
+    pub(super) fn apply(&mut self, update: &Update) -> Option<ManagedObject> {
+        let object = &update.object;
+        match update.kind.as_str() {
+            "enter" => self.put(object),
+            "leave" => self.remove(object),
+            _ if self.modify(update).is_none() => {
+                return Some(ManagedObject {
+                    kind: object.kind.clone(),
+                    id: object.id.clone(),
+                });
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Puts an object in its place, whether it is known or not.
+    pub(super) fn put(&mut self, object: &Object) {
+        match (object.kind.as_str(), self.hosts.get(&object.id)) {
+            (HOST, Some(at)) => {
+                if let Some(host) = self.inventory.hosts.get_mut(*at) {
+                    *host = Host::new(object);
+                }
+            }
+            (HOST, None) => {
+                self.hosts.insert(object.id.clone(), self.inventory.hosts.len());
+                self.inventory.add(object);
+            }
+            _ => {
+                self.remove(object);
+                self.inventory.add(object);
+            }
+        }
+    }
+
+    fn remove(&mut self, object: &Object) {
+        match object.kind.as_str() {
+            VM => {
+                let id = VmId::new(&object.id);
+                self.inventory.vms.remove(&id);
+                self.inventory.unusable_vms.remove(&id);
+                self.inventory.odd_versions.remove(&id);
+            }
+            HOST => {
+                if let Some(at) = self.hosts.remove(&object.id) {
+                    self.inventory.hosts.swap_remove(at);
+                    if let Some(moved) = self.inventory.hosts.get(at) {
+                        self.hosts.insert(moved.id.clone(), at);
+                    }
+                }
+            }
+            CLUSTER => {
+                self.inventory.clusters.remove(&object.id);
+            }
+            _ => {}
+        }
+    }
+
+    /// Changes what a change by itself says all about: most do, those of names, of power and of a machine's place. Other
+    /// properties count only together.
+    fn modify(&mut self, update: &Update) -> Option<()> {
+        let object = &update.object;
+        match object.kind.as_str() {
+            VM => {
+                let vm = self.inventory.vms.get_mut(&VmId::new(&object.id))?;
+                if !update.is_only("runtime.powerState") {
+                    return None;
+                }
+                vm.state = power_state(object.text("runtime.powerState"));
+            }
+            HOST if !object.lacks_properties() => {
+                let host = self.inventory.hosts.get_mut(*self.hosts.get(&object.id)?)?;
+                for path in &update.paths {
+                    match path.as_str() {
+                        "name" => host.name = object.text(path).map(decode),
+                        "vm" => host.vms = object.references(path).map(|(_, id)| VmId::new(id)).collect(),
+                        "parent" => {
+                            host.parent = object.references(path).next().map(|(kind, id)| ManagedObject {
+                                kind: kind.into(),
+                                id: id.into(),
+                            });
+                        }
+                        _ => return None,
+                    }
+                }
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// The stream of updates to the objects of one view.
+pub(super) struct Updates {
+    session: Session,
+    live: Live,
+    /// The state that the server told last; opaque, and empty before the first.
+    version: String,
+}
+
+impl Updates {
+    /// Reads the whole inventory by a property filter, which afterwards tells the changes: so none can be missed.
+    pub(super) fn begin(mut session: Session) -> Result<Self, Error> {
+        let view = session.create_view(WANTED)?;
+        session.create_filter(&view, WANTED)?;
+        let mut updates = Updates {
+            session,
+            live: Live::default(),
+            version: String::new(),
+        };
+        updates.wait(Duration::ZERO)?;
+        let (hosts, vms) = updates.live.inventory.counts();
+        log::debug!("read {hosts} hosts and {vms} virtual machines");
+        Ok(updates)
+    }
+
+    pub(super) fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    pub(super) fn about(&self) -> &About {
+        self.session.about()
+    }
+
+    pub(super) fn inventory(&self) -> &Inventory {
+        &self.live.inventory
+    }
+
+    /// Waits for changes, in whole seconds, and takes in all that there are; answers whether there were any.
+    pub(super) fn wait(&mut self, longest: Duration) -> Result<bool, Error> {
+        let mut told = self.next_page(longest)?;
+        let changed = told.is_some();
+        let mut incomplete = Vec::new();
+        while let Some(page) = told {
+            incomplete.extend(page.incomplete);
+            if !page.truncated {
+                break;
+            }
+            told = self.next_page(Duration::ZERO)?;
+        }
+        for object in incomplete {
+            let Session { client, content, .. } = &mut self.session;
+            let collector = &content.property_collector;
+            property::retrieve_one(client, collector, &object, WANTED, |object| self.live.put(object))?;
+        }
+        Ok(changed)
+    }
+
+    fn next_page(&mut self, longest: Duration) -> Result<Option<Page>, Error> {
+        let seconds = longest.as_millis().div_ceil(1000);
+        let mut parameters = format!("<version>{}</version>", xml::escape(&self.version));
+        let _ = write!(
+            parameters,
+            "<options><maxWaitSeconds>{seconds}</maxWaitSeconds></options>"
+        );
+        let Session { client, content, .. } = &mut self.session;
+        let silence = Some(longest + SILENCE);
+        let live = &mut self.live;
+        let read = |xml: &mut Answer| read_page(xml, |update| live.apply(update));
+        let collector = &content.property_collector;
+        let page = match client.call_patiently("WaitForUpdatesEx", collector, &parameters, silence, read) {
+            // Somebody wants a document now.
+            Err(Error::Fault { fault, .. }) if fault.kind == "RequestCanceled" => None,
+            page => page?,
+        };
+        if let Some(page) = &page {
+            self.version.clone_from(&page.version);
+        }
+        Ok(page)
+    }
+}
+
+/// What an answer tells besides the updates themselves.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Page {
+    version: String,
+    /// More is to come at once.
+    truncated: bool,
+    /// Objects that must be read anew.
+    incomplete: Vec<ManagedObject>,
+}
+
+/// Reads an `UpdateSet`; where nothing has changed there is none.
+fn read_page<R: BufRead>(
+    xml: &mut Reader<R>,
+    mut apply: impl FnMut(&Update) -> Option<ManagedObject>,
+) -> Result<Option<Page>, xml::Error> {
+    let mut update = Update::default();
+    let mut told = None;
+    while let Some(name) = xml.child()? {
+        if name != "returnval" {
+            xml.skip()?;
+            continue;
+        }
+        let page: &mut Page = told.get_or_insert_default();
+        while let Some(name) = xml.child()? {
+            match name {
+                "version" => page.version = xml.text()?.to_owned(),
+                "truncated" => page.truncated = matches!(xml.text()?.trim(), "true" | "1"),
+                "filterSet" => {
+                    while let Some(name) = xml.child()? {
+                        if name == "objectSet" {
+                            update.read(xml)?;
+                            page.incomplete.extend(apply(&update));
+                        } else {
+                            xml.skip()?;
+                        }
+                    }
+                }
+                _ => xml.skip()?,
+            }
+        }
+    }
+    Ok(told)
+}
