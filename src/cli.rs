@@ -11,7 +11,7 @@ pub mod password;
 pub mod result;
 pub mod rhsm;
 
-pub use events::{cancel_without_reader, on_user_signal};
+pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;

@@ -23,6 +23,17 @@ pub fn cancel_without_reader(cancel: &Cancel) -> Result<(), Failure> {
     start("stdout", watch)
 }
 
+/// Ends the process, as SIGPIPE would, when nobody reads stdout any more: for a command that keeps nothing, and may wait
+/// for its input for hours.
+pub fn end_without_reader() -> Result<(), Failure> {
+    let watch = || {
+        if reader_goes(io::stdout()) {
+            std::process::exit(super::status(Kind::ReaderGone).into());
+        }
+    };
+    start("stdout", watch)
+}
+
 /// Waits until the other end of a pipe or socket is closed; false where that can't be seen.
 fn reader_goes(output: impl AsFd) -> bool {
     // Errors and hang-ups are told unasked; a file never has any.

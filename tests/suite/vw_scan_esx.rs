@@ -566,7 +566,8 @@ fn a_session_that_expires_in_mid_scan_is_replaced_once() {
             None
         });
         let outcome = site.scan(&[]);
-        let once_more = "NotAuthenticated: The session is not authenticated.; the session ended; logging in once more";
+        let once_more =
+            "NotAuthenticated: The session is not authenticated.; the session ended; logging in once more";
         assert!(outcome.stderr.contains(once_more), "{outcome:?}");
         if expires == 1 {
             assert_eq!((outcome.status, outcome.stdout), (0, whole.clone()));
