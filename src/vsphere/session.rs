@@ -125,6 +125,8 @@ impl Session {
         let collector = &self.content.property_collector;
         let filter = property::create(&mut self.client, "CreateFilter", collector, &parameters)?;
         self.kept.push(("DestroyPropertyFilter", filter));
+        // A wait that a signal cut off here goes on there.
+        self.kept.push(("CancelWaitForUpdates", collector.clone()));
         Ok(())
     }
 

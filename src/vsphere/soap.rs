@@ -16,10 +16,11 @@ const SESSION_COOKIE: &str = "vmware_soap_session";
 const OLDEST_VERSION: &str = "5.5";
 
 /// Calls that do the same once or twice: they only read, or take away what is gone the second time.
-const REPEATABLE: [&str; 6] = [
+const REPEATABLE: [&str; 7] = [
     "RetrieveServiceContent",
     "RetrievePropertiesEx",
     "WaitForUpdatesEx",
+    "CancelWaitForUpdates",
     "DestroyPropertyFilter",
     "DestroyView",
     "Logout",

@@ -161,6 +161,7 @@ impl Live {
                     }
                 }
             }
+            CLUSTER if update.is_only("name") => self.put(object),
             _ => return None,
         }
         Some(())
@@ -289,4 +290,202 @@ fn read_page<R: BufRead>(
         }
     }
     Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vsphere::HypervisorId;
+
+    /// Has an inventory take in an answer, and answers what the answer says besides.
+    fn take(live: &mut Live, updates: &str) -> Option<Page> {
+        let xml = format!("<WaitForUpdatesExResponse>{updates}</WaitForUpdatesExResponse>");
+        let mut reader = Reader::new(xml.as_bytes());
+        reader.child().unwrap();
+        let page = read_page(&mut reader, |update| live.apply(update)).unwrap();
+        reader.finish().unwrap();
+        page
+    }
+
+    fn page(objects: &str) -> String {
+        format!(
+            "<returnval><version>3-</version><filterSet><filter type='PropertyFilter'>f</filter>{objects}</filterSet></returnval>"
+        )
+    }
+
+    fn update(kind: &str, object: &str, changes: &[(&str, &str)]) -> String {
+        let of = match object.split('-').next().unwrap() {
+            "vm" => VM,
+            "host" => HOST,
+            _ => CLUSTER,
+        };
+        let mut xml = format!("<objectSet><kind>{kind}</kind><obj type='{of}'>{object}</obj>");
+        for (path, value) in changes {
+            let val = match *path {
+                "vm" => {
+                    let vms = value.split_whitespace();
+                    let vms: String = vms
+                        .map(|vm| format!("<m type='VirtualMachine'>{vm}</m>"))
+                        .collect();
+                    format!("<val i:type='ArrayOfManagedObjectReference'>{vms}</val>")
+                }
+                "parent" => format!("<val type='{CLUSTER}' i:type='ManagedObjectReference'>{value}</val>"),
+                _ if value.is_empty() => String::new(),
+                _ => format!("<val i:type='xsd:string'>{value}</val>"),
+            };
+            let _ = write!(
+                xml,
+                "<changeSet><name>{path}</name><op>assign</op>{val}</changeSet>"
+            );
+        }
+        xml + "</objectSet>"
+    }
+
+    const UUID: &str = "78563412-ab90-efcd-1234-567890abcdef";
+
+    fn vm(id: &str) -> String {
+        let properties = [
+            ("config.uuid", UUID),
+            ("config.version", "vmx-09"),
+            ("runtime.powerState", "poweredOn"),
+        ];
+        update("enter", id, &properties)
+    }
+
+    /// A cluster, two hosts in it, a machine on the first.
+    fn live() -> Live {
+        let mut live = Live::default();
+        let host = |id, vms| update("enter", id, &[("name", id), ("vm", vms), ("parent", "domain-1")]);
+        let objects = [
+            host("host-1", "vm-1"),
+            host("host-2", ""),
+            update("enter", "domain-1", &[("name", "A")]),
+            vm("vm-1"),
+        ];
+        let told = take(&mut live, &page(&objects.concat())).unwrap();
+        assert_eq!(
+            (told.version.as_str(), told.truncated, told.incomplete),
+            ("3-", false, vec![])
+        );
+        live
+    }
+
+    /// Each host with its cluster's name and its guests' states.
+    fn hosts(live: &Live) -> Vec<String> {
+        let identified = live.inventory.identify(HypervisorId::Hwuuid);
+        let told = identified.hypervisors().map(|host| {
+            let states: Vec<String> = host
+                .guests
+                .iter()
+                .map(|guest| guest.state.number().to_string())
+                .collect();
+            let cluster = host.parent.and_then(|parent| parent.name).unwrap_or_default();
+            format!("{} {cluster} [{}]", host.id.unwrap(), states.join(" "))
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn an_answer_without_updates_tells_nothing() {
+        assert_eq!(take(&mut live(), ""), None);
+    }
+
+    #[test]
+    fn a_truncated_answer_says_so() {
+        let xml = page("").replace("</returnval>", "<truncated>true</truncated></returnval>");
+        assert!(take(&mut live(), &xml).unwrap().truncated);
+    }
+
+    #[test]
+    fn changes_are_taken_in() {
+        let mut live = live();
+        assert_eq!(hosts(&live), ["host-1 A [1]", "host-2 A []"]);
+        let steps: [(String, &[&str]); 8] = [
+            (
+                update("modify", "vm-1", &[("runtime.powerState", "poweredOff")]),
+                &["host-1 A [5]", "host-2 A []"],
+            ),
+            (
+                [
+                    update("modify", "host-1", &[("vm", "")]),
+                    update("modify", "host-2", &[("vm", "vm-1")]),
+                ]
+                .concat(),
+                &["host-1 A []", "host-2 A [5]"],
+            ),
+            (
+                vm("vm-2") + &update("modify", "host-2", &[("vm", "vm-1 vm-2")]),
+                &["host-1 A []", "host-2 A [5 1]"],
+            ),
+            // All of it again, as after a view was made anew.
+            (vm("vm-1"), &["host-1 A []", "host-2 A [1 1]"]),
+            (
+                update("enter", "domain-1", &[("name", "B")]),
+                &["host-1 B []", "host-2 B [1 1]"],
+            ),
+            (
+                update("modify", "host-1", &[("parent", "domain-2")]),
+                &["host-1  []", "host-2 B [1 1]"],
+            ),
+            (update("leave", "host-1", &[]), &["host-2 B [1 1]"]),
+            (
+                update("leave", "vm-1", &[])
+                    + &update("modify", "host-2", &[("vm", "vm-2")])
+                    + &update("leave", "host-7", &[]),
+                &["host-2 B [1]"],
+            ),
+        ];
+        for (updates, expected) in steps {
+            let told = take(&mut live, &page(&updates)).unwrap();
+            assert_eq!(told.incomplete, [], "{updates}");
+            assert_eq!(hosts(&live), expected, "{updates}");
+        }
+        assert!(live.inventory.identify(HypervisorId::Hwuuid).omitted().is_empty());
+    }
+
+    #[test]
+    fn what_a_change_alone_does_not_tell_is_read_anew() {
+        let denied = "<objectSet><kind>modify</kind><obj type='HostSystem'>host-1</obj><missingSet><path>name</path></missingSet></objectSet>";
+        let table = [
+            (update("modify", "vm-1", &[("config.version", "vmx-20")]), "vm-1"),
+            (
+                update(
+                    "modify",
+                    "vm-1",
+                    &[("runtime.powerState", "x"), ("config.uuid", "")],
+                ),
+                "vm-1",
+            ),
+            (
+                update("modify", "vm-9", &[("runtime.powerState", "poweredOn")]),
+                "vm-9",
+            ),
+            (
+                update("modify", "host-1", &[("config.network.dnsConfig.domainName", "")]),
+                "host-1",
+            ),
+            (update("modify", "host-9", &[("name", "x")]), "host-9"),
+            (denied.to_owned(), "host-1"),
+        ];
+        for (updates, object) in table {
+            let told = take(&mut live(), &page(&updates)).unwrap();
+            let objects: Vec<&str> = told.incomplete.iter().map(|object| object.id.as_str()).collect();
+            assert_eq!(objects, [object], "{updates}");
+        }
+    }
+
+    #[test]
+    fn what_was_odd_is_forgotten_with_its_machine() {
+        let mut live = live();
+        let odd = update(
+            "enter",
+            "vm-1",
+            &[("config.uuid", UUID), ("config.version", "odd")],
+        );
+        take(&mut live, &page(&odd));
+        let number = |live: &Live| live.inventory.identify(HypervisorId::Hwuuid).odd_versions();
+        assert_eq!(number(&live), Some((1, "vm-1 with \"odd\"".into())));
+        take(&mut live, &page(&vm("vm-1")));
+        assert_eq!(number(&live), None);
+    }
 }

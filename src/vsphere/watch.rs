@@ -21,6 +21,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How often settling begins anew before the state is told all the same.
 const UNREST: u32 = 10;
 
+/// How long changes are left to gather at most before they are fetched together.
+const GATHER: Duration = Duration::from_millis(500);
+
 /// After so long a time without trouble the next trouble is a new one.
 const STEADY: Duration = Duration::from_secs(60);
 
@@ -31,6 +34,19 @@ pub struct Pace {
     pub settle: Duration,
     /// After this time the state is told again though nothing has changed.
     pub repeat: Option<Duration>,
+}
+
+impl Pace {
+    /// When the state is to be told next.
+    fn due(&self, last_told: Instant, unsettled: Option<&Unsettled>) -> Option<Instant> {
+        match unsettled {
+            Some(changes) => {
+                let latest = changes.first + self.settle * UNREST;
+                Some(latest.min(changes.last + self.settle))
+            }
+            None => self.repeat.map(|repeat| last_told + repeat),
+        }
+    }
 }
 
 /// Why the state is told.
@@ -200,7 +216,7 @@ impl<E, F: FnMut(&About, &Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> 
         self.tell(Occasion::News)?;
         let mut unsettled: Option<Unsettled> = None;
         loop {
-            let due = self.due(unsettled.as_ref());
+            let due = self.pace.due(self.last_told, unsettled.as_ref());
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
             if self.wait(left.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT))? {
                 let now = Instant::now();
@@ -211,14 +227,14 @@ impl<E, F: FnMut(&About, &Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> 
                     })
                     .last = now;
                 // Changes come in swarms; each swarm is fetched at once.
-                let gather = self.pace.settle / 20;
+                let gather = GATHER.min(self.pace.settle / 20);
                 self.cancel
                     .sleep(gather)
                     .map_err(http::Error::from)
                     .map_err(Error::from)?;
             }
             // An answer has come: the session is alive, and what is known is what the server has.
-            let due = self.due(unsettled.as_ref());
+            let due = self.pace.due(self.last_told, unsettled.as_ref());
             if self.nudge.take() {
                 unsettled = None;
                 self.tell(Occasion::Confirmation)?;
@@ -229,17 +245,6 @@ impl<E, F: FnMut(&About, &Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> 
                 };
                 self.tell(occasion)?;
             }
-        }
-    }
-
-    /// When the state is to be told next.
-    fn due(&self, unsettled: Option<&Unsettled>) -> Option<Instant> {
-        match unsettled {
-            Some(changes) => {
-                let latest = changes.first + self.pace.settle * UNREST;
-                Some(latest.min(changes.last + self.pace.settle))
-            }
-            None => self.pace.repeat.map(|repeat| self.last_told + repeat),
         }
     }
 
@@ -257,5 +262,40 @@ impl<E, F: FnMut(&About, &Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> 
             self.last_told = Instant::now();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_told_once_it_has_settled_or_never_does() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut pace = Pace {
+            settle: Duration::from_secs(10),
+            repeat: Some(Duration::from_secs(3600)),
+        };
+        assert_eq!(pace.due(start, None), Some(at(3600)));
+        for (first, last, due) in [(5, 5, 15), (5, 14, 24), (5, 94, 104), (5, 96, 105), (5, 104, 105)] {
+            let unsettled = Unsettled {
+                first: at(first),
+                last: at(last),
+            };
+            assert_eq!(pace.due(start, Some(&unsettled)), Some(at(due)), "{first} {last}");
+        }
+        pace.repeat = None;
+        assert_eq!(pace.due(start, None), None);
+    }
+
+    #[test]
+    fn who_asks_is_heard_once() {
+        let nudge = Nudge::default();
+        assert!(!nudge.take());
+        nudge.clone().ask();
+        nudge.ask();
+        assert!(nudge.take());
+        assert!(!nudge.take());
     }
 }
