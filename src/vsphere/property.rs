@@ -112,8 +112,12 @@ impl Object {
     }
 
     /// Reads an `ObjectContent`, whose element has been gone down to.
+    ///
+    /// A page may have any number of objects, each of which has a limit of its own: the largest, a host with 10,000 machines,
+    /// has less than a megabyte.
     fn read<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
         self.clear();
+        xml.renew();
         while let Some(name) = xml.child()? {
             match name {
                 "obj" => {
