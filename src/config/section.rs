@@ -7,13 +7,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::format::{Block, Entry};
+use super::password::{self, KEY_FILE};
 use super::value::{self, Value};
-use super::{Error, Note, Place, encrypted};
+use super::{Error, Note, Place};
 use crate::list;
 use crate::secret::Secret;
-
-/// Where virt-who keeps the key of encrypted passwords.
-pub const KEY_FILE: &str = "/var/lib/virt-who/key";
 
 /// Keys that virt-who renamed, with the name of today.
 pub(super) const RENAMED: [(&str, &str); 2] = [
@@ -139,7 +137,7 @@ impl Section {
             && let Some(value) = self.line(encrypted)?
         {
             let file = self.key_file.as_deref().unwrap_or(Path::new(KEY_FILE));
-            let secret = encrypted::decrypt(&value.text, file);
+            let secret = password::decrypt(&value.text, file);
             return secret
                 .map(Some)
                 .map_err(|fault| self.wrong(encrypted, &fault.to_string()));

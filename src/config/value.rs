@@ -95,7 +95,7 @@ impl Expansion<'_> {
         if self.text.len() + text.len() > LONGEST {
             return Err(too_long());
         }
-        self.text.push_str(text);
+        super::append(&mut self.text, text);
         Ok(())
     }
 }
