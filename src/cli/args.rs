@@ -86,6 +86,12 @@ impl Section {
     }
 }
 
+/// Where the key of encrypted passwords lies, for a command that makes one where there is none.
+pub fn key_file(option: Option<&Path>) -> PathBuf {
+    let named = option.map(Path::to_owned).or_else(credential);
+    named.unwrap_or_else(|| config::password::KEY_FILE.into())
+}
+
 /// The key that systemd hands to a service: `$CREDENTIALS_DIRECTORY/key`, if it is there.
 fn credential() -> Option<PathBuf> {
     let file = Path::new(&std::env::var_os("CREDENTIALS_DIRECTORY")?).join("key");

@@ -49,15 +49,27 @@ pub enum Error {
     /// A character is missing or more likely a blank or a quote crept in.
     #[error("is not made of hexadecimal digits alone; copy what virt-who-password or vw-password printed")]
     NotHex,
+    /// A digit is missing.
+    #[error(
+        "has {0} hexadecimal digits, an odd number, so one is missing; copy all that virt-who-password or vw-password \
+         printed"
+    )]
+    Odd(usize),
     /// Digits are missing.
     #[error(
         "has {0} hexadecimal digits, but their number must be a multiple of 32; copy all that virt-who-password or \
          vw-password printed"
     )]
     Length(usize),
-    /// Decryption yields no padded UTF-8 text.
+    /// Decryption yields no padded text.
     #[error("the key in {} does not fit; encrypt the password again, or name the right file with --key-file", .0.display())]
     WrongKey(PathBuf),
+    /// Decryption yields bytes that are no UTF-8, as with a wrong key that by chance ends in a padding.
+    #[error(
+        "is no UTF-8 text when it is decrypted by the key in {}; encrypt the password again, or name the right file \
+         with --key-file", .0.display()
+    )]
+    NoText(PathBuf),
     /// What was encrypted is the empty text.
     #[error("holds an empty password; encrypt the password again")]
     Empty,
@@ -71,9 +83,10 @@ impl Error {
             | Error::UnreadableKeyFile { .. }
             | Error::NoKey(_)
             | Error::NewKey(_)
-            | Error::WrongKey(_) => Kind::Config,
+            | Error::WrongKey(_)
+            | Error::NoText(_) => Kind::Config,
             Error::NoRandom(_) => Kind::Io,
-            Error::NotHex | Error::Length(_) | Error::Empty => Kind::Data,
+            Error::NotHex | Error::Odd(_) | Error::Length(_) | Error::Empty => Kind::Data,
         }
     }
 }
@@ -81,25 +94,32 @@ impl Error {
 /// The password that stands encrypted in `hex`.
 pub fn decrypt(hex: &str, key_file: &Path) -> Result<Secret, Error> {
     let mut bytes = from_hex(hex).ok_or(Error::NotHex)?;
+    if !hex.len().is_multiple_of(2) {
+        return Err(Error::Odd(hex.len()));
+    }
     if hex.is_empty() || !hex.len().is_multiple_of(2 * BLOCK) {
         return Err(Error::Length(hex.len()));
     }
-    let Key { key, iv } = Key::read(key_file)?;
+    let Key { key, iv, .. } = Key::read(key_file)?;
     let cipher = Decryptor::<Aes128>::new((&*key).into(), (&*iv).into());
-    let wrong_key = || Error::WrongKey(key_file.to_owned());
     let plain = cipher
         .decrypt_padded::<Pkcs7>(&mut bytes)
-        .map_err(|_| wrong_key())?;
+        .map_err(|_| Error::WrongKey(key_file.to_owned()))?;
     match std::str::from_utf8(plain) {
         Ok("") => Err(Error::Empty),
         Ok(password) => Ok(Secret::from(password.to_owned())),
-        Err(_) => Err(wrong_key()),
+        Err(_) => Err(Error::NoText(key_file.to_owned())),
     }
+}
+
+/// Tries whether the key file holds a key; says whether everyone may read it, though only its owner should.
+pub fn try_key(key_file: &Path) -> Result<bool, Error> {
+    Ok(Key::read(key_file)?.open_to_others)
 }
 
 /// The password encrypted, as hex. Where the key file is missing, it is made, for its owner alone.
 pub fn encrypt(password: &Secret, key_file: &Path) -> Result<String, Error> {
-    let Key { key, iv } = match Key::read(key_file) {
+    let Key { key, iv, .. } = match Key::read(key_file) {
         Err(Error::NoKeyFile(_)) => Key::make(key_file)?,
         read => read?,
     };
@@ -117,6 +137,7 @@ type Bytes = Zeroizing<[u8; BLOCK]>;
 struct Key {
     key: Bytes,
     iv: Bytes,
+    open_to_others: bool,
 }
 
 impl Key {
@@ -141,7 +162,11 @@ impl Key {
             Some(block)
         };
         match (next(), next()) {
-            (Some(key), Some(iv)) => Ok(Key { key, iv }),
+            (Some(key), Some(iv)) => Ok(Key {
+                key,
+                iv,
+                open_to_others: content.open_to_others,
+            }),
             _ => Err(Error::NoKey(file.to_owned())),
         }
     }
@@ -151,6 +176,7 @@ impl Key {
         let key = Key {
             key: random()?,
             iv: random()?,
+            open_to_others: false,
         };
         let mut hex = [to_hex(&*key.key), to_hex(&*key.iv)].map(Zeroizing::new);
         let content = Zeroizing::new(format!("{}\n{}\n", *hex[0], *hex[1]));
@@ -161,10 +187,11 @@ impl Key {
         };
         let name = file.file_name().ok_or_else(|| Error::NoKey(file.to_owned()))?;
         let made = Folder::new(folder).create(Path::new(name), content.as_bytes());
-        match made.map_err(Error::NewKey)? {
-            true => Ok(key),
-            false => Key::read(file),
+        if !made.map_err(Error::NewKey)? {
+            return Key::read(file);
         }
+        log::info!("made the key file {}", file.display());
+        Ok(key)
     }
 }
 
@@ -265,7 +292,11 @@ mod tests {
         let length = "but their number must be a multiple of 32";
         let table = [
             (String::new(), key.clone(), "has 0 hexadecimal digits"),
-            (secret[1..].to_owned(), key.clone(), length),
+            (
+                secret[1..].to_owned(),
+                key.clone(),
+                "has 31 hexadecimal digits, an odd number",
+            ),
             (secret[2..].to_owned(), key.clone(), length),
             (format!("{secret}00"), key.clone(), length),
             (
@@ -279,7 +310,11 @@ mod tests {
                 "is not made of hexadecimal digits alone",
             ),
             (EMPTY.to_owned(), key.clone(), "holds an empty password"),
-            (NOT_UTF_8.to_owned(), key.clone(), "the key in KEY does not fit"),
+            (
+                NOT_UTF_8.to_owned(),
+                key.clone(),
+                "is no UTF-8 text when it is decrypted by the key in KEY",
+            ),
             (
                 secret.to_owned(),
                 format!("{IV}\n{KEY}\n"),
