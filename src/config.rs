@@ -16,6 +16,7 @@ mod format;
 pub mod password;
 mod rhsm;
 mod section;
+pub mod sysconfig;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -30,6 +31,7 @@ use zeroize::Zeroizing;
 
 pub use rhsm::{Proxy, Rhsm};
 pub use section::Section;
+pub use value::flag;
 pub use virt_who::{Config, Files};
 
 /// The largest configuration file that is read, in bytes; a thousand sections are a tenth of it.

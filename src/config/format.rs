@@ -34,6 +34,8 @@ pub(super) struct Block {
     pub(super) default: Arc<Entries>,
     /// Why none of it may be used.
     pub(super) broken: Option<Note>,
+    /// Are these `VIRTWHO_*` variables, whose values stand for themselves?
+    pub(super) is_variables: bool,
 }
 
 /// Keys in lower case and their values; of a key that repeats the last one.
@@ -57,11 +59,11 @@ impl Block {
     /// What there is to say about one of its lines.
     pub(super) fn note(&self, line: usize, key: Option<&str>, message: String) -> Note {
         Note {
-            place: Some(Place {
+            place: (line > 0 || !self.is_variables).then(|| Place {
                 file: self.place.file.clone(),
                 line,
             }),
-            section: Some(self.name.clone()),
+            section: (!self.is_variables).then(|| self.name.clone()),
             key: key.map(str::to_owned),
             message,
         }
@@ -304,6 +306,7 @@ impl<'a> Pass<'a> {
                     entries: Entries::new(),
                     default: Arc::default(),
                     broken: None,
+                    is_variables: false,
                 });
             }
             let Some(block) = blocks.get_mut(at) else { continue };
