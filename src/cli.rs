@@ -149,6 +149,7 @@ pub fn kind(error: &anyhow::Error) -> Kind {
         Cancelled,
         crate::candlepin::Error,
         crate::config::Error,
+        crate::config::password::Error,
         crate::escape::Error,
         crate::filter::Error,
         crate::http::Error,
