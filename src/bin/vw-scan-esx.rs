@@ -89,7 +89,7 @@ fn scan(args: &Args, settings: &Settings, cancel: &Cancel) -> anyhow::Result<()>
         }
         Ok((about, inventory))
     })?;
-    Printer::new(args, settings).tell(&about, &inventory, Occasion::News)?;
+    Printer::new(args, settings).tell(&about, inventory, Occasion::News)?;
     Ok(())
 }
 
@@ -105,7 +105,7 @@ fn watch(args: &Args, settings: &Settings, cancel: &Cancel) -> anyhow::Result<()
         credentials,
         ..
     } = settings;
-    let tell = |about: &About, inventory: &Inventory, occasion| printer.tell(about, inventory, occasion);
+    let tell = |about: &About, inventory: Inventory, occasion| printer.tell(about, inventory, occasion);
     match vsphere::watch(endpoint, credentials, args.watching.pace(), &nudge, cancel, tell)? {}
 }
 
@@ -126,7 +126,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Prints the document of this inventory; news only if they make another document.
-    fn tell(&mut self, about: &About, inventory: &Inventory, occasion: Occasion) -> anyhow::Result<bool> {
+    fn tell(&mut self, about: &About, inventory: Inventory, occasion: Occasion) -> anyhow::Result<bool> {
         let identified = inventory.identify(self.settings.hypervisor_id);
         let mut digest = Digest::default();
         if self.args.watching.watch {
@@ -137,7 +137,9 @@ impl<'a> Printer<'a> {
             return Ok(false);
         }
         if is_other {
-            warn_of_odd_versions(&identified);
+            for note in identified.notes() {
+                log::warn!("{note}");
+            }
             warn_of_shared_ids(&identified);
             let writer = cli::mapping::writer(io::sink(), &self.args.output);
             warn_of_omitted(identified.omitted(), writer.tells_omitted());
@@ -229,15 +231,6 @@ impl Settings {
             hypervisor_id,
             source,
         })
-    }
-}
-
-/// Says whose guest ids may be others than the guests' own.
-fn warn_of_odd_versions(identified: &Identified) {
-    if let Some((number, one)) = identified.odd_versions() {
-        log::warn!(
-            "{number} virtual machines have no known hardware version, such as {one}: their uuids are taken as they are"
-        );
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::BufRead;
+use std::ops::Range;
 
 use super::soap::{Answer, Client, without_prefix};
 use super::{Error, ManagedObject};
@@ -28,7 +29,7 @@ pub(super) struct Object {
     pub(super) kind: String,
     /// The object's managed object id.
     pub(super) id: String,
-    /// The texts of all items, one behind the other.
+    /// Paths and values of all items, one behind the other.
     text: String,
     items: Vec<Item>,
     missing: Vec<Missing>,
@@ -37,10 +38,9 @@ pub(super) struct Object {
 /// A property, or one of a property's several references: where it stands in the text of its object.
 #[derive(Debug)]
 struct Item {
-    start: usize,
-    path_end: usize,
-    kind_end: usize,
-    end: usize,
+    path: Range<usize>,
+    kind: Range<usize>,
+    text: Range<usize>,
 }
 
 /// A property that the server did not tell.
@@ -60,11 +60,11 @@ impl Object {
 
     /// The references, type and id, that the property holds.
     pub(super) fn references<'o>(&'o self, path: &str) -> impl Iterator<Item = (&'o str, &'o str)> {
-        self.items.iter().filter_map(move |item| {
-            let part = |from, to| self.text.get(from..to).unwrap_or_default();
-            (part(item.start, item.path_end) == path)
-                .then(|| (part(item.path_end, item.kind_end), part(item.kind_end, item.end)))
-        })
+        let part = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
+        self.items
+            .iter()
+            .filter(move |item| part(&item.path) == path)
+            .map(move |item| (part(&item.kind), part(&item.text)))
     }
 
     /// The fault that the server gave instead of the property, such as `NoPermission`.
@@ -83,15 +83,15 @@ impl Object {
             ..Object::default()
         };
         for (path, value) in properties {
-            match value.split_once(':').filter(|_| matches!(*path, "parent" | "vm")) {
-                Some((kind, id)) => object.push(path, kind, id),
-                None => object.push(path, "", value),
-            }
+            let reference = value.split_once(':').filter(|_| matches!(*path, "parent" | "vm"));
+            let (kind, text) = reference.unwrap_or(("", value));
+            let [path, kind, text] = [path, kind, text].map(|part| object.push(part));
+            object.items.push(Item { path, kind, text });
         }
         object
     }
 
-    pub(super) fn clear(&mut self) {
+    fn clear(&mut self) {
         self.kind.clear();
         self.id.clear();
         self.text.clear();
@@ -99,40 +99,31 @@ impl Object {
         self.missing.clear();
     }
 
-    fn push(&mut self, path: &str, kind: &str, text: &str) {
+    fn push(&mut self, text: &str) -> Range<usize> {
         let start = self.text.len();
-        self.text.push_str(path);
-        let path_end = self.text.len();
-        self.text.push_str(kind);
-        let kind_end = self.text.len();
         self.text.push_str(text);
-        self.items.push(Item {
-            start,
-            path_end,
-            kind_end,
-            end: self.text.len(),
-        });
+        start..self.text.len()
     }
 
-    /// Reads the reference to the object itself, whose element has been gone down to.
-    pub(super) fn read_reference<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        self.kind.push_str(&xml.attribute("type").unwrap_or_default());
-        self.id.push_str(xml.text()?);
-        Ok(())
-    }
-
-    /// Whether the server told a fault instead of a property.
-    pub(super) fn lacks_properties(&self) -> bool {
-        !self.missing.is_empty()
+    fn push_text<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<Range<usize>, xml::Error> {
+        let start = self.text.len();
+        xml.append_text(&mut self.text)?;
+        Ok(start..self.text.len())
     }
 
     /// Reads an `ObjectContent`, whose element has been gone down to.
+    ///
+    /// A page may have any number of objects, each of which has a limit of its own: the largest, a host with 10,000 machines,
+    /// has less than a megabyte.
     fn read<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
         self.clear();
+        xml.renew();
         while let Some(name) = xml.child()? {
             match name {
                 "obj" => self.read_reference(xml)?,
-                "propSet" => self.read_property(xml)?,
+                "propSet" => {
+                    self.read_property(xml)?;
+                }
                 "missingSet" => self.read_missing(xml)?,
                 _ => xml.skip()?,
             }
@@ -140,45 +131,86 @@ impl Object {
         Ok(())
     }
 
-    /// Reads a `DynamicProperty`: its name, then its value.
-    fn read_property<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        let mut path = String::new();
+    /// Reads an `ObjectUpdate`, whose element has been gone down to, and answers its kind: `enter`, `modify` or `leave`.
+    ///
+    /// `paths` is filled with the properties that are told, also those that are no longer set.
+    pub(super) fn read_update<R: BufRead>(
+        &mut self,
+        xml: &mut Reader<R>,
+        paths: &mut Vec<String>,
+    ) -> Result<String, xml::Error> {
+        self.clear();
+        paths.clear();
+        xml.renew();
+        let mut kind = String::new();
         while let Some(name) = xml.child()? {
             match name {
-                "name" => path.push_str(xml.text()?),
+                "kind" => xml.append_text(&mut kind)?,
+                "obj" => self.read_reference(xml)?,
+                "changeSet" => {
+                    let path = self.read_property(xml)?;
+                    paths.push(self.text.get(path).unwrap_or_default().to_owned());
+                }
+                "missingSet" => self.read_missing(xml)?,
+                _ => xml.skip()?,
+            }
+        }
+        Ok(kind)
+    }
+
+    /// Whether the server told a fault instead of a property.
+    pub(super) fn lacks_properties(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    fn read_reference<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+        self.kind.push_str(&xml.attribute("type").unwrap_or_default());
+        xml.append_text(&mut self.id)
+    }
+
+    /// Reads a `DynamicProperty`, its name and then its value, or a `PropertyChange`, which has the same and, as long as partial
+    /// updates are not asked for, tells the whole value. Answers the place of the name.
+    fn read_property<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<Range<usize>, xml::Error> {
+        let mut path = 0..0;
+        while let Some(name) = xml.child()? {
+            match name {
+                "name" => path = self.push_text(xml)?,
                 "val" => self.read_value(&path, xml)?,
                 _ => xml.skip()?,
             }
         }
-        Ok(())
+        Ok(path)
     }
 
     /// Reads a value: a text, a reference, or an array of references.
-    pub(super) fn read_value<R: BufRead>(
-        &mut self,
-        path: &str,
-        xml: &mut Reader<R>,
-    ) -> Result<(), xml::Error> {
-        let array = xml
-            .prefixed_attribute("type")
-            .is_some_and(|name| without_prefix(&name).starts_with("ArrayOf"));
+    fn read_value<R: BufRead>(&mut self, path: &Range<usize>, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+        let (kind, xsi_type) = xml.attributes("type");
+        let array = xsi_type.is_some_and(|name| without_prefix(&name).starts_with("ArrayOf"));
         if !array {
-            return self.read_item(path, xml);
+            let kind = self.push(&kind.unwrap_or_default());
+            return self.read_item(path, kind, xml);
         }
         while xml.child()?.is_some() {
-            self.read_item(path, xml)?;
+            let kind = self.push(&xml.attribute("type").unwrap_or_default());
+            self.read_item(path, kind, xml)?;
         }
         Ok(())
     }
 
-    fn read_item<R: BufRead>(&mut self, path: &str, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        let kind = xml.attribute("type").unwrap_or_default();
-        self.push(path, &kind, xml.text()?);
+    fn read_item<R: BufRead>(
+        &mut self,
+        path: &Range<usize>,
+        kind: Range<usize>,
+        xml: &mut Reader<R>,
+    ) -> Result<(), xml::Error> {
+        let text = self.push_text(xml)?;
+        let path = path.clone();
+        self.items.push(Item { path, kind, text });
         Ok(())
     }
 
     /// Reads a `MissingProperty`.
-    pub(super) fn read_missing<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+    fn read_missing<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
         let mut missing = Missing {
             path: String::new(),
             fault: String::new(),

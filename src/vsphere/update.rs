@@ -1,12 +1,11 @@
-//! Following an inventory: objects that enter, change and leave (vSphere Web Services API, `WaitForUpdatesEx`).
+//! The stream of an inventory's changes: objects that enter, are modified and leave (vSphere Web Services API,
+//! `WaitForUpdatesEx`).
 
 use std::fmt::Write as _;
 use std::io::BufRead;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
-
-use super::inventory::{CLUSTER, HOST, Host, Inventory, VM, VmId, WANTED, decode, power_state};
+use super::inventory::{Inventory, Live, WANTED};
 use super::property::{self, Object};
 use super::session::{About, Session};
 use super::soap::Answer;
@@ -15,158 +14,6 @@ use crate::xml::{self, Reader};
 
 /// How long a server may be silent beyond the time that it was asked to wait.
 const SILENCE: Duration = Duration::from_secs(60);
-
-/// An inventory that takes in changes as the server tells them.
-#[derive(Debug, Default)]
-pub(super) struct Live {
-    inventory: Inventory,
-    /// Where each host stands in the inventory, by its managed object id.
-    hosts: FxHashMap<String, usize>,
-}
-
-/// One `ObjectUpdate`. Its memory serves the next one, too.
-#[derive(Debug, Default)]
-pub(super) struct Update {
-    /// `enter`, `modify` or `leave`.
-    kind: String,
-    object: Object,
-    /// The properties that are told, also those that are no longer set.
-    paths: Vec<String>,
-}
-
-impl Update {
-    fn is_only(&self, path: &str) -> bool {
-        self.paths.iter().all(|told| told == path) && !self.object.lacks_properties()
-    }
-
-    /// Reads an `ObjectUpdate`, whose element has been gone down to.
-    fn read<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        self.kind.clear();
-        self.object.clear();
-        self.paths.clear();
-        while let Some(name) = xml.child()? {
-            match name {
-                "kind" => self.kind.push_str(xml.text()?),
-                "obj" => self.object.read_reference(xml)?,
-                "changeSet" => self.read_change(xml)?,
-                "missingSet" => self.object.read_missing(xml)?,
-                _ => xml.skip()?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads a `PropertyChange`. Without partial updates it tells the whole value, or none where there is none any more.
-    fn read_change<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        let mut path = String::new();
-        while let Some(name) = xml.child()? {
-            match name {
-                "name" => path.push_str(xml.text()?),
-                "val" => self.object.read_value(&path, xml)?,
-                _ => xml.skip()?,
-            }
-        }
-        self.paths.push(path);
-        Ok(())
-    }
-}
-
-impl Live {
-    /// Takes in an update. Where it does not tell enough, the answer is the object to be read anew.
-    ///
-    /// An object may enter that is there already: then all of it is told anew.
-    pub(super) fn apply(&mut self, update: &Update) -> Option<ManagedObject> {
-        let object = &update.object;
-        match update.kind.as_str() {
-            "enter" => self.put(object),
-            "leave" => self.remove(object),
-            _ if self.modify(update).is_none() => {
-                return Some(ManagedObject {
-                    kind: object.kind.clone(),
-                    id: object.id.clone(),
-                });
-            }
-            _ => {}
-        }
-        None
-    }
-
-    /// Puts an object in its place, whether it is known or not.
-    pub(super) fn put(&mut self, object: &Object) {
-        match (object.kind.as_str(), self.hosts.get(&object.id)) {
-            (HOST, Some(at)) => {
-                if let Some(host) = self.inventory.hosts.get_mut(*at) {
-                    *host = Host::new(object);
-                }
-            }
-            (HOST, None) => {
-                self.hosts.insert(object.id.clone(), self.inventory.hosts.len());
-                self.inventory.add(object);
-            }
-            _ => {
-                self.remove(object);
-                self.inventory.add(object);
-            }
-        }
-    }
-
-    fn remove(&mut self, object: &Object) {
-        match object.kind.as_str() {
-            VM => {
-                let id = VmId::new(&object.id);
-                self.inventory.vms.remove(&id);
-                self.inventory.unusable_vms.remove(&id);
-                self.inventory.odd_versions.remove(&id);
-            }
-            HOST => {
-                if let Some(at) = self.hosts.remove(&object.id) {
-                    self.inventory.hosts.swap_remove(at);
-                    if let Some(moved) = self.inventory.hosts.get(at) {
-                        self.hosts.insert(moved.id.clone(), at);
-                    }
-                }
-            }
-            CLUSTER => {
-                self.inventory.clusters.remove(&object.id);
-            }
-            _ => {}
-        }
-    }
-
-    /// Changes what a change by itself says all about: most do, those of names, of power and of a machine's place. Other
-    /// properties count only together.
-    fn modify(&mut self, update: &Update) -> Option<()> {
-        let object = &update.object;
-        match object.kind.as_str() {
-            VM => {
-                let vm = self.inventory.vms.get_mut(&VmId::new(&object.id))?;
-                if !update.is_only("runtime.powerState") {
-                    return None;
-                }
-                vm.state = power_state(object.text("runtime.powerState"));
-            }
-            HOST if !object.lacks_properties() => {
-                let host = self.inventory.hosts.get_mut(*self.hosts.get(&object.id)?)?;
-                for path in &update.paths {
-                    match path.as_str() {
-                        "name" => host.name = object.text(path).map(decode),
-                        "vm" => host.vms = object.references(path).map(|(_, id)| VmId::new(id)).collect(),
-                        "parent" => {
-                            host.parent = object.references(path).next().map(|(kind, id)| ManagedObject {
-                                kind: kind.into(),
-                                id: id.into(),
-                            });
-                        }
-                        _ => return None,
-                    }
-                }
-            }
-            CLUSTER if update.is_only("name") => self.put(object),
-            _ => return None,
-        }
-        Some(())
-    }
-}
 
 /// The stream of updates to the objects of one view.
 pub(super) struct Updates {
@@ -187,7 +34,7 @@ impl Updates {
             version: String::new(),
         };
         updates.wait(Duration::ZERO)?;
-        let (hosts, vms) = updates.live.inventory.counts();
+        let (hosts, vms) = updates.live.counts();
         log::debug!("read {hosts} hosts and {vms} virtual machines");
         Ok(updates)
     }
@@ -200,8 +47,9 @@ impl Updates {
         self.session.about()
     }
 
-    pub(super) fn inventory(&self) -> &Inventory {
-        &self.live.inventory
+    /// The inventory as the server told it last.
+    pub(super) fn inventory(&self) -> Inventory {
+        self.live.inventory()
     }
 
     /// Waits for changes, in whole seconds, and takes in all that there are; answers whether there were any.
@@ -234,7 +82,7 @@ impl Updates {
         let Session { client, content, .. } = &mut self.session;
         let silence = Some(longest + SILENCE);
         let live = &mut self.live;
-        let read = |xml: &mut Answer| read_page(xml, |update| live.apply(update));
+        let read = |xml: &mut Answer| read_page(xml, live);
         let collector = &content.property_collector;
         let page = match client.call_patiently("WaitForUpdatesEx", collector, &parameters, silence, read) {
             // Somebody wants a document now.
@@ -258,12 +106,9 @@ struct Page {
     incomplete: Vec<ManagedObject>,
 }
 
-/// Reads an `UpdateSet`; where nothing has changed there is none.
-fn read_page<R: BufRead>(
-    xml: &mut Reader<R>,
-    mut apply: impl FnMut(&Update) -> Option<ManagedObject>,
-) -> Result<Option<Page>, xml::Error> {
-    let mut update = Update::default();
+/// Reads an `UpdateSet` and has the inventory take it in; where nothing has changed there is none.
+fn read_page<R: BufRead>(xml: &mut Reader<R>, live: &mut Live) -> Result<Option<Page>, xml::Error> {
+    let (mut object, mut paths) = (Object::default(), Vec::new());
     let mut told = None;
     while let Some(name) = xml.child()? {
         if name != "returnval" {
@@ -277,11 +122,16 @@ fn read_page<R: BufRead>(
                 "truncated" => page.truncated = matches!(xml.text()?.trim(), "true" | "1"),
                 "filterSet" => {
                     while let Some(name) = xml.child()? {
-                        if name == "objectSet" {
-                            update.read(xml)?;
-                            page.incomplete.extend(apply(&update));
-                        } else {
+                        if name != "objectSet" {
                             xml.skip()?;
+                            continue;
+                        }
+                        let kind = object.read_update(xml, &mut paths)?;
+                        if !take_in(live, &kind, &object, &paths) {
+                            page.incomplete.push(ManagedObject {
+                                kind: object.kind.clone(),
+                                id: object.id.clone(),
+                            });
                         }
                     }
                 }
@@ -292,17 +142,29 @@ fn read_page<R: BufRead>(
     Ok(told)
 }
 
+/// Takes in an update; false where it does not tell enough.
+fn take_in(live: &mut Live, kind: &str, object: &Object, paths: &[String]) -> bool {
+    match kind {
+        // An object may enter that is there already: then all of it is told anew.
+        "enter" => live.put(object),
+        "leave" => live.remove(object),
+        _ => return live.modify(object, paths),
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::vsphere::HypervisorId;
+    use crate::vsphere::inventory::{CLUSTER, HOST, VM};
 
     /// Has an inventory take in an answer, and answers what the answer says besides.
     fn take(live: &mut Live, updates: &str) -> Option<Page> {
         let xml = format!("<WaitForUpdatesExResponse>{updates}</WaitForUpdatesExResponse>");
         let mut reader = Reader::new(xml.as_bytes());
         reader.child().unwrap();
-        let page = read_page(&mut reader, |update| live.apply(update)).unwrap();
+        let page = read_page(&mut reader, live).unwrap();
         reader.finish().unwrap();
         page
     }
@@ -372,7 +234,7 @@ mod tests {
 
     /// Each host with its cluster's name and its guests' states.
     fn hosts(live: &Live) -> Vec<String> {
-        let identified = live.inventory.identify(HypervisorId::Hwuuid);
+        let identified = live.inventory().identify(HypervisorId::Hwuuid);
         let told = identified.hypervisors().map(|host| {
             let states: Vec<String> = host
                 .guests
@@ -440,7 +302,12 @@ mod tests {
             assert_eq!(told.incomplete, [], "{updates}");
             assert_eq!(hosts(&live), expected, "{updates}");
         }
-        assert!(live.inventory.identify(HypervisorId::Hwuuid).omitted().is_empty());
+        assert!(
+            live.inventory()
+                .identify(HypervisorId::Hwuuid)
+                .omitted()
+                .is_empty()
+        );
     }
 
     #[test]
@@ -483,9 +350,9 @@ mod tests {
             &[("config.uuid", UUID), ("config.version", "odd")],
         );
         take(&mut live, &page(&odd));
-        let number = |live: &Live| live.inventory.identify(HypervisorId::Hwuuid).odd_versions();
-        assert_eq!(number(&live), Some((1, "vm-1 with \"odd\"".into())));
+        let notes = |live: &Live| live.inventory().identify(HypervisorId::Hwuuid).notes().to_vec();
+        assert!(notes(&live).concat().contains("vm-1 with \"odd\""));
         take(&mut live, &page(&vm("vm-1")));
-        assert_eq!(number(&live), None);
+        assert_eq!(notes(&live), Vec::<String>::new());
     }
 }

@@ -123,7 +123,7 @@ pub fn watch<E: From<Error>>(
     pace: Pace,
     nudge: &Nudge,
     cancel: &Cancel,
-    mut tell: impl FnMut(&About, &Inventory, Occasion) -> Result<bool, E>,
+    mut tell: impl FnMut(&About, Inventory, Occasion) -> Result<bool, E>,
 ) -> Result<Infallible, E> {
     let begin = |endpoint| Session::open(endpoint, credentials, cancel).and_then(Updates::begin);
     let mut updates = retry(endpoint, cancel, || begin(endpoint))?;
@@ -204,7 +204,7 @@ struct Watch<'w, F> {
     tell: &'w mut F,
 }
 
-impl<E, F: FnMut(&About, &Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> {
+impl<E, F: FnMut(&About, Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> {
     fn run(&mut self) -> Stop<E> {
         match self.follow() {
             Ok(never) => match never {},
