@@ -57,13 +57,18 @@ impl Default for Pauses {
 
 impl Pauses {
     const LONGEST: Duration = Duration::from_secs(60);
+    /// A server may ask for more, but not for ever.
+    const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 
     /// The next pause, or the longer one that the server asks for.
     pub(super) fn after(&mut self, error: &Error) -> Duration {
         let pause = self.0;
         self.0 = (pause * 2).min(Pauses::LONGEST);
         match error {
-            Error::Http(error) => error.retry_after().unwrap_or_default().max(pause),
+            Error::Http(error) => {
+                let asked = error.retry_after().unwrap_or_default();
+                asked.min(Pauses::LONGEST_ASKED).max(pause)
+            }
             _ => pause,
         }
     }
@@ -86,5 +91,31 @@ impl Error {
             source = error.source();
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_minute_unless_the_server_asks_for_more() {
+        let asking = |seconds: Option<u64>| {
+            Error::Http(http::Error::Status {
+                server: "vc".into(),
+                status: 503,
+                message: String::new(),
+                retry_after: seconds.map(Duration::from_secs),
+            })
+        };
+        let mut pauses = Pauses::default();
+        let grown: Vec<u128> = (0..10).map(|_| pauses.after(&asking(None)).as_millis()).collect();
+        assert_eq!(
+            grown,
+            [250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
+        );
+        for (asked, expected) in [(0, 60), (59, 60), (120, 120), (u64::MAX, 3600)] {
+            assert_eq!(pauses.after(&asking(Some(asked))), Duration::from_secs(expected));
+        }
     }
 }

@@ -258,8 +258,8 @@ fn changes_are_watched_and_scanned_meanwhile() {
     }
     scanning.join().unwrap();
     vcsim.change("power-on new2");
-    let scan = vcsim.scan(&[]).quiet_success();
-    while watch.document() != scan {}
+    // Of a machine that goes at the moment when another comes, vcsim does not tell that it has left: it stays in `omitted`.
+    while told(&watch.document()) != expected(&vcsim.about, "uuid") {}
     watch.end();
     assert_eq!(vcsim.end(), 0, "sessions left open");
 }
