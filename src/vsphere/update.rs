@@ -81,13 +81,19 @@ impl Updates {
         );
         let Session { client, content, .. } = &mut self.session;
         let silence = Some(longest + SILENCE);
-        let live = &mut self.live;
-        let read = |xml: &mut Answer| read_page(xml, live);
         let collector = &content.property_collector;
-        let page = match client.call_patiently("WaitForUpdatesEx", collector, &parameters, silence, read) {
-            // Somebody wants a document now.
-            Err(Error::Fault { fault, .. }) if fault.kind == "RequestCanceled" => None,
-            page => page?,
+        let page = loop {
+            let read = |xml: &mut Answer| read_page(xml, &mut self.live);
+            match client.call_patiently("WaitForUpdatesEx", collector, &parameters, silence, read) {
+                // Somebody wants a document now. It must not be of half a change: where no time was to be waited, what is
+                // there is still to come.
+                Err(Error::Fault { fault, .. }) if fault.kind == "RequestCanceled" => {
+                    if !longest.is_zero() {
+                        break None;
+                    }
+                }
+                page => break page?,
+            }
         };
         if let Some(page) = &page {
             self.version.clone_from(&page.version);

@@ -498,7 +498,7 @@ fn bad_answers_are_told_in_one_line_and_leave_no_session() {
 }
 
 /// Answers each call of this name so.
-fn answer(
+pub(crate) fn answer(
     site: &Site,
     call: &'static str,
     mut answer: impl FnMut(usize) -> Option<Response> + Send + 'static,
@@ -520,7 +520,7 @@ fn not_now(retry_after: &str) -> Response {
 }
 
 /// A fault as a server sends it.
-fn soap_fault(kind: &str, text: &str) -> Response {
+pub(crate) fn soap_fault(kind: &str, text: &str) -> Response {
     let body = format!(
         "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \
          xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soapenv:Body><soapenv:Fault>\
