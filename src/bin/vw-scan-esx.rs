@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         let cancel = cli::cancel_on_signals()?;
         let settings = Settings::new(&args, &cancel)?;
         let mut session = Session::open(&settings.endpoint, &settings.credentials, &cancel)?;
-        let inventory = vsphere::scan(&mut session)?;
+        let inventory = vsphere::scan(&mut session, false)?;
         let instance_uuid = session.about().instance_uuid.clone();
         // All is read: a reader that takes its time must not keep the session open.
         if let Err(error) = session.close() {

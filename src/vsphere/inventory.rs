@@ -1,6 +1,6 @@
 //! What a scan keeps of an inventory, and how it becomes hypervisors and guests.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use rustc_hash::FxHashMap;
@@ -22,31 +22,47 @@ const CLUSTER: &str = "ClusterComputeResource";
 const HOST: &str = "HostSystem";
 const VM: &str = "VirtualMachine";
 
-/// All that a scan asks for; the host's own properties are in the order of [`HOST_TEXTS`].
-pub(super) const WANTED: &[PropertySpec] = &[
-    PropertySpec {
-        kind: VM,
-        paths: &["config.uuid", "config.version", "runtime.powerState"],
-    },
-    PropertySpec {
-        kind: CLUSTER,
-        paths: &["name"],
-    },
-    PropertySpec {
-        kind: HOST,
-        paths: &[
-            "name",
-            "vm",
-            "parent",
-            "hardware.systemInfo.uuid",
-            "hardware.cpuInfo.numCpuPackages",
-            "config.product.name",
-            "config.product.version",
-            "config.network.dnsConfig.hostName",
-            "config.network.dnsConfig.domainName",
-        ],
-    },
-];
+/// All that a scan asks for. Every server since VirtualCenter 2.0 knows these properties (VI SDK 2.0, Reference Guide).
+pub(super) const WANTED: &[PropertySpec] = &[GUEST, CLUSTERS, HOSTS];
+
+/// The same with the guests' names.
+pub(super) const WANTED_WITH_NAMES: &[PropertySpec] = &[NAMED_GUEST, CLUSTERS, HOSTS];
+
+/// Only the names of virtual machines.
+pub(super) const NAMES: PropertySpec = PropertySpec {
+    kind: VM,
+    paths: &["name"],
+};
+
+const GUEST: PropertySpec = PropertySpec {
+    kind: VM,
+    paths: &["config.uuid", "config.version", "runtime.powerState"],
+};
+
+const NAMED_GUEST: PropertySpec = PropertySpec {
+    kind: VM,
+    paths: &["config.uuid", "config.version", "runtime.powerState", "name"],
+};
+
+const CLUSTERS: PropertySpec = PropertySpec {
+    kind: CLUSTER,
+    paths: &["name"],
+};
+
+const HOSTS: PropertySpec = PropertySpec {
+    kind: HOST,
+    paths: &[
+        "name",
+        "vm",
+        "parent",
+        "hardware.systemInfo.uuid",
+        "hardware.cpuInfo.numCpuPackages",
+        "config.product.name",
+        "config.product.version",
+        "config.network.dnsConfig.hostName",
+        "config.network.dnsConfig.domainName",
+    ],
+};
 
 /// Which property of a host becomes its hypervisor's id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,6 +88,16 @@ impl UnknownHypervisorId {
     }
 }
 
+impl fmt::Display for HypervisorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HypervisorId::Uuid => "uuid",
+            HypervisorId::Hostname => "hostname",
+            HypervisorId::Hwuuid => "hwuuid",
+        })
+    }
+}
+
 impl FromStr for HypervisorId {
     type Err = UnknownHypervisorId;
 
@@ -92,6 +118,11 @@ pub struct Inventory {
     vms: FxHashMap<VmId, Vm>,
     /// Why a virtual machine can't be a guest.
     unusable_vms: FxHashMap<VmId, String>,
+    /// The names of virtual machines, as far as they were asked for.
+    names: FxHashMap<VmId, Box<str>>,
+    /// The uuids as vSphere shows them, with `--guest-names`.
+    shown_uuids: FxHashMap<VmId, Uuid>,
+    with_names: bool,
     clusters: FxHashMap<String, String>,
     /// How many virtual machines have a hardware version that is none, and the first of them.
     odd_versions: usize,
@@ -117,8 +148,8 @@ impl VmId {
     }
 }
 
-impl std::fmt::Display for VmId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for VmId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             VmId::Numbered(number) => write!(f, "vm-{number}"),
             VmId::Named(id) => f.write_str(id),
@@ -151,6 +182,14 @@ struct Host {
 }
 
 impl Inventory {
+    /// One whose guests will have their name, managed object id and uuid as vSphere shows it, or not.
+    pub(super) fn new(with_names: bool) -> Self {
+        Inventory {
+            with_names,
+            ..Inventory::default()
+        }
+    }
+
     /// Takes in one object; objects may come in any order.
     pub(super) fn add(&mut self, object: &Object) {
         match object.kind.as_str() {
@@ -167,12 +206,16 @@ impl Inventory {
 
     fn add_vm(&mut self, object: &Object) {
         let id = VmId::new(&object.id);
+        self.add_name(object);
         let uuid = match object.text("config.uuid").filter(|uuid| !uuid.is_empty()) {
             None => Err(missing("config.uuid", object.fault_of("config.uuid"))),
             Some(text) => Uuid::try_parse(text).map_err(|_| format!("config.uuid {text:?} is no uuid")),
         };
         match uuid {
             Ok(uuid) => {
+                if self.with_names {
+                    self.shown_uuids.insert(id.clone(), uuid);
+                }
                 let uuid = self.as_the_guest_sees_it(uuid, object);
                 let state = power_state(object.text("runtime.powerState"));
                 self.vms.insert(id, Vm { uuid, state });
@@ -181,6 +224,26 @@ impl Inventory {
                 self.unusable_vms.insert(id, reason);
             }
         }
+    }
+
+    /// Takes in the name of a virtual machine, where the object has it.
+    pub(super) fn add_name(&mut self, object: &Object) {
+        if let Some(name) = object.text("name") {
+            self.names.insert(VmId::new(&object.id), decode(name).into());
+        }
+    }
+
+    /// The virtual machines that can't be guests and whose names have not been asked for.
+    pub(super) fn nameless(&self) -> Vec<ManagedObject> {
+        let unusable = self.unusable_vms.keys().filter(|_| !self.with_names);
+        let mut nameless: Vec<ManagedObject> = unusable
+            .map(|id| ManagedObject {
+                kind: VM.into(),
+                id: id.to_string(),
+            })
+            .collect();
+        nameless.sort_by(|one, other| one.id.cmp(&other.id));
+        nameless
     }
 
     /// From hardware version 13 on, a guest's DMI table shows the first three groups in the other byte order.
@@ -239,6 +302,7 @@ impl Inventory {
                     omitted.push(Omitted {
                         kind: Omitted::GUEST.into(),
                         id: Some(vm.to_string()),
+                        name: self.names.get(vm).map(|name| name.to_string()),
                         stage: STAGE.into(),
                         reason,
                         ..Omitted::default()
@@ -352,17 +416,31 @@ impl Identified {
 }
 
 impl Inventory {
+    fn guest(&self, id: &VmId, vm: &Vm) -> Guest {
+        let guest = Guest::new(vm.uuid.to_string(), vm.state, TYPE);
+        match self.with_names {
+            false => guest,
+            true => Guest {
+                name: self.names.get(id).map(|name| name.to_string()),
+                moref: Some(id.to_string()),
+                uuid: self.shown_uuids.get(id).map(Uuid::to_string),
+                ..guest
+            },
+        }
+    }
+
     fn hypervisor(&self, id: &str, host: &Host) -> Hypervisor {
-        let mut vms: Vec<&Vm> = host.vms.iter().filter_map(|vm| self.vms.get(vm)).collect();
-        vms.sort_by_key(|vm| vm.uuid);
+        let mut vms: Vec<(&VmId, &Vm)> = host
+            .vms
+            .iter()
+            .filter_map(|id| Some((id, self.vms.get(id)?)))
+            .collect();
+        vms.sort_by_key(|(_, vm)| vm.uuid);
         let cluster = host.parent.as_ref().filter(|parent| parent.kind == CLUSTER);
         let cluster_name = cluster.and_then(|parent| self.clusters.get(&parent.id));
         Hypervisor {
             name: host.display_name().map(str::to_owned),
-            guests: vms
-                .into_iter()
-                .map(|vm| Guest::new(vm.uuid.to_string(), vm.state, TYPE))
-                .collect(),
+            guests: vms.into_iter().map(|(id, vm)| self.guest(id, vm)).collect(),
             facts: host.facts(cluster_name),
             parent: host.parent.as_ref().map(|parent| Parent {
                 id: Some(parent.id.clone()),

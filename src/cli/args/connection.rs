@@ -11,7 +11,7 @@ use clap::{Arg, Command};
 use crate::cli::Failure;
 use crate::config;
 use crate::error::Kind;
-use crate::http::{Base, Endpoint, Proxy, Thumbprint, Trust};
+use crate::http::{Base, Endpoint, Proxy, Thumbprint, Trace, Trust};
 
 /// How a server is reached.
 #[derive(Debug, Default, clap::Args)]
@@ -31,6 +31,9 @@ pub struct Connection {
     /// Give up after this time
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: Option<u32>,
+    /// Save each HTTP exchange, without secrets, in the new folder DIR
+    #[arg(long, value_name = "DIR")]
+    pub trace: Option<Trace>,
 }
 
 impl Connection {
@@ -50,6 +53,9 @@ impl Connection {
         }
         if let Some(seconds) = self.timeout {
             endpoint.deadline = Instant::now().checked_add(Duration::from_secs(seconds.into()));
+        }
+        if let Some(trace) = &self.trace {
+            endpoint.trace = Some(trace.clone());
         }
     }
 }
