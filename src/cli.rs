@@ -4,11 +4,13 @@
 
 pub mod args;
 pub mod documents;
+pub mod esx;
 mod log;
 pub mod mapping;
 pub mod password;
 pub mod result;
 pub mod rhsm;
+pub mod stamp;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;

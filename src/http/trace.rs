@@ -80,8 +80,12 @@ impl Trace {
     /// Saves what belongs to the trace as a whole.
     pub fn save(&self, name: &str, content: &[u8]) -> Result<(), Error> {
         self.open()?;
+        let mut shown = Vec::new();
+        let mut redactor = Redactor::new(&self.state().secrets);
+        redactor.push(content, &mut shown);
+        redactor.finish(&mut shown);
         let path = self.0.folder.join(name);
-        let written = create(&path).and_then(|mut file| file.write_all(content));
+        let written = create(&path).and_then(|mut file| file.write_all(&shown));
         written.map_err(|error| self.broken(&path, &error))
     }
 

@@ -22,7 +22,8 @@ const CLUSTER: &str = "ClusterComputeResource";
 const HOST: &str = "HostSystem";
 const VM: &str = "VirtualMachine";
 
-/// All that a scan asks for. Every server since VirtualCenter 2.0 knows these properties (VI SDK 2.0, Reference Guide).
+/// All that a scan asks for: properties that the API has had since before version 4 (VI SDK 2.5, Reference Guide), so that no
+/// server which is spoken to refuses one as unknown.
 pub(super) const WANTED: &[PropertySpec] = &[GUEST, CLUSTERS, HOSTS];
 
 /// The same with the guests' names.
@@ -435,7 +436,10 @@ impl Inventory {
             .iter()
             .filter_map(|id| Some((id, self.vms.get(id)?)))
             .collect();
-        vms.sort_by_key(|(_, vm)| vm.uuid);
+        vms.sort_by(|(id, vm), (other_id, other)| {
+            let by_uuid = vm.uuid.cmp(&other.uuid);
+            by_uuid.then_with(|| id.to_string().cmp(&other_id.to_string()))
+        });
         let cluster = host.parent.as_ref().filter(|parent| parent.kind == CLUSTER);
         let cluster_name = cluster.and_then(|parent| self.clusters.get(&parent.id));
         Hypervisor {

@@ -18,3 +18,5 @@ mod vw_filter;
 mod vw_report_candlepin;
 mod vw_report_sat5;
 mod vw_scan_esx;
+mod vw_scan_esx_odd;
+mod vw_scan_esx_options;

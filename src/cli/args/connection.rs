@@ -8,10 +8,7 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-use crate::cli::Failure;
-use crate::config;
-use crate::error::Kind;
-use crate::http::{Base, Endpoint, Proxy, Thumbprint, Trace, Trust};
+use crate::http::{Endpoint, Proxy, Thumbprint, Trace, Trust};
 
 /// How a server is reached.
 #[derive(Debug, Default, clap::Args)]
@@ -60,23 +57,6 @@ impl Connection {
     }
 }
 
-/// The server's address: the option `--server`, else the section's key. `port` and `path` count where it gives none.
-pub fn base(
-    option: Option<&str>,
-    section: &config::Section,
-    key: &str,
-    port: u16,
-    path: &str,
-) -> anyhow::Result<Base> {
-    if let Some(text) = option {
-        let base = Base::parse(text, port, path);
-        return Ok(base.map_err(|error| Failure::new(Kind::Usage, format!("--server: {error}")))?);
-    }
-    let text = section.need(key, "--server")?;
-    let base = Base::parse(&text, port, path);
-    Ok(base.map_err(|error| section.wrong(key, &error.to_string()))?)
-}
-
 /// Reads a proxy's URL, whose password clap's own messages would repeat.
 #[derive(Clone)]
 struct ProxyParser;
@@ -97,6 +77,7 @@ impl TypedValueParser for ProxyParser {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Base;
     use clap::Parser;
 
     #[derive(Debug, clap::Parser)]
