@@ -8,6 +8,7 @@
 )]
 #![allow(unreachable_pub, reason = "the modules share what is in support")]
 
+mod faults;
 mod layers;
 mod man;
 mod odd_files;
@@ -15,6 +16,7 @@ mod support;
 mod vcsim;
 mod vw_escape;
 mod vw_filter;
+mod vw_password;
 mod vw_report_candlepin;
 mod vw_report_sat5;
 mod vw_scan_esx;
