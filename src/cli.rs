@@ -7,6 +7,7 @@ pub mod documents;
 pub mod esx;
 mod log;
 pub mod mapping;
+pub mod omitted;
 pub mod password;
 pub mod result;
 pub mod rhsm;

@@ -12,6 +12,8 @@
 //! # Ok::<(), vw::http::Error>(())
 //! ```
 //!
+//! An endpoint with a [`Trace`] saves every exchange, without secrets; one with a [`Replay`] answers from what was saved.
+//!
 //! Only this room knows ureq. Redirects are not followed, cookies not kept, statuses not judged (see [`Response::success`]).
 
 mod base;

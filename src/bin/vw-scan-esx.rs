@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use vw::cancel::Cancel;
 use vw::cli::esx::Scan;
-use vw::cli::{self, Failure, args};
-use vw::error::Kind;
-use vw::mapping::{Omitted, Source, Tail};
+use vw::cli::{self, args};
+use vw::mapping::{Source, Tail};
 use vw::vsphere::{self, About, Identified, Inventory, Session};
 
 /// Print which virtual machine runs on which host of a vCenter or an ESX host
@@ -71,11 +70,11 @@ fn in_session<T>(
 fn print(inventory: Inventory, about: About, scan: Scan, args: &Args) -> anyhow::Result<()> {
     let identified = inventory.identify(scan.hypervisor_id);
     if args.strict {
-        refuse_omitted(identified.omitted())?;
+        cli::omitted::refuse(identified.omitted())?;
     }
     let mut writer = cli::mapping::writer(cli::stdout(), &args.output);
     warn_of_shared_ids(&identified);
-    warn_of_omitted(identified.omitted(), writer.tells_omitted());
+    cli::omitted::warn(identified.omitted(), writer.tells_omitted());
     for hypervisor in identified.hypervisors() {
         writer.hypervisor(&hypervisor)?;
     }
@@ -90,55 +89,9 @@ fn print(inventory: Inventory, about: About, scan: Scan, args: &Args) -> anyhow:
     Ok(writer.finish(&tail)?)
 }
 
-/// Fails if anything is left out, and names the first of it.
-fn refuse_omitted(omitted: &[Omitted]) -> Result<(), Failure> {
-    let count = omitted.len();
-    let mut named: Vec<String> = omitted
-        .iter()
-        .take(5)
-        .map(|one| format!("{} ({})", name_of(one), one.reason))
-        .collect();
-    if count > named.len() {
-        named.push(format!("and {} more", count - named.len()));
-    }
-    match count {
-        0 => Ok(()),
-        _ => Err(Failure::new(
-            Kind::Data,
-            format!(
-                "--strict: {count} hosts and guests would be left out: {}",
-                named.join(", ")
-            ),
-        )),
-    }
-}
-
 /// Says what will be hard to tell apart in the mapping.
 fn warn_of_shared_ids(identified: &Identified) {
     for (id, hosts) in identified.shared_ids() {
         log::warn!("{} hosts have the id {id}: {}", hosts.len(), hosts.join(", "));
-    }
-}
-
-/// Says how much is left out; where the mapping does not name it, each by itself.
-fn warn_of_omitted(omitted: &[Omitted], named: bool) {
-    if !named {
-        for one in omitted {
-            log::info!("{} is left out: {}", name_of(one), one.reason);
-        }
-    } else if !omitted.is_empty() {
-        log::warn!(
-            "{} hosts and guests are left out: see \"omitted\" in the mapping",
-            omitted.len()
-        );
-    }
-}
-
-/// Such as `guest vm-42 "web1"`.
-fn name_of(omitted: &Omitted) -> String {
-    let id = omitted.id.as_deref().unwrap_or_default();
-    match &omitted.name {
-        Some(name) => format!("{} {id} {name:?}", omitted.kind),
-        None => format!("{} {id}", omitted.kind),
     }
 }

@@ -139,7 +139,7 @@ fn a_candlepins_trace_has_no_credentials() {
 
 #[test]
 fn a_trace_takes_no_memory() {
-    let vcenter = VCenter::start(Inventory::new(400, 20_000), None).unwrap();
+    let vcenter = VCenter::start(Inventory::new(400, 30_000), None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     fs::write(folder.path().join("password"), "sim-secret").unwrap();

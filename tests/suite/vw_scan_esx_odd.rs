@@ -253,6 +253,16 @@ fn one_odd_object_costs_no_more_than_itself() {
             warns: &["with \"vmx-next\""],
         },
         Row {
+            what: "a template, which is a machine that is off",
+            build: |inventory, _| {
+                let odd = inventory.add_standalone(Host::new("odd"));
+                inventory.add_vm(odd, vm(|vm| vm.power = Some("poweredOff".into())));
+            },
+            told: &[("/guests/0/state", "5"), ("/guests/0/attributes/active", "0")],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
             what: "an odd power state, and none",
             build: |inventory, _| {
                 let odd = inventory.add_standalone(Host::new("odd"));
