@@ -13,6 +13,7 @@ mod layers;
 mod man;
 mod odd_files;
 mod support;
+mod trust;
 mod vcsim;
 mod vw_escape;
 mod vw_filter;
