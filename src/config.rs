@@ -12,10 +12,11 @@
 //! What is wrong with one section never keeps another from being used, and what is wrong with one key only fails the
 //! command that asks for that key. Both are told by [`Note`]s and [`Error`]s that name file, line, section and key.
 
-mod encrypted;
 mod format;
+pub mod password;
 mod rhsm;
 mod section;
+pub mod sysconfig;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -29,7 +30,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub use rhsm::{Proxy, Rhsm};
-pub use section::{KEY_FILE, Section};
+pub use section::Section;
+pub use value::flag;
 pub use virt_who::{Config, Files};
 
 /// The largest configuration file that is read, in bytes; a thousand sections are a tenth of it.
@@ -138,6 +140,17 @@ fn others(known: &[String], also: &[Note]) -> String {
         text += &format!("; {note}");
     }
     text
+}
+
+/// Appends to a text that may hold a password: where it must move to grow, what it leaves behind is overwritten.
+fn append(text: &mut Zeroizing<String>, more: &str) {
+    let length = text.len() + more.len();
+    if length > text.capacity() {
+        let mut grown = Zeroizing::new(String::with_capacity(length.max(2 * text.len())));
+        grown.push_str(text);
+        *text = grown;
+    }
+    text.push_str(more);
 }
 
 /// A file's bytes, and whether others than its owner and group may read them.

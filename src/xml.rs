@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
-use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::events::attributes::Attributes;
+use quick_xml::events::{BytesRef, Event};
 
 use crate::error::Kind;
 
@@ -114,16 +115,29 @@ impl<R: BufRead> Reader<R> {
     pub fn text(&mut self) -> Result<&str, Error> {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
+        self.append_text(&mut text)?;
+        self.text = text;
+        Ok(&self.text)
+    }
+
+    /// Like [`Reader::text`], but adds the text to what `into` has already.
+    pub fn append_text(&mut self, into: &mut String) -> Result<(), Error> {
         let position = self.inner.buffer_position();
+        let most = into.len() + MAX_LENGTH;
         loop {
             match self.next()? {
                 Next::Start => self.skip()?,
-                Next::End | Next::Eof => break,
-                Next::Text(more) => append(&mut text, &more, position)?,
+                Next::End | Next::Eof => return Ok(()),
+                // Many references could make a text longer than one event may be.
+                Next::Text(more) if into.len() + more.len() > most => {
+                    return Err(Error::Refused {
+                        position,
+                        what: TOO_LONG,
+                    });
+                }
+                Next::Text(more) => into.push_str(&more),
             }
         }
-        self.text = text;
-        Ok(&self.text)
     }
 
     /// Leaves the current element with all that is in it.
@@ -142,30 +156,42 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The attribute without a prefix of the element that was gone down to last.
-    pub fn attribute(&self, name: &str) -> Option<String> {
-        self.find_attribute(|prefixed, local| !prefixed && local == name)
+    pub fn attribute(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.attributes(name).0
     }
 
     /// The attribute with a prefix, whichever, of the element that was gone down to last: servers choose their own prefix
     /// for `xsi:type`.
-    pub fn prefixed_attribute(&self, name: &str) -> Option<String> {
-        self.find_attribute(|prefixed, local| prefixed && local == name)
+    pub fn prefixed_attribute(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.attributes(name).1
     }
 
-    fn find_attribute(&self, wanted: impl Fn(bool, &str) -> bool) -> Option<String> {
-        let start = BytesStart::from_content(self.start.as_str(), self.name_length);
-        let found = start.attributes().flatten().find(|attribute| {
+    /// The attributes of this local name, of the element that was gone down to last: the one without a prefix, and the one with
+    /// any prefix.
+    pub fn attributes(&self, name: &str) -> (Option<Cow<'_, str>>, Option<Cow<'_, str>>) {
+        let (mut plain, mut prefixed) = (None, None);
+        let mut attributes = Attributes::new(&self.start, self.name_length);
+        // The first of several wins; to refuse them takes a list of all.
+        for attribute in attributes.with_checks(false).flatten() {
             let (local, prefix) = attribute.key.decompose();
-            wanted(prefix.is_some(), local.as_ref())
-        })?;
-        quick_xml::escape::unescape(&found.value)
-            .ok()
-            .map(Cow::into_owned)
+            let found = match prefix {
+                None => &mut plain,
+                Some(_) => &mut prefixed,
+            };
+            if found.is_none() && local.as_ref() == name {
+                *found = unescape(attribute.value);
+            }
+        }
+        (plain, prefixed)
     }
 
     fn local_name(&self) -> &str {
         let name = self.start.get(..self.name_length).unwrap_or_default();
-        name.rsplit_once(':').map_or(name, |(_, local)| local)
+        // Names are short: a search made for long texts takes longer.
+        match name.bytes().rposition(|byte| byte == b':') {
+            Some(colon) => name.get(colon + 1..).unwrap_or_default(),
+            None => name,
+        }
     }
 
     fn next(&mut self) -> Result<Next<'_>, Error> {
@@ -225,16 +251,11 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// Adds a piece to a text, which many references could make longer than one event may be.
-fn append(text: &mut String, more: &str, position: u64) -> Result<(), Error> {
-    if text.len() + more.len() > MAX_LENGTH {
-        return Err(Error::Refused {
-            position,
-            what: TOO_LONG,
-        });
+fn unescape(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    match value {
+        Cow::Borrowed(value) => quick_xml::escape::unescape(value).ok(),
+        Cow::Owned(value) => Some(quick_xml::escape::unescape(&value).ok()?.into_owned().into()),
     }
-    text.push_str(more);
-    Ok(())
 }
 
 /// A character reference or one of the five entities that XML itself defines.

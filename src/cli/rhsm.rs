@@ -5,7 +5,7 @@ use std::path::Path;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::config::Rhsm;
+use crate::config::{self, Rhsm, Section};
 use crate::http::{Base, Endpoint, Error, Proxy, ProxyUrl, Trust};
 
 /// The server that the section and rhsm.conf name, or `server` in its place, which may do without port and path.
@@ -37,8 +37,14 @@ pub fn endpoint(rhsm: &Rhsm, server: Option<&str>) -> Result<Endpoint, Error> {
     Ok(endpoint)
 }
 
-/// Who reports unless an option says otherwise: the machine's name and its id, as virt-who has it.
-pub fn reporter_id() -> String {
+/// Who reports unless an option says otherwise: `reporter_id` of `[global]`, or `VIRTWHO_REPORTER_ID`, else the machine's
+/// name and its id, as virt-who has it.
+pub fn reporter_id(section: &Section) -> Result<String, config::Error> {
+    let told = section.global().text("reporter_id")?;
+    Ok(told.unwrap_or_else(this_machine))
+}
+
+fn this_machine() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     match machine_id(Path::new("/etc/machine-id")) {
         Ok(id) => format!("{host}-{id}"),
@@ -60,7 +66,6 @@ fn machine_id(file: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
     use crate::secret::Secret;
 
     fn rhsm() -> Rhsm {
@@ -117,6 +122,6 @@ mod tests {
         assert!(machine_id(&file).is_err());
         std::fs::write(&file, "0123abcd\n").unwrap();
         assert_eq!(machine_id(&file).unwrap(), "0123abcd");
-        assert!(!reporter_id().is_empty());
+        assert!(!reporter_id(&Section::default()).unwrap().is_empty());
     }
 }

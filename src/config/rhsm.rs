@@ -176,6 +176,7 @@ fn parse(file: &Path, bytes: &[u8]) -> Result<(Section, Section), Error> {
                 entries: Entries::new(),
                 default: Arc::default(),
                 broken: None,
+                is_variables: false,
             },
         };
         if let Some(broken) = block.broken {

@@ -7,13 +7,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::format::{Block, Entry};
+use super::password::{self, KEY_FILE};
 use super::value::{self, Value};
-use super::{Error, Note, Place, encrypted};
+use super::{Error, Note, Place, sysconfig};
 use crate::list;
 use crate::secret::Secret;
-
-/// Where virt-who keeps the key of encrypted passwords.
-pub const KEY_FILE: &str = "/var/lib/virt-who/key";
 
 /// Keys that virt-who renamed, with the name of today.
 pub(super) const RENAMED: [(&str, &str); 2] = [
@@ -40,6 +38,8 @@ pub struct Section {
     pub(super) blocks: Vec<Arc<Block>>,
     /// The file with the key of encrypted passwords.
     pub(super) key_file: Option<PathBuf>,
+    /// What `[global]` says.
+    pub(super) global: Vec<Arc<Block>>,
     /// Where there is no section: what was looked for in vain, for the message about a missing key.
     pub(super) in_vain: Option<String>,
 }
@@ -75,6 +75,7 @@ impl Section {
             return Err(self.wrong(key, &format!("is empty; give it a value, or give {option}")));
         }
         let message = match (&self.name, &self.in_vain) {
+            _ if self.is_variables() => format!("is missing; set it, or give {option}"),
             (Some(_), _) => format!("is missing; add it, or give {option}"),
             (None, Some(in_vain)) => {
                 format!("is missing; give {option}, or a section with it by -n: {in_vain}")
@@ -89,10 +90,9 @@ impl Section {
         let Some(text) = self.text(key)? else {
             return Ok(None);
         };
-        match text.to_lowercase().as_str() {
-            "yes" | "true" | "on" | "1" => Ok(Some(true)),
-            "no" | "false" | "off" | "0" => Ok(Some(false)),
-            _ => Err(self.wrong_value(key, "is neither yes nor no (true, on, 1; false, off, 0)")),
+        match value::flag(&text) {
+            None => Err(self.wrong_value(key, "is neither yes nor no (true, on, 1; false, off, 0)")),
+            flag => Ok(flag),
         }
     }
 
@@ -139,7 +139,7 @@ impl Section {
             && let Some(value) = self.line(encrypted)?
         {
             let file = self.key_file.as_deref().unwrap_or(Path::new(KEY_FILE));
-            let secret = encrypted::decrypt(&value.text, file);
+            let secret = password::decrypt(&value.text, file);
             return secret
                 .map(Some)
                 .map_err(|fault| self.wrong(encrypted, &fault.to_string()));
@@ -165,12 +165,19 @@ impl Section {
     pub fn wrong(&self, key: &str, reason: &str) -> Error {
         Error::Wrong(match self.find(key) {
             Some((block, entry)) => {
-                block.note(entry.line, Some(&entry.key.to_lowercase()), reason.to_owned())
+                let key = match block.is_variables {
+                    true => entry.key.clone(),
+                    false => entry.key.to_lowercase(),
+                };
+                block.note(entry.line, Some(&key), reason.to_owned())
             }
             None => Note {
                 place: self.place().cloned(),
                 section: self.name.clone(),
-                key: Some(key.to_owned()),
+                key: Some(match sysconfig::variable(key) {
+                    Some(variable) if self.is_variables() => variable.to_owned(),
+                    _ => key.to_owned(),
+                }),
                 message: reason.to_owned(),
             },
         })
@@ -189,10 +196,26 @@ impl Section {
     /// Is the note about this section, or about the file that it stands in?
     pub fn is_subject_of(&self, note: &Note) -> bool {
         match (&note.section, &note.place, self.place()) {
+            // Only variables of the environment stand nowhere.
+            (None, None, _) => self.is_variables(),
             // Whatever is wrong with [defaults] is wrong with each section.
             (Some(section), ..) => section == "defaults" || self.name.as_ref() == Some(section),
             (None, Some(noted), Some(own)) => noted.file == own.file,
             _ => false,
+        }
+    }
+
+    /// Is it the section that `VIRTWHO_*` variables are?
+    pub fn is_variables(&self) -> bool {
+        self.blocks.first().is_some_and(|block| block.is_variables)
+    }
+
+    /// `[global]`, with the variables of the environment that are above it.
+    pub fn global(&self) -> Section {
+        Section {
+            name: Some("global".to_owned()),
+            blocks: self.global.clone(),
+            ..Section::default()
         }
     }
 

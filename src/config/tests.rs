@@ -1,5 +1,6 @@
 mod format;
 mod rhsm;
+mod sysconfig;
 
 use std::fs;
 use std::path::PathBuf;

@@ -23,8 +23,23 @@ pub(super) fn is_secret(key: &str) -> bool {
     key.contains("password")
 }
 
+/// Yes or no, as Python's ConfigParser has them.
+pub fn flag(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "yes" | "true" | "on" | "1" => Some(true),
+        "no" | "false" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
 /// The value that a section's text stands for, or why it stands for none.
 pub(super) fn of(key: &str, text: &str, block: &Block) -> Result<Value, String> {
+    if block.is_variables {
+        return Ok(Value {
+            text: Zeroizing::new(text.to_owned()),
+            secret: is_secret(key),
+        });
+    }
     let mut expansion = Expansion {
         block,
         text: Zeroizing::default(),
@@ -95,7 +110,7 @@ impl Expansion<'_> {
         if self.text.len() + text.len() > LONGEST {
             return Err(too_long());
         }
-        self.text.push_str(text);
+        super::append(&mut self.text, text);
         Ok(())
     }
 }

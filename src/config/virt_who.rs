@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::format::{self, Block};
 use super::section::{self, Section};
+use super::sysconfig::Variables;
 use super::{Content, Error, Note, Place};
 
 /// Sections that describe no source.
@@ -66,6 +67,7 @@ pub struct Config {
     global: Section,
     defaults: Section,
     system_environment: Section,
+    environment: Option<Section>,
     notes: Vec<Note>,
     /// Files that could not be read and were not named, so that only a command that misses something cares.
     unread: Vec<Note>,
@@ -87,6 +89,11 @@ enum Part {
 impl Config {
     /// Reads the files. Only one that was named can make this fail; whatever else is wrong becomes a note.
     pub fn load(files: &Files) -> Result<Self, Error> {
+        Config::load_with(files, &Variables::default())
+    }
+
+    /// The same in an environment with `variables`: they are a section of their own, and above `[global]`.
+    pub fn load_with(files: &Files, variables: &Variables) -> Result<Self, Error> {
         let mut config = Config::default();
         let base = if files.given.is_empty() {
             Part::Whole
@@ -109,8 +116,15 @@ impl Config {
         for file in &files.given {
             config.add(file, super::read(file)?, Part::Whole);
         }
-        for section in &mut config.sections {
+        config.environment = variables.section();
+        config.notes.extend(variables.notes());
+        let general = variables.global();
+        if !general.entries.is_empty() {
+            config.global.blocks.insert(0, Arc::new(general));
+        }
+        for section in config.sections.iter_mut().chain(config.environment.as_mut()) {
             section.blocks.extend_from_slice(&config.defaults.blocks);
+            section.global.clone_from(&config.global.blocks);
         }
         Ok(config)
     }
@@ -178,8 +192,14 @@ impl Config {
         Section {
             name: None,
             in_vain: Some(in_vain),
+            global: self.global.blocks.clone(),
             ..self.defaults.clone()
         }
+    }
+
+    /// The section that variables of the environment are, if they choose a source or a destination.
+    pub fn environment(&self) -> Option<&Section> {
+        self.environment.as_ref()
     }
 
     /// The names of the sections that describe sources, broken ones too, in the order of the files.

@@ -17,6 +17,7 @@ mod trust;
 mod vcsim;
 mod vw_escape;
 mod vw_filter;
+mod vw_password;
 mod vw_report_candlepin;
 mod vw_report_sat5;
 mod vw_scan_esx;
