@@ -291,6 +291,8 @@ struct Source {
 
 impl Read for Source {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        // A few bytes of gzip can be many: they are decompressed for long without a look at the connection and its limits.
+        self.link.check()?;
         match self.reader.read(buf) {
             // A signal closes the connection, which looks like the end of a body that has no length of its own.
             Ok(0) if !buf.is_empty() => match self.link.cancel.check() {
