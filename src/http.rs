@@ -153,6 +153,7 @@ impl Http {
             cancel: cancel.clone(),
             connect_limit: endpoint.connect_limit,
             silence_limit: endpoint.silence_limit,
+            deadline: endpoint.deadline,
         });
         let (host, port) = match &route {
             Route::Direct => (base.host.clone(), base.port),
@@ -229,7 +230,7 @@ impl Http {
         let Inner {
             endpoint, link, hook, ..
         } = &*self.0;
-        link.cancel.check()?;
+        link.check()?;
         let mut link = link.clone();
         if let Some(silence_limit) = request.silence {
             Arc::make_mut(&mut link).silence_limit = silence_limit;
@@ -280,9 +281,6 @@ impl Http {
         let left = endpoint
             .deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Err(link.failed(ureq::Error::Timeout(Timeout::Global)));
-        }
         let mut built = ureq::http::Request::builder()
             .method(&request.method)
             .uri(format!("{}{}", endpoint.base, request.path));
@@ -363,9 +361,22 @@ struct Link {
     cancel: Cancel,
     connect_limit: Duration,
     silence_limit: Duration,
+    deadline: Option<Instant>,
 }
 
 impl Link {
+    /// Whether there is time left, and no signal came.
+    fn check(&self) -> Result<(), Error> {
+        self.cancel.check()?;
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => Err(Error::Timeout {
+                server: self.server.clone(),
+                limit: Limit::Deadline,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// What an error of ureq means for the user.
     fn failed(&self, error: ureq::Error) -> Error {
         if let Err(cancelled) = self.cancel.check() {

@@ -337,6 +337,8 @@ impl Read for Source {
         if buf.is_empty() {
             return Ok(0);
         }
+        // A few bytes of gzip can be many: they are decompressed for long without a look at the connection and its limits.
+        self.link.check()?;
         let read = match self.reader.read(buf) {
             // A signal closes the connection, which looks like the end of a body that has no length of its own.
             Ok(0) => self.link.cancel.check().map(|()| 0).map_err(Error::from),

@@ -14,6 +14,7 @@ mod man;
 mod odd_files;
 mod support;
 mod trace;
+mod trust;
 mod vcsim;
 mod vw_escape;
 mod vw_filter;
