@@ -13,6 +13,7 @@
 //! command that asks for that key. Both are told by [`Note`]s and [`Error`]s that name file, line, section and key.
 
 mod format;
+pub mod keys;
 pub mod password;
 mod rhsm;
 mod section;
@@ -31,7 +32,7 @@ use zeroize::Zeroizing;
 
 pub use rhsm::{Proxy, Rhsm};
 pub use section::Section;
-pub use value::flag;
+pub use value::{flag, written};
 pub use virt_who::{Config, Files};
 
 /// The largest configuration file that is read, in bytes; a thousand sections are a tenth of it.

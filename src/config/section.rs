@@ -153,6 +153,13 @@ impl Section {
         }
     }
 
+    /// Does a password of this key stand there encrypted?
+    pub fn is_encrypted(&self, key: &str) -> bool {
+        ENCRYPTED
+            .iter()
+            .any(|(plain, encrypted)| *plain == key && self.has(encrypted))
+    }
+
     /// The section with its encrypted passwords read by the key in `file` instead of [`KEY_FILE`].
     pub fn with_key_file(self, file: Option<PathBuf>) -> Self {
         Section {
@@ -245,7 +252,7 @@ impl Section {
     }
 
     /// Why the section can't be used.
-    pub(super) fn broken(&self) -> Option<&Note> {
+    pub fn broken(&self) -> Option<&Note> {
         self.blocks.first()?.broken.as_ref()
     }
 
@@ -287,7 +294,7 @@ impl Section {
     }
 
     /// Where a key stands, be it under its old name.
-    fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
+    pub(super) fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
         let old = RENAMED
             .iter()
             .find(|(_, today)| key == *today)

@@ -59,6 +59,12 @@ const UNSUPPORTED: [&str; 6] = [
 /// What else a command takes from the environment.
 const OTHERS: [&str; 1] = ["VIRTWHO_RHSM_PASSWORD"];
 
+/// Where virt-who had them.
+pub const FILE: &str = "/etc/sysconfig/virt-who";
+
+/// Keys and their values.
+pub type Keys = BTreeMap<String, String>;
+
 /// The variable that a key of the section or of `[global]` comes from.
 pub(super) fn variable(key: &str) -> Option<&'static str> {
     let all = [&GENERAL[..], &ESX, &SATELLITE].concat();
@@ -206,6 +212,17 @@ impl Variables {
         Some(Section {
             blocks: vec![Arc::new(block)],
             ..Section::default()
+        })
+    }
+
+    /// The same as the keys of `[global]` and of a section, passwords too: to be written into virt-who.conf.
+    pub fn migrated(&self) -> [Keys; 2] {
+        let section = self.section().unwrap_or_default();
+        [&[Arc::new(self.global())][..], &section.blocks].map(|blocks| {
+            let entries = blocks.iter().flat_map(|block| block.entries.iter());
+            entries
+                .map(|(key, entry)| (key.clone(), entry.value.to_string()))
+                .collect()
         })
     }
 

@@ -175,6 +175,16 @@ impl Config {
 
     /// A section without a name, for a command whose options say everything; it says what `[defaults]` says.
     pub fn nameless(&self) -> Section {
+        Section {
+            name: None,
+            in_vain: Some(self.nothing()),
+            global: self.global.blocks.clone(),
+            ..self.defaults.clone()
+        }
+    }
+
+    /// What was looked at in vain, for a message.
+    pub fn nothing(&self) -> String {
         let mut in_vain = match (self.sections.is_empty(), self.files.is_empty()) {
             (false, _) => {
                 let names: Vec<&str> = self.names().collect();
@@ -189,12 +199,7 @@ impl Config {
         for note in &self.unread {
             in_vain += &format!("; {note}");
         }
-        Section {
-            name: None,
-            in_vain: Some(in_vain),
-            global: self.global.blocks.clone(),
-            ..self.defaults.clone()
-        }
+        in_vain
     }
 
     /// The section that variables of the environment are, if they choose a source or a destination.
@@ -205,6 +210,16 @@ impl Config {
     /// The names of the sections that describe sources, broken ones too, in the order of the files.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.sections.iter().filter_map(Section::name)
+    }
+
+    /// The sections that describe sources, broken ones too, in the order of the files.
+    pub fn sections(&self) -> impl Iterator<Item = &Section> {
+        self.sections.iter()
+    }
+
+    /// `[defaults]`.
+    pub fn defaults(&self) -> &Section {
+        &self.defaults
     }
 
     /// Why sections that describe sources can't be used.

@@ -13,6 +13,7 @@ mod man;
 mod odd_files;
 mod support;
 mod vcsim;
+mod vw_config;
 mod vw_escape;
 mod vw_filter;
 mod vw_password;
