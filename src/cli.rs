@@ -240,3 +240,39 @@ pub fn cancel_on_signals() -> Result<Cancel, Failure> {
     thread.spawn(watch).map_err(failed)?;
     Ok(cancel)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn each_kind_has_its_status() {
+        let table = [
+            (Kind::ReaderGone, 0),
+            (Kind::Usage, 64),
+            (Kind::Data, 65),
+            (Kind::NoInput, 66),
+            (Kind::Unavailable, 69),
+            (Kind::Software, 70),
+            (Kind::Io, 74),
+            (Kind::TempFail, 75),
+            (Kind::Protocol, 76),
+            (Kind::NoPerm, 77),
+            (Kind::Config, 78),
+            (Kind::Signal(Signal::Interrupt), 130),
+            (Kind::Signal(Signal::Terminate), 143),
+        ];
+        for (kind, expected) in table {
+            assert_eq!(status(kind), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_kind_is_that_of_an_error_of_ours_whatever_its_context() {
+        let cause = crate::list::parse("'open").unwrap_err();
+        let error = Err::<(), _>(cause).context("reading").unwrap_err();
+        assert_eq!(kind(&error), Kind::Usage);
+        assert_eq!(kind(&anyhow::anyhow!("nobody's")), Kind::Software);
+    }
+}

@@ -34,7 +34,7 @@ impl ManagedObject {
 
     /// Reads a reference, whose element has been gone down to.
     fn read<R: BufRead>(xml: &mut xml::Reader<R>) -> Result<Self, xml::Error> {
-        let kind = xml.attribute("type").unwrap_or_default();
+        let kind = xml.attribute("type").unwrap_or_default().into_owned();
         let id = xml.text()?.to_owned();
         Ok(ManagedObject { kind, id })
     }

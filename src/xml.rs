@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
-use quick_xml::events::{BytesRef, BytesStart, Event};
+use quick_xml::events::attributes::Attributes;
+use quick_xml::events::{BytesRef, Event};
 
 use crate::error::Kind;
 
@@ -16,6 +17,9 @@ pub const MAX_DEPTH: usize = 64;
 
 /// The longest tag or text that is read, in bytes.
 pub const MAX_LENGTH: usize = 1 << 20;
+
+/// The most that is read between two calls of [`Reader::renew`], in bytes.
+pub const MAX_UNIT: u64 = 16 << 20;
 
 /// Why a document can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +58,7 @@ impl Error {
     }
 }
 
-/// Reads one document from `R`.
+/// Reads one document from `R`, which has no more than [`MAX_UNIT`] bytes or units that its reader deals with one by one.
 pub struct Reader<R> {
     inner: quick_xml::Reader<Capped<R>>,
     buffer: Vec<u8>,
@@ -63,6 +67,8 @@ pub struct Reader<R> {
     name_length: usize,
     text: String,
     depth: usize,
+    /// Where reading ends unless it is renewed.
+    end: u64,
 }
 
 /// What comes next within an element.
@@ -85,7 +91,13 @@ impl<R: BufRead> Reader<R> {
             name_length: 0,
             text: String::new(),
             depth: 0,
+            end: MAX_UNIT,
         }
+    }
+
+    /// Allows another [`MAX_UNIT`] bytes from here: what was read so far is dealt with, and takes no memory of its own.
+    pub fn renew(&mut self) {
+        self.end = self.inner.buffer_position() + MAX_UNIT;
     }
 
     /// Goes down to the next child of the current element and answers its local name, or leaves the element at its end.
@@ -103,16 +115,29 @@ impl<R: BufRead> Reader<R> {
     pub fn text(&mut self) -> Result<&str, Error> {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
+        self.append_text(&mut text)?;
+        self.text = text;
+        Ok(&self.text)
+    }
+
+    /// Like [`Reader::text`], but adds the text to what `into` has already.
+    pub fn append_text(&mut self, into: &mut String) -> Result<(), Error> {
         let position = self.inner.buffer_position();
+        let most = into.len() + MAX_LENGTH;
         loop {
             match self.next()? {
                 Next::Start => self.skip()?,
-                Next::End | Next::Eof => break,
-                Next::Text(more) => append(&mut text, &more, position)?,
+                Next::End | Next::Eof => return Ok(()),
+                // Many references could make a text longer than one event may be.
+                Next::Text(more) if into.len() + more.len() > most => {
+                    return Err(Error::Refused {
+                        position,
+                        what: TOO_LONG,
+                    });
+                }
+                Next::Text(more) => into.push_str(&more),
             }
         }
-        self.text = text;
-        Ok(&self.text)
     }
 
     /// Leaves the current element with all that is in it.
@@ -131,36 +156,54 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The attribute without a prefix of the element that was gone down to last.
-    pub fn attribute(&self, name: &str) -> Option<String> {
-        self.find_attribute(|prefixed, local| !prefixed && local == name)
+    pub fn attribute(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.attributes(name).0
     }
 
     /// The attribute with a prefix, whichever, of the element that was gone down to last: servers choose their own prefix
     /// for `xsi:type`.
-    pub fn prefixed_attribute(&self, name: &str) -> Option<String> {
-        self.find_attribute(|prefixed, local| prefixed && local == name)
+    pub fn prefixed_attribute(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.attributes(name).1
     }
 
-    fn find_attribute(&self, wanted: impl Fn(bool, &str) -> bool) -> Option<String> {
-        let start = BytesStart::from_content(self.start.as_str(), self.name_length);
-        let found = start.attributes().flatten().find(|attribute| {
+    /// The attributes of this local name, of the element that was gone down to last: the one without a prefix, and the one with
+    /// any prefix.
+    pub fn attributes(&self, name: &str) -> (Option<Cow<'_, str>>, Option<Cow<'_, str>>) {
+        let (mut plain, mut prefixed) = (None, None);
+        let mut attributes = Attributes::new(&self.start, self.name_length);
+        // The first of several wins; to refuse them takes a list of all.
+        for attribute in attributes.with_checks(false).flatten() {
             let (local, prefix) = attribute.key.decompose();
-            wanted(prefix.is_some(), local.as_ref())
-        })?;
-        quick_xml::escape::unescape(&found.value)
-            .ok()
-            .map(Cow::into_owned)
+            let found = match prefix {
+                None => &mut plain,
+                Some(_) => &mut prefixed,
+            };
+            if found.is_none() && local.as_ref() == name {
+                *found = unescape(attribute.value);
+            }
+        }
+        (plain, prefixed)
     }
 
     fn local_name(&self) -> &str {
         let name = self.start.get(..self.name_length).unwrap_or_default();
-        name.rsplit_once(':').map_or(name, |(_, local)| local)
+        // Names are short: a search made for long texts takes longer.
+        match name.bytes().rposition(|byte| byte == b':') {
+            Some(colon) => name.get(colon + 1..).unwrap_or_default(),
+            None => name,
+        }
     }
 
     fn next(&mut self) -> Result<Next<'_>, Error> {
         self.buffer.clear();
         self.inner.get_mut().left = MAX_LENGTH;
         let position = self.inner.buffer_position();
+        if position > self.end {
+            return Err(Error::Refused {
+                position,
+                what: "more than 16 MiB in one piece",
+            });
+        }
         let event = match self.inner.read_event_into(&mut self.buffer) {
             Ok(event) => event,
             Err(error) => {
@@ -208,16 +251,11 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// Adds a piece to a text, which many references could make longer than one event may be.
-fn append(text: &mut String, more: &str, position: u64) -> Result<(), Error> {
-    if text.len() + more.len() > MAX_LENGTH {
-        return Err(Error::Refused {
-            position,
-            what: TOO_LONG,
-        });
+fn unescape(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    match value {
+        Cow::Borrowed(value) => quick_xml::escape::unescape(value).ok(),
+        Cow::Owned(value) => Some(quick_xml::escape::unescape(&value).ok()?.into_owned().into()),
     }
-    text.push_str(more);
-    Ok(())
 }
 
 /// A character reference or one of the five entities that XML itself defines.
@@ -377,6 +415,22 @@ mod tests {
         let mut xml = reader(&many);
         xml.child().unwrap();
         assert_eq!(xml.text().unwrap_err().kind(), Kind::Protocol);
+    }
+
+    #[test]
+    fn a_document_is_as_long_as_its_units_allow() {
+        let unit = format!("<b>{}</b>", "x".repeat(MAX_LENGTH - 100));
+        let document = format!("<a>{}</a>", unit.repeat(20));
+        let error = whole(&document).unwrap_err();
+        assert!(error.to_string().contains("more than 16 MiB"), "{error}");
+        assert_eq!(error.kind(), Kind::Protocol);
+        let mut xml = reader(&document);
+        xml.child().unwrap();
+        while xml.child().unwrap().is_some() {
+            xml.skip().unwrap();
+            xml.renew();
+        }
+        xml.finish().unwrap();
     }
 
     #[test]

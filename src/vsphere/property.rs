@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::BufRead;
+use std::ops::Range;
 
 use super::soap::{Answer, Client, without_prefix};
 use super::{Error, ManagedObject};
@@ -28,7 +29,7 @@ pub(super) struct Object {
     pub(super) kind: String,
     /// The object's managed object id.
     pub(super) id: String,
-    /// The texts of all items, one behind the other.
+    /// Paths and values of all items, one behind the other.
     text: String,
     items: Vec<Item>,
     missing: Vec<Missing>,
@@ -37,10 +38,9 @@ pub(super) struct Object {
 /// A property, or one of a property's several references: where it stands in the text of its object.
 #[derive(Debug)]
 struct Item {
-    start: usize,
-    path_end: usize,
-    kind_end: usize,
-    end: usize,
+    path: Range<usize>,
+    kind: Range<usize>,
+    text: Range<usize>,
 }
 
 /// A property that the server did not tell.
@@ -60,11 +60,11 @@ impl Object {
 
     /// The references, type and id, that the property holds.
     pub(super) fn references<'o>(&'o self, path: &str) -> impl Iterator<Item = (&'o str, &'o str)> {
-        self.items.iter().filter_map(move |item| {
-            let part = |from, to| self.text.get(from..to).unwrap_or_default();
-            (part(item.start, item.path_end) == path)
-                .then(|| (part(item.path_end, item.kind_end), part(item.kind_end, item.end)))
-        })
+        let part = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
+        self.items
+            .iter()
+            .filter(move |item| part(&item.path) == path)
+            .map(move |item| (part(&item.kind), part(&item.text)))
     }
 
     /// The fault that the server gave instead of the property, such as `NoPermission`.
@@ -83,10 +83,10 @@ impl Object {
             ..Object::default()
         };
         for (path, value) in properties {
-            match value.split_once(':').filter(|_| matches!(*path, "parent" | "vm")) {
-                Some((kind, id)) => object.push(path, kind, id),
-                None => object.push(path, "", value),
-            }
+            let reference = value.split_once(':').filter(|_| matches!(*path, "parent" | "vm"));
+            let (kind, text) = reference.unwrap_or(("", value));
+            let [path, kind, text] = [path, kind, text].map(|part| object.push(part));
+            object.items.push(Item { path, kind, text });
         }
         object
     }
@@ -99,29 +99,30 @@ impl Object {
         self.missing.clear();
     }
 
-    fn push(&mut self, path: &str, kind: &str, text: &str) {
+    fn push(&mut self, text: &str) -> Range<usize> {
         let start = self.text.len();
-        self.text.push_str(path);
-        let path_end = self.text.len();
-        self.text.push_str(kind);
-        let kind_end = self.text.len();
         self.text.push_str(text);
-        self.items.push(Item {
-            start,
-            path_end,
-            kind_end,
-            end: self.text.len(),
-        });
+        start..self.text.len()
+    }
+
+    fn push_text<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<Range<usize>, xml::Error> {
+        let start = self.text.len();
+        xml.append_text(&mut self.text)?;
+        Ok(start..self.text.len())
     }
 
     /// Reads an `ObjectContent`, whose element has been gone down to.
+    ///
+    /// A page may have any number of objects, each of which has a limit of its own: the largest, a host with 10,000 machines,
+    /// has less than a megabyte.
     fn read<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
         self.clear();
+        xml.renew();
         while let Some(name) = xml.child()? {
             match name {
                 "obj" => {
                     self.kind.push_str(&xml.attribute("type").unwrap_or_default());
-                    self.id.push_str(xml.text()?);
+                    xml.append_text(&mut self.id)?;
                 }
                 "propSet" => self.read_property(xml)?,
                 "missingSet" => self.read_missing(xml)?,
@@ -133,10 +134,10 @@ impl Object {
 
     /// Reads a `DynamicProperty`: its name, then its value.
     fn read_property<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        let mut path = String::new();
+        let mut path = 0..0;
         while let Some(name) = xml.child()? {
             match name {
-                "name" => path.push_str(xml.text()?),
+                "name" => path = self.push_text(xml)?,
                 "val" => self.read_value(&path, xml)?,
                 _ => xml.skip()?,
             }
@@ -145,22 +146,29 @@ impl Object {
     }
 
     /// Reads a value: a text, a reference, or an array of references.
-    fn read_value<R: BufRead>(&mut self, path: &str, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        let array = xml
-            .prefixed_attribute("type")
-            .is_some_and(|name| without_prefix(&name).starts_with("ArrayOf"));
+    fn read_value<R: BufRead>(&mut self, path: &Range<usize>, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+        let (kind, xsi_type) = xml.attributes("type");
+        let array = xsi_type.is_some_and(|name| without_prefix(&name).starts_with("ArrayOf"));
         if !array {
-            return self.read_item(path, xml);
+            let kind = self.push(&kind.unwrap_or_default());
+            return self.read_item(path, kind, xml);
         }
         while xml.child()?.is_some() {
-            self.read_item(path, xml)?;
+            let kind = self.push(&xml.attribute("type").unwrap_or_default());
+            self.read_item(path, kind, xml)?;
         }
         Ok(())
     }
 
-    fn read_item<R: BufRead>(&mut self, path: &str, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        let kind = xml.attribute("type").unwrap_or_default();
-        self.push(path, &kind, xml.text()?);
+    fn read_item<R: BufRead>(
+        &mut self,
+        path: &Range<usize>,
+        kind: Range<usize>,
+        xml: &mut Reader<R>,
+    ) -> Result<(), xml::Error> {
+        let text = self.push_text(xml)?;
+        let path = path.clone();
+        self.items.push(Item { path, kind, text });
         Ok(())
     }
 

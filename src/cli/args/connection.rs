@@ -25,7 +25,7 @@ pub struct Connection {
     /// Trust any server
     #[arg(long)]
     pub insecure: bool,
-    /// Use the proxy http://[USER:PASSWORD@]HOST:PORT; an empty URL means none
+    /// Use the HTTP proxy at URL, with USER:PASSWORD@ if need be; an empty URL means none
     #[arg(long, value_name = "URL", value_parser = ProxyParser)]
     pub proxy: Option<Proxy>,
     /// Give up after this time
