@@ -65,6 +65,16 @@ pub const FILE: &str = "/etc/sysconfig/virt-who";
 /// Keys and their values.
 pub type Keys = BTreeMap<String, String>;
 
+/// All variables that mean something.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let with_keys = GENERAL
+        .iter()
+        .chain(&ESX)
+        .chain(&SATELLITE)
+        .map(|(name, _)| *name);
+    with_keys.chain(SWITCHES).chain(UNSUPPORTED).chain(OTHERS)
+}
+
 /// The variable that a key of the section or of `[global]` comes from.
 pub(super) fn variable(key: &str) -> Option<&'static str> {
     let all = [&GENERAL[..], &ESX, &SATELLITE].concat();
@@ -166,9 +176,7 @@ impl Variables {
 
     /// Those that no command knows.
     pub fn unknown(&self) -> Vec<Note> {
-        let known = [&GENERAL[..], &ESX, &SATELLITE].concat();
-        let known = known.iter().map(|(name, _)| *name);
-        let known: Vec<&str> = known.chain(SWITCHES).chain(UNSUPPORTED).chain(OTHERS).collect();
+        let known: Vec<&str> = names().collect();
         let unknown = self
             .found
             .iter()

@@ -21,3 +21,4 @@ mod vw_password;
 mod vw_report_candlepin;
 mod vw_report_sat5;
 mod vw_scan_esx;
+mod vw_scan_fake;

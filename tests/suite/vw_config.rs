@@ -452,3 +452,18 @@ fn wrong_options_are_told() {
     place.run(&["list", "x"]).failed(64, "list takes no argument");
     place.run(&["check", "--names"]).failed(64, "--names is for list");
 }
+
+#[test]
+fn each_key_and_variable_is_explained_in_the_manual() {
+    use vw::config::{keys, sysconfig};
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man/vw-virt-who.7")).unwrap();
+    let items: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix(".It "))
+        .flat_map(|line| line.split(", "))
+        .collect();
+    let known = keys::SECTION.iter().chain(&keys::GLOBAL).copied();
+    for name in known.chain(sysconfig::names()) {
+        assert!(items.contains(&name), "{name}");
+    }
+}
