@@ -80,7 +80,7 @@ impl Settings {
         let fits = |section: &config::Section| Ok(section.source_type()? == "esx");
         let section = args.section.find(key_file, complete, fits)?;
         let base = args::base(args.server.as_deref(), &section, "server", 443, "/sdk")?;
-        let mut endpoint = Endpoint::new(base);
+        let mut endpoint = args::endpoint(base, &section)?;
         args.connection.apply(&mut endpoint);
         let username = match &args.account.username {
             Some(username) => username.clone(),

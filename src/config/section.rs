@@ -40,6 +40,8 @@ pub struct Section {
     pub(super) key_file: Option<PathBuf>,
     /// What `[global]` says.
     pub(super) global: Vec<Arc<Block>>,
+    /// What `[system_environment]` says.
+    pub(super) exported: Vec<Arc<Block>>,
     /// Where there is no section: what was looked for in vain, for the message about a missing key.
     pub(super) in_vain: Option<String>,
 }
@@ -223,6 +225,20 @@ impl Section {
             name: Some("global".to_owned()),
             blocks: self.global.clone(),
             ..Section::default()
+        }
+    }
+
+    /// A variable that `[system_environment]` sets, by its name in the case that was written.
+    pub fn exported(&self, name: &str) -> Result<Option<String>, Error> {
+        let section = Section {
+            name: Some("system_environment".to_owned()),
+            blocks: self.exported.clone(),
+            ..Section::default()
+        };
+        let key = name.to_lowercase();
+        match section.find(&key) {
+            Some((_, entry)) if entry.key == name => section.text(&key),
+            _ => Ok(None),
         }
     }
 

@@ -125,6 +125,7 @@ impl Config {
         for section in config.sections.iter_mut().chain(config.environment.as_mut()) {
             section.blocks.extend_from_slice(&config.defaults.blocks);
             section.global.clone_from(&config.global.blocks);
+            section.exported.clone_from(&config.system_environment.blocks);
         }
         Ok(config)
     }
@@ -179,6 +180,7 @@ impl Config {
             name: None,
             in_vain: Some(self.nothing()),
             global: self.global.blocks.clone(),
+            exported: self.system_environment.blocks.clone(),
             ..self.defaults.clone()
         }
     }

@@ -445,6 +445,26 @@ fn global_directs_the_messages_of_each_command() {
 }
 
 #[test]
+fn the_proxies_of_system_environment_count() {
+    let place = Place::new(
+        "[system_environment]\nHTTPS_PROXY=socks5://proxy\n[prod]\ntype=esx\nserver=vc\nusername=u\npassword=p\n",
+    );
+    let scan = |server: &str| {
+        Run::new(env!("CARGO_BIN_EXE_vw-scan-esx"))
+            .args(["-n", "prod", "--server", server])
+            .folder(place.0.path())
+            .env("VW_CONFIG", "a.conf")
+            .run()
+    };
+    scan("vc").failed(
+        78,
+        "HTTPS_PROXY in [system_environment] is not usable: only http:// proxies",
+    );
+    // Nobody listens there; http goes without that proxy.
+    scan("http://127.0.0.1:1/").failed(75, "127.0.0.1");
+}
+
+#[test]
 fn wrong_options_are_told() {
     let place = Place::new("");
     place.run(&[]).failed(64, "<ACTION>");

@@ -11,7 +11,7 @@ use clap::{Arg, Command};
 use crate::cli::Failure;
 use crate::config;
 use crate::error::Kind;
-use crate::http::{Base, Endpoint, Proxy, Thumbprint, Trust};
+use crate::http::{Base, Endpoint, Proxy, ProxyUrl, Thumbprint, Trust};
 
 /// How a server is reached.
 #[derive(Debug, Default, clap::Args)]
@@ -52,6 +52,31 @@ impl Connection {
             endpoint.deadline = Instant::now().checked_add(Duration::from_secs(seconds.into()));
         }
     }
+}
+
+/// The endpoint of `base` with the proxy that `[system_environment]` names, if it does: as if the environment had its
+/// variables, which win over those that it has.
+pub fn endpoint(base: Base, section: &config::Section) -> anyhow::Result<Endpoint> {
+    let first = |names: &[&'static str]| -> Result<Option<(&'static str, String)>, config::Error> {
+        for name in names {
+            if let Some(value) = section.exported(name)? {
+                return Ok(Some((name, value)));
+            }
+        }
+        Ok(None)
+    };
+    let proxy = match base.https {
+        true => first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
+        false => first(&["http_proxy", "all_proxy", "ALL_PROXY"])?,
+    };
+    let mut endpoint = Endpoint::new(base);
+    if let Some((name, url)) = proxy {
+        endpoint.proxy = Proxy::Through {
+            proxy: ProxyUrl::parse(&url, &format!("{name} in [system_environment]"))?,
+            no_proxy: first(&["no_proxy", "NO_PROXY"])?.map(|(_, list)| list),
+        };
+    }
+    Ok(endpoint)
 }
 
 /// The server's address: the option `--server`, else the section's key. `port` and `path` count where it gives none.
