@@ -53,6 +53,8 @@ pub struct Rhsm {
     pub username: Option<String>,
     /// Its password (`rhsm_password`).
     pub password: Option<Secret>,
+    /// How long the server may be silent, in seconds, if rhsm.conf says so (`server_timeout`).
+    pub server_timeout: Option<u32>,
     /// The proxy, if there is one.
     pub proxy: Option<Proxy>,
     /// Hosts that are reached without the proxy, between commas.
@@ -128,6 +130,7 @@ impl Rhsm {
                 .unwrap_or(false),
             username: section.text("rhsm_username")?,
             password: section.secret("rhsm_password")?,
+            server_timeout: server.below.number("server_timeout")?,
             proxy: match server.text("rhsm_proxy_hostname", "proxy_hostname")? {
                 Some(hostname) => Some(Proxy {
                     hostname,

@@ -69,7 +69,7 @@ pub struct Config {
     system_environment: Section,
     environment: Option<Section>,
     notes: Vec<Note>,
-    /// Files that could not be read and were not named, so that only a command that misses something cares.
+    /// Files that were not read and not named, so that only a command that misses something cares.
     unread: Vec<Note>,
     /// The files that were read.
     files: Vec<PathBuf>,
@@ -189,8 +189,8 @@ impl Config {
     pub fn nothing(&self) -> String {
         let mut in_vain = match (self.sections.is_empty(), self.files.is_empty()) {
             (false, _) => {
-                let names: Vec<&str> = self.names().collect();
-                format!("of {} none fits", names.join(", "))
+                let names: Vec<String> = self.names().map(str::to_owned).collect();
+                format!("of {} none fits", super::some(&names))
             }
             (true, false) => {
                 let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
@@ -281,14 +281,11 @@ impl Config {
                 .any(|block| block.entries.contains_key("type"))
         };
         if file.is_file() && super::read(file).is_ok_and(has_sections) {
-            self.notes.push(Note {
-                place: Some(Place { file: Arc::from(file), line: 0 }),
-                section: None,
-                key: None,
-                message: "looks like configuration but is ignored, for its name begins with a dot or does not end in \
-                          .conf; rename it"
-                    .to_owned(),
-            });
+            self.skip(
+                file,
+                "looks like configuration but is ignored, for its name begins with a dot or does not end in .conf; \
+                 rename it",
+            );
         }
     }
 
