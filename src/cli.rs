@@ -3,6 +3,7 @@
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
 pub mod args;
+pub mod check;
 pub mod documents;
 pub mod esx;
 mod log;

@@ -107,7 +107,7 @@ impl Scan {
             let names = address.unknown.join(", ");
             log::warn!("the server's URI has parameters that mean nothing here: {names}");
         }
-        let mut endpoint = Endpoint::new(address.base);
+        let mut endpoint = args::endpoint(address.base, &section)?;
         if address.insecure {
             endpoint.trust = Trust::Insecure;
         }

@@ -8,7 +8,8 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-use crate::http::{Endpoint, Proxy, Thumbprint, Trace, Trust};
+use crate::config;
+use crate::http::{Base, Endpoint, Proxy, ProxyUrl, Thumbprint, Trace, Trust};
 
 /// How a server is reached.
 #[derive(Debug, Default, clap::Args)]
@@ -55,6 +56,31 @@ impl Connection {
             endpoint.trace = Some(trace.clone());
         }
     }
+}
+
+/// The endpoint of `base` with the proxy that `[system_environment]` names, if it does: as if the environment had its
+/// variables, which win over those that it has.
+pub fn endpoint(base: Base, section: &config::Section) -> anyhow::Result<Endpoint> {
+    let first = |names: &[&'static str]| -> Result<Option<(&'static str, String)>, config::Error> {
+        for name in names {
+            if let Some(value) = section.exported(name)? {
+                return Ok(Some((name, value)));
+            }
+        }
+        Ok(None)
+    };
+    let proxy = match base.https {
+        true => first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
+        false => first(&["http_proxy", "all_proxy", "ALL_PROXY"])?,
+    };
+    let mut endpoint = Endpoint::new(base);
+    if let Some((name, url)) = proxy {
+        endpoint.proxy = Proxy::Through {
+            proxy: ProxyUrl::parse(&url, &format!("{name} in [system_environment]"))?,
+            no_proxy: first(&["no_proxy", "NO_PROXY"])?.map(|(_, list)| list),
+        };
+    }
+    Ok(endpoint)
 }
 
 /// Reads a proxy's URL, whose password clap's own messages would repeat.
