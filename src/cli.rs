@@ -7,6 +7,7 @@ pub mod documents;
 mod log;
 pub mod mapping;
 pub mod password;
+pub mod progress;
 pub mod result;
 pub mod rhsm;
 

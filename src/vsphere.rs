@@ -49,8 +49,8 @@ pub struct Fault {
     pub text: String,
 }
 
-/// Reads the whole inventory that the session's account may see, as it arrives.
-pub fn scan(session: &mut Session) -> Result<Inventory, Error> {
+/// Reads the whole inventory that the session's account may see, as it arrives, and calls `seen` for each object.
+pub fn scan(session: &mut Session, mut seen: impl FnMut()) -> Result<Inventory, Error> {
     let Session { client, content, .. } = session;
     let view = property::create_view(
         client,
@@ -61,6 +61,7 @@ pub fn scan(session: &mut Session) -> Result<Inventory, Error> {
     let mut inventory = Inventory::default();
     let collector = &content.property_collector;
     property::retrieve(client, collector, &view, inventory::WANTED, |object| {
+        seen();
         inventory.add(object)
     })?;
     property::destroy_view(client, &view)?;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use vw::cancel::Cancel;
+use vw::cli::progress::Progress;
 use vw::cli::{self, args, password};
 use vw::config;
 use vw::http::Endpoint;
@@ -40,7 +41,9 @@ fn main() -> ExitCode {
         let cancel = cli::cancel_on_signals()?;
         let settings = Settings::new(&args, &cancel)?;
         let mut session = Session::open(&settings.endpoint, &settings.credentials, &cancel)?;
-        let inventory = vsphere::scan(&mut session)?;
+        let progress = Progress::counting("vw-scan-esx", "objects read,");
+        let inventory = vsphere::scan(&mut session, || progress.one())?;
+        drop(progress);
         let instance_uuid = session.about().instance_uuid.clone();
         // All is read: a reader that takes its time must not keep the session open.
         if let Err(error) = session.close() {

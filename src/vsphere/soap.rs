@@ -76,7 +76,7 @@ impl Client {
 
     fn send(&mut self, method: &'static str, envelope: &str) -> Result<Response, Error> {
         let mut request = Request::post("", "text/xml; charset=utf-8", envelope.as_bytes());
-        request = request.header("SOAPAction", &self.action);
+        request = request.header("SOAPAction", &self.action).gzip();
         if let Some(cookie) = &self.cookie {
             request = request.header("Cookie", cookie.expose());
         }
