@@ -10,6 +10,7 @@ mod log;
 pub mod mapping;
 pub mod omitted;
 pub mod password;
+pub mod progress;
 pub mod result;
 pub mod rhsm;
 pub mod stamp;
