@@ -3,13 +3,18 @@
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
 pub mod args;
+pub mod check;
 pub mod documents;
+pub mod esx;
 mod events;
 mod log;
 pub mod mapping;
+pub mod omitted;
 pub mod password;
+pub mod progress;
 pub mod result;
 pub mod rhsm;
+pub mod stamp;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 

@@ -13,6 +13,7 @@
 //! command that asks for that key. Both are told by [`Note`]s and [`Error`]s that name file, line, section and key.
 
 mod format;
+pub mod keys;
 pub mod password;
 mod rhsm;
 mod section;
@@ -31,7 +32,7 @@ use zeroize::Zeroizing;
 
 pub use rhsm::{Proxy, Rhsm};
 pub use section::Section;
-pub use value::flag;
+pub use value::{flag, written};
 pub use virt_who::{Config, Files};
 
 /// The largest configuration file that is read, in bytes; a thousand sections are a tenth of it.
@@ -114,7 +115,7 @@ pub enum Error {
         also: Vec<Note>,
     },
     /// Several sections fit the command, and `-n` is missing.
-    #[error("several sections fit: choose one with -n: {}", names.join(", "))]
+    #[error("several sections fit: choose one with -n: {}", some(names))]
     SeveralSections {
         /// Those that fit.
         names: Vec<String>,
@@ -134,7 +135,7 @@ impl Error {
 fn others(known: &[String], also: &[Note]) -> String {
     let mut text = match known {
         [] => "; no section was found".to_owned(),
-        known => format!("; there are {}", known.join(", ")),
+        known => format!("; there are {}", some(known)),
     };
     for note in also {
         text += &format!("; {note}");
@@ -151,6 +152,21 @@ fn append(text: &mut Zeroizing<String>, more: &str) {
         *text = grown;
     }
     text.push_str(more);
+}
+
+/// As many names as a message bears.
+fn some(names: &[String]) -> String {
+    const ENOUGH: usize = 20;
+    match names.get(..ENOUGH) {
+        Some(first) if names.len() > ENOUGH => {
+            format!(
+                "{} and {} more (vw-config list)",
+                first.join(", "),
+                names.len() - ENOUGH
+            )
+        }
+        _ => names.join(", "),
+    }
 }
 
 /// A file's bytes, and whether others than its owner and group may read them.

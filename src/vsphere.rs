@@ -1,11 +1,13 @@
 //! The vSphere Web Services API, as ESX and ESXi hosts and vCenter speak it: sessions, and the scan of an inventory.
 
 mod inventory;
+mod names;
 mod property;
 mod retry;
 mod session;
 mod soap;
 mod update;
+mod uri;
 mod watch;
 
 use std::io::BufRead;
@@ -13,6 +15,7 @@ use std::io::BufRead;
 pub use inventory::{HypervisorId, Identified, Inventory, UnknownHypervisorId};
 pub use retry::retry;
 pub use session::{About, Credentials, Session};
+pub use uri::Address;
 pub use watch::{Nudge, Occasion, Pace, watch};
 
 use crate::error::Kind;
@@ -54,17 +57,21 @@ pub struct Fault {
     pub text: String,
 }
 
-/// Reads the whole inventory that the session's account may see, as it arrives.
-pub fn scan(session: &mut Session) -> Result<Inventory, Error> {
-    let view = session.create_view(inventory::WANTED)?;
+/// Reads the whole inventory that the session's account may see, as it arrives, and calls `seen` for each object;
+/// `guest_names` asks for the guests' names, too.
+pub fn scan(session: &mut Session, guest_names: bool, mut seen: impl FnMut()) -> Result<Inventory, Error> {
+    let wanted = inventory::wanted(guest_names);
+    let view = session.create_view(wanted)?;
     let Session { client, content, .. } = session;
-    let mut inventory = Inventory::default();
+    let mut inventory = Inventory::new(guest_names);
     let collector = &content.property_collector;
-    property::retrieve(client, collector, &view, inventory::WANTED, |object| {
+    property::retrieve(client, collector, &view, wanted, |object| {
+        seen();
         inventory.add(object)
     })?;
     let (hosts, vms) = inventory.counts();
     log::debug!("read {hosts} hosts and {vms} virtual machines");
+    names::of_nameless(client, collector, &mut inventory)?;
     Ok(inventory)
 }
 

@@ -232,7 +232,7 @@ fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Resul
     };
     let server = given(&args.server, "sat_server", "--server")?;
     let username = given(&args.account.username, "sat_username", "--username")?;
-    let endpoint = Endpoint::new(satellite5::base(&server)?);
+    let endpoint = args::endpoint(satellite5::base(&server)?, section)?;
     let sources = password::Sources {
         file: args.account.password_file.as_deref(),
         section,

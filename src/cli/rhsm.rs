@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -15,6 +16,9 @@ pub fn endpoint(rhsm: &Rhsm, server: Option<&str>) -> Result<Endpoint, Error> {
         prefix => format!("/{prefix}"),
     };
     let mut endpoint = Endpoint::new(Base::parse(server.unwrap_or(&rhsm.hostname), rhsm.port, &prefix)?);
+    if let Some(seconds) = rhsm.server_timeout.filter(|seconds| *seconds > 0) {
+        endpoint.silence_limit = Duration::from_secs(seconds.into());
+    }
     if rhsm.insecure {
         endpoint.trust = Trust::Insecure;
     }
@@ -76,6 +80,7 @@ mod tests {
             insecure: false,
             username: None,
             password: None,
+            server_timeout: Some(180),
             proxy: None,
             no_proxy: None,
             ca_cert_dir: "/".into(),
@@ -106,6 +111,7 @@ mod tests {
         });
         let endpoint = endpoint(&rhsm, None).unwrap();
         assert_eq!(endpoint.trust, Trust::Insecure);
+        assert_eq!(endpoint.silence_limit, Duration::from_secs(180));
         let expected = Proxy::Through {
             proxy: ProxyUrl::parse("me:p%40ss%3A%2Fword%25@[::1]:3128", "").unwrap(),
             no_proxy: Some("a,b".to_owned()),

@@ -40,6 +40,8 @@ pub struct Section {
     pub(super) key_file: Option<PathBuf>,
     /// What `[global]` says.
     pub(super) global: Vec<Arc<Block>>,
+    /// What `[system_environment]` says.
+    pub(super) exported: Vec<Arc<Block>>,
     /// Where there is no section: what was looked for in vain, for the message about a missing key.
     pub(super) in_vain: Option<String>,
 }
@@ -153,6 +155,13 @@ impl Section {
         }
     }
 
+    /// Does a password of this key stand there encrypted?
+    pub fn is_encrypted(&self, key: &str) -> bool {
+        ENCRYPTED
+            .iter()
+            .any(|(plain, encrypted)| *plain == key && self.has(encrypted))
+    }
+
     /// The section with its encrypted passwords read by the key in `file` instead of [`KEY_FILE`].
     pub fn with_key_file(self, file: Option<PathBuf>) -> Self {
         Section {
@@ -219,6 +228,20 @@ impl Section {
         }
     }
 
+    /// A variable that `[system_environment]` sets, by its name in the case that was written.
+    pub fn exported(&self, name: &str) -> Result<Option<String>, Error> {
+        let section = Section {
+            name: Some("system_environment".to_owned()),
+            blocks: self.exported.clone(),
+            ..Section::default()
+        };
+        let key = name.to_lowercase();
+        match section.find(&key) {
+            Some((_, entry)) if entry.key == name => section.text(&key),
+            _ => Ok(None),
+        }
+    }
+
     /// Where the section begins.
     pub fn place(&self) -> Option<&Place> {
         let own = self
@@ -245,7 +268,7 @@ impl Section {
     }
 
     /// Why the section can't be used.
-    pub(super) fn broken(&self) -> Option<&Note> {
+    pub fn broken(&self) -> Option<&Note> {
         self.blocks.first()?.broken.as_ref()
     }
 
@@ -287,7 +310,7 @@ impl Section {
     }
 
     /// Where a key stands, be it under its old name.
-    fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
+    pub(super) fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
         let old = RENAMED
             .iter()
             .find(|(_, today)| key == *today)

@@ -59,6 +59,22 @@ const UNSUPPORTED: [&str; 6] = [
 /// What else a command takes from the environment.
 const OTHERS: [&str; 1] = ["VIRTWHO_RHSM_PASSWORD"];
 
+/// Where virt-who had them.
+pub const FILE: &str = "/etc/sysconfig/virt-who";
+
+/// Keys and their values.
+pub type Keys = BTreeMap<String, String>;
+
+/// All variables that mean something.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let with_keys = GENERAL
+        .iter()
+        .chain(&ESX)
+        .chain(&SATELLITE)
+        .map(|(name, _)| *name);
+    with_keys.chain(SWITCHES).chain(UNSUPPORTED).chain(OTHERS)
+}
+
 /// The variable that a key of the section or of `[global]` comes from.
 pub(super) fn variable(key: &str) -> Option<&'static str> {
     let all = [&GENERAL[..], &ESX, &SATELLITE].concat();
@@ -160,9 +176,7 @@ impl Variables {
 
     /// Those that no command knows.
     pub fn unknown(&self) -> Vec<Note> {
-        let known = [&GENERAL[..], &ESX, &SATELLITE].concat();
-        let known = known.iter().map(|(name, _)| *name);
-        let known: Vec<&str> = known.chain(SWITCHES).chain(UNSUPPORTED).chain(OTHERS).collect();
+        let known: Vec<&str> = names().collect();
         let unknown = self
             .found
             .iter()
@@ -206,6 +220,17 @@ impl Variables {
         Some(Section {
             blocks: vec![Arc::new(block)],
             ..Section::default()
+        })
+    }
+
+    /// The same as the keys of `[global]` and of a section, passwords too: to be written into virt-who.conf.
+    pub fn migrated(&self) -> [Keys; 2] {
+        let section = self.section().unwrap_or_default();
+        [&[Arc::new(self.global())][..], &section.blocks].map(|blocks| {
+            let entries = blocks.iter().flat_map(|block| block.entries.iter());
+            entries
+                .map(|(key, entry)| (key.clone(), entry.value.to_string()))
+                .collect()
         })
     }
 

@@ -1,8 +1,11 @@
 //! What Python and virt-who make of a value: `%(key)s`, `%%`, outer quotes.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
-use super::format::Block;
+use super::format::{self, Block};
 
 /// As deep as Python's ConfigParser follows `%(key)s`.
 const DEEPEST: usize = 10;
@@ -30,6 +33,21 @@ pub fn flag(text: &str) -> Option<bool> {
         "no" | "false" | "off" | "0" => Some(false),
         _ => None,
     }
+}
+
+/// A value as it must be written so that it is read again; none where the format has no way to say it.
+pub fn written(value: &str) -> Option<String> {
+    let escaped = value.replace('%', "%%");
+    let forms = [escaped.clone(), format!("\"{escaped}\""), format!("'{escaped}'")];
+    let text_of = |form: &String| {
+        let file: Arc<Path> = Arc::from(Path::new(""));
+        let document = format::parse(&file, format!("[a]\nk={form}\n").as_bytes());
+        let block = document.blocks.first().filter(|block| block.broken.is_none())?;
+        of("k", &block.entries.get("k")?.value, block).ok()
+    };
+    forms
+        .into_iter()
+        .find(|form| text_of(form).is_some_and(|found| *found.text == *value))
 }
 
 /// The value that a section's text stands for, or why it stands for none.

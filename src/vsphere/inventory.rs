@@ -7,6 +7,7 @@ mod vms;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::str::FromStr;
 
 use rustc_hash::FxHashMap;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use self::host::Host;
 pub(super) use self::live::Live;
 use self::vms::{Placed, Vm, Vms};
+use super::ManagedObject;
 use super::property::{Object, PropertySpec};
 use crate::error::Kind;
 use crate::escape;
@@ -30,31 +32,56 @@ pub(super) const CLUSTER: &str = "ClusterComputeResource";
 pub(super) const HOST: &str = "HostSystem";
 pub(super) const VM: &str = "VirtualMachine";
 
-/// All that a scan asks for; the host's own properties are in the order of [`HOST_TEXTS`].
-pub(super) const WANTED: &[PropertySpec] = &[
-    PropertySpec {
-        kind: VM,
-        paths: &["config.uuid", "config.version", "runtime.powerState"],
-    },
-    PropertySpec {
-        kind: CLUSTER,
-        paths: &["name"],
-    },
-    PropertySpec {
-        kind: HOST,
-        paths: &[
-            "name",
-            "vm",
-            "parent",
-            "hardware.systemInfo.uuid",
-            "hardware.cpuInfo.numCpuPackages",
-            "config.product.name",
-            "config.product.version",
-            "config.network.dnsConfig.hostName",
-            "config.network.dnsConfig.domainName",
-        ],
-    },
-];
+/// All that a scan asks for: properties that the API has had since before version 4 (VI SDK 2.5, Reference Guide), so that no
+/// server which is spoken to refuses one as unknown.
+const WANTED: &[PropertySpec] = &[GUESTS, CLUSTERS, HOSTS];
+
+/// The same with the guests' names.
+const WANTED_WITH_NAMES: &[PropertySpec] = &[NAMED_GUESTS, CLUSTERS, HOSTS];
+
+/// What is asked for, with the guests' names or without.
+pub(super) fn wanted(guest_names: bool) -> &'static [PropertySpec] {
+    match guest_names {
+        false => WANTED,
+        true => WANTED_WITH_NAMES,
+    }
+}
+
+/// Only the names of virtual machines.
+pub(super) const NAMES: PropertySpec = PropertySpec {
+    kind: VM,
+    paths: &["name"],
+};
+
+const GUESTS: PropertySpec = PropertySpec {
+    kind: VM,
+    paths: &["config.uuid", "config.version", "runtime.powerState"],
+};
+
+const NAMED_GUESTS: PropertySpec = PropertySpec {
+    kind: VM,
+    paths: &["config.uuid", "config.version", "runtime.powerState", "name"],
+};
+
+const CLUSTERS: PropertySpec = PropertySpec {
+    kind: CLUSTER,
+    paths: &["name"],
+};
+
+const HOSTS: PropertySpec = PropertySpec {
+    kind: HOST,
+    paths: &[
+        "name",
+        "vm",
+        "parent",
+        "hardware.systemInfo.uuid",
+        "hardware.cpuInfo.numCpuPackages",
+        "config.product.name",
+        "config.product.version",
+        "config.network.dnsConfig.hostName",
+        "config.network.dnsConfig.domainName",
+    ],
+};
 
 /// Which property of a host becomes its hypervisor's id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,6 +107,16 @@ impl UnknownHypervisorId {
     }
 }
 
+impl fmt::Display for HypervisorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HypervisorId::Uuid => "uuid",
+            HypervisorId::Hostname => "hostname",
+            HypervisorId::Hwuuid => "hwuuid",
+        })
+    }
+}
+
 impl FromStr for HypervisorId {
     type Err = UnknownHypervisorId;
 
@@ -99,16 +136,35 @@ pub struct Inventory {
     hosts: Vec<Host>,
     vms: Vms,
     clusters: FxHashMap<String, String>,
+    /// Whether guests get their name, managed object id and uuid as vSphere shows it.
+    with_names: bool,
+    /// The names of virtual machines that were asked for, by managed object id.
+    names: FxHashMap<String, String>,
+    /// The uuids as vSphere shows them, likewise; only `with_names`.
+    shown_uuids: FxHashMap<String, Uuid>,
     /// How many virtual machines have a hardware version that is none, and the first of them.
     odd_versions: usize,
     first_odd_version: String,
 }
 
 impl Inventory {
+    /// An empty one, whose guests will have their name, managed object id and uuid as vSphere shows it, or not.
+    pub(super) fn new(with_names: bool) -> Self {
+        Inventory {
+            with_names,
+            ..Inventory::default()
+        }
+    }
+
     /// Takes in one object; objects may come in any order.
     pub(super) fn add(&mut self, object: &Object) {
         match object.kind.as_str() {
-            VM => self.add_vm(object),
+            VM => {
+                self.add_vm(object);
+                if self.with_names {
+                    self.add_name(object);
+                }
+            }
             HOST => {
                 let vms = self.vms.list(object.references("vm").map(|(_, id)| id));
                 self.hosts.push(Host::new(object, vms));
@@ -123,8 +179,15 @@ impl Inventory {
     }
 
     fn add_vm(&mut self, object: &Object) {
-        match usable_uuid(object) {
-            Ok((uuid, odd_version)) => {
+        match Usable::new(object) {
+            Ok(Usable {
+                uuid,
+                shown,
+                odd_version,
+            }) => {
+                if self.with_names {
+                    self.shown_uuids.insert(object.id.clone(), shown);
+                }
                 if let Some(version) = odd_version {
                     self.odd_versions += 1;
                     if self.odd_versions == 1 {
@@ -136,6 +199,22 @@ impl Inventory {
             }
             Err(reason) => self.vms.add_unusable(&object.id, reason),
         }
+    }
+
+    /// Takes in the name of a virtual machine.
+    pub(super) fn add_name(&mut self, object: &Object) {
+        if let Some(name) = object.text("name") {
+            self.names.insert(object.id.clone(), decode(name));
+        }
+    }
+
+    /// The virtual machines that will be omitted, and whose names have not been asked for.
+    pub(super) fn nameless(&self) -> Vec<ManagedObject> {
+        if self.with_names {
+            return Vec::new();
+        }
+        let machine = |id| ManagedObject { kind: VM.into(), id };
+        self.vms.not_placed().into_iter().map(machine).collect()
     }
 
     /// How many hosts and virtual machines have been seen.
@@ -153,7 +232,13 @@ impl Inventory {
             ));
         }
         let Inventory {
-            hosts, clusters, vms, ..
+            hosts,
+            clusters,
+            vms,
+            names,
+            shown_uuids,
+            with_names,
+            ..
         } = self;
         let vms = vms.place(hosts.iter().map(|host| &host.vms));
         if let Some(first) = vms.moved.first() {
@@ -174,7 +259,8 @@ impl Inventory {
             }
         }
         for (id, reason) in &vms.omitted {
-            omitted.push(left_out(Omitted::GUEST, id, None, reason.clone()));
+            let name = names.get(id).cloned();
+            omitted.push(left_out(Omitted::GUEST, id, name, reason.clone()));
         }
         order.sort_by(|(id, at), (other, other_at)| {
             let moref = |at: &usize| hosts.get(*at).map(|host| &host.id);
@@ -189,26 +275,44 @@ impl Inventory {
             order,
             omitted,
             notes,
+            with_names,
+            names,
+            shown_uuids,
         }
     }
 }
 
-/// A virtual machine's uuid as its guest sees it, and its hardware version where that is none; or why it can't be a guest.
-fn usable_uuid(object: &Object) -> Result<(Uuid, Option<&str>), String> {
-    let uuid = match object.text("config.uuid").filter(|uuid| !uuid.is_empty()) {
-        None => return Err(missing("config.uuid", object.fault_of("config.uuid"))),
-        Some(text) => Uuid::try_parse(text).map_err(|_| format!("config.uuid {text:?} is no uuid"))?,
-    };
-    let version = object.text("config.version").unwrap_or_default();
-    let number = version
-        .strip_prefix("vmx-")
-        .and_then(|digits| digits.parse::<u32>().ok());
-    Ok(match number {
-        // From hardware version 13 on, a guest's DMI table shows the first three groups in the other byte order.
-        Some(13..) => (Uuid::from_bytes(uuid.to_bytes_le()), None),
-        Some(_) => (uuid, None),
-        None => (uuid, Some(version)),
-    })
+/// What of a virtual machine makes it a guest.
+struct Usable<'o> {
+    /// The uuid as its guest finds it in its DMI table.
+    uuid: Uuid,
+    /// The same as vSphere shows it.
+    shown: Uuid,
+    /// The hardware version, where that is none.
+    odd_version: Option<&'o str>,
+}
+
+impl<'o> Usable<'o> {
+    /// Fails with the reason why the machine can't be a guest.
+    fn new(object: &'o Object) -> Result<Self, String> {
+        let shown = match object.text("config.uuid").filter(|uuid| !uuid.is_empty()) {
+            None => return Err(missing("config.uuid", object.fault_of("config.uuid"))),
+            Some(text) => Uuid::try_parse(text).map_err(|_| format!("config.uuid {text:?} is no uuid"))?,
+        };
+        let version = object.text("config.version").unwrap_or_default();
+        let number = version
+            .strip_prefix("vmx-")
+            .and_then(|digits| digits.parse::<u32>().ok());
+        Ok(Usable {
+            uuid: match number {
+                // From hardware version 13 on, the table shows the first three groups in the other byte order.
+                Some(13..) => Uuid::from_bytes(shown.to_bytes_le()),
+                _ => shown,
+            },
+            shown,
+            odd_version: number.is_none().then_some(version),
+        })
+    }
 }
 
 /// An inventory whose hosts have ids, in the order of the mapping.
@@ -220,6 +324,9 @@ pub struct Identified {
     order: Vec<(String, usize)>,
     omitted: Vec<Omitted>,
     notes: Vec<String>,
+    with_names: bool,
+    names: FxHashMap<String, String>,
+    shown_uuids: FxHashMap<String, Uuid>,
 }
 
 impl Identified {
@@ -254,12 +361,25 @@ impl Identified {
             let host = self.hosts.get(*at)?;
             let cluster = host.parent.as_ref().filter(|parent| parent.kind == CLUSTER);
             let cluster = cluster.and_then(|parent| self.clusters.get(&parent.id));
-            let guest = |vm: &Vm| Guest::new(hyphenated(vm.uuid), vm.state, TYPE);
             Some(Hypervisor {
-                guests: self.vms.on(*at).iter().map(guest).collect(),
+                guests: self.vms.on(*at).iter().map(|vm| self.guest(vm)).collect(),
                 ..host.hypervisor(id, cluster.map(String::as_str))
             })
         })
+    }
+
+    fn guest(&self, vm: &Vm) -> Guest {
+        let guest = Guest::new(hyphenated(vm.uuid), vm.state, TYPE);
+        if !self.with_names {
+            return guest;
+        }
+        let id = self.vms.id_of(vm);
+        Guest {
+            name: self.names.get(&id).cloned(),
+            uuid: self.shown_uuids.get(&id).map(|uuid| hyphenated(*uuid)),
+            moref: Some(id),
+            ..guest
+        }
     }
 }
 

@@ -288,14 +288,34 @@ pub(super) fn retrieve(
     specs: &[PropertySpec],
     mut each: impl FnMut(&Object),
 ) -> Result<(), Error> {
+    pages(client, collector, &first_page(view, specs), &mut each)
+}
+
+/// Hands each of these objects to `each`; one that is not there any more fails the call (ManagedObjectNotFound).
+pub(super) fn retrieve_these(
+    client: &mut Client,
+    collector: &ManagedObject,
+    objects: &[ManagedObject],
+    spec: &PropertySpec,
+    mut each: impl FnMut(&Object),
+) -> Result<(), Error> {
+    let mut parameters = format!("<specSet>{}", property_sets([spec]));
+    for object in objects {
+        let _ = write!(parameters, "<objectSet>{}</objectSet>", object.element("obj"));
+    }
+    parameters.push_str("</specSet><options/>");
+    pages(client, collector, &parameters, &mut each)
+}
+
+fn pages(
+    client: &mut Client,
+    collector: &ManagedObject,
+    parameters: &str,
+    each: &mut impl FnMut(&Object),
+) -> Result<(), Error> {
     let mut object = Object::default();
-    let mut read = |xml: &mut Answer| read_page(xml, &mut object, &mut each);
-    let mut token = client.call(
-        "RetrievePropertiesEx",
-        collector,
-        &first_page(view, specs),
-        &mut read,
-    )?;
+    let mut read = |xml: &mut Answer| read_page(xml, &mut object, each);
+    let mut token = client.call("RetrievePropertiesEx", collector, parameters, &mut read)?;
     while let Some(more) = token {
         let parameters = format!("<token>{}</token>", xml::escape(&more));
         token = client.call("ContinueRetrievePropertiesEx", collector, &parameters, &mut read)?;
@@ -329,26 +349,6 @@ fn property_sets<'s>(specs: impl IntoIterator<Item = &'s PropertySpec>) -> Strin
         sets.push_str("</propSet>");
     }
     sets
-}
-
-/// Hands one object to `each`, if it is still there.
-pub(super) fn retrieve_one(
-    client: &mut Client,
-    collector: &ManagedObject,
-    object: &ManagedObject,
-    specs: &[PropertySpec],
-    mut each: impl FnMut(&Object),
-) -> Result<(), Error> {
-    let parameters = format!(
-        "<specSet>{}<objectSet>{}<skip>false</skip></objectSet></specSet><options/>",
-        property_sets(specs.iter().filter(|spec| spec.kind == object.kind)),
-        object.element("obj"),
-    );
-    let mut read = |xml: &mut Answer| read_page(xml, &mut Object::default(), &mut each);
-    match client.call("RetrievePropertiesEx", collector, &parameters, &mut read) {
-        Err(Error::Fault { fault, .. }) if fault.kind == "ManagedObjectNotFound" => Ok(()),
-        done => done.map(drop),
-    }
 }
 
 /// Reads a `RetrieveResult` and answers the token of the next page, if there is one.

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use std::io::BufRead;
 use std::time::Duration;
 
-use super::inventory::{Inventory, Live, WANTED};
-use super::property::{self, Object};
+use super::inventory::{self, Inventory, Live};
+use super::names;
+use super::property::{self, Object, PropertySpec};
 use super::session::{About, Session};
 use super::soap::Answer;
 use super::{Error, ManagedObject};
@@ -19,18 +20,21 @@ const SILENCE: Duration = Duration::from_secs(60);
 pub(super) struct Updates {
     session: Session,
     live: Live,
+    wanted: &'static [PropertySpec],
     /// The state that the server told last; opaque, and empty before the first.
     version: String,
 }
 
 impl Updates {
     /// Reads the whole inventory by a property filter, which afterwards tells the changes: so none can be missed.
-    pub(super) fn begin(mut session: Session) -> Result<Self, Error> {
-        let view = session.create_view(WANTED)?;
-        session.create_filter(&view, WANTED)?;
+    pub(super) fn begin(mut session: Session, guest_names: bool) -> Result<Self, Error> {
+        let wanted = inventory::wanted(guest_names);
+        let view = session.create_view(wanted)?;
+        session.create_filter(&view, wanted)?;
         let mut updates = Updates {
             session,
-            live: Live::default(),
+            live: Live::new(guest_names),
+            wanted,
             version: String::new(),
         };
         updates.wait(Duration::ZERO)?;
@@ -48,8 +52,11 @@ impl Updates {
     }
 
     /// The inventory as the server told it last.
-    pub(super) fn inventory(&self) -> Inventory {
-        self.live.inventory()
+    pub(super) fn inventory(&mut self) -> Result<Inventory, Error> {
+        let mut inventory = self.live.inventory();
+        let Session { client, content, .. } = &mut self.session;
+        names::of_nameless(client, &content.property_collector, &mut inventory)?;
+        Ok(inventory)
     }
 
     /// Waits for changes, in whole seconds, and takes in all that there are; answers whether there were any.
@@ -64,12 +71,22 @@ impl Updates {
             }
             told = self.next_page(Duration::ZERO)?;
         }
-        for object in incomplete {
-            let Session { client, content, .. } = &mut self.session;
-            let collector = &content.property_collector;
-            property::retrieve_one(client, collector, &object, WANTED, |object| self.live.put(object))?;
-        }
+        incomplete.iter().try_for_each(|object| self.read_anew(object))?;
         Ok(changed)
+    }
+
+    /// Reads the whole of an object, if it is still there.
+    fn read_anew(&mut self, object: &ManagedObject) -> Result<(), Error> {
+        let Some(spec) = self.wanted.iter().find(|spec| spec.kind == object.kind) else {
+            return Ok(());
+        };
+        let Session { client, content, .. } = &mut self.session;
+        let (collector, object) = (&content.property_collector, std::slice::from_ref(object));
+        match property::retrieve_these(client, collector, object, spec, |object| self.live.put(object)) {
+            // That it has left is told next.
+            Err(Error::Fault { fault, .. }) if fault.kind == "ManagedObjectNotFound" => Ok(()),
+            done => done,
+        }
     }
 
     fn next_page(&mut self, longest: Duration) -> Result<Option<Page>, Error> {

@@ -120,12 +120,13 @@ impl Nudge {
 pub fn watch<E: From<Error>>(
     endpoint: &Endpoint,
     credentials: &Credentials,
+    guest_names: bool,
     pace: Pace,
     nudge: &Nudge,
     cancel: &Cancel,
     mut tell: impl FnMut(&About, Inventory, Occasion) -> Result<bool, E>,
 ) -> Result<Infallible, E> {
-    let begin = |endpoint| Session::open(endpoint, credentials, cancel).and_then(Updates::begin);
+    let begin = |endpoint| Updates::begin(Session::open(endpoint, credentials, cancel)?, guest_names);
     let mut updates = retry(endpoint, cancel, || begin(endpoint))?;
     updates.session().without_deadline();
     let endless = &Endpoint {
@@ -256,8 +257,8 @@ impl<E, F: FnMut(&About, Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> {
     }
 
     fn tell(&mut self, occasion: Occasion) -> Result<(), Stop<E>> {
-        let (about, inventory) = (self.updates.about(), self.updates.inventory());
-        let told = (self.tell)(about, inventory, occasion).map_err(Stop::Told)?;
+        let inventory = self.updates.inventory()?;
+        let told = (self.tell)(self.updates.about(), inventory, occasion).map_err(Stop::Told)?;
         if told {
             self.last_told = Instant::now();
         }

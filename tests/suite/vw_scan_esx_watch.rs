@@ -107,8 +107,13 @@ impl Drop for Watch {
 fn each_change_makes_a_document_that_equals_a_fresh_scan() {
     let site = Site::new(small());
     let watch = Watch::of(&site, &["--settle", "0"]);
+    let with_names = Watch::of(&site, &["--settle", "0", "--guest-names"]);
     let mut last = watch.document();
     assert_eq!(last, site.scan(&[]).quiet_success());
+    assert_eq!(
+        with_names.document(),
+        site.scan(&["--guest-names"]).quiet_success()
+    );
     type Change = fn(&mut Inventory);
     let changes: [(&str, Change); 10] = [
         ("a machine is switched off", |inventory| {
@@ -162,7 +167,16 @@ fn each_change_makes_a_document_that_equals_a_fresh_scan() {
         assert_ne!(document, last, "{what}");
         assert_eq!(document, site.scan(&[]).stdout, "{what}");
         last = document;
+        let named = site.scan(&["--guest-names"]).stdout;
+        assert_eq!(with_names.document(), named, "{what}");
     }
+    site.vcenter.change(|inventory| {
+        let vm = inventory.vms().next().unwrap().0;
+        inventory.vm_mut(vm).name = Some("a %2f b".into());
+    });
+    let renamed = with_names.document();
+    assert!(renamed.contains("\"a / b\""), "{renamed}");
+    with_names.end();
     let messages = watch.end();
     assert_eq!(messages.len(), 2, "{messages:?}");
     assert!(

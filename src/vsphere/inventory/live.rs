@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::host::{self, Host};
 use super::vms::{Ids, VmId, Vms};
-use super::{CLUSTER, HOST, Inventory, VM, decode, power_state, usable_uuid};
+use super::{CLUSTER, HOST, Inventory, Usable, VM, decode, power_state};
 use crate::mapping::GuestState;
 use crate::vsphere::property::Object;
 
@@ -20,6 +20,10 @@ pub(crate) struct Live {
     /// The hardware versions that are none.
     odd_versions: FxHashMap<VmId, String>,
     clusters: FxHashMap<String, String>,
+    with_names: bool,
+    /// The names of virtual machines, and their uuids as vSphere shows them; only `with_names`.
+    names: FxHashMap<VmId, String>,
+    shown_uuids: FxHashMap<VmId, Uuid>,
     /// Counts the lists that hosts have told.
     lists: u64,
 }
@@ -42,6 +46,14 @@ enum Known {
 }
 
 impl Live {
+    /// An empty one, with the names of virtual machines or without.
+    pub(crate) fn new(with_names: bool) -> Self {
+        Live {
+            with_names,
+            ..Live::default()
+        }
+    }
+
     /// How many hosts and virtual machines there are.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.hosts.len(), self.vms.len())
@@ -67,17 +79,40 @@ impl Live {
 
     fn put_vm(&mut self, object: &Object) {
         let id = self.ids.id(&object.id);
-        self.odd_versions.remove(&id);
-        let known = match usable_uuid(object) {
-            Ok((uuid, odd_version)) => {
+        self.forget_vm(id);
+        self.name_vm(id, object);
+        let known = match Usable::new(object) {
+            Ok(Usable {
+                uuid,
+                shown,
+                odd_version,
+            }) => {
                 if let Some(version) = odd_version {
                     self.odd_versions.insert(id, version.to_owned());
+                }
+                if self.with_names {
+                    self.shown_uuids.insert(id, shown);
                 }
                 Known::Usable(uuid, power_state(object.text("runtime.powerState")))
             }
             Err(reason) => Known::Unusable(reason.into()),
         };
         self.vms.insert(id, known);
+    }
+
+    fn forget_vm(&mut self, id: VmId) {
+        self.vms.remove(&id);
+        self.odd_versions.remove(&id);
+        self.names.remove(&id);
+        self.shown_uuids.remove(&id);
+    }
+
+    fn name_vm(&mut self, id: VmId, object: &Object) {
+        if self.with_names
+            && let Some(name) = object.text("name")
+        {
+            self.names.insert(id, decode(name));
+        }
     }
 
     /// The host's list, and its number.
@@ -92,8 +127,7 @@ impl Live {
         match object.kind.as_str() {
             VM => {
                 let id = self.ids.id(&object.id);
-                self.vms.remove(&id);
-                self.odd_versions.remove(&id);
+                self.forget_vm(id);
             }
             HOST => drop(self.hosts.remove(&object.id)),
             CLUSTER => drop(self.clusters.remove(&object.id)),
@@ -116,6 +150,11 @@ impl Live {
                     _ => return false,
                 }
                 true
+            }
+            VM if only("name") => {
+                let id = self.ids.id(&object.id);
+                self.name_vm(id, object);
+                self.vms.contains_key(&id)
             }
             HOST => self.modify_host(object, paths),
             CLUSTER if only("name") => {
@@ -154,6 +193,8 @@ impl Live {
                 Known::Unusable(reason) => vms.add_known_unusable(*id, reason.to_string()),
             }
         }
+        let by_text = |(id, name): (&VmId, &String)| (self.ids.text(*id), name.clone());
+        let shown = |(id, uuid): (&VmId, &Uuid)| (self.ids.text(*id), *uuid);
         let mut listings: Vec<&Listing> = self.hosts.values().collect();
         listings.sort_unstable_by_key(|listing| listing.told);
         let hosts = listings.into_iter().map(|listing| {
@@ -167,6 +208,9 @@ impl Live {
             hosts,
             vms,
             clusters: self.clusters.clone(),
+            with_names: self.with_names,
+            names: self.names.iter().map(by_text).collect(),
+            shown_uuids: self.shown_uuids.iter().map(shown).collect(),
             odd_versions: self.odd_versions.len(),
             first_odd_version: first_odd
                 .map(|(id, version)| format!("{} with {version:?}", self.ids.text(*id)))
