@@ -15,6 +15,9 @@ use crate::xml;
 /// How long a log-out over a new connection may take, after a signal or an error.
 const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
 
+/// What a log-in has at least, whatever is left of the time for the whole.
+const LOGIN_LIMIT: Duration = Duration::from_secs(5);
+
 /// Who logs in.
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -65,8 +68,8 @@ pub struct Session {
 impl Session {
     /// Connects and logs in.
     ///
-    /// A signal interrupts everything but the log-in itself: cut off there, the server would keep a session that nobody
-    /// can close any more.
+    /// A signal interrupts everything but the log-in itself, and so does the endpoint's deadline unless the server takes its
+    /// time: cut off there, the server would keep a session that nobody can close any more.
     pub fn open(endpoint: &Endpoint, credentials: &Credentials, cancel: &Cancel) -> Result<Self, Error> {
         let connection = Cancel::default();
         let before = connection.follow(cancel);
@@ -78,7 +81,14 @@ impl Session {
             content.about.api_type
         );
         drop(before);
-        if let Err(error) = login(&mut client, &content.session_manager, credentials) {
+        let soon = Instant::now() + LOGIN_LIMIT;
+        let mut unhurried = match endpoint.deadline {
+            Some(deadline) if deadline < soon => client.anew(&connection, Some(soon)),
+            _ => client.clone(),
+        };
+        let logged_in = login(&mut unhurried, &content.session_manager, credentials);
+        client.continue_session(unhurried);
+        if let Err(error) = logged_in {
             let refused = matches!(error, Error::Login { .. } | Error::Fault { .. });
             if !refused && client.has_cookie() {
                 // The answer broke off: the server may hold a session all the same.

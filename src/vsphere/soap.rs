@@ -61,6 +61,11 @@ impl Client {
         }
     }
 
+    /// Goes on with the session of the other.
+    pub(super) fn continue_session(&mut self, other: Client) {
+        self.cookie = other.cookie;
+    }
+
     /// Whether the server has given a cookie, by which it knows us again.
     pub(super) fn has_cookie(&self) -> bool {
         self.cookie.is_some()
