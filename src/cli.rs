@@ -2,6 +2,7 @@
 //!
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
+pub mod age;
 pub mod args;
 pub mod check;
 pub mod documents;
