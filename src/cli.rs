@@ -5,11 +5,14 @@
 pub mod args;
 pub mod check;
 pub mod documents;
+pub mod esx;
 mod log;
 pub mod mapping;
+pub mod omitted;
 pub mod password;
 pub mod result;
 pub mod rhsm;
+pub mod stamp;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;

@@ -102,6 +102,11 @@ impl Method {
             repeatable,
         }
     }
+
+    /// Whether the answer holds the session key or systemid that is the first parameter of the other methods.
+    fn gives_key(self) -> bool {
+        self == LOGIN || self == REGISTER
+    }
 }
 
 const LOGIN: Method = Method::new(Side::Api, "auth.login", true);
@@ -426,6 +431,12 @@ impl Satellite5 {
         let body = xmlrpc::call(call, params).map_err(|source| Error::Unsendable { call, source })?;
         let mut request =
             Request::post(method.side.path(), "text/xml", body.as_bytes()).limit(LARGEST_ANSWER);
+        request = request.label(call).secret(self.account.password.expose());
+        if method.gives_key() {
+            request = request.secret_answer();
+        } else if let Some(key) = params.first().and_then(Value::as_text) {
+            request = request.secret(key);
+        }
         if method.repeatable {
             request = request.repeatable();
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches as _};
 
-pub use connection::{Connection, base, endpoint};
+pub use connection::{Connection, endpoint};
 pub use hosts::{Hosts, List};
 pub use output::Output;
 

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use super::args::{self, Hosts};
+use super::args::Hosts;
 use crate::config::{Config, Error, Note, Rhsm, Section, keys, password};
-use crate::http::Base;
 use crate::satellite5;
-use crate::vsphere::HypervisorId;
+use crate::vsphere::{Address, HypervisorId};
 
 /// Something to be told about the configuration.
 #[derive(Debug)]
@@ -213,14 +212,16 @@ impl Check {
     }
 
     fn esx(&mut self, section: &Section) {
-        match args::base(None, section, "server", 443, "/sdk") {
-            Ok(_) => {}
-            Err(error) => match error.downcast::<Error>() {
-                Ok(error) => drop(self.take::<()>(Err(error))),
-                Err(error) => self.tell(true, elsewhere(&error)),
-            },
+        let mut username = None;
+        if let Some(server) = self.take(section.need("server", "--server")) {
+            match Address::parse(&server) {
+                Ok(address) => username = address.username,
+                Err(error) => self.fail(section, "server", &error.to_string()),
+            }
         }
-        self.take(section.need("username", "--username"));
+        if username.is_none() {
+            self.take(section.need("username", "--username"));
+        }
         if matches!(section.secret("password"), Ok(None)) {
             let reason = "is missing; unless --password-file gives it, the scan asks for it on a terminal";
             self.warn(section, "password", reason);
@@ -307,8 +308,8 @@ impl Check {
     /// Tells of sections that report the same server to the same place, where each takes the other's hosts for its own.
     fn same_server(&mut self, section: &Section, servers: &mut HashMap<[String; 4], String>) {
         let text = |key| section.text(key).ok().flatten().unwrap_or_default();
-        let server = match Base::parse(&text("server"), 443, "/sdk") {
-            Ok(base) => format!("{}:{}", base.host.to_lowercase(), base.port),
+        let server = match Address::parse(&text("server")) {
+            Ok(Address { base, .. }) => format!("{}:{}", base.host.to_lowercase(), base.port),
             Err(_) => return,
         };
         let name = section.name().unwrap_or("the environment").to_owned();

@@ -247,14 +247,38 @@ pub(super) fn retrieve(
     specs: &[PropertySpec],
     mut each: impl FnMut(&Object),
 ) -> Result<(), Error> {
+    pages(client, collector, &first_page(view, specs), &mut each)
+}
+
+/// Hands each of these objects to `each`; one that is not there any more fails the call (ManagedObjectNotFound).
+pub(super) fn retrieve_these(
+    client: &mut Client,
+    collector: &ManagedObject,
+    objects: &[ManagedObject],
+    spec: &PropertySpec,
+    mut each: impl FnMut(&Object),
+) -> Result<(), Error> {
+    let mut parameters = format!("<specSet><propSet><type>{}</type><all>false</all>", spec.kind);
+    for path in spec.paths {
+        let _ = write!(parameters, "<pathSet>{path}</pathSet>");
+    }
+    parameters.push_str("</propSet>");
+    for object in objects {
+        let _ = write!(parameters, "<objectSet>{}</objectSet>", object.element("obj"));
+    }
+    parameters.push_str("</specSet><options/>");
+    pages(client, collector, &parameters, &mut each)
+}
+
+fn pages(
+    client: &mut Client,
+    collector: &ManagedObject,
+    parameters: &str,
+    each: &mut impl FnMut(&Object),
+) -> Result<(), Error> {
     let mut object = Object::default();
-    let mut read = |xml: &mut Answer| read_page(xml, &mut object, &mut each);
-    let mut token = client.call(
-        "RetrievePropertiesEx",
-        collector,
-        &first_page(view, specs),
-        &mut read,
-    )?;
+    let mut read = |xml: &mut Answer| read_page(xml, &mut object, each);
+    let mut token = client.call("RetrievePropertiesEx", collector, parameters, &mut read)?;
     while let Some(more) = token {
         let parameters = format!("<token>{}</token>", xml::escape(&more));
         token = client.call("ContinueRetrievePropertiesEx", collector, &parameters, &mut read)?;

@@ -8,10 +8,8 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-use crate::cli::Failure;
 use crate::config;
-use crate::error::Kind;
-use crate::http::{Base, Endpoint, Proxy, ProxyUrl, Thumbprint, Trust};
+use crate::http::{Base, Endpoint, Proxy, ProxyUrl, Thumbprint, Trace, Trust};
 
 /// How a server is reached.
 #[derive(Debug, Default, clap::Args)]
@@ -31,6 +29,9 @@ pub struct Connection {
     /// Give up after this time
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: Option<u32>,
+    /// Save each HTTP exchange, without secrets, in the new folder DIR
+    #[arg(long, value_name = "DIR")]
+    pub trace: Option<Trace>,
 }
 
 impl Connection {
@@ -50,6 +51,9 @@ impl Connection {
         }
         if let Some(seconds) = self.timeout {
             endpoint.deadline = Instant::now().checked_add(Duration::from_secs(seconds.into()));
+        }
+        if let Some(trace) = &self.trace {
+            endpoint.trace = Some(trace.clone());
         }
     }
 }
@@ -77,23 +81,6 @@ pub fn endpoint(base: Base, section: &config::Section) -> anyhow::Result<Endpoin
         };
     }
     Ok(endpoint)
-}
-
-/// The server's address: the option `--server`, else the section's key. `port` and `path` count where it gives none.
-pub fn base(
-    option: Option<&str>,
-    section: &config::Section,
-    key: &str,
-    port: u16,
-    path: &str,
-) -> anyhow::Result<Base> {
-    if let Some(text) = option {
-        let base = Base::parse(text, port, path);
-        return Ok(base.map_err(|error| Failure::new(Kind::Usage, format!("--server: {error}")))?);
-    }
-    let text = section.need(key, "--server")?;
-    let base = Base::parse(&text, port, path);
-    Ok(base.map_err(|error| section.wrong(key, &error.to_string()))?)
 }
 
 /// Reads a proxy's URL, whose password clap's own messages would repeat.

@@ -143,7 +143,13 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
 
 #[test]
 fn vw_report_sat5_meets_all_of_it_at_each_call() {
-    let mut rows = common();
-    rows.extend(xml());
-    walk(&rows, &calls(), step);
+    walk(&common(), &calls(), step);
+    // All answers are read by the same code; these two come from the two sides of the server.
+    let of_each_side = ["auth.login", "registration.new_system_user_pass"];
+    let calls: Vec<Call> = calls()
+        .into_iter()
+        .filter(|call| of_each_side.contains(&call.name.as_str()))
+        .collect();
+    assert_eq!(calls.len(), of_each_side.len());
+    walk(&xml(), &calls, step);
 }

@@ -1,8 +1,8 @@
 //! vw-scan-esx, walked through the table.
 
 use tempfile::TempDir;
-use vw_sim::hostile::endless;
-use vw_sim::http::Request;
+use vw_sim::hostile::{answer, endless};
+use vw_sim::http::{Fault, Request};
 use vw_sim::proxy::Proxy;
 use vw_sim::vcenter::{Inventory, VCenter};
 
@@ -154,4 +154,28 @@ fn what_is_kept_of_an_inventory_has_an_end() {
     });
     let calls: Vec<Call> = calls().into_iter().filter(|call| call.large).collect();
     walk(&rows, &calls, step);
+}
+
+/// What may have any length, since it is the inventory's, ends by `--timeout` while it is read.
+#[test]
+fn an_inventory_without_end_is_given_up_in_time() {
+    let object = "<objects><obj type='HostSystem'>host-1</obj></objects>";
+    let objects = move |start: &str| endless("text/xml", start, object);
+    let calls: Vec<Call> = calls().into_iter().filter(|call| call.large).collect();
+    walk(&[from("objects", objects, &[75, 76], "")], &calls, step);
+    // Page after page, each with a token that asks for the next one.
+    let pages = from("pages", |_| Fault::Close, &[75, 76], "");
+    for call in calls.iter().filter(|call| call.name == "RetrievePropertiesEx") {
+        let site = Site::new();
+        site.proxy.server().misbehave(|_, request| {
+            let methods = ["RetrievePropertiesEx", "ContinueRetrievePropertiesEx"];
+            let asked = methods.into_iter().find(|method| asks_for(request, method))?;
+            let page = format!("{}<token>more</token>", start(asked));
+            let end = format!("</returnval></{asked}Response></soapenv:Body></soapenv:Envelope>");
+            Some(answer("text/xml", page + &end))
+        });
+        ended(&pages, pages.statuses, NAME, site.run())
+            .unwrap_or_else(|error| panic!("{}: {error}", call.name));
+        assert_eq!(site.vcenter.open().sessions, 0);
+    }
 }

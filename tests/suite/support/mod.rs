@@ -38,7 +38,8 @@ impl Run {
             let text = name.to_string_lossy();
             let ours = text.starts_with("VIRTWHO_") || text.starts_with("VW_");
             let proxy = text.to_ascii_lowercase().ends_with("_proxy");
-            if ours || proxy {
+            let trust = text.starts_with("SSL_CERT_");
+            if ours || proxy || trust {
                 command.env_remove(name);
             }
         }
