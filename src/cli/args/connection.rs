@@ -108,7 +108,6 @@ impl TypedValueParser for ProxyParser {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Base;
     use clap::Parser;
 
     #[derive(Debug, clap::Parser)]
