@@ -243,9 +243,10 @@ fn first_attribute(text: &str) -> Option<(&str, &str, &str)> {
     Some((key.trim_ascii(), value, rest))
 }
 
-/// What stands before and behind an ASCII character; `str::split_once` takes twice the time.
+/// What stands before and behind an ASCII character. Names and types are short: this takes less than `str::split_once`.
+#[inline]
 fn split(text: &str, at: u8) -> Option<(&str, &str)> {
-    let found = memchr::memchr(at, text.as_bytes())?;
+    let found = text.bytes().position(|byte| byte == at)?;
     Some((text.get(..found)?, text.get(found + 1..)?))
 }
 
@@ -312,6 +313,7 @@ struct Capped<R> {
 struct TooLong;
 
 impl<R: BufRead> BufRead for Capped<R> {
+    #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.left == 0 {
             return Err(io::Error::other(TooLong));
@@ -320,6 +322,7 @@ impl<R: BufRead> BufRead for Capped<R> {
         Ok(&buffer[..buffer.len().min(self.left)])
     }
 
+    #[inline]
     fn consume(&mut self, amount: usize) {
         self.left -= amount;
         self.source.consume(amount);
@@ -373,12 +376,20 @@ mod tests {
 
     #[test]
     fn attributes_with_and_without_prefix_are_told_apart() {
-        let mut xml = reader("<val a='\"=' type = \"Compute&amp;\" xmlns:p='i' p:type='p:Ref' type='b'>x</val>");
+        let mut xml =
+            reader("<val a='\"=' type = \"Compute&amp;\" xmlns:p='i' p:type='p:Ref' type='b'>x</val>");
         xml.child().unwrap();
         assert_eq!(xml.attribute("type").as_deref(), Some("Compute&"));
         assert_eq!(xml.prefixed_attribute("type").as_deref(), Some("p:Ref"));
         assert_eq!(xml.attribute("none"), None);
-        for broken in ["<a type>", "<a type=>", "<a type=b>", "<a type='b>\"'", "<a =>", "<a type='&none;'>"] {
+        for broken in [
+            "<a type>",
+            "<a type=>",
+            "<a type=b>",
+            "<a type='b>\"'",
+            "<a =>",
+            "<a type='&none;'>",
+        ] {
             let mut xml = reader(broken);
             if xml.child().is_ok() {
                 assert_eq!(xml.attribute("type"), None, "{broken}");

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         let cancel = cli::cancel_on_signals()?;
         let settings = Settings::new(&args, &cancel)?;
         let mut session = Session::open(&settings.endpoint, &settings.credentials, &cancel)?;
-        let progress = Progress::counting("vw-scan-esx", "objects read,");
+        let progress = Progress::counting("vw-scan-esx", "objects read");
         let inventory = vsphere::scan(&mut session, || progress.one())?;
         drop(progress);
         let instance_uuid = session.about().instance_uuid.clone();

@@ -16,15 +16,13 @@ impl Progress {
         if log::max_level() != log::LevelFilter::Info || !io::stderr().is_terminal() {
             return Progress(None);
         }
-        let target = ProgressDrawTarget::stderr_with_hz(5);
-        let bar = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("{prefix}: {human_pos} {msg} {elapsed}") {
-            bar.set_style(style);
-        }
-        bar.set_prefix(prefix.to_owned());
-        bar.set_message(what);
+        let style = ProgressStyle::with_template("{prefix}: {human_pos} {msg}, {elapsed}");
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5))
+            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+            .with_prefix(prefix.to_owned())
+            .with_message(what);
         // A server may think for a while: the clock shows that the command has not died.
-        bar.enable_steady_tick(Duration::from_secs(1));
+        bar.enable_steady_tick(Duration::from_millis(200));
         Progress(Some(bar))
     }
 
