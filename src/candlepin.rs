@@ -25,8 +25,8 @@ use crate::error::Kind;
 use crate::http::{self, Endpoint, Http, Request, Response};
 use crate::secret::Secret;
 
-/// The largest answer about a job in bytes; one of 100,000 hypervisors takes a fifth of it.
-const LARGEST_JOB: u64 = 128 << 20;
+/// The largest answer about a job in bytes; one of 100,000 hypervisors has about 25 MB.
+const LARGEST_JOB: u64 = 32 << 20;
 /// The largest answer about the server's state, in bytes.
 const LARGEST_STATUS: u64 = 1 << 20;
 

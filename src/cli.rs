@@ -3,13 +3,17 @@
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
 pub mod args;
+pub mod check;
 pub mod documents;
+pub mod esx;
 mod log;
 pub mod mapping;
+pub mod omitted;
 pub mod password;
 pub mod progress;
 pub mod result;
 pub mod rhsm;
+pub mod stamp;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -150,6 +154,7 @@ pub fn kind(error: &anyhow::Error) -> Kind {
         Cancelled,
         crate::candlepin::Error,
         crate::config::Error,
+        crate::config::password::Error,
         crate::escape::Error,
         crate::filter::Error,
         crate::http::Error,
@@ -238,4 +243,40 @@ pub fn cancel_on_signals() -> Result<Cancel, Failure> {
     let thread = std::thread::Builder::new().name("signals".into());
     thread.spawn(watch).map_err(failed)?;
     Ok(cancel)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn each_kind_has_its_status() {
+        let table = [
+            (Kind::ReaderGone, 0),
+            (Kind::Usage, 64),
+            (Kind::Data, 65),
+            (Kind::NoInput, 66),
+            (Kind::Unavailable, 69),
+            (Kind::Software, 70),
+            (Kind::Io, 74),
+            (Kind::TempFail, 75),
+            (Kind::Protocol, 76),
+            (Kind::NoPerm, 77),
+            (Kind::Config, 78),
+            (Kind::Signal(Signal::Interrupt), 130),
+            (Kind::Signal(Signal::Terminate), 143),
+        ];
+        for (kind, expected) in table {
+            assert_eq!(status(kind), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_kind_is_that_of_an_error_of_ours_whatever_its_context() {
+        let cause = crate::list::parse("'open").unwrap_err();
+        let error = Err::<(), _>(cause).context("reading").unwrap_err();
+        assert_eq!(kind(&error), Kind::Usage);
+        assert_eq!(kind(&anyhow::anyhow!("nobody's")), Kind::Software);
+    }
 }

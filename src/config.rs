@@ -12,10 +12,12 @@
 //! What is wrong with one section never keeps another from being used, and what is wrong with one key only fails the
 //! command that asks for that key. Both are told by [`Note`]s and [`Error`]s that name file, line, section and key.
 
-mod encrypted;
 mod format;
+pub mod keys;
+pub mod password;
 mod rhsm;
 mod section;
+pub mod sysconfig;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -29,7 +31,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 pub use rhsm::{Proxy, Rhsm};
-pub use section::{KEY_FILE, Section};
+pub use section::Section;
+pub use value::{flag, written};
 pub use virt_who::{Config, Files};
 
 /// The largest configuration file that is read, in bytes; a thousand sections are a tenth of it.
@@ -112,7 +115,7 @@ pub enum Error {
         also: Vec<Note>,
     },
     /// Several sections fit the command, and `-n` is missing.
-    #[error("several sections fit: choose one with -n: {}", names.join(", "))]
+    #[error("several sections fit: choose one with -n: {}", some(names))]
     SeveralSections {
         /// Those that fit.
         names: Vec<String>,
@@ -132,12 +135,38 @@ impl Error {
 fn others(known: &[String], also: &[Note]) -> String {
     let mut text = match known {
         [] => "; no section was found".to_owned(),
-        known => format!("; there are {}", known.join(", ")),
+        known => format!("; there are {}", some(known)),
     };
     for note in also {
         text += &format!("; {note}");
     }
     text
+}
+
+/// Appends to a text that may hold a password: where it must move to grow, what it leaves behind is overwritten.
+fn append(text: &mut Zeroizing<String>, more: &str) {
+    let length = text.len() + more.len();
+    if length > text.capacity() {
+        let mut grown = Zeroizing::new(String::with_capacity(length.max(2 * text.len())));
+        grown.push_str(text);
+        *text = grown;
+    }
+    text.push_str(more);
+}
+
+/// As many names as a message bears.
+fn some(names: &[String]) -> String {
+    const ENOUGH: usize = 20;
+    match names.get(..ENOUGH) {
+        Some(first) if names.len() > ENOUGH => {
+            format!(
+                "{} and {} more (vw-config list)",
+                first.join(", "),
+                names.len() - ENOUGH
+            )
+        }
+        _ => names.join(", "),
+    }
 }
 
 /// A file's bytes, and whether others than its owner and group may read them.

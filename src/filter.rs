@@ -150,6 +150,16 @@ impl HostFilter {
         self.keep_parents.is_some() || !self.exclude_parents.is_empty()
     }
 
+    /// The patterns for parents that look like one id and are part of this one, as `domain-c7` is of `domain-c71`.
+    pub fn plain_parents(&self, parent_id: &str) -> impl Iterator<Item = (List, &str)> {
+        let all = self
+            .exclude_parents
+            .iter()
+            .chain(self.keep_parents.iter().flatten());
+        all.filter(move |pattern| pattern.is_plain_part_of(parent_id))
+            .map(|pattern| (pattern.list(), pattern.text()))
+    }
+
     /// The rule that drops the host; `None`: it is kept.
     ///
     /// What is to be dropped goes first, then what is to be kept. A host without a parent is in none of the parents.

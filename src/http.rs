@@ -12,6 +12,8 @@
 //! # Ok::<(), vw::http::Error>(())
 //! ```
 //!
+//! An endpoint with a [`Trace`] saves every exchange, without secrets; one with a [`Replay`] answers from what was saved.
+//!
 //! Only this room knows ureq. Redirects are not followed, cookies not kept, statuses not judged (see [`Response::success`]).
 
 mod base;
@@ -20,6 +22,7 @@ mod error;
 mod message;
 mod proxy;
 mod tls;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +43,8 @@ pub use error::{Error, Limit};
 pub use message::{Body, Request, Response};
 pub use proxy::{Proxy, ProxyUrl};
 pub use tls::{BadThumbprint, Identity, Thumbprint, Trust};
+pub use trace::Trace;
+pub use trace::replay::Replay;
 
 use crate::cancel::{Cancel, HookGuard};
 use connect::{Dialer, Lookup};
@@ -67,6 +72,10 @@ pub struct Endpoint {
     pub connect_limit: Duration,
     /// The longest time without a byte; 60 s.
     pub silence_limit: Duration,
+    /// Where exchanges are saved.
+    pub trace: Option<Trace>,
+    /// Exchanges that were saved, and that answer instead of the server.
+    pub replay: Option<Replay>,
 }
 
 impl Endpoint {
@@ -80,6 +89,8 @@ impl Endpoint {
             deadline: None,
             connect_limit: Duration::from_secs(10),
             silence_limit: Duration::from_secs(60),
+            trace: None,
+            replay: None,
         }
     }
 }
@@ -109,6 +120,12 @@ impl Http {
     /// any more.
     pub fn new(endpoint: &Endpoint, cancel: &Cancel) -> Result<Self, Error> {
         let base = &endpoint.base;
+        if endpoint.replay.is_some() {
+            return Ok(Http::build(endpoint.clone(), Route::Direct, None, cancel));
+        }
+        if let Some(trace) = &endpoint.trace {
+            trace.open()?;
+        }
         let route = endpoint.proxy.route(base, |name| std::env::var(name).ok())?;
         let tls = match base.https {
             true => Some(Tls::new(base, &endpoint.trust, endpoint.identity.as_ref())?),
@@ -136,6 +153,7 @@ impl Http {
             cancel: cancel.clone(),
             connect_limit: endpoint.connect_limit,
             silence_limit: endpoint.silence_limit,
+            deadline: endpoint.deadline,
         });
         let (host, port) = match &route {
             Route::Direct => (base.host.clone(), base.port),
@@ -210,22 +228,59 @@ impl Http {
 
     fn exchange(&self, request: &Request<'_>) -> Result<Response, Error> {
         let Inner {
-            agent,
-            endpoint,
-            link,
-            ..
+            endpoint, link, hook, ..
         } = &*self.0;
-        link.cancel.check()?;
+        link.check()?;
         let mut link = link.clone();
         if let Some(silence_limit) = request.silence {
             Arc::make_mut(&mut link).silence_limit = silence_limit;
         }
+        if let Some(replay) = &endpoint.replay {
+            let saved = replay.answer(&endpoint.base, request)?;
+            return Ok(Response::new(
+                saved.status,
+                saved.headers,
+                saved.body,
+                None,
+                link,
+                hook.clone(),
+            ));
+        }
+        let saved = match &endpoint.trace {
+            Some(trace) => trace.request(&endpoint.base, request)?,
+            None => None,
+        };
+        match self.transmit(request, &link) {
+            Ok(response) => {
+                let (head, body) = response.into_parts();
+                let status = head.status.as_u16();
+                let saved = saved
+                    .map(|saved| saved.answered(status, &head.headers))
+                    .transpose()?;
+                let body = Box::new(body.into_with_config().limit(request.limit).reader());
+                let response = Response::new(status, head.headers, body, saved, link, hook.clone());
+                self.refused(&response)?;
+                Ok(response)
+            }
+            Err(error) => {
+                if let Some(saved) = saved {
+                    saved.failed(&error);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a request over the network.
+    fn transmit(
+        &self,
+        request: &Request<'_>,
+        link: &Link,
+    ) -> Result<ureq::http::Response<ureq::Body>, Error> {
+        let Inner { agent, endpoint, .. } = &*self.0;
         let left = endpoint
             .deadline
             .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Err(link.failed(ureq::Error::Timeout(Timeout::Global)));
-        }
         let mut built = ureq::http::Request::builder()
             .method(&request.method)
             .uri(format!("{}{}", endpoint.base, request.path));
@@ -236,17 +291,14 @@ impl Http {
         let response = match request.body {
             Some(body) => {
                 let built = built.body(body).map_err(invalid)?;
-                agent.run(self.limited(built, &link, left))
+                agent.run(self.limited(built, link, left))
             }
             None => {
                 let built = built.body(()).map_err(invalid)?;
-                agent.run(self.limited(built, &link, left))
+                agent.run(self.limited(built, link, left))
             }
         };
-        let response = response.map_err(|error| link.failed(error))?;
-        let response = Response::new(response, request.limit, link, self.0.hook.clone());
-        self.refused(&response)?;
-        Ok(response)
+        response.map_err(|error| link.failed(error))
     }
 
     fn limited<S: ureq::AsSendBody>(
@@ -309,9 +361,22 @@ struct Link {
     cancel: Cancel,
     connect_limit: Duration,
     silence_limit: Duration,
+    deadline: Option<Instant>,
 }
 
 impl Link {
+    /// Whether there is time left, and no signal came.
+    fn check(&self) -> Result<(), Error> {
+        self.cancel.check()?;
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => Err(Error::Timeout {
+                server: self.server.clone(),
+                limit: Limit::Deadline,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// What an error of ureq means for the user.
     fn failed(&self, error: ureq::Error) -> Error {
         if let Err(cancelled) = self.cancel.check() {

@@ -17,6 +17,7 @@ mod entry;
 mod error;
 mod json;
 mod read;
+mod reportable;
 mod split;
 mod write;
 
@@ -27,6 +28,7 @@ pub use self::entry::{Entry, Id};
 pub use self::error::Error;
 pub use self::json::{Members, Value};
 pub use self::read::{Document, Reader};
+pub use self::reportable::{LeftOut, Reportable};
 pub use self::write::Writer;
 
 /// The most bytes that one hypervisor may have, and all of a document together that is no hypervisor.

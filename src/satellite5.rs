@@ -102,6 +102,11 @@ impl Method {
             repeatable,
         }
     }
+
+    /// Whether the answer holds the session key or systemid that is the first parameter of the other methods.
+    fn gives_key(self) -> bool {
+        self == LOGIN || self == REGISTER
+    }
 }
 
 const LOGIN: Method = Method::new(Side::Api, "auth.login", true);
@@ -152,7 +157,6 @@ impl Report {
 #[derive(Debug)]
 pub struct Satellite5 {
     http: Http,
-    endpoint: Endpoint,
     account: Account,
     registrations: Registrations,
     readiness: Readiness,
@@ -181,14 +185,13 @@ struct Channel {
 impl Satellite5 {
     /// Makes ready to talk to a server, whose endpoint has a [`base`] of this room; nothing is sent yet.
     pub fn new(
-        endpoint: Endpoint,
+        endpoint: &Endpoint,
         account: Account,
         registrations: Registrations,
         cancel: &Cancel,
     ) -> Result<Self, Error> {
         Ok(Satellite5 {
-            http: Http::new(&endpoint, cancel).map_err(Error::Connection)?,
-            endpoint,
+            http: Http::new(endpoint, cancel).map_err(Error::Connection)?,
             account,
             registrations,
             readiness: Readiness::Unknown,
@@ -379,7 +382,7 @@ impl Satellite5 {
                     Value::text(session),
                     Value::text(label.as_str()),
                     Value::Text(name.into()),
-                    Value::text("Channel used by virt-who for hypervisor registration"),
+                    Value::text("Base channel of the hypervisors that vw and virt-who register"),
                     Value::text("channel-x86_64"),
                     Value::text(""),
                 ];
@@ -412,12 +415,8 @@ impl Satellite5 {
 
     /// Ends a session, by a connection of its own: after a signal the other one is closed.
     fn log_out(&self, session: &str) {
-        let endpoint = Endpoint {
-            deadline: Some(Instant::now() + LOG_OUT),
-            ..self.endpoint.clone()
-        };
-        let http = Http::new(&endpoint, &Cancel::default()).map_err(Error::Connection);
-        let ended = http.and_then(|http| self.call(&http, LOGOUT, &[Value::text(session)]));
+        let http = self.http.anew(&Cancel::default(), Some(Instant::now() + LOG_OUT));
+        let ended = self.call(&http, LOGOUT, &[Value::text(session)]);
         if let Err(error) = ended {
             log::warn!(
                 "the session stays open on the server until it expires: {}",
@@ -432,6 +431,12 @@ impl Satellite5 {
         let body = xmlrpc::call(call, params).map_err(|source| Error::Unsendable { call, source })?;
         let mut request =
             Request::post(method.side.path(), "text/xml", body.as_bytes()).limit(LARGEST_ANSWER);
+        request = request.label(call).secret(self.account.password.expose());
+        if method.gives_key() {
+            request = request.secret_answer();
+        } else if let Some(key) = params.first().and_then(Value::as_text) {
+            request = request.secret(key);
+        }
         if method.repeatable {
             request = request.repeatable();
         }

@@ -130,6 +130,29 @@ impl Folder {
             .map_err(|source| Error::Write { path, source })
     }
 
+    /// Writes a file, whole or not at all, unless there is one of this name; says whether it did.
+    ///
+    /// The folder is made where it is missing.
+    pub fn create(&self, name: &Path, content: &[u8]) -> Result<bool, Error> {
+        let path = self.0.join(name);
+        let written = self.prepare().map(|()| self.create_in(&path, content))?;
+        written.map_err(|source| Error::Write { path, source })
+    }
+
+    fn create_in(&self, path: &Path, content: &[u8]) -> io::Result<bool> {
+        let mut file = self.temporary()?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        match file.persist_noclobber(path) {
+            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            persisted => {
+                persisted?;
+                File::open(&self.0)?.sync_all()?;
+                Ok(true)
+            }
+        }
+    }
+
     fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let mut file = self.temporary()?;
         file.write_all(content)?;

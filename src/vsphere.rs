@@ -1,14 +1,17 @@
 //! The vSphere Web Services API, as ESX and ESXi hosts and vCenter speak it: sessions, and the scan of an inventory.
 
 mod inventory;
+mod names;
 mod property;
 mod session;
 mod soap;
+mod uri;
 
 use std::io::BufRead;
 
 pub use inventory::{HypervisorId, Identified, Inventory, UnknownHypervisorId};
 pub use session::{About, Credentials, Session};
+pub use uri::Address;
 
 use crate::error::Kind;
 use crate::{http, xml};
@@ -49,24 +52,25 @@ pub struct Fault {
     pub text: String,
 }
 
-/// Reads the whole inventory that the session's account may see, as it arrives, and calls `seen` for each object.
-pub fn scan(session: &mut Session, mut seen: impl FnMut()) -> Result<Inventory, Error> {
+/// Reads the whole inventory that the session's account may see, as it arrives, and calls `seen` for each object;
+/// `guest_names` asks for the guests' names, too.
+pub fn scan(session: &mut Session, guest_names: bool, mut seen: impl FnMut()) -> Result<Inventory, Error> {
     let Session { client, content, .. } = session;
-    let view = property::create_view(
-        client,
-        &content.view_manager,
-        &content.root_folder,
-        inventory::WANTED,
-    )?;
-    let mut inventory = Inventory::default();
+    let wanted = match guest_names {
+        false => inventory::WANTED,
+        true => inventory::WANTED_WITH_NAMES,
+    };
+    let view = property::create_view(client, &content.view_manager, &content.root_folder, wanted)?;
+    let mut inventory = Inventory::new(guest_names);
     let collector = &content.property_collector;
-    property::retrieve(client, collector, &view, inventory::WANTED, |object| {
+    property::retrieve(client, collector, &view, wanted, |object| {
         seen();
         inventory.add(object)
     })?;
     property::destroy_view(client, &view)?;
     let (hosts, vms) = inventory.counts();
     log::debug!("read {hosts} hosts and {vms} virtual machines");
+    names::of_nameless(client, collector, &mut inventory)?;
     Ok(inventory)
 }
 

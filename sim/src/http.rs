@@ -7,6 +7,7 @@ mod server;
 mod tls;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 pub use server::{Fault, Logged, Server};
 pub use tls::{Authority, Certificate, Tls};
@@ -86,4 +87,9 @@ impl Response {
 pub trait Service: Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: &Request) -> Response;
+
+    /// Where the client is to be connected with instead of being answered, as a proxy does it after CONNECT.
+    fn tunnel(&self, _request: &Request) -> Option<SocketAddr> {
+        None
+    }
 }

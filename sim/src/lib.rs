@@ -6,7 +6,9 @@
 pub mod candlepin;
 mod clock;
 mod fresh;
+pub mod hostile;
 pub mod http;
+pub mod proxy;
 pub mod satellite5;
 pub mod simulation;
 pub mod vcenter;

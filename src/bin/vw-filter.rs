@@ -1,5 +1,6 @@
 //! Keeps or drops the hypervisors of mappings: vw-filter(1).
 
+use std::collections::HashMap;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
@@ -57,6 +58,7 @@ fn pass(
     let mut layout = options.layout;
     let mut dropped = Vec::new();
     let (mut hosts, mut with_parent) = (0_usize, 0_usize);
+    let mut ambiguities = Ambiguities::default();
     while let Some(entry) = document.next_entry()? {
         let id = match entry.id() {
             Ok(id) => id,
@@ -80,6 +82,9 @@ fn pass(
             parent_id: parent.as_ref().and_then(|parent| parent.id.as_deref()),
             parent_name: parent.as_ref().and_then(|parent| parent.name.as_deref()),
         };
+        if let Some(id) = host.parent_id {
+            ambiguities.note(filter, id);
+        }
         let Some(rule) = filter.dropped(&host)? else {
             writer.entry(&entry)?;
             continue;
@@ -108,4 +113,25 @@ fn pass(
     tail.omitted.extend(dropped);
     writer.finish(&tail)?;
     Ok(())
+}
+
+/// Parents that one pattern has, though it looks like the id of one.
+#[derive(Default)]
+struct Ambiguities<'f> {
+    /// The first parent of each pattern; none once a second was told.
+    parents: HashMap<&'f str, Option<String>>,
+}
+
+impl<'f> Ambiguities<'f> {
+    /// Points out, once, that a pattern is in the ids of several parents: virt-who searches them so.
+    fn note(&mut self, filter: &'f HostFilter, id: &str) {
+        for (list, pattern) in filter.plain_parents(id) {
+            let first = self.parents.entry(pattern).or_insert_with(|| Some(id.to_owned()));
+            if let Some(other) = first.take_if(|first| first != id) {
+                log::warn!(
+                    "{list} has \"{pattern}\", which is in {other} and in {id}; write {pattern}$ for what ends so"
+                );
+            }
+        }
+    }
 }

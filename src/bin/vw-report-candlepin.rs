@@ -126,7 +126,10 @@ impl Destination {
             endpoint,
             reporter: Reporter {
                 owner,
-                id: args.reporter_id.clone().unwrap_or_else(cli::rhsm::reporter_id),
+                id: match &args.reporter_id {
+                    Some(id) => id.clone(),
+                    None => cli::rhsm::reporter_id(&section)?,
+                },
                 username,
                 password,
             },

@@ -137,7 +137,7 @@ impl Reporter {
         let mut report = Report::default();
         let mut organisation = None;
         let sent = self.inspect(roster).map_err(anyhow::Error::from).and_then(|()| {
-            let mut satellite = Satellite5::new(endpoint, account, self.registrations.clone(), cancel)?;
+            let mut satellite = Satellite5::new(&endpoint, account, self.registrations.clone(), cancel)?;
             report = satellite.report(roster);
             organisation = satellite.organisation().map(|number| number.to_string());
             report.ended.take().map_or(Ok(()), |error| Err(error.into()))
@@ -232,7 +232,7 @@ fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Resul
     };
     let server = given(&args.server, "sat_server", "--server")?;
     let username = given(&args.account.username, "sat_username", "--username")?;
-    let endpoint = Endpoint::new(satellite5::base(&server)?);
+    let endpoint = args::endpoint(satellite5::base(&server)?, section)?;
     let sources = password::Sources {
         file: args.account.password_file.as_deref(),
         section,

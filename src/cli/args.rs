@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches as _};
 
-pub use connection::{Connection, base};
+pub use connection::{Connection, endpoint};
 pub use hosts::{Hosts, List};
 pub use output::Output;
 
@@ -31,8 +31,8 @@ pub struct Messages {
 impl Messages {
     pub(super) fn from_matches(matches: &ArgMatches) -> Self {
         let mut messages = Messages::from_arg_matches(matches).unwrap_or_default();
-        messages.debug |=
-            std::env::var_os("VIRTWHO_DEBUG").is_some_and(|value| value == "1") && !messages.quiet;
+        let on = |value: std::ffi::OsString| value.to_str().and_then(config::flag) == Some(true);
+        messages.debug |= std::env::var_os("VIRTWHO_DEBUG").is_some_and(on) && !messages.quiet;
         messages
     }
 }
@@ -53,30 +53,44 @@ pub struct Section {
 }
 
 impl Section {
-    /// The section to use: the one that was named, else the only one that fits, else one without a name that has no more
-    /// than `[defaults]`.
+    /// The configuration, with the variables of the environment.
+    pub fn load(&self) -> Result<config::Config, config::Error> {
+        let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
+        let variables = config::sysconfig::Variables::of_environment(std::env::vars_os());
+        config::Config::load_with(&files, &variables)
+    }
+
+    /// The section to use: the one that was named, else that of the environment if it fits and no file was named, else the
+    /// only one that fits, else one without a name that has no more than `[defaults]`.
     ///
     /// `complete` says that options give all that the command must have; then a section is used only if one was asked
-    /// for, by name or by its file. `key_file` is [`Account::key_file`], where a command has it.
+    /// for, by name or by its file. `key_file` is [`Account::key_file`], where a command has it. What `[global]` says of
+    /// messages holds from here on.
     pub fn find(
         &self,
         key_file: Option<&Path>,
         complete: bool,
         fits: impl Fn(&config::Section) -> Result<bool, config::Error>,
     ) -> Result<config::Section, config::Error> {
-        let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
-        let config = config::Config::load(&files)?;
+        let config = self.load()?;
         let choose = !(complete && self.config.is_empty());
-        let section = match &self.name {
-            Some(name) => config.named(name)?,
-            None if choose => config.only(fits)?,
-            None => config.nameless(),
+        let environment = config
+            .environment()
+            .filter(|_| choose && self.name.is_none() && self.config.is_empty());
+        let section = match (&self.name, environment) {
+            (Some(name), _) => config.named(name)?,
+            (None, Some(environment)) if fits(environment)? => environment.clone(),
+            (None, _) if choose => config.only(fits)?,
+            (None, _) => config.nameless(),
         };
+        super::log::follow(&section);
+        // What stands nowhere is a variable, which may choose a source that no command reads.
+        let unread = |note: &config::Note| choose && self.name.is_none() && note.place.is_none();
         // A broken section may be the one that was meant.
         let doubtful = |note| choose && self.name.is_none() && config.broken().any(|broken| broken == note);
         for note in config.notes() {
             // The stages of a pipeline read the same files: what is not about the section at hand is left to vw-config.
-            if section.is_subject_of(note) || doubtful(note) {
+            if section.is_subject_of(note) || doubtful(note) || unread(note) {
                 log::warn!("{note}");
             } else {
                 log::debug!("{note}");
@@ -84,6 +98,12 @@ impl Section {
         }
         Ok(section.with_key_file(key_file.map(Path::to_owned).or_else(credential)))
     }
+}
+
+/// Where the key of encrypted passwords lies, for a command that makes one where there is none.
+pub fn key_file(option: Option<&Path>) -> PathBuf {
+    let named = option.map(Path::to_owned).or_else(credential);
+    named.unwrap_or_else(|| config::password::KEY_FILE.into())
 }
 
 /// The key that systemd hands to a service: `$CREDENTIALS_DIRECTORY/key`, if it is there.

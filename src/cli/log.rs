@@ -1,12 +1,18 @@
 //! Messages: one line each, on stderr and in the log file.
 
+use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::Context;
 use log::{Level, LevelFilter};
 
 use super::args::Messages;
+use crate::{config, state};
+
+/// The file of `--log-file`, else the one that the configuration names, which is read later.
+static FILE: OnceLock<File> = OnceLock::new();
 
 /// Starts the messages of the command `name`.
 pub(super) fn start(name: &str, messages: &Messages) -> anyhow::Result<()> {
@@ -16,8 +22,7 @@ pub(super) fn start(name: &str, messages: &Messages) -> anyhow::Result<()> {
         _ => LevelFilter::Info,
     };
     let name = name.to_owned();
-    let mut dispatch = fern::Dispatch::new()
-        .level(level)
+    let dispatch = fern::Dispatch::new()
         // Other crates' messages are about their own insides, and could show what we keep secret.
         .filter(|about| about.target().starts_with("vw"))
         .format(move |out, message, record| {
@@ -30,17 +35,66 @@ pub(super) fn start(name: &str, messages: &Messages) -> anyhow::Result<()> {
         })
         .chain(fern::Output::call(|record| {
             write_stderr(&record.args().to_string())
+        }))
+        .chain(fern::Output::call(|record| {
+            if let Some(mut file) = FILE.get() {
+                // Nowhere is left to tell that the disk is full, and no reason to stop.
+                let _ = file.write_all(format!("{}\n", record.args()).as_bytes());
+            }
         }));
     if let Some(file) = &messages.log_file {
-        dispatch = dispatch.chain(open(file)?);
+        let opened = open(file).with_context(|| format!("--log-file {}", file.display()))?;
+        let _ = FILE.set(opened);
     }
-    dispatch.apply().context("starting the messages")
+    dispatch.apply().context("starting the messages")?;
+    log::set_max_level(level);
+    Ok(())
 }
 
-fn open(file: &Path) -> anyhow::Result<fern::Output> {
-    let opened = std::fs::OpenOptions::new().append(true).create(true).open(file);
-    let opened = opened.with_context(|| format!("--log-file {}", file.display()))?;
-    Ok(opened.into())
+/// Does with messages what the configuration says, where no option said it: `debug`, `log_dir`, `log_file` and
+/// `log_per_config` of `[global]`.
+///
+/// What of it makes no sense is only told: a report is worth more than its log.
+pub(super) fn follow(section: &config::Section) {
+    let global = section.global();
+    match global.flag("debug") {
+        Ok(Some(true)) if log::max_level() == LevelFilter::Info => log::set_max_level(LevelFilter::Debug),
+        Ok(_) => {}
+        Err(error) => log::warn!("{error}"),
+    }
+    let file = match file_of(&global, section.name()) {
+        Ok(Some(file)) if FILE.get().is_none() => file,
+        Ok(_) => return,
+        Err(error) => return log::warn!("{error}"),
+    };
+    match open(&file) {
+        Ok(opened) => drop(FILE.set(opened)),
+        Err(error) => log::warn!(
+            "the log file {}: {error}; messages go to stderr alone",
+            file.display()
+        ),
+    }
+}
+
+/// The log file, with virt-who's own for what of it is not said; none where nothing is said.
+fn file_of(global: &config::Section, section: Option<&str>) -> Result<Option<PathBuf>, config::Error> {
+    let (folder, name) = (global.text("log_dir")?, global.text("log_file")?);
+    let per_section = global.flag("log_per_config")? == Some(true);
+    if folder.is_none() && name.is_none() && !per_section {
+        return Ok(None);
+    }
+    let folder = PathBuf::from(folder.as_deref().unwrap_or("/var/log/rhsm"));
+    let own = section
+        .filter(|_| per_section)
+        .and_then(|section| state::file_name("", &format!("{section}.log")).ok());
+    Ok(Some(
+        folder.join(own.or(name).unwrap_or_else(|| "rhsm.log".to_owned())),
+    ))
+}
+
+/// One write a line, so that stages may share it.
+fn open(file: &Path) -> std::io::Result<File> {
+    File::options().append(true).create(true).open(file)
 }
 
 /// Prints one message before the messages have been started, or when they can't be.

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -91,27 +92,70 @@ fn wrong(message: String) -> Failure {
 /// The content of a password file without one trailing newline.
 fn from_file(file: &Path) -> Result<Secret, Failure> {
     let failed = |what: &str| wrong(format!("--password-file {}: {what}", file.display()));
-    let read = || {
-        // Allocated once, for a growing buffer leaves copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
-        File::open(file)?
-            .take(LONGEST as u64 + 1)
-            .read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|error: io::Error| failed(&error.to_string()))?;
-    if bytes.len() > LONGEST {
-        return Err(failed("is longer than 64 KiB, so it is no password"));
+    let bytes = File::open(file).and_then(read);
+    text(&bytes.map_err(|error| failed(&error.to_string()))?).map_err(|what| failed(&what))
+}
+
+/// What a person or a program types into a command that is about a password: one line of stdin without its end, or what
+/// is typed on the terminal without echo.
+///
+/// `cancel` is as for [`find`].
+pub fn from_stdin(question: &str, cancel: &Cancel) -> anyhow::Result<Secret> {
+    let wrong = |what: &str| Failure::new(Kind::Data, format!("stdin: {what}"));
+    if io::stdin().is_terminal() {
+        let typed = prompt(question);
+        cancel.check()?;
+        return match typed {
+            Ok(typed) if typed.expose().is_empty() => Err(wrong("is empty").into()),
+            Ok(typed) => Ok(typed),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                Err(Cancelled(Signal::Interrupt).into())
+            }
+            Err(error) => Err(Failure::new(Kind::Io, format!("asking on the terminal: {error}")).into()),
+        };
     }
-    let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let failed = |error: io::Error| Failure::new(Kind::Io, format!("reading stdin: {error}"));
+    // Not by way of std's own buffer, which nobody would overwrite.
+    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
+    let text = text(&read(stdin).map_err(failed)?).map_err(|what| wrong(&what))?;
+    match text.expose().contains('\n') {
+        true => Err(wrong("has more than one line, and a password has one").into()),
+        false => Ok(text),
+    }
+}
+
+/// Prints a password that was asked for, and leaves no copy in a buffer.
+pub fn print(password: &Secret) -> Result<(), Failure> {
+    let mut line = Zeroizing::new(String::with_capacity(password.expose().len() + 1));
+    line.push_str(password.expose());
+    line.push('\n');
+    let stdout = io::stdout().as_fd().try_clone_to_owned();
+    let written = stdout.and_then(|stdout| File::from(stdout).write_all(line.as_bytes()));
+    written.map_err(|error| Failure::of_stdout(&error))
+}
+
+/// All there is, but hardly more than a password may have.
+fn read(from: File) -> io::Result<Zeroizing<Vec<u8>>> {
+    // Allocated once, for a growing buffer leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+    from.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The bytes as text without one trailing newline, or what is wrong with them.
+fn text(bytes: &[u8]) -> Result<Secret, String> {
+    if bytes.len() > LONGEST {
+        return Err("is longer than 64 KiB, so it is no password".to_owned());
+    }
+    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let line = line
         .strip_suffix(b"\r")
         .filter(|_| line.len() < bytes.len())
         .unwrap_or(line);
     match std::str::from_utf8(line) {
-        Ok("") => Err(failed("is empty")),
+        Ok("") => Err("is empty".to_owned()),
         Ok(password) => Ok(Secret::from(password.to_owned())),
-        Err(_) => Err(failed("is not UTF-8; save it as UTF-8")),
+        Err(_) => Err("is not UTF-8; save it as UTF-8".to_owned()),
     }
 }
 
@@ -124,7 +168,6 @@ fn prompt(text: &str) -> io::Result<Secret> {
 mod tests {
     use super::*;
     use crate::config::{Config, Files};
-    use std::io::Write as _;
 
     fn section(text: &str) -> config::Section {
         let mut file = tempfile::NamedTempFile::new().unwrap();

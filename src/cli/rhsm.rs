@@ -2,10 +2,11 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::config::Rhsm;
+use crate::config::{self, Rhsm, Section};
 use crate::http::{Base, Endpoint, Error, Proxy, ProxyUrl, Trust};
 
 /// The server that the section and rhsm.conf name, or `server` in its place, which may do without port and path.
@@ -15,6 +16,9 @@ pub fn endpoint(rhsm: &Rhsm, server: Option<&str>) -> Result<Endpoint, Error> {
         prefix => format!("/{prefix}"),
     };
     let mut endpoint = Endpoint::new(Base::parse(server.unwrap_or(&rhsm.hostname), rhsm.port, &prefix)?);
+    if let Some(seconds) = rhsm.server_timeout.filter(|seconds| *seconds > 0) {
+        endpoint.silence_limit = Duration::from_secs(seconds.into());
+    }
     if rhsm.insecure {
         endpoint.trust = Trust::Insecure;
     }
@@ -37,8 +41,14 @@ pub fn endpoint(rhsm: &Rhsm, server: Option<&str>) -> Result<Endpoint, Error> {
     Ok(endpoint)
 }
 
-/// Who reports unless an option says otherwise: the machine's name and its id, as virt-who has it.
-pub fn reporter_id() -> String {
+/// Who reports unless an option says otherwise: `reporter_id` of `[global]`, or `VIRTWHO_REPORTER_ID`, else the machine's
+/// name and its id, as virt-who has it.
+pub fn reporter_id(section: &Section) -> Result<String, config::Error> {
+    let told = section.global().text("reporter_id")?;
+    Ok(told.unwrap_or_else(this_machine))
+}
+
+fn this_machine() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     match machine_id(Path::new("/etc/machine-id")) {
         Ok(id) => format!("{host}-{id}"),
@@ -60,7 +70,6 @@ fn machine_id(file: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
     use crate::secret::Secret;
 
     fn rhsm() -> Rhsm {
@@ -71,6 +80,7 @@ mod tests {
             insecure: false,
             username: None,
             password: None,
+            server_timeout: Some(180),
             proxy: None,
             no_proxy: None,
             ca_cert_dir: "/".into(),
@@ -101,6 +111,7 @@ mod tests {
         });
         let endpoint = endpoint(&rhsm, None).unwrap();
         assert_eq!(endpoint.trust, Trust::Insecure);
+        assert_eq!(endpoint.silence_limit, Duration::from_secs(180));
         let expected = Proxy::Through {
             proxy: ProxyUrl::parse("me:p%40ss%3A%2Fword%25@[::1]:3128", "").unwrap(),
             no_proxy: Some("a,b".to_owned()),
@@ -117,6 +128,6 @@ mod tests {
         assert!(machine_id(&file).is_err());
         std::fs::write(&file, "0123abcd\n").unwrap();
         assert_eq!(machine_id(&file).unwrap(), "0123abcd");
-        assert!(!reporter_id().is_empty());
+        assert!(!reporter_id(&Section::default()).unwrap().is_empty());
     }
 }

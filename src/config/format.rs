@@ -1,8 +1,9 @@
 //! The file format: that of Python's ConfigParser, on top of rust-ini.
 //!
-//! rust-ini alone differs from Python in comments, continued lines, letter case and lines that make no sense. So a pass
-//! in front makes one line of each logical line and puts aside what can't be understood; rust-ini then finds sections,
-//! keys and values; and the numbers of the lines, kept in rust-ini's order, are put beside them.
+//! rust-ini alone differs from Python in comments, continued lines, letter case and lines that make no sense, and it copies
+//! values about in memory, where passwords would stay. So a pass in front makes one line of each logical line, puts aside
+//! what can't be understood, and keeps the values; rust-ini then finds sections and keys, with a value's number in its
+//! place.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -33,6 +34,8 @@ pub(super) struct Block {
     pub(super) default: Arc<Entries>,
     /// Why none of it may be used.
     pub(super) broken: Option<Note>,
+    /// Are these `VIRTWHO_*` variables, whose values stand for themselves?
+    pub(super) is_variables: bool,
 }
 
 /// Keys in lower case and their values; of a key that repeats the last one.
@@ -56,11 +59,11 @@ impl Block {
     /// What there is to say about one of its lines.
     pub(super) fn note(&self, line: usize, key: Option<&str>, message: String) -> Note {
         Note {
-            place: Some(Place {
+            place: (line > 0 || !self.is_variables).then(|| Place {
                 file: self.place.file.clone(),
                 line,
             }),
-            section: Some(self.name.clone()),
+            section: (!self.is_variables).then(|| self.name.clone()),
             key: key.map(str::to_owned),
             message,
         }
@@ -105,13 +108,14 @@ fn is_blank(c: char) -> bool {
 /// The pass in front of rust-ini, line by line.
 struct Pass<'a> {
     file: &'a Arc<Path>,
-    /// What rust-ini will read: one line for each header and each key.
-    text: Zeroizing<String>,
+    /// What rust-ini will read: one line for each header, and one for each key, whose value is its place in `values`.
+    text: String,
     headers: Vec<Header>,
-    /// The numbers of the keys' lines, in the order of `text`.
-    lines: Vec<usize>,
-    /// A key whose value may go on in the next line.
-    open: Option<Open>,
+    values: Vec<Value>,
+    /// May the last value go on in the next line?
+    open: bool,
+    /// Blank lines since, which belong to a value that goes on.
+    blank_lines: usize,
     /// The indentation of the last line that was not a continuation.
     indent: usize,
     /// Are the lines part of a section? Else they stand before the first, or under a header that is none.
@@ -127,7 +131,7 @@ struct Header {
     broken: Option<Note>,
 }
 
-struct Open {
+struct Value {
     line: usize,
     text: Zeroizing<String>,
 }
@@ -136,10 +140,11 @@ impl<'a> Pass<'a> {
     fn new(file: &'a Arc<Path>) -> Self {
         Pass {
             file,
-            text: Zeroizing::default(),
+            text: String::new(),
             headers: Vec::new(),
-            lines: Vec::new(),
-            open: None,
+            values: Vec::new(),
+            open: false,
+            blank_lines: 0,
             indent: 0,
             inside: false,
             noted_outside: false,
@@ -159,19 +164,21 @@ impl<'a> Pass<'a> {
             return;
         }
         if text.is_empty() {
-            if let Some(open) = &mut self.open {
-                open.text.push('\n');
-            }
+            self.blank_lines += 1;
             return;
         }
+        let blank_lines = std::mem::take(&mut self.blank_lines);
         let indent = line.chars().take_while(|c| is_blank(*c)).count();
-        match &mut self.open {
-            Some(open) if indent > self.indent => {
-                open.text.push('\n');
-                open.text.push_str(text);
+        match self.values.last_mut().filter(|_| self.open) {
+            Some(value) if indent > self.indent => {
+                // A value that only begins in this line has no newline before it.
+                if !value.text.is_empty() {
+                    super::append(&mut value.text, &"\n".repeat(blank_lines + 1));
+                }
+                super::append(&mut value.text, text);
             }
             _ => {
-                self.close();
+                self.open = false;
                 self.indent = indent;
                 self.begin(number, text);
             }
@@ -202,8 +209,12 @@ impl<'a> Pass<'a> {
         } else {
             match text.find(['=', ':']) {
                 Some(0) => self.broken(number, "has no key before its '=' or ':'"),
-                Some(_) => {
-                    self.open = Some(Open { line: number, text: Zeroizing::new(text.to_owned()) });
+                Some(end) => {
+                    self.open = true;
+                    self.escaped(text[..end].trim_end_matches(is_blank));
+                    self.text.push_str(&format!("={}\n", self.values.len()));
+                    let value = Zeroizing::new(text[end + 1..].trim_start_matches(is_blank).to_owned());
+                    self.values.push(Value { line: number, text: value });
                 }
                 None => self.broken(
                     number,
@@ -225,24 +236,9 @@ impl<'a> Pass<'a> {
         });
     }
 
-    /// Hands the key whose value is now complete on to rust-ini.
-    fn close(&mut self) {
-        if let Some(Open { line, text }) = self.open.take() {
-            self.lines.push(line);
-            self.escaped(text.trim_end_matches(is_blank));
-            self.text.push('\n');
-        }
-    }
-
     /// Writes text so that rust-ini reads the same text again.
     fn escaped(&mut self, text: &str) {
-        for c in text.chars() {
-            match c {
-                '\\' => self.text.push_str("\\\\"),
-                '\n' => self.text.push_str("\\n"),
-                c => self.text.push(c),
-            }
-        }
+        self.text.push_str(&text.replace('\\', "\\\\"));
     }
 
     /// A line that spoils its section.
@@ -279,7 +275,6 @@ impl<'a> Pass<'a> {
     }
 
     fn finish(mut self) -> Document {
-        self.close();
         let options = ParseOption {
             enabled_quote: false,
             enabled_escape: true,
@@ -298,7 +293,6 @@ impl<'a> Pass<'a> {
         };
         let mut blocks: Vec<Block> = Vec::new();
         let mut known: HashMap<String, usize> = HashMap::new();
-        let mut lines = self.lines.into_iter();
         let found = ini.into_iter().filter(|(name, _)| name.is_some());
         for (header, (_, properties)) in self.headers.into_iter().zip(found) {
             let at = *known.entry(header.name.clone()).or_insert(blocks.len());
@@ -312,13 +306,17 @@ impl<'a> Pass<'a> {
                     entries: Entries::new(),
                     default: Arc::default(),
                     broken: None,
+                    is_variables: false,
                 });
             }
             let Some(block) = blocks.get_mut(at) else { continue };
             block.broken = block.broken.take().or(header.broken);
-            for ((key, value), line) in properties.into_iter().zip(lines.by_ref()) {
-                let value = Zeroizing::new(value);
-                let value = Zeroizing::new(value.trim_matches(is_blank).to_owned());
+            for (key, number) in properties {
+                let number = number.parse().ok();
+                let Some(value) = number.and_then(|number: usize| self.values.get_mut(number)) else {
+                    continue;
+                };
+                let (line, value) = (value.line, std::mem::take(&mut value.text));
                 let lower = key.to_lowercase();
                 let Some(earlier) = block.entries.insert(lower.clone(), Entry { key, value, line }) else {
                     continue;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::format::{self, Block, Entries, Entry};
+use super::keys::{Origin, Shown};
 use super::section::Section;
 use super::{Error, Place};
 use crate::secret::Secret;
@@ -18,6 +19,19 @@ const DEFAULTS: [(&str, &str, &str); 6] = [
     ("rhsm", "ca_cert_dir", "/etc/rhsm/ca/"),
     ("rhsm", "repo_ca_cert", "%(ca_cert_dir)sredhat-uep.pem"),
     ("rhsm", "consumercertdir", "/etc/pki/consumer"),
+];
+
+/// A section's keys and the keys of `[server]` that they override.
+const OVERRIDES: [(&str, &str); 9] = [
+    ("rhsm_hostname", "hostname"),
+    ("rhsm_port", "port"),
+    ("rhsm_prefix", "prefix"),
+    ("rhsm_insecure", "insecure"),
+    ("rhsm_proxy_hostname", "proxy_hostname"),
+    ("rhsm_proxy_port", "proxy_port"),
+    ("rhsm_proxy_user", "proxy_user"),
+    ("rhsm_proxy_password", "proxy_password"),
+    ("rhsm_no_proxy", "no_proxy"),
 ];
 
 /// The port of a proxy without one, as subscription-manager has it.
@@ -39,6 +53,8 @@ pub struct Rhsm {
     pub username: Option<String>,
     /// Its password (`rhsm_password`).
     pub password: Option<Secret>,
+    /// How long the server may be silent, in seconds, if rhsm.conf says so (`server_timeout`).
+    pub server_timeout: Option<u32>,
     /// The proxy, if there is one.
     pub proxy: Option<Proxy>,
     /// Hosts that are reached without the proxy, between commas.
@@ -68,19 +84,38 @@ impl Rhsm {
     /// Where subscription-manager keeps its configuration.
     pub const FILE: &str = "/etc/rhsm/rhsm.conf";
 
+    /// What rhsm.conf, or else subscription-manager's defaults, say for keys that `section` does not override.
+    pub fn shown(file: Option<&Path>, section: &Section) -> Result<Vec<Shown>, Error> {
+        let (server, rhsm) = read_or_default(file)?;
+        let mut shown = Vec::new();
+        let keys = OVERRIDES.iter().filter(|(above, _)| !section.has(above));
+        let keys = keys.map(|(above, below)| (&server, *above, *below));
+        let folders = ["ca_cert_dir", "repo_ca_cert", "consumercertdir"].map(|key| (&rhsm, key, key));
+        for (below, name, key) in keys.chain(folders) {
+            if let Some(found) = below
+                .shown_key(key)
+                .filter(|found| found.value != Some(Ok(String::new())))
+            {
+                let origin = match found.place.as_ref().map(|place| place.line) {
+                    Some(0) => Origin::BuiltIn,
+                    _ => Origin::Rhsm,
+                };
+                shown.push(Shown {
+                    key: name.to_owned(),
+                    origin,
+                    place: found.place.filter(|_| origin == Origin::Rhsm),
+                    ..found
+                });
+            }
+        }
+        Ok(shown)
+    }
+
     /// What `section` and rhsm.conf say together.
     ///
     /// `file` is the one that an option named and that must exist; without it [`Rhsm::FILE`] is read, which may be missing.
     pub fn load(file: Option<&Path>, section: &Section) -> Result<Self, Error> {
-        let (server, rhsm) = match file {
-            Some(file) => read(file)?,
-            None => match read(Path::new(Self::FILE)) {
-                Err(Error::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                    parse(Path::new(Self::FILE), b"")?
-                }
-                read => read?,
-            },
-        };
+        let (server, rhsm) = read_or_default(file)?;
         let server = Layers {
             above: section,
             below: &server,
@@ -95,6 +130,7 @@ impl Rhsm {
                 .unwrap_or(false),
             username: section.text("rhsm_username")?,
             password: section.secret("rhsm_password")?,
+            server_timeout: server.below.number("server_timeout")?,
             proxy: match server.text("rhsm_proxy_hostname", "proxy_hostname")? {
                 Some(hostname) => Some(Proxy {
                     hostname,
@@ -154,6 +190,16 @@ impl Layers<'_> {
     }
 }
 
+fn read_or_default(file: Option<&Path>) -> Result<(Section, Section), Error> {
+    let usual = Path::new(Rhsm::FILE);
+    match (file, read(file.unwrap_or(usual))) {
+        (None, Err(Error::Unreadable { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {
+            parse(usual, b"")
+        }
+        (_, read) => read,
+    }
+}
+
 fn read(file: &Path) -> Result<(Section, Section), Error> {
     let content = super::read(file)?;
     parse(file, &content.bytes)
@@ -176,6 +222,7 @@ fn parse(file: &Path, bytes: &[u8]) -> Result<(Section, Section), Error> {
                 entries: Entries::new(),
                 default: Arc::default(),
                 broken: None,
+                is_variables: false,
             },
         };
         if let Some(broken) = block.broken {

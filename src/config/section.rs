@@ -7,13 +7,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::format::{Block, Entry};
+use super::password::{self, KEY_FILE};
 use super::value::{self, Value};
-use super::{Error, Note, Place, encrypted};
+use super::{Error, Note, Place, sysconfig};
 use crate::list;
 use crate::secret::Secret;
-
-/// Where virt-who keeps the key of encrypted passwords.
-pub const KEY_FILE: &str = "/var/lib/virt-who/key";
 
 /// Keys that virt-who renamed, with the name of today.
 pub(super) const RENAMED: [(&str, &str); 2] = [
@@ -40,6 +38,10 @@ pub struct Section {
     pub(super) blocks: Vec<Arc<Block>>,
     /// The file with the key of encrypted passwords.
     pub(super) key_file: Option<PathBuf>,
+    /// What `[global]` says.
+    pub(super) global: Vec<Arc<Block>>,
+    /// What `[system_environment]` says.
+    pub(super) exported: Vec<Arc<Block>>,
     /// Where there is no section: what was looked for in vain, for the message about a missing key.
     pub(super) in_vain: Option<String>,
 }
@@ -75,6 +77,7 @@ impl Section {
             return Err(self.wrong(key, &format!("is empty; give it a value, or give {option}")));
         }
         let message = match (&self.name, &self.in_vain) {
+            _ if self.is_variables() => format!("is missing; set it, or give {option}"),
             (Some(_), _) => format!("is missing; add it, or give {option}"),
             (None, Some(in_vain)) => {
                 format!("is missing; give {option}, or a section with it by -n: {in_vain}")
@@ -89,10 +92,9 @@ impl Section {
         let Some(text) = self.text(key)? else {
             return Ok(None);
         };
-        match text.to_lowercase().as_str() {
-            "yes" | "true" | "on" | "1" => Ok(Some(true)),
-            "no" | "false" | "off" | "0" => Ok(Some(false)),
-            _ => Err(self.wrong_value(key, "is neither yes nor no (true, on, 1; false, off, 0)")),
+        match value::flag(&text) {
+            None => Err(self.wrong_value(key, "is neither yes nor no (true, on, 1; false, off, 0)")),
+            flag => Ok(flag),
         }
     }
 
@@ -139,7 +141,7 @@ impl Section {
             && let Some(value) = self.line(encrypted)?
         {
             let file = self.key_file.as_deref().unwrap_or(Path::new(KEY_FILE));
-            let secret = encrypted::decrypt(&value.text, file);
+            let secret = password::decrypt(&value.text, file);
             return secret
                 .map(Some)
                 .map_err(|fault| self.wrong(encrypted, &fault.to_string()));
@@ -151,6 +153,13 @@ impl Section {
             Some(value) => Ok(Some(Secret::from(value.text.to_string()))),
             None => Ok(None),
         }
+    }
+
+    /// Does a password of this key stand there encrypted?
+    pub fn is_encrypted(&self, key: &str) -> bool {
+        ENCRYPTED
+            .iter()
+            .any(|(plain, encrypted)| *plain == key && self.has(encrypted))
     }
 
     /// The section with its encrypted passwords read by the key in `file` instead of [`KEY_FILE`].
@@ -165,12 +174,19 @@ impl Section {
     pub fn wrong(&self, key: &str, reason: &str) -> Error {
         Error::Wrong(match self.find(key) {
             Some((block, entry)) => {
-                block.note(entry.line, Some(&entry.key.to_lowercase()), reason.to_owned())
+                let key = match block.is_variables {
+                    true => entry.key.clone(),
+                    false => entry.key.to_lowercase(),
+                };
+                block.note(entry.line, Some(&key), reason.to_owned())
             }
             None => Note {
                 place: self.place().cloned(),
                 section: self.name.clone(),
-                key: Some(key.to_owned()),
+                key: Some(match sysconfig::variable(key) {
+                    Some(variable) if self.is_variables() => variable.to_owned(),
+                    _ => key.to_owned(),
+                }),
                 message: reason.to_owned(),
             },
         })
@@ -189,10 +205,40 @@ impl Section {
     /// Is the note about this section, or about the file that it stands in?
     pub fn is_subject_of(&self, note: &Note) -> bool {
         match (&note.section, &note.place, self.place()) {
+            // Only variables of the environment stand nowhere.
+            (None, None, _) => self.is_variables(),
             // Whatever is wrong with [defaults] is wrong with each section.
             (Some(section), ..) => section == "defaults" || self.name.as_ref() == Some(section),
             (None, Some(noted), Some(own)) => noted.file == own.file,
             _ => false,
+        }
+    }
+
+    /// Is it the section that `VIRTWHO_*` variables are?
+    pub fn is_variables(&self) -> bool {
+        self.blocks.first().is_some_and(|block| block.is_variables)
+    }
+
+    /// `[global]`, with the variables of the environment that are above it.
+    pub fn global(&self) -> Section {
+        Section {
+            name: Some("global".to_owned()),
+            blocks: self.global.clone(),
+            ..Section::default()
+        }
+    }
+
+    /// A variable that `[system_environment]` sets, by its name in the case that was written.
+    pub fn exported(&self, name: &str) -> Result<Option<String>, Error> {
+        let section = Section {
+            name: Some("system_environment".to_owned()),
+            blocks: self.exported.clone(),
+            ..Section::default()
+        };
+        let key = name.to_lowercase();
+        match section.find(&key) {
+            Some((_, entry)) if entry.key == name => section.text(&key),
+            _ => Ok(None),
         }
     }
 
@@ -222,7 +268,7 @@ impl Section {
     }
 
     /// Why the section can't be used.
-    pub(super) fn broken(&self) -> Option<&Note> {
+    pub fn broken(&self) -> Option<&Note> {
         self.blocks.first()?.broken.as_ref()
     }
 
@@ -264,7 +310,7 @@ impl Section {
     }
 
     /// Where a key stands, be it under its old name.
-    fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
+    pub(super) fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
         let old = RENAMED
             .iter()
             .find(|(_, today)| key == *today)

@@ -1,5 +1,6 @@
 mod format;
 mod rhsm;
+mod sysconfig;
 
 use std::fs;
 use std::path::PathBuf;
@@ -138,6 +139,16 @@ fn the_variable_lists_files_between_colons() {
     );
     assert_eq!(listed(""), None);
     assert_eq!(Files::new(Vec::new(), None).listed, None);
+}
+
+#[test]
+fn a_section_in_an_ignored_file_is_told_where_it_is_missed() {
+    let machine = Machine::new(&[("virt-who.d/prod.conf.bak", "[prod]\ntype=esx\n")]);
+    assert_eq!(
+        machine.said(machine.load().named("prod").unwrap_err()),
+        "there is no section [prod]; no section was found; virt-who.d/prod.conf.bak: looks like configuration but is \
+         ignored, for its name begins with a dot or does not end in .conf; rename it"
+    );
 }
 
 #[test]
@@ -495,5 +506,13 @@ fn a_thousand_sections_are_no_trouble() {
     assert_eq!(
         config.named("s999").unwrap().text("server").unwrap().as_deref(),
         Some("vc999")
+    );
+    let error = machine.load().named("prod").unwrap_err().to_string();
+    assert!(
+        error.ends_with(
+            "there are s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, \
+                         s19 and 980 more (vw-config list)"
+        ),
+        "{error}"
     );
 }

@@ -1,8 +1,11 @@
 //! What Python and virt-who make of a value: `%(key)s`, `%%`, outer quotes.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
-use super::format::Block;
+use super::format::{self, Block};
 
 /// As deep as Python's ConfigParser follows `%(key)s`.
 const DEEPEST: usize = 10;
@@ -23,8 +26,38 @@ pub(super) fn is_secret(key: &str) -> bool {
     key.contains("password")
 }
 
+/// Yes or no, as Python's ConfigParser has them.
+pub fn flag(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "yes" | "true" | "on" | "1" => Some(true),
+        "no" | "false" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+/// A value as it must be written so that it is read again; none where the format has no way to say it.
+pub fn written(value: &str) -> Option<String> {
+    let escaped = value.replace('%', "%%");
+    let forms = [escaped.clone(), format!("\"{escaped}\""), format!("'{escaped}'")];
+    let text_of = |form: &String| {
+        let file: Arc<Path> = Arc::from(Path::new(""));
+        let document = format::parse(&file, format!("[a]\nk={form}\n").as_bytes());
+        let block = document.blocks.first().filter(|block| block.broken.is_none())?;
+        of("k", &block.entries.get("k")?.value, block).ok()
+    };
+    forms
+        .into_iter()
+        .find(|form| text_of(form).is_some_and(|found| *found.text == *value))
+}
+
 /// The value that a section's text stands for, or why it stands for none.
 pub(super) fn of(key: &str, text: &str, block: &Block) -> Result<Value, String> {
+    if block.is_variables {
+        return Ok(Value {
+            text: Zeroizing::new(text.to_owned()),
+            secret: is_secret(key),
+        });
+    }
     let mut expansion = Expansion {
         block,
         text: Zeroizing::default(),
@@ -95,7 +128,7 @@ impl Expansion<'_> {
         if self.text.len() + text.len() > LONGEST {
             return Err(too_long());
         }
-        self.text.push_str(text);
+        super::append(&mut self.text, text);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::format::{self, Block};
 use super::section::{self, Section};
+use super::sysconfig::Variables;
 use super::{Content, Error, Note, Place};
 
 /// Sections that describe no source.
@@ -66,8 +67,9 @@ pub struct Config {
     global: Section,
     defaults: Section,
     system_environment: Section,
+    environment: Option<Section>,
     notes: Vec<Note>,
-    /// Files that could not be read and were not named, so that only a command that misses something cares.
+    /// Files that were not read and not named, so that only a command that misses something cares.
     unread: Vec<Note>,
     /// The files that were read.
     files: Vec<PathBuf>,
@@ -87,6 +89,11 @@ enum Part {
 impl Config {
     /// Reads the files. Only one that was named can make this fail; whatever else is wrong becomes a note.
     pub fn load(files: &Files) -> Result<Self, Error> {
+        Config::load_with(files, &Variables::default())
+    }
+
+    /// The same in an environment with `variables`: they are a section of their own, and above `[global]`.
+    pub fn load_with(files: &Files, variables: &Variables) -> Result<Self, Error> {
         let mut config = Config::default();
         let base = if files.given.is_empty() {
             Part::Whole
@@ -109,8 +116,16 @@ impl Config {
         for file in &files.given {
             config.add(file, super::read(file)?, Part::Whole);
         }
-        for section in &mut config.sections {
+        config.environment = variables.section();
+        config.notes.extend(variables.notes());
+        let general = variables.global();
+        if !general.entries.is_empty() {
+            config.global.blocks.insert(0, Arc::new(general));
+        }
+        for section in config.sections.iter_mut().chain(config.environment.as_mut()) {
             section.blocks.extend_from_slice(&config.defaults.blocks);
+            section.global.clone_from(&config.global.blocks);
+            section.exported.clone_from(&config.system_environment.blocks);
         }
         Ok(config)
     }
@@ -161,10 +176,21 @@ impl Config {
 
     /// A section without a name, for a command whose options say everything; it says what `[defaults]` says.
     pub fn nameless(&self) -> Section {
+        Section {
+            name: None,
+            in_vain: Some(self.nothing()),
+            global: self.global.blocks.clone(),
+            exported: self.system_environment.blocks.clone(),
+            ..self.defaults.clone()
+        }
+    }
+
+    /// What was looked at in vain, for a message.
+    pub fn nothing(&self) -> String {
         let mut in_vain = match (self.sections.is_empty(), self.files.is_empty()) {
             (false, _) => {
-                let names: Vec<&str> = self.names().collect();
-                format!("of {} none fits", names.join(", "))
+                let names: Vec<String> = self.names().map(str::to_owned).collect();
+                format!("of {} none fits", super::some(&names))
             }
             (true, false) => {
                 let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
@@ -175,16 +201,27 @@ impl Config {
         for note in &self.unread {
             in_vain += &format!("; {note}");
         }
-        Section {
-            name: None,
-            in_vain: Some(in_vain),
-            ..self.defaults.clone()
-        }
+        in_vain
+    }
+
+    /// The section that variables of the environment are, if they choose a source or a destination.
+    pub fn environment(&self) -> Option<&Section> {
+        self.environment.as_ref()
     }
 
     /// The names of the sections that describe sources, broken ones too, in the order of the files.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.sections.iter().filter_map(Section::name)
+    }
+
+    /// The sections that describe sources, broken ones too, in the order of the files.
+    pub fn sections(&self) -> impl Iterator<Item = &Section> {
+        self.sections.iter()
+    }
+
+    /// `[defaults]`.
+    pub fn defaults(&self) -> &Section {
+        &self.defaults
     }
 
     /// Why sections that describe sources can't be used.
@@ -244,14 +281,11 @@ impl Config {
                 .any(|block| block.entries.contains_key("type"))
         };
         if file.is_file() && super::read(file).is_ok_and(has_sections) {
-            self.notes.push(Note {
-                place: Some(Place { file: Arc::from(file), line: 0 }),
-                section: None,
-                key: None,
-                message: "looks like configuration but is ignored, for its name begins with a dot or does not end in \
-                          .conf; rename it"
-                    .to_owned(),
-            });
+            self.skip(
+                file,
+                "looks like configuration but is ignored, for its name begins with a dot or does not end in .conf; \
+                 rename it",
+            );
         }
     }
 

@@ -153,6 +153,16 @@ impl Parent {
         self.name.text()
     }
 
+    pub(super) fn list(&self) -> List {
+        self.name.list
+    }
+
+    /// Is it without any sign of a pattern, and in the id?
+    pub(super) fn is_plain_part_of(&self, id: &str) -> bool {
+        let text = self.text();
+        text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && id.contains(text)
+    }
+
     pub(super) fn matches(&self, id: Option<&str>, name: Option<&str>) -> Result<bool, Error> {
         if let (Some(regex), Some(id)) = (&self.id, id)
             && is_match(regex, self.name.list, self.text(), id)?

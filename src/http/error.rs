@@ -34,10 +34,10 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A file with certificates or a key can't be used.
+    /// A file with certificates or a key, or the folder of a replay, can't be used.
     #[error("{}: {reason}", path.display())]
     File {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -164,6 +164,22 @@ pub enum Error {
         /// How long the server asks us to wait.
         retry_after: Option<Duration>,
     },
+    /// An exchange can't be saved (`--trace`).
+    #[error("--trace {}: {reason}", path.display())]
+    Trace {
+        /// The folder, or the file in it.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// An exchange that was saved can't be read again (`--replay`).
+    #[error("--replay {}: {reason}", path.display())]
+    Replay {
+        /// The folder, or the file in it.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A signal came.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -177,6 +193,8 @@ impl Error {
             | Error::Proxy { .. }
             | Error::File { .. }
             | Error::NoAuthorities { .. } => Kind::Config,
+            Error::Trace { .. } => Kind::Io,
+            Error::Replay { .. } => Kind::Data,
             Error::Request { .. } => Kind::Software,
             Error::Name { .. } | Error::Unreachable { .. } | Error::Timeout { .. } | Error::Cut { .. } => {
                 Kind::TempFail

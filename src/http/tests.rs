@@ -135,6 +135,23 @@ fn silence_ends_at_its_limit_and_all_at_the_deadline() {
     drop(kept);
 }
 
+/// Of a small answer that is large when it is decompressed much is read without a look at the connection.
+#[test]
+fn the_deadline_ends_the_reading_of_what_has_arrived() {
+    let server = Server::answering(HELLO);
+    let mut endpoint = server.plain();
+    let deadline = Instant::now() + Duration::from_secs(1);
+    endpoint.deadline = Some(deadline);
+    let mut body = http(&endpoint).send(&Request::get("/")).unwrap().into_body();
+    std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+    let error = body.read_to_end(&mut Vec::new()).unwrap_err();
+    let wanted = Error::Timeout {
+        server: name(&server),
+        limit: Limit::Deadline,
+    };
+    assert_eq!(body.error(error), wanted);
+}
+
 #[test]
 fn silence_within_a_body_is_told_through_the_reader() {
     let (done, wait) = mpsc::channel::<()>();

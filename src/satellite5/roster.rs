@@ -1,10 +1,8 @@
 //! Which hypervisors of a mapping are reported, and which are not.
 
-use std::collections::HashMap;
-
 use super::Failed;
 use crate::error::Kind;
-use crate::mapping::{Fault, Hypervisor, Mapping, Omitted};
+use crate::mapping::{Hypervisor, LeftOut, Mapping};
 
 /// virt-who's type of a source, where neither configuration nor document tells it.
 const USUAL_KIND: &str = "esx";
@@ -38,61 +36,33 @@ pub struct Host<'m> {
 impl<'m> Roster<'m> {
     /// Sorts out what is reported. Without a `kind` it is that of the guests.
     pub fn new(mapping: &'m Mapping, kind: Option<&'m str>) -> Self {
-        let mut roster = Roster {
-            hosts: Vec::with_capacity(mapping.hypervisors.len()),
-            left_out: Vec::new(),
-            hypervisors: 0,
-            guests: 0,
-            local: false,
-        };
-        for fault in &mapping.faults {
-            let Fault {
-                kind,
-                id,
-                name,
-                reason,
-                ..
-            } = fault;
-            roster.hypervisors += usize::from(*kind == Omitted::HOST);
-            roster.left_out.push(Failed {
-                id: id.clone(),
-                name: name.clone(),
-                error: format!("{kind}: {reason}"),
-                kind: Kind::Data,
-            });
-        }
+        let reportable = mapping.reportable();
         // A hypervisor without guests does not tell its type; most documents have only one.
         let of_document = mapping.hypervisors.iter().find_map(kind_of_guests);
-        for hypervisor in &mapping.hypervisors {
-            let Some(id) = hypervisor.id.as_deref() else {
-                roster.local = true;
-                continue;
-            };
-            roster.hypervisors += 1;
-            roster.guests += hypervisor.guests.len();
+        let host = |(id, hypervisor)| {
             let kind = kind.or_else(|| kind_of_guests(hypervisor)).or(of_document);
             let kind = kind.unwrap_or(USUAL_KIND);
-            roster.hosts.push(Host { id, kind, hypervisor });
+            Host { id, kind, hypervisor }
+        };
+        Roster {
+            hosts: reportable.hosts.into_iter().map(host).collect(),
+            left_out: reportable.left_out.into_iter().map(Failed::from).collect(),
+            hypervisors: reportable.hypervisors,
+            guests: reportable.guests,
+            local: reportable.local.is_some(),
         }
-        roster.leave_out_equal_ids();
-        roster
     }
+}
 
-    /// Of hypervisors with one id each would stop the guests of the others.
-    fn leave_out_equal_ids(&mut self) {
-        let mut count: HashMap<String, usize> = HashMap::new();
-        for host in &self.hosts {
-            *count.entry(host.id.to_lowercase()).or_default() += 1;
+impl From<LeftOut> for Failed {
+    fn from(LeftOut { id, name, reason }: LeftOut) -> Self {
+        let kind = Kind::Data;
+        Failed {
+            id,
+            name,
+            error: reason,
+            kind,
         }
-        self.hosts
-            .retain(|host| match count.get(&host.id.to_lowercase()) {
-                Some(count @ 2..) => {
-                    let error = format!("{count} hypervisors have this id, ignoring case");
-                    self.left_out.push(host.failed(error, Kind::Data));
-                    false
-                }
-                _ => true,
-            });
     }
 }
 
@@ -123,32 +93,6 @@ mod tests {
 
     fn mapping(json: &str) -> Mapping {
         Reader::new(json.as_bytes()).next_mapping().unwrap().unwrap()
-    }
-
-    #[test]
-    fn what_cannot_be_reported_is_told_and_counted() {
-        let mapping = mapping(
-            r#"{"hypervisors":[{"guests":[{"guestId":"0","state":1}]},{"uuid":"a","guests":[{"guestId":"1","state":1}]},
-               {"uuid":"B","name":"one","guests":[]},{"uuid":"b","guests":[]},{"uuid":"","name":"none","guests":[]}]}"#,
-        );
-        let roster = Roster::new(&mapping, None);
-        assert_eq!(roster.hosts.iter().map(|host| host.id).collect::<Vec<_>>(), ["a"]);
-        assert_eq!((roster.hypervisors, roster.guests, roster.local), (4, 1, true));
-        let left_out: Vec<_> = roster
-            .left_out
-            .iter()
-            .map(|f| (f.id.as_deref(), f.name.as_deref()))
-            .collect();
-        assert!(
-            left_out.contains(&(Some("B"), Some("one"))) && left_out.contains(&(Some("b"), None)),
-            "{left_out:?}"
-        );
-        assert!(
-            left_out.iter().any(|(_, name)| *name == Some("none")),
-            "{left_out:?}"
-        );
-        assert_eq!(left_out.len(), 3);
-        assert!(roster.left_out.iter().all(|failed| failed.kind == Kind::Data));
     }
 
     #[test]

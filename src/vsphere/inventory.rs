@@ -6,6 +6,7 @@ mod vms;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::str::FromStr;
 
 use rustc_hash::FxHashMap;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use self::host::Host;
 use self::vms::{Placed, Vm, Vms};
+use super::ManagedObject;
 use super::property::{Object, PropertySpec};
 use crate::error::Kind;
 use crate::escape;
@@ -28,31 +30,48 @@ const CLUSTER: &str = "ClusterComputeResource";
 const HOST: &str = "HostSystem";
 const VM: &str = "VirtualMachine";
 
-/// All that a scan asks for; the host's own properties are in the order of [`HOST_TEXTS`].
-pub(super) const WANTED: &[PropertySpec] = &[
-    PropertySpec {
-        kind: VM,
-        paths: &["config.uuid", "config.version", "runtime.powerState"],
-    },
-    PropertySpec {
-        kind: CLUSTER,
-        paths: &["name"],
-    },
-    PropertySpec {
-        kind: HOST,
-        paths: &[
-            "name",
-            "vm",
-            "parent",
-            "hardware.systemInfo.uuid",
-            "hardware.cpuInfo.numCpuPackages",
-            "config.product.name",
-            "config.product.version",
-            "config.network.dnsConfig.hostName",
-            "config.network.dnsConfig.domainName",
-        ],
-    },
-];
+/// All that a scan asks for: properties that the API has had since before version 4 (VI SDK 2.5, Reference Guide), so that no
+/// server which is spoken to refuses one as unknown.
+pub(super) const WANTED: &[PropertySpec] = &[GUESTS, CLUSTERS, HOSTS];
+
+/// The same with the guests' names.
+pub(super) const WANTED_WITH_NAMES: &[PropertySpec] = &[NAMED_GUESTS, CLUSTERS, HOSTS];
+
+/// Only the names of virtual machines.
+pub(super) const NAMES: PropertySpec = PropertySpec {
+    kind: VM,
+    paths: &["name"],
+};
+
+const GUESTS: PropertySpec = PropertySpec {
+    kind: VM,
+    paths: &["config.uuid", "config.version", "runtime.powerState"],
+};
+
+const NAMED_GUESTS: PropertySpec = PropertySpec {
+    kind: VM,
+    paths: &["config.uuid", "config.version", "runtime.powerState", "name"],
+};
+
+const CLUSTERS: PropertySpec = PropertySpec {
+    kind: CLUSTER,
+    paths: &["name"],
+};
+
+const HOSTS: PropertySpec = PropertySpec {
+    kind: HOST,
+    paths: &[
+        "name",
+        "vm",
+        "parent",
+        "hardware.systemInfo.uuid",
+        "hardware.cpuInfo.numCpuPackages",
+        "config.product.name",
+        "config.product.version",
+        "config.network.dnsConfig.hostName",
+        "config.network.dnsConfig.domainName",
+    ],
+};
 
 /// Which property of a host becomes its hypervisor's id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -78,6 +97,16 @@ impl UnknownHypervisorId {
     }
 }
 
+impl fmt::Display for HypervisorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HypervisorId::Uuid => "uuid",
+            HypervisorId::Hostname => "hostname",
+            HypervisorId::Hwuuid => "hwuuid",
+        })
+    }
+}
+
 impl FromStr for HypervisorId {
     type Err = UnknownHypervisorId;
 
@@ -97,16 +126,35 @@ pub struct Inventory {
     hosts: Vec<Host>,
     vms: Vms,
     clusters: FxHashMap<String, String>,
+    /// Whether guests get their name, managed object id and uuid as vSphere shows it.
+    with_names: bool,
+    /// The names of virtual machines that were asked for, by managed object id.
+    names: FxHashMap<String, String>,
+    /// The uuids as vSphere shows them, likewise; only `with_names`.
+    shown_uuids: FxHashMap<String, Uuid>,
     /// How many virtual machines have a hardware version that is none, and the first of them.
     odd_versions: usize,
     first_odd_version: String,
 }
 
 impl Inventory {
+    /// An empty one, whose guests will have their name, managed object id and uuid as vSphere shows it, or not.
+    pub(super) fn new(with_names: bool) -> Self {
+        Inventory {
+            with_names,
+            ..Inventory::default()
+        }
+    }
+
     /// Takes in one object; objects may come in any order.
     pub(super) fn add(&mut self, object: &Object) {
         match object.kind.as_str() {
-            VM => self.add_vm(object),
+            VM => {
+                self.add_vm(object);
+                if self.with_names {
+                    self.add_name(object);
+                }
+            }
             HOST => {
                 let vms = self.vms.list(object.references("vm").map(|(_, id)| id));
                 self.hosts.push(Host::new(object, vms));
@@ -127,12 +175,31 @@ impl Inventory {
         };
         match uuid {
             Ok(uuid) => {
+                if self.with_names {
+                    self.shown_uuids.insert(object.id.clone(), uuid);
+                }
                 let uuid = self.as_the_guest_sees_it(uuid, object);
                 let state = power_state(object.text("runtime.powerState"));
                 self.vms.add(&object.id, uuid, state);
             }
             Err(reason) => self.vms.add_unusable(&object.id, reason),
         }
+    }
+
+    /// Takes in the name of a virtual machine.
+    pub(super) fn add_name(&mut self, object: &Object) {
+        if let Some(name) = object.text("name") {
+            self.names.insert(object.id.clone(), decode(name));
+        }
+    }
+
+    /// The virtual machines that will be omitted, and whose names have not been asked for.
+    pub(super) fn nameless(&self) -> Vec<ManagedObject> {
+        if self.with_names {
+            return Vec::new();
+        }
+        let machine = |id| ManagedObject { kind: VM.into(), id };
+        self.vms.not_placed().into_iter().map(machine).collect()
     }
 
     /// From hardware version 13 on, a guest's DMI table shows the first three groups in the other byte order.
@@ -168,7 +235,13 @@ impl Inventory {
             );
         }
         let Inventory {
-            hosts, clusters, vms, ..
+            hosts,
+            clusters,
+            vms,
+            names,
+            shown_uuids,
+            with_names,
+            ..
         } = self;
         let vms = vms.place(hosts.iter().map(|host| &host.vms));
         if let Some(first) = vms.moved.first() {
@@ -189,7 +262,8 @@ impl Inventory {
             }
         }
         for (id, reason) in &vms.omitted {
-            omitted.push(left_out(Omitted::GUEST, id, None, reason.clone()));
+            let name = names.get(id).cloned();
+            omitted.push(left_out(Omitted::GUEST, id, name, reason.clone()));
         }
         order.sort_by(|(id, at), (other, other_at)| {
             let moref = |at: &usize| hosts.get(*at).map(|host| &host.id);
@@ -203,6 +277,9 @@ impl Inventory {
             clusters,
             order,
             omitted,
+            with_names,
+            names,
+            shown_uuids,
         }
     }
 }
@@ -215,6 +292,9 @@ pub struct Identified {
     clusters: FxHashMap<String, String>,
     order: Vec<(String, usize)>,
     omitted: Vec<Omitted>,
+    with_names: bool,
+    names: FxHashMap<String, String>,
+    shown_uuids: FxHashMap<String, Uuid>,
 }
 
 impl Identified {
@@ -244,12 +324,25 @@ impl Identified {
             let host = self.hosts.get(*at)?;
             let cluster = host.parent.as_ref().filter(|parent| parent.kind == CLUSTER);
             let cluster = cluster.and_then(|parent| self.clusters.get(&parent.id));
-            let guest = |vm: &Vm| Guest::new(hyphenated(vm.uuid), vm.state, TYPE);
             Some(Hypervisor {
-                guests: self.vms.on(*at).iter().map(guest).collect(),
+                guests: self.vms.on(*at).iter().map(|vm| self.guest(vm)).collect(),
                 ..host.hypervisor(id, cluster.map(String::as_str))
             })
         })
+    }
+
+    fn guest(&self, vm: &Vm) -> Guest {
+        let guest = Guest::new(hyphenated(vm.uuid), vm.state, TYPE);
+        if !self.with_names {
+            return guest;
+        }
+        let id = self.vms.id_of(vm);
+        Guest {
+            name: self.names.get(&id).cloned(),
+            uuid: self.shown_uuids.get(&id).map(|uuid| hyphenated(*uuid)),
+            moref: Some(id),
+            ..guest
+        }
     }
 }
 
@@ -264,7 +357,7 @@ fn left_out(kind: &'static str, id: &str, name: Option<String>, reason: String) 
     }
 }
 
-/// The usual text; this way costs less than [`Uuid`]'s `Display`.
+/// The uuid's usual text.
 fn hyphenated(uuid: Uuid) -> String {
     uuid.hyphenated()
         .encode_lower(&mut Uuid::encode_buffer())

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::soap::{Answer, Client};
+use super::soap::{Answer, Client, LOGIN};
 use super::{Error, ManagedObject};
 use crate::cancel::{Cancel, HookGuard};
 use crate::http::Endpoint;
@@ -180,7 +180,7 @@ fn login(client: &mut Client, manager: &ManagedObject, credentials: &Credentials
         xml::escape(&credentials.username),
         xml::escape(credentials.password.expose()),
     ));
-    match client.call("Login", manager, parameters.expose(), |xml| xml.skip()) {
+    match client.call(LOGIN, manager, parameters.expose(), |xml| xml.skip()) {
         Err(Error::Fault { fault, .. }) if fault.kind == "InvalidLogin" => Err(Error::Login {
             user: credentials.username.clone(),
         }),

@@ -15,6 +15,9 @@ const SESSION_COOKIE: &str = "vmware_soap_session";
 /// What servers since vSphere 5.5 understand, for those that do not tell their versions.
 const OLDEST_VERSION: &str = "5.5";
 
+/// The method whose answer holds a secret.
+pub(super) const LOGIN: &str = "Login";
+
 /// The answer to a call, while it arrives.
 pub(super) type Answer = Reader<Body>;
 
@@ -76,7 +79,11 @@ impl Client {
 
     fn send(&mut self, method: &'static str, envelope: &str) -> Result<Response, Error> {
         let mut request = Request::post("", "text/xml; charset=utf-8", envelope.as_bytes());
-        request = request.header("SOAPAction", &self.action).gzip();
+        request = request.label(method).header("SOAPAction", &self.action).gzip();
+        if method == LOGIN {
+            // The session's key.
+            request = request.secret_answer();
+        }
         if let Some(cookie) = &self.cookie {
             request = request.header("Cookie", cookie.expose());
         }
@@ -211,7 +218,7 @@ pub(super) fn without_prefix(name: &str) -> &str {
 /// The newest version of the API that the server lists in `vimServiceVersions.xml`.
 fn newest_version(http: &Http) -> Result<String, Error> {
     let method = "vimServiceVersions.xml";
-    let response = http.send(&Request::get("/vimServiceVersions.xml"))?;
+    let response = http.send(&Request::get("/vimServiceVersions.xml").label("versions"))?;
     if response.status() == 404 {
         response.into_body().finish()?;
         return Ok(OLDEST_VERSION.into());

@@ -8,13 +8,21 @@
 )]
 #![allow(unreachable_pub, reason = "the modules share what is in support")]
 
+mod faults;
 mod layers;
 mod man;
 mod odd_files;
 mod support;
+mod trace;
+mod trust;
 mod vcsim;
+mod vw_config;
 mod vw_escape;
 mod vw_filter;
+mod vw_password;
 mod vw_report_candlepin;
 mod vw_report_sat5;
 mod vw_scan_esx;
+mod vw_scan_esx_odd;
+mod vw_scan_esx_options;
+mod vw_scan_fake;

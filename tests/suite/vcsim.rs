@@ -198,3 +198,27 @@ fn a_wrong_password_is_refused() {
     vcsim.scan(&[]).failed(77, "InvalidLogin");
     assert_eq!(vcsim.end(), 0, "sessions left open");
 }
+
+#[test]
+fn a_trace_of_it_is_replayed_to_the_same_bytes() {
+    let Some(vcsim) = Vcsim::start(&["-hosts", "2", "-clusters", "2", "-vms", "4"]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let trace = trace.to_str().unwrap();
+    let scanned = vcsim
+        .scan(&["--guest-names", "--strict", "--trace", trace])
+        .quiet_success();
+    let checked = vcsim.scan(&["--check"]).quiet_success();
+    assert!(checked.starts_with("VMware vCenter Server "), "{checked}");
+    assert_eq!(vcsim.end(), 0);
+    let replay = Run::new(env!("CARGO_BIN_EXE_vw-scan-esx")).args(["--replay", trace]);
+    assert_eq!(replay.run().quiet_success(), scanned);
+    // The log-in's cookie is also a part of other objects' ids.
+    let exchanges = std::fs::read_dir(trace).unwrap();
+    let text: String = exchanges
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    assert!(text.contains(">session[(redacted)]"), "{text}");
+}

@@ -353,3 +353,29 @@ fn an_output_that_can_not_be_written_is_an_error_unless_its_reader_left() {
     let outcome = command(&[]).stdin(MAPPING).run_with_stdout(writer);
     assert_eq!((outcome.status, &*outcome.stderr), (0, ""));
 }
+
+#[test]
+fn a_pattern_that_has_several_parents_is_pointed_out() {
+    let host = |id: usize, parent: &str| {
+        format!(
+            r#"{{"uuid":"esx{id}","guests":[],"parent":{{"id":"{parent}","type":"ClusterComputeResource"}}}}"#
+        )
+    };
+    let parents = ["domain-c7", "domain-c7", "domain-c71", "domain-c72", "domain-c8"];
+    let hosts: Vec<String> = parents
+        .iter()
+        .enumerate()
+        .map(|(n, parent)| host(n, parent))
+        .collect();
+    let document = format!(r#"{{"hypervisors":[{}]}}"#, hosts.join(","));
+    let said = |list: &str| filter(&["--exclude-host-parents", list], &*document).stderr;
+    assert_eq!(
+        said("domain-c7"),
+        "vw-filter: warning: exclude_host_parents has \"domain-c7\", which is in domain-c7 and in domain-c71; \
+         write domain-c7$ for what ends so\n"
+    );
+    // What is a pattern is meant to have several.
+    for list in ["domain-c7$", "domain-c*", "domain-c8"] {
+        assert_eq!(said(list), "", "{list}");
+    }
+}

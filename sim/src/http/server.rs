@@ -5,17 +5,19 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 
 use super::connection::{self, NoRequest};
-use super::{Request, Response, Service, Tls};
+use super::{Request, Response, Service, Stream, Tls};
 
 /// What a server does with a request instead of answering it as it should.
 pub enum Fault {
-    /// Closes the connection without an answer.
+    /// Closes the connection without an answer; the service never sees the request.
     Close,
+    /// Closes the connection without an answer, after the service has worked on the request.
+    Lose,
     /// Closes the connection after so many bytes of the body.
     Cut(usize),
     /// Goes silent after so many bytes of the body, and keeps the connection open as long as the client does.
@@ -24,6 +26,12 @@ pub enum Fault {
     Answer(Response),
     /// Never answers, and keeps the connection open as long as the client does.
     Silence,
+    /// Waits so long, then answers as it should.
+    Delay(Duration),
+    /// Answers as it should, one byte after the other, with so long a pause before each.
+    Trickle(Duration),
+    /// Sends these bytes, which need not be HTTP, and closes the connection; the service never sees the request.
+    Raw(Stream),
 }
 
 /// A request that the server has seen.
@@ -173,12 +181,14 @@ impl Shared {
         let _ = socket.set_nodelay(true);
         match &self.tls {
             None => {
-                self.converse(&*socket);
+                if let Some(address) = self.converse(&*socket).tunnel {
+                    connect(&socket, address);
+                }
             }
             Some(tls) => {
                 if let Ok(mut session) = ServerConnection::new(Arc::clone(&tls.config)) {
                     let mut raw = &*socket;
-                    if self.converse(rustls::Stream::new(&mut session, &mut raw)) {
+                    if self.converse(rustls::Stream::new(&mut session, &mut raw)).whole {
                         session.send_close_notify();
                         let _ = session.write_tls(&mut raw);
                     }
@@ -188,40 +198,73 @@ impl Shared {
         linger(&socket);
     }
 
-    /// Answers the requests of a connection until one of the sides ends it; false when an answer broke off.
-    fn converse<S: Read + Write>(&self, stream: S) -> bool {
+    /// Answers the requests of a connection until one of the sides ends it.
+    fn converse<S: Read + Write>(&self, stream: S) -> Ended {
         let mut stream = BufReader::with_capacity(64 * 1024, stream);
         loop {
             let received = match connection::receive(&mut stream) {
                 Ok(received) => received,
-                Err(NoRequest::End) => return true,
+                Err(NoRequest::End) => return Ended::after(true),
                 Err(NoRequest::Refused(status, why)) => {
-                    return connection::refuse(stream.get_mut(), status, why).is_ok();
+                    return Ended::after(connection::refuse(stream.get_mut(), status, why).is_ok());
                 }
             };
-            let fault = self.note(&received.request);
-            let (mut limit, mut stall) = (None, false);
-            let response = match fault {
-                Some(Fault::Close) => return false,
+            let request = &received.request;
+            let (mut limit, mut stall, mut pause) = (None, false, None);
+            let response = match self.note(request) {
+                Some(Fault::Close) => return Ended::after(false),
                 Some(Fault::Silence) => return wait_for_end(stream),
                 Some(Fault::Answer(response)) => response,
-                Some(Fault::Cut(bytes)) => {
-                    limit = Some(bytes);
-                    self.service.answer(&received.request)
+                Some(Fault::Raw(write)) => {
+                    let sent = write(stream.get_mut());
+                    return Ended::after(sent.and_then(|()| stream.get_mut().flush()).is_ok());
                 }
-                Some(Fault::Stall(bytes)) => {
-                    (limit, stall) = (Some(bytes), true);
-                    self.service.answer(&received.request)
+                Some(Fault::Lose) => {
+                    self.service.answer(request);
+                    return Ended::after(false);
                 }
-                None => self.service.answer(&received.request),
+                fault => {
+                    match fault {
+                        Some(Fault::Cut(bytes)) => limit = Some(bytes),
+                        Some(Fault::Stall(bytes)) => (limit, stall) = (Some(bytes), true),
+                        Some(Fault::Trickle(between)) => pause = Some(between),
+                        Some(Fault::Delay(time)) => self.wait(time),
+                        _ => {}
+                    }
+                    if let Some(address) = self.service.tunnel(request) {
+                        let opened = stream
+                            .get_mut()
+                            .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
+                        let tunnel = opened.is_ok().then_some(address);
+                        return Ended { whole: true, tunnel };
+                    }
+                    self.service.answer(request)
+                }
             };
-            let sent = connection::send(stream.get_mut(), &received, response, limit);
+            let sent = match pause {
+                Some(pause) => {
+                    let mut slow = Slow {
+                        stream: stream.get_mut(),
+                        pause,
+                    };
+                    connection::send(&mut slow, &received, response, limit)
+                }
+                None => connection::send(stream.get_mut(), &received, response, limit),
+            };
             if sent.is_err() && stall {
                 return wait_for_end(stream);
             }
             if sent.is_err() || !received.keep_alive {
-                return sent.is_ok();
+                return Ended::after(sent.is_ok());
             }
+        }
+    }
+
+    /// Lets time pass, unless the server ends.
+    fn wait(&self, time: Duration) {
+        let since = Instant::now();
+        while since.elapsed() < time && !self.stopped.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(20).min(time));
         }
     }
 
@@ -242,10 +285,62 @@ impl Shared {
     }
 }
 
+/// How a conversation ended.
+struct Ended {
+    /// No answer broke off.
+    whole: bool,
+    /// The client is to be connected with this address.
+    tunnel: Option<SocketAddr>,
+}
+
+impl Ended {
+    fn after(whole: bool) -> Self {
+        Ended { whole, tunnel: None }
+    }
+}
+
 /// Reads until the client, or the server's end, closes the connection. The answer stays unfinished.
-fn wait_for_end(mut stream: impl Read) -> bool {
+fn wait_for_end(mut stream: impl Read) -> Ended {
     let _ = io::copy(&mut stream, &mut io::sink());
-    false
+    Ended::after(false)
+}
+
+/// Sends one byte after the other.
+struct Slow<'a> {
+    stream: &'a mut dyn Write,
+    pause: Duration,
+}
+
+impl Write for Slow<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let first = &bytes[..bytes.len().min(1)];
+        thread::sleep(self.pause);
+        self.stream.write_all(first)?;
+        self.stream.flush()?;
+        Ok(first.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+/// Passes bytes both ways until both sides have ended.
+fn connect(client: &TcpStream, address: SocketAddr) {
+    let Ok(server) = TcpStream::connect(address) else {
+        return;
+    };
+    let _ = server.set_nodelay(true);
+    let pass = |mut from: &TcpStream, mut to: &TcpStream| {
+        let _ = io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Write);
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| pass(client, &server));
+        pass(&server, client);
+        // The server has ended: what the client still sends goes nowhere.
+        let _ = client.shutdown(Shutdown::Both);
+    });
 }
 
 /// Closes a socket so that the client gets what was sent: unread input would turn the end into a reset.

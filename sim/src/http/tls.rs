@@ -5,12 +5,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, SigningKey as _,
 };
 use rustls::ServerConfig;
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 /// A certificate authority that exists as long as this value; its key is written nowhere.
 pub struct Authority {
@@ -26,8 +29,16 @@ pub enum Certificate {
     For(Vec<String>),
     /// Issued by the authority for localhost, and over since 2001.
     Expired,
+    /// Issued by the authority for localhost, and not valid before the year 4000.
+    NotYet,
+    /// Issued by the authority, with localhost as its subject's common name only.
+    CommonName,
     /// Its own issuer, with localhost as name, as servers have it that nobody gave a certificate.
     SelfSigned,
+    /// The same, and an authority's, as openssl makes it.
+    SelfSignedAuthority,
+    /// Its own issuer, and of X.509 version 1, without any name that counts, as some appliances have it.
+    Version1,
 }
 
 /// A server's side of TLS: its certificate and key.
@@ -73,36 +84,115 @@ impl Authority {
         let here = || ["localhost", "127.0.0.1", "::1"].map(String::from).to_vec();
         let names = match certificate {
             Certificate::For(names) => names.clone(),
+            Certificate::CommonName => Vec::new(),
             _ => here(),
         };
         let mut params = CertificateParams::new(names)?;
-        params.distinguished_name.push(DnType::CommonName, "vw-sim");
+        let name = match certificate {
+            Certificate::CommonName => "localhost",
+            _ => "vw-sim",
+        };
+        params.distinguished_name.push(DnType::CommonName, name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        if let Certificate::Expired = certificate {
-            params.not_before = rcgen::date_time_ymd(2000, 1, 1);
-            params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        match certificate {
+            Certificate::Expired => {
+                params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+                params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+            }
+            Certificate::NotYet => {
+                params.not_before = rcgen::date_time_ymd(4000, 1, 1);
+                params.not_after = rcgen::date_time_ymd(4001, 1, 1);
+            }
+            Certificate::SelfSignedAuthority => {
+                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+                params.key_usages.push(KeyUsagePurpose::KeyCertSign);
+            }
+            _ => {}
         }
         let key = KeyPair::generate()?;
         let issued = match certificate {
-            Certificate::SelfSigned => params.self_signed(&key)?,
-            _ => params.signed_by(&key, &self.issuer)?,
+            Certificate::SelfSigned | Certificate::SelfSignedAuthority => {
+                params.self_signed(&key)?.der().clone()
+            }
+            Certificate::Version1 => version_1(params.self_signed(&key)?.der(), &key)?,
+            _ => params.signed_by(&key, &self.issuer)?.der().clone(),
         };
         let private = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(vec![issued.der().clone()], private)?;
+            // It looks at no certificate, and so shows also one that rustls can't read.
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(
+                vec![issued.clone()],
+                any_supported_type(&private)?,
+            ))));
         Ok(Tls {
             config: Arc::new(config),
-            certificate: issued.der().clone(),
+            certificate: issued,
         })
     }
 }
 
+/// The certificate without its version and extensions, signed anew by itself.
+fn version_1(newer: &[u8], key: &KeyPair) -> Result<CertificateDer<'static>, rcgen::Error> {
+    let [outer] = elements(newer)[..] else {
+        return Err(rcgen::Error::CouldNotParseCertificate);
+    };
+    let [signed, algorithm, _] = elements(contents(outer))[..] else {
+        return Err(rcgen::Error::CouldNotParseCertificate);
+    };
+    // Version, serial number, algorithm, issuer, validity, subject, key, extensions (RFC 5280, 4.1).
+    let [_, kept @ .., _] = &elements(contents(signed))[..] else {
+        return Err(rcgen::Error::CouldNotParseCertificate);
+    };
+    let signed = element(0x30, &kept.concat());
+    // The bits that are left over in the last byte of the signature: none.
+    let signature = [&[0][..], &key.sign(&signed)?].concat();
+    let whole = [&signed, algorithm, &element(0x03, &signature)].concat();
+    Ok(element(0x30, &whole).into())
+}
+
+/// The elements that stand one after the other in some DER.
+fn elements(mut der: &[u8]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    while !der.is_empty() {
+        let (element, rest) = der.split_at(der.len() - contents_and_rest(der).1.len());
+        found.push(element);
+        der = rest;
+    }
+    found
+}
+
+fn contents(element: &[u8]) -> &[u8] {
+    contents_and_rest(element).0
+}
+
+/// Of lengths only those that certificates of ours have: below 64 KiB.
+fn contents_and_rest(der: &[u8]) -> (&[u8], &[u8]) {
+    let (length, rest) = match *der {
+        [_, length @ 0..=0x7f, ref rest @ ..] => (usize::from(length), rest),
+        [_, 0x81, length, ref rest @ ..] => (usize::from(length), rest),
+        [_, 0x82, high, low, ref rest @ ..] => (usize::from(high) << 8 | usize::from(low), rest),
+        _ => (0, &[][..]),
+    };
+    rest.split_at(length.min(rest.len()))
+}
+
+fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let [.., high, low] = contents.len().to_be_bytes();
+    [&[tag, 0x82, high, low], contents].concat()
+}
+
 impl Tls {
+    /// The server's certificate as PEM, for `--cacert`.
+    pub fn pem(&self) -> String {
+        let text = BASE64_STANDARD.encode(&self.certificate);
+        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+    }
+
     /// The server's certificate as DER, for tests that pin it.
     pub fn certificate(&self) -> &[u8] {
         &self.certificate

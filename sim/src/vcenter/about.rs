@@ -5,9 +5,9 @@ use super::object::uuid;
 use super::service::Names;
 
 /// Versions of vim25 as servers publish them, newest first.
-const VERSIONS: [&str; 14] = [
-    "8.0.3.0", "8.0.2.0", "8.0.1.0", "8.0.0.1", "7.0.3.0", "7.0", "6.7.3", "6.7", "6.5", "6.0", "5.5", "5.1",
-    "5.0", "4.1",
+const VERSIONS: [&str; 15] = [
+    "9.0.0.0", "8.0.3.0", "8.0.2.0", "8.0.1.0", "8.0.0.1", "7.0.3.0", "7.0", "6.7.3", "6.7", "6.5", "6.0",
+    "5.5", "5.1", "5.0", "4.1",
 ];
 
 pub(super) struct About {

@@ -7,6 +7,7 @@ mod candlepin;
 mod client;
 mod http;
 mod program;
+mod proxy;
 mod satellite5;
 mod vcenter;
 mod vim;

@@ -8,10 +8,8 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-use crate::cli::Failure;
 use crate::config;
-use crate::error::Kind;
-use crate::http::{Base, Endpoint, Proxy, Thumbprint, Trust};
+use crate::http::{Base, Endpoint, Proxy, ProxyUrl, Thumbprint, Trace, Trust};
 
 /// How a server is reached.
 #[derive(Debug, Default, clap::Args)]
@@ -25,12 +23,15 @@ pub struct Connection {
     /// Trust any server
     #[arg(long)]
     pub insecure: bool,
-    /// Use the proxy http://[USER:PASSWORD@]HOST:PORT; an empty URL means none
+    /// Use the HTTP proxy at URL, with USER:PASSWORD@ if need be; an empty URL means none
     #[arg(long, value_name = "URL", value_parser = ProxyParser)]
     pub proxy: Option<Proxy>,
     /// Give up after this time
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub timeout: Option<u32>,
+    /// Save each HTTP exchange, without secrets, in the new folder DIR
+    #[arg(long, value_name = "DIR")]
+    pub trace: Option<Trace>,
 }
 
 impl Connection {
@@ -51,24 +52,35 @@ impl Connection {
         if let Some(seconds) = self.timeout {
             endpoint.deadline = Instant::now().checked_add(Duration::from_secs(seconds.into()));
         }
+        if let Some(trace) = &self.trace {
+            endpoint.trace = Some(trace.clone());
+        }
     }
 }
 
-/// The server's address: the option `--server`, else the section's key. `port` and `path` count where it gives none.
-pub fn base(
-    option: Option<&str>,
-    section: &config::Section,
-    key: &str,
-    port: u16,
-    path: &str,
-) -> anyhow::Result<Base> {
-    if let Some(text) = option {
-        let base = Base::parse(text, port, path);
-        return Ok(base.map_err(|error| Failure::new(Kind::Usage, format!("--server: {error}")))?);
+/// The endpoint of `base` with the proxy that `[system_environment]` names, if it does: as if the environment had its
+/// variables, which win over those that it has.
+pub fn endpoint(base: Base, section: &config::Section) -> anyhow::Result<Endpoint> {
+    let first = |names: &[&'static str]| -> Result<Option<(&'static str, String)>, config::Error> {
+        for name in names {
+            if let Some(value) = section.exported(name)? {
+                return Ok(Some((name, value)));
+            }
+        }
+        Ok(None)
+    };
+    let proxy = match base.https {
+        true => first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
+        false => first(&["http_proxy", "all_proxy", "ALL_PROXY"])?,
+    };
+    let mut endpoint = Endpoint::new(base);
+    if let Some((name, url)) = proxy {
+        endpoint.proxy = Proxy::Through {
+            proxy: ProxyUrl::parse(&url, &format!("{name} in [system_environment]"))?,
+            no_proxy: first(&["no_proxy", "NO_PROXY"])?.map(|(_, list)| list),
+        };
     }
-    let text = section.need(key, "--server")?;
-    let base = Base::parse(&text, port, path);
-    Ok(base.map_err(|error| section.wrong(key, &error.to_string()))?)
+    Ok(endpoint)
 }
 
 /// Reads a proxy's URL, whose password clap's own messages would repeat.
@@ -91,6 +103,7 @@ impl TypedValueParser for ProxyParser {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Base;
     use clap::Parser;
 
     #[derive(Debug, clap::Parser)]

@@ -24,7 +24,7 @@ fn rhsm_conf_has_the_defaults_of_subscription_manager() {
 
 #[test]
 fn a_section_overrides_rhsm_conf() {
-    let file = "[server]\nhostname=sat\nport=8443\nprefix=/rhsm\ninsecure=0\nproxy_hostname=p\nproxy_port=\n\
+    let file = "[server]\nhostname=sat\nport=8443\nprefix=/rhsm\ninsecure=0\nserver_timeout=90\nproxy_hostname=p\nproxy_port=\n\
                 proxy_user=u\nproxy_password=50%\nno_proxy=.example.com\n\
                 [rhsm]\nca_cert_dir=/ca/\nrepo_ca_cert=%(ca_cert_dir)skatello.pem\nconsumerCertDir=/id\n";
     let found = rhsm(file, "").unwrap();
@@ -33,6 +33,7 @@ fn a_section_overrides_rhsm_conf() {
         ("sat", 8443, "/rhsm")
     );
     assert!(!found.insecure);
+    assert_eq!(found.server_timeout, Some(90));
     assert_eq!(found.repo_ca_cert, Path::new("/ca/katello.pem"));
     assert_eq!(found.consumer_cert_dir, Path::new("/id"));
     assert_eq!(found.no_proxy.as_deref(), Some(".example.com"));

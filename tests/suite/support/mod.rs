@@ -1,8 +1,11 @@
 //! Runs a command as its users do: arguments and stdin in, stdout, stderr and status out.
 
+use std::fs;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// A command about to be run, in an environment without the user's own settings.
 pub(crate) struct Run {
@@ -18,6 +21,15 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
 }
 
+/// What a command took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Used {
+    /// From its start to its end.
+    pub(crate) time: Duration,
+    /// The most bytes that were in memory at once. What was added in its last moments may be missing.
+    pub(crate) memory: u64,
+}
+
 impl Run {
     /// The program at `path`, as `env!("CARGO_BIN_EXE_vw-filter")` gives it.
     pub(crate) fn new(path: &str) -> Self {
@@ -26,7 +38,8 @@ impl Run {
             let text = name.to_string_lossy();
             let ours = text.starts_with("VIRTWHO_") || text.starts_with("VW_");
             let proxy = text.to_ascii_lowercase().ends_with("_proxy");
-            if ours || proxy {
+            let trust = text.starts_with("SSL_CERT_");
+            if ours || proxy || trust {
                 command.env_remove(name);
             }
         }
@@ -46,6 +59,11 @@ impl Run {
         self
     }
 
+    pub(crate) fn folder(mut self, folder: &std::path::Path) -> Self {
+        self.command.current_dir(folder);
+        self
+    }
+
     pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
         self
@@ -57,12 +75,34 @@ impl Run {
     }
 
     /// The same with stdout going elsewhere, such as to /dev/full.
-    pub(crate) fn run_with_stdout(mut self, stdout: impl Into<Stdio>) -> Outcome {
+    pub(crate) fn run_with_stdout(self, stdout: impl Into<Stdio>) -> Outcome {
+        self.watched(stdout, |_| {})
+    }
+
+    /// Runs it to its end, and tells how long it took and how much memory it used.
+    pub(crate) fn measured(self) -> (Outcome, Used) {
+        let started = Instant::now();
+        let (ended, end) = mpsc::channel::<()>();
+        let mut watching = None;
+        let outcome = self.watched(Stdio::piped(), |id| {
+            watching = Some(thread::spawn(move || peak_memory(id, &end)));
+        });
+        drop(ended);
+        let used = Used {
+            time: started.elapsed(),
+            memory: watching.unwrap().join().unwrap(),
+        };
+        (outcome, used)
+    }
+
+    /// Tells `watch` the process's id before anything is written to its stdin.
+    fn watched(mut self, stdout: impl Into<Stdio>, watch: impl FnOnce(u32)) -> Outcome {
         self.command
             .stdin(Stdio::piped())
             .stdout(stdout)
             .stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
+        watch(child.id());
         let mut input = child.stdin.take().unwrap();
         let bytes = self.stdin;
         let writer = thread::spawn(move || match input.write_all(&bytes) {
@@ -77,6 +117,19 @@ impl Run {
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
+}
+
+/// Reads the kernel's high-water mark every few milliseconds: when the process has ended it is gone.
+fn peak_memory(id: u32, end: &mpsc::Receiver<()>) -> u64 {
+    let mut peak = 0;
+    let pause = Duration::from_millis(10);
+    while let Err(RecvTimeoutError::Timeout) = end.recv_timeout(pause) {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = mark.and_then(|mark| mark.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        peak = kib.map_or(peak, |kib| kib << 10);
+    }
+    peak
 }
 
 impl Outcome {

@@ -1,0 +1,380 @@
+//! Looks at virt-who's configuration: vw-config(1).
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::PossibleValuesParser;
+use serde_json::{Value, json};
+use vw::cli::check::{Check, Checked, Surroundings};
+use vw::cli::{self, Exit, Failure, args};
+use vw::config::keys::{Origin, Shown};
+use vw::config::sysconfig::{self, Variables};
+use vw::config::{Config, Note, Place, Rhsm};
+use vw::error::Kind;
+
+/// List, show, check and migrate virt-who's configuration
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "vw-config",
+    version,
+    after_help = "Actions:\n  \
+        list            the sections\n  \
+        show [SECTION]  what is in force in a section, and where it comes from\n  \
+        check           all that is wrong, or would go wrong\n  \
+        migrate [FILE]  VIRTWHO_* variables of FILE, as sections [default: /etc/sysconfig/virt-who]\n\n\
+        Example: vw-config check"
+)]
+struct Args {
+    /// What to do: list, show, check or migrate
+    #[arg(hide_possible_values = true, value_parser = PossibleValuesParser::new(["list", "show", "check", "migrate"]))]
+    action: String,
+    /// The section to show, or the file to migrate
+    argument: Option<String>,
+    /// Read this configuration file (repeatable)
+    #[arg(short, long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// List nothing but the names
+    #[arg(long)]
+    names: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Read encrypted passwords with the key in FILE
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    cli::main(|args: Args| {
+        let argument = args.argument.as_deref();
+        if args.names && args.action != "list" {
+            return Err(Failure::new(Kind::Usage, "--names is for list").into());
+        }
+        match (args.action.as_str(), argument) {
+            ("migrate", file) => migrate(Path::new(file.unwrap_or(sysconfig::FILE)), &args),
+            ("show", name) => show(name, &args),
+            (action, Some(argument)) => {
+                let message = format!("{action} takes no argument, and got '{argument}'");
+                Err(Failure::new(Kind::Usage, message).into())
+            }
+            ("list", None) => list(&args),
+            _ => check(&args),
+        }
+    })
+}
+
+fn load(args: &Args) -> anyhow::Result<Config> {
+    let section = args::Section {
+        config: args.config.clone(),
+        name: None,
+    };
+    Ok(section.load()?)
+}
+
+/// Prints a JSON document, or the text.
+fn print(args: &Args, json: &Value, text: &str) -> anyhow::Result<()> {
+    match args.json {
+        true => cli::print(&format!("{json}\n"))?,
+        false => cli::print(text)?,
+    }
+    Ok(())
+}
+
+fn list(args: &Args) -> anyhow::Result<Exit> {
+    let config = load(args)?;
+    if args.names && !args.json {
+        let names: String = config.names().map(|name| format!("{name}\n")).collect();
+        cli::print(&names)?;
+        return Ok(Exit::Ok);
+    }
+    if args.names {
+        let names: Vec<&str> = config.names().collect();
+        print(args, &json!({ "names": names }), "")?;
+        return Ok(Exit::Ok);
+    }
+    let mut rows = vec![
+        ["SECTION", "TYPE", "SERVER", "REPORTED TO", "FILE"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let mut sections = Vec::new();
+    for section in config.sections().chain(config.environment()) {
+        let text = |key| match section.broken() {
+            None => section.text(key).ok().flatten(),
+            Some(_) => None,
+        };
+        let kind = section.source_type().ok().filter(|_| section.broken().is_none());
+        let place = section.place();
+        sections.push(json!({
+            "section": section.name(),
+            "type": kind,
+            "server": text("server"),
+            "owner": text("owner"),
+            "sat_server": text("sat_server"),
+            "file": place.map(|place| place.file.to_string_lossy()),
+            "line": place.map(|place| place.line),
+            "broken": section.broken().map(ToString::to_string),
+        }));
+        let to = match (text("sat_server"), text("owner")) {
+            (Some(server), _) => Some(format!("Satellite 5 {server}")),
+            (None, owner) => owner.map(|owner| format!("owner {owner}")),
+        };
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        rows.push(vec![
+            section.name().unwrap_or("(environment)").to_owned(),
+            match section.broken() {
+                Some(_) => "broken".to_owned(),
+                None => or_none(kind),
+            },
+            or_none(text("server")),
+            or_none(to),
+            place.map_or_else(|| "-".to_owned(), ToString::to_string),
+        ]);
+    }
+    print(args, &json!({ "sections": sections }), &table(&rows))?;
+    Ok(Exit::Ok)
+}
+
+fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
+    let config = load(args)?;
+    let section = match (name, config.environment()) {
+        (Some(name), _) => config.named(name)?,
+        (None, Some(environment)) => environment.clone(),
+        (None, None) => config.only(|_| Ok(true))?,
+    };
+    if section.name().is_none() && !section.is_variables() {
+        return Err(Failure::new(Kind::Config, config.nothing()).into());
+    }
+    let mut shown = section.shown();
+    let missing = |key: &str| !section.has(key);
+    if missing("type") && !section.is_variables() {
+        shown.push(Shown::built_in("type", "libvirt"));
+    }
+    if missing("hypervisor_id") {
+        shown.push(Shown::built_in("hypervisor_id", "uuid"));
+    }
+    if missing("sat_server") {
+        shown.extend(Rhsm::shown(None, &section)?);
+    }
+    let mut global = section.global().shown();
+    for shown in &mut global {
+        // Among variables and files alike it is what [global] is about.
+        if shown.origin != Origin::Environment {
+            shown.origin = Origin::Global;
+        }
+    }
+    let title = section.name().unwrap_or("(environment)");
+    let mut text = format!("[{}]\n{}", line(title), table(&rows(&shown)));
+    if !global.is_empty() {
+        let _ = write!(text, "\n[global]\n{}", table(&rows(&global)));
+    }
+    let json = json!({
+        "section": section.name(),
+        "keys": shown.iter().map(in_json).collect::<Vec<_>>(),
+        "global": global.iter().map(in_json).collect::<Vec<_>>(),
+    });
+    print(args, &json, &text)?;
+    Ok(Exit::Ok)
+}
+
+fn rows(shown: &[Shown]) -> Vec<Vec<String>> {
+    shown
+        .iter()
+        .map(|shown| {
+            let value = match &shown.value {
+                None => "(redacted)".to_owned(),
+                Some(Ok(value)) => value.clone(),
+                Some(Err(reason)) => format!("(error: {reason})"),
+            };
+            vec![shown.key.clone(), value, origin(shown)]
+        })
+        .collect()
+}
+
+fn origin(shown: &Shown) -> String {
+    let place = shown.place.as_ref().map(ToString::to_string);
+    match (shown.origin, place) {
+        (Origin::BuiltIn, _) => "built-in".to_owned(),
+        (Origin::Environment, None) => "the environment".to_owned(),
+        (Origin::Defaults, Some(place)) => format!("{place} [defaults]"),
+        (_, place) => place.unwrap_or_default(),
+    }
+}
+
+fn in_json(shown: &Shown) -> Value {
+    json!({
+        "key": shown.key,
+        "value": shown.value.as_ref().and_then(|value| value.as_ref().ok()),
+        "error": shown.value.as_ref().and_then(|value| value.as_ref().err()),
+        "secret": shown.value.is_none(),
+        "origin": shown.origin,
+        "file": shown.place.as_ref().map(|place| place.file.to_string_lossy()),
+        "line": shown.place.as_ref().map(|place| place.line),
+    })
+}
+
+fn check(args: &Args) -> anyhow::Result<Exit> {
+    let config = load(args)?;
+    let check = Check::new(
+        &config,
+        &Surroundings {
+            key_file: args::key_file(args.key_file.as_deref()),
+            has_command: &is_in_path,
+        },
+    );
+    let mut text = String::new();
+    let mut messages = Vec::new();
+    let unknown = Variables::of_environment(std::env::vars_os()).unknown();
+    let unknown = unknown.iter().map(|note| (false, note));
+    let found = check.findings.iter().map(|found| (found.is_error, &found.note));
+    for (is_error, note) in found.chain(unknown) {
+        let level = if is_error { "error" } else { "warning" };
+        let _ = writeln!(text, "{level}: {}", line(&note.to_string()));
+        messages.push(message(level, note));
+    }
+    let usable = check.sections.iter().filter(|section| section.usable).count();
+    let sentence = format!("{usable} of {} sections usable", check.sections.len());
+    let next = check
+        .sections
+        .iter()
+        .find(|section| section.usable)
+        .map(|section| next(section, args));
+    let _ = match &next {
+        Some(next) => writeln!(text, "{sentence}; try next: {next}"),
+        None => writeln!(text, "{sentence}"),
+    };
+    let sections = check
+        .sections
+        .iter()
+        .map(|section| json!({"section": section.name, "type": section.kind, "usable": section.usable}));
+    let json = json!({
+        "messages": messages,
+        "sections": sections.collect::<Vec<_>>(),
+        "usable": usable,
+        "next": next,
+    });
+    print(args, &json, &text)?;
+    if usable == check.sections.len() && usable > 0 {
+        return Ok(Exit::Ok);
+    }
+    let problem = match check.sections.len() {
+        0 => config.nothing(),
+        _ => format!("{sentence}: mend what the errors name"),
+    };
+    Err(Failure::new(Kind::Config, problem).into())
+}
+
+/// The command that shows what the section makes of its source.
+fn next(section: &Checked, args: &Args) -> String {
+    let mut options: String = args.config.iter().fold(String::new(), |options, file| {
+        format!("{options} -c {}", quoted(&file.to_string_lossy()))
+    });
+    if let Some(name) = &section.name {
+        options += &format!(" -n {}", quoted(name));
+    }
+    let scan = format!("vw-scan-{}{options}", section.kind.as_deref().unwrap_or("esx"));
+    match (&section.name, args.config.is_empty()) {
+        (None, true) => scan,
+        _ => format!("{scan} | vw-filter{options}"),
+    }
+}
+
+/// A word as sh takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+/// Is there a program of this name in a folder of PATH?
+fn is_in_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    !name.contains('/') && std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+fn message(level: &str, note: &Note) -> Value {
+    let Note {
+        place,
+        section,
+        key,
+        message,
+    } = note;
+    let file = place.as_ref().map(|Place { file, .. }| file.to_string_lossy());
+    json!({
+        "level": level,
+        "file": file,
+        "line": place.as_ref().map(|place| place.line),
+        "section": section,
+        "key": key,
+        "message": message,
+    })
+}
+
+fn migrate(file: &Path, args: &Args) -> anyhow::Result<Exit> {
+    let variables = Variables::read(file)?;
+    for note in variables.notes().iter().chain(&variables.unknown()) {
+        log::warn!("{note}");
+    }
+    let [global, section] = variables.migrated();
+    let source = section
+        .get("type")
+        .map_or("satellite5", String::as_str)
+        .to_owned();
+    let mut text = String::new();
+    let mut json = serde_json::Map::new();
+    for (name, keys) in [("global", global), (&source, section)] {
+        if keys.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "{}[{name}]", if text.is_empty() { "" } else { "\n" });
+        for (key, value) in &keys {
+            let written = vw::config::written(value);
+            let written = written.ok_or_else(|| {
+                let problem = format!("{key} has a value that virt-who's files have no way to write");
+                Failure::new(Kind::Config, problem)
+            })?;
+            let _ = writeln!(text, "{key}={written}");
+        }
+        json.insert(name.to_owned(), json!(keys));
+    }
+    if json.is_empty() {
+        log::warn!("{}: has nothing to migrate", file.display());
+    }
+    if variables.has_password() {
+        log::info!("there is a password in it: let nobody but root read the file that you keep it in");
+    }
+    print(args, &Value::Object(json), &text)?;
+    Ok(Exit::Ok)
+}
+
+/// Columns, as wide as what stands in them.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| line(cell).chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{:width$}", line(cell)))
+            .collect();
+        text += cells.join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+/// Text from a file, in one line, that steers no terminal.
+fn line(text: &str) -> String {
+    text.replace('\n', ", ")
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! The source of `type=fake`, whose mapping is in a file: vw-scan-fake(1).
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use vw::cli::{self, Failure, args};
+use vw::config::Section;
+use vw::error::Kind;
+use vw::mapping::{Guest, Hypervisor, Mapping, Reader, Source};
+
+/// Print the mapping that a section of type=fake names
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "vw-scan-fake",
+    version,
+    after_help = "Example: vw-scan-fake -n test | vw-report-candlepin -n test"
+)]
+struct Args {
+    /// Read FILE, in either layout of a mapping
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    section: args::Section,
+    #[command(flatten)]
+    output: args::Output,
+}
+
+/// The name by which `omitted` calls this stage.
+const STAGE: &str = "vw-scan-fake";
+
+fn main() -> ExitCode {
+    cli::main(|args: Args| {
+        let fits = |section: &Section| Ok(section.source_type()? == "fake");
+        let section = args.section.find(None, args.file.is_some(), fits)?;
+        let file = match &args.file {
+            Some(file) => file.clone(),
+            None => section.need("file", "--file")?.into(),
+        };
+        let is_hypervisor = section.flag("is_hypervisor")?.unwrap_or(true);
+        let opened = File::open(&file).map_err(|error| unreadable(&args, &section, &file, &error))?;
+        let mut reader = Reader::new(BufReader::new(opened));
+        let mut mapping = reader
+            .next_mapping()
+            .and_then(|mapping| mapping.ok_or(vw::mapping::Error::Empty))
+            .with_context(|| file.display().to_string())?;
+        if !is_hypervisor {
+            mapping.hypervisors = vec![Hypervisor::local(first_guests(&mut mapping))];
+        }
+        Ok(print(mapping, &section, &args.output)?)
+    })
+}
+
+fn unreadable(
+    args: &Args,
+    section: &Section,
+    file: &std::path::Path,
+    error: &std::io::Error,
+) -> anyhow::Error {
+    match args.file {
+        Some(_) => Failure::new(Kind::Config, format!("--file {}: {error}", file.display())).into(),
+        None => section
+            .wrong("file", &format!("{} can't be read: {error}", file.display()))
+            .into(),
+    }
+}
+
+/// The guests of this machine itself are, as in virt-who, those of the first hypervisor.
+fn first_guests(mapping: &mut Mapping) -> Vec<Guest> {
+    let first = mapping.hypervisors.first_mut();
+    first
+        .map(|first| std::mem::take(&mut first.guests))
+        .unwrap_or_default()
+}
+
+fn print(mut mapping: Mapping, section: &Section, options: &args::Output) -> Result<(), vw::mapping::Error> {
+    mapping.sort();
+    let mut writer = cli::mapping::writer(cli::stdout(), options);
+    for hypervisor in &mapping.hypervisors {
+        writer.hypervisor(hypervisor)?;
+    }
+    let mut tail = mapping.tail;
+    for fault in mapping.faults {
+        log::warn!("{fault}; it is left out");
+        tail.omitted.push(fault.omitted_by(STAGE));
+    }
+    tail.source = Some(Source {
+        section: section.name().map(str::to_owned),
+        kind: Some("fake".into()),
+        ..tail.source.unwrap_or_default()
+    });
+    writer.finish(&tail)
+}

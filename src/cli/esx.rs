@@ -1,0 +1,207 @@
+//! Which vCenter or ESX host is scanned, by whom and how: what options, section and the server's URI say together, or what the
+//! folder of a trace does.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, args, password, stamp};
+use crate::cancel::Cancel;
+use crate::config;
+use crate::error::Kind;
+use crate::http::{Endpoint, Replay, Trust};
+use crate::mapping::Source;
+use crate::secret::Secret;
+use crate::vsphere::{Address, Credentials, HypervisorId, UnknownHypervisorId};
+
+/// What a trace's folder tells of the scan as a whole.
+const RECORD: &str = "scan.json";
+
+/// Which vCenter or ESX host is scanned, by whom and how.
+#[derive(Debug, Default, clap::Args)]
+pub struct Options {
+    /// Scan SERVER: a host name, an address, a URL or a libvirt URI (esx://, vpx://)
+    #[arg(long, value_name = "SERVER")]
+    server: Option<String>,
+    #[command(flatten)]
+    account: args::Account,
+    /// Make uuid, hostname or hwuuid the hypervisors' id [default: uuid]
+    #[arg(long, value_name = "ID")]
+    hypervisor_id: Option<HypervisorId>,
+    /// Write each guest's name, managed object id and uuid as vSphere shows it, too
+    #[arg(long)]
+    guest_names: bool,
+    /// Write the moment of the scan, too
+    #[arg(long)]
+    stamp: bool,
+    /// Scan what --trace saved in DIR, without a server
+    #[arg(long, value_name = "DIR", conflicts_with_all = [
+        "server", "username", "password_file", "key_file", "config", "name",
+        "cacert", "thumbprint", "insecure", "proxy", "timeout", "trace",
+    ])]
+    replay: Option<PathBuf>,
+    #[command(flatten)]
+    section: args::Section,
+    #[command(flatten)]
+    connection: args::Connection,
+}
+
+/// A scan that is about to be made.
+#[derive(Debug)]
+pub struct Scan {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// By whom.
+    pub credentials: Credentials,
+    /// What becomes the hypervisors' id.
+    pub hypervisor_id: HypervisorId,
+    /// Whether guests get their names.
+    pub guest_names: bool,
+    /// What the mapping says about where it comes from, but for what only the server knows.
+    pub source: Source,
+}
+
+/// A [`Scan`] beside its trace: with it a replay prints the same.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Record {
+    version: String,
+    server: String,
+    username: String,
+    section: Option<String>,
+    hypervisor_id: String,
+    guest_names: bool,
+    stamp: bool,
+    time: String,
+}
+
+impl Scan {
+    /// What the options ask for; where there is a trace, that is saved in it.
+    ///
+    /// `cancel` ends a prompt for the password.
+    pub fn new(options: &Options, cancel: &Cancel) -> anyhow::Result<Self> {
+        match &options.replay {
+            Some(folder) => Scan::recorded(folder, options),
+            None => Scan::configured(options, cancel),
+        }
+    }
+
+    fn configured(options: &Options, cancel: &Cancel) -> anyhow::Result<Self> {
+        let wrong = |error| Failure::new(Kind::Usage, format!("--server: {error}"));
+        let given = options.server.as_deref().map(Address::parse);
+        let given = given.transpose().map_err(wrong)?;
+        let user = given.as_ref().and_then(|given| given.username.as_ref());
+        let complete = given.is_some() && options.account.username.as_ref().or(user).is_some();
+        let key_file = options.account.key_file.as_deref();
+        let fits = |section: &config::Section| Ok(section.source_type()? == "esx");
+        let section = options.section.find(key_file, complete, fits)?;
+        let address = match given {
+            Some(address) => address,
+            None => Address::parse(&section.need("server", "--server")?)
+                .map_err(|error| section.wrong("server", &error.to_string()))?,
+        };
+        if !address.unknown.is_empty() {
+            let names = address.unknown.join(", ");
+            log::warn!("the server's URI has parameters that mean nothing here: {names}");
+        }
+        let mut endpoint = args::endpoint(address.base, &section)?;
+        if address.insecure {
+            endpoint.trust = Trust::Insecure;
+        }
+        if let Some(proxy) = address.proxy {
+            endpoint.proxy = proxy;
+        }
+        options.connection.apply(&mut endpoint);
+        let username = match options.account.username.clone().or(address.username) {
+            Some(username) => username,
+            None => section.need("username", "--username")?,
+        };
+        let sources = password::Sources {
+            file: options.account.password_file.as_deref(),
+            section: &section,
+            key: "password",
+            variable: "VIRTWHO_ESX_PASSWORD",
+            named: options.section.name.is_some(),
+            whose: &format!("{username} at {}", endpoint.base.host),
+        };
+        let password = password::find(&sources, cancel)?;
+        let hypervisor_id = match (options.hypervisor_id, section.text("hypervisor_id")?) {
+            (Some(id), _) => id,
+            (None, Some(text)) => text
+                .parse()
+                .map_err(|_| section.wrong_value("hypervisor_id", "is not uuid, hostname or hwuuid"))?,
+            (None, None) => HypervisorId::default(),
+        };
+        let record = Record {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            server: endpoint.base.to_string(),
+            username,
+            section: section.name().map(str::to_owned),
+            hypervisor_id: hypervisor_id.to_string(),
+            guest_names: options.guest_names,
+            stamp: options.stamp,
+            time: stamp::utc(SystemTime::now()),
+        };
+        if let Some(trace) = &endpoint.trace {
+            trace.hide(&password);
+            trace.save(RECORD, &serde_json::to_vec_pretty(&record)?)?;
+        }
+        Ok(Scan::of(record, hypervisor_id, endpoint, password))
+    }
+
+    fn recorded(folder: &Path, options: &Options) -> anyhow::Result<Self> {
+        let replay = Replay::open(folder).context("--replay")?;
+        let unusable = |reason: &dyn fmt::Display| {
+            let path = folder.join(RECORD);
+            Failure::new(Kind::Data, format!("--replay {}: {reason}", path.display()))
+        };
+        let record = replay.load(RECORD)?;
+        let record = serde_json::from_slice::<Record>(&record);
+        let mut record = record.map_err(|error| unusable(&error))?;
+        if options.guest_names && !record.guest_names {
+            let problem = "it was made without --guest-names, so the names are not in it";
+            return Err(unusable(&problem).into());
+        }
+        record.stamp |= options.stamp;
+        let hypervisor_id = match options.hypervisor_id {
+            Some(id) => id,
+            None => record
+                .hypervisor_id
+                .parse()
+                .map_err(|error: UnknownHypervisorId| unusable(&error))?,
+        };
+        let base = Address::parse(&record.server)
+            .map_err(|error| unusable(&error))?
+            .base;
+        let mut endpoint = Endpoint::new(base);
+        endpoint.replay = Some(replay);
+        Ok(Scan::of(
+            record,
+            hypervisor_id,
+            endpoint,
+            Secret::from(String::new()),
+        ))
+    }
+
+    fn of(record: Record, hypervisor_id: HypervisorId, endpoint: Endpoint, password: Secret) -> Self {
+        Scan {
+            credentials: Credentials {
+                username: record.username,
+                password,
+            },
+            hypervisor_id,
+            guest_names: record.guest_names,
+            source: Source {
+                section: record.section,
+                kind: Some("esx".into()),
+                server: Some(endpoint.base.host.clone()),
+                time: record.stamp.then_some(record.time),
+                ..Source::default()
+            },
+            endpoint,
+        }
+    }
+}

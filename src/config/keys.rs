@@ -1,0 +1,178 @@
+//! Which keys there are, and what a section makes of them: for those who look at a configuration rather than use it.
+
+use std::collections::BTreeSet;
+
+use super::section::{ENCRYPTED, RENAMED};
+use super::virt_who::Config;
+use super::{Note, Place, Section, value};
+
+/// The keys of a section that describes a source, and so of `[defaults]`.
+pub const SECTION: [&str; 36] = [
+    "type",
+    "server",
+    "username",
+    "password",
+    "encrypted_password",
+    "hypervisor_id",
+    "owner",
+    "env",
+    "filter_hosts",
+    "exclude_hosts",
+    "filter_host_uuids",
+    "exclude_host_uuids",
+    "filter_type",
+    "filter_host_parents",
+    "exclude_host_parents",
+    "simplified_vim",
+    "rhsm_hostname",
+    "rhsm_port",
+    "rhsm_prefix",
+    "rhsm_username",
+    "rhsm_password",
+    "rhsm_encrypted_password",
+    "rhsm_proxy_hostname",
+    "rhsm_proxy_port",
+    "rhsm_proxy_user",
+    "rhsm_proxy_password",
+    "rhsm_encrypted_proxy_password",
+    "rhsm_no_proxy",
+    "rhsm_insecure",
+    "sat_server",
+    "sat_username",
+    "sat_password",
+    "sat_encrypted_password",
+    "sm_type",
+    "file",
+    "is_hypervisor",
+];
+
+/// The keys of `[global]`.
+pub const GLOBAL: [&str; 11] = [
+    "interval",
+    "debug",
+    "oneshot",
+    "print_",
+    "status",
+    "json",
+    "log_per_config",
+    "reporter_id",
+    "log_dir",
+    "log_file",
+    "configs",
+];
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The section itself.
+    Section,
+    /// `[defaults]`.
+    Defaults,
+    /// `[global]`.
+    Global,
+    /// A variable of the environment.
+    Environment,
+    /// rhsm.conf.
+    Rhsm,
+    /// Nobody said anything, so it is this.
+    BuiltIn,
+}
+
+/// A value that is in force.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The key, under its name of today.
+    pub key: String,
+    /// The value, unless it is secret, or the error.
+    pub value: Option<Result<String, String>>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The same to the line, where it stands in a file.
+    pub place: Option<Place>,
+}
+
+impl Shown {
+    /// A value that nobody gave.
+    pub fn built_in(key: &str, value: &str) -> Self {
+        Shown {
+            key: key.to_owned(),
+            value: Some(Ok(value.to_owned())),
+            origin: Origin::BuiltIn,
+            place: None,
+        }
+    }
+}
+
+impl Section {
+    /// All that is in force, in the order of the keys. Of a password that stands there in both forms only the encrypted one
+    /// is.
+    pub fn shown(&self) -> Vec<Shown> {
+        let mut keys: BTreeSet<&str> = BTreeSet::new();
+        for block in &self.blocks {
+            for key in block.entries.keys().chain(block.default.keys()) {
+                let today = RENAMED
+                    .iter()
+                    .find(|(old, _)| old == key)
+                    .map(|(_, today)| *today);
+                keys.insert(today.unwrap_or(key));
+            }
+        }
+        for (plain, encrypted) in ENCRYPTED {
+            if keys.contains(encrypted) && self.has(encrypted) {
+                keys.remove(plain);
+            }
+        }
+        keys.into_iter().filter_map(|key| self.shown_key(key)).collect()
+    }
+
+    /// One of them.
+    pub(super) fn shown_key(&self, key: &str) -> Option<Shown> {
+        let (block, entry) = self.find(key)?;
+        let value = match value::of(key, &entry.value, block) {
+            Ok(value) if value.secret => None,
+            Ok(value) => Some(Ok(value.text.to_string())),
+            Err(reason) => Some(Err(reason)),
+        };
+        Some(Shown {
+            key: key.to_owned(),
+            value,
+            origin: match block.name.as_str() {
+                _ if block.is_variables => Origin::Environment,
+                "defaults" => Origin::Defaults,
+                "global" => Origin::Global,
+                _ => Origin::Section,
+            },
+            place: block.note(entry.line, None, String::new()).place,
+        })
+    }
+
+    /// Keys that no command knows.
+    fn unknown_keys(&self, known: &[&str]) -> Vec<Note> {
+        let Some(block) = self.blocks.iter().find(|block| !block.is_variables) else {
+            return Vec::new();
+        };
+        let unknown = block
+            .entries
+            .iter()
+            .filter(|(key, _)| !known.contains(&key.as_str()));
+        unknown
+            .map(|(key, entry)| {
+                let message = "is a key that no command knows, so it is ignored".to_owned();
+                block.note(entry.line, Some(key), message)
+            })
+            .collect()
+    }
+}
+
+impl Config {
+    /// Keys that no command knows, in all sections.
+    pub fn unknown_keys(&self) -> Vec<Note> {
+        let mut notes = self.global().unknown_keys(&GLOBAL);
+        notes.extend(self.defaults().unknown_keys(&SECTION));
+        for section in self.sections() {
+            notes.extend(section.unknown_keys(&SECTION));
+        }
+        notes
+    }
+}

@@ -1,0 +1,370 @@
+//! `VIRTWHO_*` variables: virt-who's first configuration, in the environment or in /etc/sysconfig/virt-who.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::format::{Block, Entries, Entry};
+use super::{Error, Note, Place, Section, value};
+
+/// Variables about virt-who as a whole, and their keys in `[global]`.
+pub(super) const GENERAL: [(&str, &str); 7] = [
+    ("VIRTWHO_DEBUG", "debug"),
+    ("VIRTWHO_INTERVAL", "interval"),
+    ("VIRTWHO_ONE_SHOT", "oneshot"),
+    ("VIRTWHO_REPORTER_ID", "reporter_id"),
+    ("VIRTWHO_LOG_DIR", "log_dir"),
+    ("VIRTWHO_LOG_FILE", "log_file"),
+    ("VIRTWHO_LOG_PER_CONFIG", "log_per_config"),
+];
+
+/// Variables about the source, and their keys in a section.
+pub(super) const ESX: [(&str, &str); 5] = [
+    ("VIRTWHO_ESX_SERVER", "server"),
+    ("VIRTWHO_ESX_USERNAME", "username"),
+    ("VIRTWHO_ESX_PASSWORD", "password"),
+    ("VIRTWHO_ESX_OWNER", "owner"),
+    ("VIRTWHO_ESX_ENV", "env"),
+];
+
+/// Variables about Satellite 5, and their keys in a section.
+pub(super) const SATELLITE: [(&str, &str); 3] = [
+    ("VIRTWHO_SATELLITE_SERVER", "sat_server"),
+    ("VIRTWHO_SATELLITE_USERNAME", "sat_username"),
+    ("VIRTWHO_SATELLITE_PASSWORD", "sat_password"),
+];
+
+/// Switches that choose a source or a destination.
+const SWITCHES: [&str; 5] = [
+    "VIRTWHO_ESX",
+    "VIRTWHO_SAM",
+    "VIRTWHO_SATELLITE",
+    "VIRTWHO_SATELLITE5",
+    "VIRTWHO_SATELLITE6",
+];
+
+/// Switches that choose a source that no command of ours reads.
+const UNSUPPORTED: [&str; 6] = [
+    "VIRTWHO_LIBVIRT",
+    "VIRTWHO_XEN",
+    "VIRTWHO_RHEVM",
+    "VIRTWHO_VDSM",
+    "VIRTWHO_HYPERV",
+    "VIRTWHO_KUBEVIRT",
+];
+
+/// What else a command takes from the environment.
+const OTHERS: [&str; 1] = ["VIRTWHO_RHSM_PASSWORD"];
+
+/// Where virt-who had them.
+pub const FILE: &str = "/etc/sysconfig/virt-who";
+
+/// Keys and their values.
+pub type Keys = BTreeMap<String, String>;
+
+/// All variables that mean something.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let with_keys = GENERAL
+        .iter()
+        .chain(&ESX)
+        .chain(&SATELLITE)
+        .map(|(name, _)| *name);
+    with_keys.chain(SWITCHES).chain(UNSUPPORTED).chain(OTHERS)
+}
+
+/// The variable that a key of the section or of `[global]` comes from.
+pub(super) fn variable(key: &str) -> Option<&'static str> {
+    let all = [&GENERAL[..], &ESX, &SATELLITE].concat();
+    all.iter().find(|(_, of)| *of == key).map(|(name, _)| *name)
+}
+
+/// The variables of one environment or file.
+#[derive(Debug, Default)]
+pub struct Variables {
+    file: Option<Arc<Path>>,
+    found: BTreeMap<String, Variable>,
+    /// What is wrong with the file, and what of it is not understood.
+    notes: Vec<Note>,
+}
+
+struct Variable {
+    value: Zeroizing<String>,
+    /// 0 in an environment.
+    line: usize,
+}
+
+impl std::fmt::Debug for Variable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(redacted)")
+    }
+}
+
+impl Variables {
+    /// Those among the variables of an environment, as from [`std::env::vars_os`].
+    pub fn of_environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let mut all = Variables::default();
+        for (name, value) in variables {
+            let Some(name) = name.to_str().filter(|name| name.starts_with("VIRTWHO_")) else {
+                continue;
+            };
+            match value.into_string() {
+                Ok(value) => all.add(name, value, 0),
+                Err(_) => all.note(name, 0, "is not UTF-8, so it is ignored"),
+            }
+        }
+        all
+    }
+
+    /// Those in a file of assignments, as a shell reads it: /etc/sysconfig/virt-who.
+    pub fn read(file: &Path) -> Result<Self, Error> {
+        let content = super::read(file)?;
+        let Ok(text) = std::str::from_utf8(&content.bytes) else {
+            return Err(Error::NoConfiguration {
+                file: file.to_owned(),
+                reason: "is not UTF-8; save it as UTF-8".to_owned(),
+            });
+        };
+        let mut all = Variables {
+            file: Some(Arc::from(file)),
+            ..Variables::default()
+        };
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+            match line.split_once('=') {
+                // Other variables are for other programs.
+                Some((name, _)) if is_name(name) && !name.starts_with("VIRTWHO_") => {}
+                Some((name, value)) if is_name(name) => match unquoted(value) {
+                    Ok(value) => all.add(name, value, number),
+                    Err(reason) => all.note(name, number, reason),
+                },
+                _ => all.note("", number, "the line is not NAME=value, so it is ignored"),
+            }
+        }
+        Ok(all)
+    }
+
+    /// What a person should know about them.
+    pub fn notes(&self) -> Vec<Note> {
+        let mut notes = self.notes.clone();
+        for (name, variable) in &self.found {
+            let switch = SWITCHES.contains(&name.as_str()) || UNSUPPORTED.contains(&name.as_str());
+            let message = match self.switch(name) {
+                Some(true) if UNSUPPORTED.contains(&name.as_str()) => {
+                    "is not supported: no command reads such a source"
+                }
+                None if switch && !variable.value.is_empty() => "is neither 0 nor 1, so it counts as 0",
+                _ => continue,
+            };
+            notes.push(self.note_on(name, variable.line, message));
+        }
+        if self.is_sam() && self.is_satellite5() {
+            notes.push(self.note_on(
+                "VIRTWHO_SATELLITE5",
+                0,
+                "and VIRTWHO_SAM or VIRTWHO_SATELLITE6 contradict each other; the reporter that is run decides",
+            ));
+        }
+        notes
+    }
+
+    /// Those that no command knows.
+    pub fn unknown(&self) -> Vec<Note> {
+        let known: Vec<&str> = names().collect();
+        let unknown = self
+            .found
+            .iter()
+            .filter(|(name, _)| !known.contains(&name.as_str()));
+        unknown
+            .map(|(name, variable)| self.note_on(name, variable.line, "is a variable that no command knows"))
+            .collect()
+    }
+
+    /// The section that they are; none where they choose neither a source nor Satellite 5.
+    pub fn section(&self) -> Option<Section> {
+        let (esx, satellite5) = (self.is_esx(), self.is_satellite5());
+        if !esx && !satellite5 {
+            return None;
+        }
+        let mut block = self.block();
+        let mut say = |key: &str, switch: &str, value: &str| {
+            let line = self.found.get(switch).map_or(0, |variable| variable.line);
+            let (key, value) = (key.to_owned(), Zeroizing::new(value.to_owned()));
+            let entry = Entry {
+                key: switch.to_owned(),
+                value,
+                line,
+            };
+            block.entries.insert(key, entry);
+        };
+        if esx {
+            say("type", "VIRTWHO_ESX", "esx");
+        }
+        match (self.is_sam(), satellite5) {
+            (true, false) => say("sm_type", "VIRTWHO_SAM", "sam"),
+            (false, true) => say("sm_type", "VIRTWHO_SATELLITE5", "satellite"),
+            _ => {}
+        }
+        if esx {
+            self.fill(&mut block, &ESX);
+        }
+        if satellite5 {
+            self.fill(&mut block, &SATELLITE);
+        }
+        Some(Section {
+            blocks: vec![Arc::new(block)],
+            ..Section::default()
+        })
+    }
+
+    /// The same as the keys of `[global]` and of a section, passwords too: to be written into virt-who.conf.
+    pub fn migrated(&self) -> [Keys; 2] {
+        let section = self.section().unwrap_or_default();
+        [&[Arc::new(self.global())][..], &section.blocks].map(|blocks| {
+            let entries = blocks.iter().flat_map(|block| block.entries.iter());
+            entries
+                .map(|(key, entry)| (key.clone(), entry.value.to_string()))
+                .collect()
+        })
+    }
+
+    /// Is there a password among them?
+    pub fn has_password(&self) -> bool {
+        self.found
+            .iter()
+            .any(|(name, variable)| name.ends_with("_PASSWORD") && !variable.value.is_empty())
+    }
+
+    /// What they say of `[global]`.
+    pub(super) fn global(&self) -> Block {
+        let mut block = self.block();
+        self.fill(&mut block, &GENERAL);
+        block
+    }
+
+    fn block(&self) -> Block {
+        let file = self.file.clone();
+        Block {
+            name: String::new(),
+            place: Place {
+                file: file.unwrap_or_else(|| Arc::from(Path::new("the environment"))),
+                line: 0,
+            },
+            entries: Entries::new(),
+            default: Arc::default(),
+            broken: None,
+            is_variables: true,
+        }
+    }
+
+    /// Puts the variables that have a value under their keys.
+    fn fill(&self, block: &mut Block, keys: &[(&str, &str)]) {
+        for (name, key) in keys {
+            if let Some(variable) = self.found.get(*name).filter(|found| !found.value.is_empty()) {
+                let entry = Entry {
+                    key: (*name).to_owned(),
+                    value: variable.value.clone(),
+                    line: variable.line,
+                };
+                block.entries.insert((*key).to_owned(), entry);
+            }
+        }
+    }
+
+    /// `VIRTWHO_ESX`; where it is not set, whoever names a server or account means it. A password alone may belong to options.
+    fn is_esx(&self) -> bool {
+        self.switch("VIRTWHO_ESX").unwrap_or_else(|| {
+            let says = |(name, key): &(&str, &str)| *key != "password" && self.has(name);
+            !self.has("VIRTWHO_ESX") && ESX.iter().any(says)
+        })
+    }
+
+    /// As virt-who had it, `VIRTWHO_SATELLITE` is Satellite 5.
+    fn is_satellite5(&self) -> bool {
+        let switches = ["VIRTWHO_SATELLITE5", "VIRTWHO_SATELLITE"];
+        if switches.iter().any(|name| self.switch(name) == Some(true)) {
+            return true;
+        }
+        !switches.iter().any(|name| self.has(name)) && !self.is_sam() && self.has("VIRTWHO_SATELLITE_SERVER")
+    }
+
+    fn is_sam(&self) -> bool {
+        let on = |name| self.switch(name) == Some(true);
+        on("VIRTWHO_SAM") || on("VIRTWHO_SATELLITE6")
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.found.get(name).is_some_and(|found| !found.value.is_empty())
+    }
+
+    /// Yes or no, if it says so.
+    fn switch(&self, name: &str) -> Option<bool> {
+        value::flag(&self.found.get(name)?.value)
+    }
+
+    fn add(&mut self, name: &str, value: String, line: usize) {
+        let value = Zeroizing::new(value);
+        self.found.insert(name.to_owned(), Variable { value, line });
+    }
+
+    fn note(&mut self, name: &str, line: usize, message: &str) {
+        let note = self.note_on(name, line, message);
+        self.notes.push(note);
+    }
+
+    fn note_on(&self, name: &str, line: usize, message: &str) -> Note {
+        Note {
+            place: self.file.clone().map(|file| Place { file, line }),
+            section: None,
+            key: (!name.is_empty()).then(|| name.to_owned()),
+            message: message.to_owned(),
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The value of an assignment as a shell understands it, or why only a shell could.
+fn unquoted(text: &str) -> Result<String, &'static str> {
+    const SHELL: &str =
+        "has a $ or ` for the shell, so it is ignored; write the value itself, in single quotes";
+    const OPEN: &str = "has a quote that is never closed, so it is ignored";
+    let mut value = String::with_capacity(text.len());
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('$' | '`', None | Some('"')) => return Err(SHELL),
+            ('\\', None) => value.push(chars.next().ok_or("ends with a backslash, so it is ignored")?),
+            ('\\', Some('"')) => match chars.next().ok_or(OPEN)? {
+                escaped @ ('"' | '\\' | '$' | '`') => value.push(escaped),
+                other => value.extend(['\\', other]),
+            },
+            (c, Some(_)) => value.push(c),
+            ('"' | '\'', None) => quote = Some(c),
+            (c, None) if c.is_whitespace() => {
+                let rest = chars.as_str().trim_start();
+                return match rest.is_empty() || rest.starts_with('#') {
+                    true => Ok(value),
+                    false => {
+                        Err("has a blank outside quotes, so it is ignored; put the value in single quotes")
+                    }
+                };
+            }
+            (c, None) => value.push(c),
+        }
+    }
+    match quote {
+        None => Ok(value),
+        Some(_) => Err(OPEN),
+    }
+}

@@ -1,0 +1,104 @@
+//! What of a document can be reported, wherever it goes.
+
+use std::collections::HashMap;
+
+use super::{Fault, Hypervisor, Mapping, Omitted};
+
+/// The hypervisors of a document that can be reported, and what can't.
+#[derive(Debug, Default)]
+pub struct Reportable<'m> {
+    /// Those that can, with their ids, in the document's order.
+    pub hosts: Vec<(&'m str, &'m Hypervisor)>,
+    /// What can't, because of what the document says.
+    pub left_out: Vec<LeftOut>,
+    /// How many hypervisors the document has, reported or not; this machine itself does not count.
+    pub hypervisors: usize,
+    /// How many guests those have.
+    pub guests: usize,
+    /// The guests of this machine itself, where the document tells them.
+    pub local: Option<&'m Hypervisor>,
+}
+
+/// A hypervisor or guest that can't be reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The hypervisor's id, unless it has none.
+    pub id: Option<String>,
+    /// The hypervisor's name.
+    pub name: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+impl Mapping {
+    /// Sorts out what can be reported. Of hypervisors whose ids are equal, ignoring case as every server does, none can: each
+    /// would take the guests of the others away.
+    pub fn reportable(&self) -> Reportable<'_> {
+        let mut reportable = Reportable::default();
+        for fault in &self.faults {
+            let Fault {
+                kind,
+                id,
+                name,
+                reason,
+                ..
+            } = fault;
+            reportable.hypervisors += usize::from(*kind == Omitted::HOST);
+            let (id, name, reason) = (id.clone(), name.clone(), format!("{kind}: {reason}"));
+            reportable.left_out.push(LeftOut { id, name, reason });
+        }
+        let mut count: HashMap<String, usize> = HashMap::new();
+        for id in self
+            .hypervisors
+            .iter()
+            .filter_map(|hypervisor| hypervisor.id.as_ref())
+        {
+            *count.entry(id.to_lowercase()).or_default() += 1;
+        }
+        for hypervisor in &self.hypervisors {
+            let Some(id) = hypervisor.id.as_deref() else {
+                reportable.local = Some(hypervisor);
+                continue;
+            };
+            reportable.hypervisors += 1;
+            reportable.guests += hypervisor.guests.len();
+            match count.get(&id.to_lowercase()) {
+                Some(equal @ 2..) => reportable.left_out.push(LeftOut {
+                    id: Some(id.to_owned()),
+                    name: hypervisor.name.clone(),
+                    reason: format!("{equal} hypervisors have this id, ignoring case"),
+                }),
+                _ => reportable.hosts.push((id, hypervisor)),
+            }
+        }
+        reportable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::mapping::Reader;
+
+    #[test]
+    fn what_cannot_be_reported_is_told_and_counted() {
+        let text = r#"{"hypervisors":[{"guests":[{"guestId":"0","state":1}]},{"uuid":"a","guests":[{"guestId":"1","state":1}]},
+            {"uuid":"B","name":"one","guests":[]},{"uuid":"b","guests":[]},{"uuid":"","name":"none","guests":[]}]}"#;
+        let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();
+        let reportable = mapping.reportable();
+        assert_eq!(
+            reportable.hosts.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+            ["a"]
+        );
+        assert_eq!((reportable.hypervisors, reportable.guests), (4, 1));
+        assert_eq!(reportable.local.unwrap().guests.len(), 1);
+        let left_out: Vec<_> = reportable
+            .left_out
+            .iter()
+            .map(|left| (left.id.as_deref(), left.name.as_deref()))
+            .collect();
+        assert_eq!(
+            left_out,
+            [(None, Some("none")), (Some("B"), Some("one")), (Some("b"), None)]
+        );
+    }
+}

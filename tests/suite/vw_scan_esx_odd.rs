@@ -1,0 +1,483 @@
+//! Odd inventories: one odd object costs an entry in `omitted`, never the report.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use vw_sim::vcenter::{Host, HostKey, Inventory, Vm, VmKey};
+
+use crate::vw_scan_esx_options::Site;
+
+const UUID: &str = "78563412-ab90-efcd-1234-567890abcdef";
+const SWAPPED: &str = "12345678-90ab-cdef-1234-567890abcdef";
+
+/// What stands in every inventory of the table, and must be told whatever else is odd.
+struct Usual {
+    host: HostKey,
+    /// Two machines by themselves, before and after the odd ones.
+    vms: Vec<VmKey>,
+}
+
+fn usual(inventory: &mut Inventory) -> Usual {
+    let cluster = inventory.add_cluster("usual");
+    let host = inventory.add_host(cluster, Host::new("usual.example.com"));
+    let vms = vec![
+        inventory.add_vm(host, Vm::new("usual1")),
+        inventory.add_vm(host, Vm::new("usual2")),
+    ];
+    Usual { host, vms }
+}
+
+/// A host of this name, changed.
+fn host(name: &str, change: impl FnOnce(&mut Host)) -> Host {
+    let mut host = Host::new(name);
+    change(&mut host);
+    host
+}
+
+/// A machine with [`UUID`], changed.
+fn vm(change: impl FnOnce(&mut Vm)) -> Vm {
+    let mut vm = Vm::new("odd");
+    vm.uuid = Some(UUID.into());
+    change(&mut vm);
+    vm
+}
+
+fn denied(paths: &[&str]) -> Vec<String> {
+    paths.iter().map(|path| (*path).to_owned()).collect()
+}
+
+/// The hypervisor whose name begins so.
+fn named<'m>(mapping: &'m Value, name: &str) -> Option<&'m Value> {
+    let hosts = mapping["hypervisors"].as_array().unwrap();
+    hosts
+        .iter()
+        .find(|host| host["name"].as_str().is_some_and(|found| found.starts_with(name)))
+}
+
+struct Row {
+    what: &'static str,
+    build: fn(&mut Inventory, &Usual),
+    /// Pointer into the odd host, and what stands there; `null` is nothing.
+    told: &'static [(&'static str, &'static str)],
+    /// Kind, name and reason of what is left out.
+    omitted: &'static [(&'static str, &'static str, &'static str)],
+    /// What stderr says.
+    warns: &'static [&'static str],
+}
+
+const LEFT_OUT: &str = "1 hosts and guests are left out";
+
+#[test]
+fn one_odd_object_costs_no_more_than_itself() {
+    let table = [
+        Row {
+            what: "a host without DNS data has its name in the inventory",
+            build: |inventory, _| {
+                inventory.add_standalone(host("odd%2f1", |host| {
+                    host.dns_host = None;
+                    host.dns_domain = None;
+                }));
+            },
+            told: &[("/name", "\"odd/1\"")],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "an empty DNS name is none, and a domain is added once",
+            build: |inventory, _| {
+                inventory.add_standalone(host("odd", |host| host.dns_host = Some(String::new())));
+                inventory.add_standalone(host("twice", |host| {
+                    host.dns_host = Some("twice.example.com".into());
+                    host.dns_domain = Some("example.com".into());
+                }));
+            },
+            told: &[("/name", "\"odd\"")],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "a host whose machines are not told",
+            build: |inventory, _| {
+                let odd = inventory.add_standalone(host("odd", |host| host.denied = denied(&["vm"])));
+                inventory.add_vm(odd, vm(|_| {}));
+            },
+            told: &[("/guests", "[]")],
+            omitted: &[(
+                "guest",
+                "odd",
+                "no host lists it: it moved during the scan, or the account may not see its host",
+            )],
+            warns: &[LEFT_OUT],
+        },
+        Row {
+            what: "a host without a parent",
+            build: |inventory, _| {
+                inventory.add_standalone(host("odd", |host| host.denied = denied(&["parent"])));
+            },
+            told: &[("/parent", "null"), ("/facts/hypervisor.cluster", "null")],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "a cluster without a name",
+            build: |inventory, _| {
+                let cluster = inventory.add_cluster("x");
+                inventory.compute_mut(cluster).name = None;
+                inventory.add_host(cluster, Host::new("odd"));
+            },
+            told: &[
+                ("/parent/type", "\"ClusterComputeResource\""),
+                ("/parent/name", "null"),
+                ("/facts/hypervisor.cluster", "null"),
+            ],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "a host without a CPU count",
+            build: |inventory, _| {
+                inventory.add_standalone(host("odd", |host| host.packages = None));
+            },
+            told: &[("/facts/cpu.cpu_socket(s)", "null")],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "a host without config",
+            build: |inventory, _| {
+                inventory.add_standalone(host("odd", |host| {
+                    host.product = None;
+                    host.version = None;
+                    host.dns_host = None;
+                    host.dns_domain = None;
+                }));
+            },
+            told: &[
+                ("/facts/hypervisor.type", "\"vmware\""),
+                ("/facts/hypervisor.version", "null"),
+            ],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "a disconnected host of which the server still knows all",
+            build: |inventory, _| {
+                let odd = inventory.add_standalone(host("odd", |host| {
+                    host.connection = Some("disconnected".into());
+                }));
+                inventory.add_vm(odd, vm(|_| {}));
+            },
+            told: &[("/guests/0/guestId", "\"12345678-90ab-cdef-1234-567890abcdef\"")],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "a host that never was connected",
+            build: |inventory, _| {
+                inventory.add_standalone(Host {
+                    name: Some("odd".into()),
+                    connection: Some("notResponding".into()),
+                    ..Host::default()
+                });
+            },
+            told: &[],
+            omitted: &[("host", "odd", "no hardware.systemInfo.uuid")],
+            warns: &[LEFT_OUT],
+        },
+        Row {
+            what: "a host whose uuid may not be read",
+            build: |inventory, _| {
+                inventory.add_standalone(host("odd.example.com", |host| {
+                    host.denied = denied(&["hardware.systemInfo.uuid"]);
+                }));
+            },
+            told: &[],
+            omitted: &[(
+                "host",
+                "odd.example.com",
+                "no hardware.systemInfo.uuid (NoPermission)",
+            )],
+            warns: &[LEFT_OUT],
+        },
+        Row {
+            what: "a machine without config, as one that is being made",
+            build: |inventory, usual| {
+                inventory.add_vm(
+                    usual.host,
+                    vm(|vm| {
+                        vm.uuid = None;
+                        vm.version = None;
+                    }),
+                );
+            },
+            told: &[],
+            omitted: &[("guest", "odd", "no config.uuid")],
+            warns: &[LEFT_OUT],
+        },
+        Row {
+            what: "a machine with an empty uuid",
+            build: |inventory, usual| {
+                inventory.add_vm(usual.host, vm(|vm| vm.uuid = Some(String::new())));
+            },
+            told: &[],
+            omitted: &[("guest", "odd", "no config.uuid")],
+            warns: &[LEFT_OUT],
+        },
+        Row {
+            what: "a machine whose uuid is none, with a name from hell",
+            build: |inventory, usual| {
+                inventory.add_vm(
+                    usual.host,
+                    vm(|vm| {
+                        vm.uuid = Some("<junk>".into());
+                        vm.name = Some("]]> <&\"'> %25 \u{1F600}".into());
+                    }),
+                );
+            },
+            told: &[],
+            omitted: &[(
+                "guest",
+                "]]> <&\"'> % \u{1F600}",
+                "config.uuid \"<junk>\" is no uuid",
+            )],
+            warns: &[LEFT_OUT],
+        },
+        Row {
+            what: "an odd hardware version",
+            build: |inventory, _| {
+                let odd = inventory.add_standalone(Host::new("odd"));
+                inventory.add_vm(odd, vm(|vm| vm.version = Some("vmx-next".into())));
+            },
+            told: &[("/guests/0/guestId", "\"78563412-ab90-efcd-1234-567890abcdef\"")],
+            omitted: &[],
+            warns: &["with \"vmx-next\""],
+        },
+        Row {
+            what: "a template, which is a machine that is off",
+            build: |inventory, _| {
+                let odd = inventory.add_standalone(Host::new("odd"));
+                inventory.add_vm(odd, vm(|vm| vm.power = Some("poweredOff".into())));
+            },
+            told: &[("/guests/0/state", "5"), ("/guests/0/attributes/active", "0")],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "an odd power state, and none",
+            build: |inventory, _| {
+                let odd = inventory.add_standalone(Host::new("odd"));
+                inventory.add_vm(odd, vm(|vm| vm.power = Some("hibernating".into())));
+                inventory.add_vm(
+                    odd,
+                    vm(|vm| {
+                        vm.power = None;
+                        vm.uuid = Some(SWAPPED.into());
+                    }),
+                );
+            },
+            told: &[("/guests/0/state", "0"), ("/guests/1/state", "0")],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "two hosts with one uuid",
+            build: |inventory, _| {
+                for name in ["odd.example.com", "other.example.com"] {
+                    inventory.add_standalone(host(name, |host| host.uuid = Some("one".into())));
+                }
+            },
+            told: &[("/uuid", "\"one\"")],
+            omitted: &[],
+            warns: &["2 hosts have the id one: odd.example.com, other.example.com"],
+        },
+        Row {
+            what: "two machines with one uuid, as after a copy",
+            build: |inventory, _| {
+                let odd = inventory.add_standalone(Host::new("odd"));
+                inventory.add_vm(odd, vm(|_| {}));
+                inventory.add_vm(odd, vm(|vm| vm.power = Some("poweredOff".into())));
+            },
+            told: &[
+                ("/guests/0/guestId", "\"12345678-90ab-cdef-1234-567890abcdef\""),
+                ("/guests/1/guestId", "\"12345678-90ab-cdef-1234-567890abcdef\""),
+            ],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "folders in folders, a cluster in the innermost, another datacenter",
+            build: |inventory, _| {
+                let mut folder = inventory.host_folder();
+                for name in ["a", "b%2fc", "d"] {
+                    folder = inventory.add_folder(folder, name);
+                }
+                let cluster = inventory.add_cluster_in(folder, "deep");
+                let odd = inventory.add_host(cluster, Host::new("odd"));
+                inventory.add_vm(odd, vm(|_| {}));
+                inventory.add_datacenter("second");
+                inventory.add_standalone(Host::new("far"));
+            },
+            told: &[
+                ("/facts/hypervisor.cluster", "\"deep\""),
+                ("/guests/0/guestId", "\"12345678-90ab-cdef-1234-567890abcdef\""),
+            ],
+            omitted: &[],
+            warns: &[],
+        },
+        Row {
+            what: "names with XML's characters, percent escapes and emoji",
+            build: |inventory, _| {
+                let cluster = inventory.add_cluster("<a & \"b\"> 'c' 50%25 %2f %5c %zz \u{1F600}");
+                inventory.add_host(
+                    cluster,
+                    host("odd &amp; <x> \u{1F600}", |host| {
+                        host.dns_host = None;
+                        host.uuid = Some("<&>".into());
+                    }),
+                );
+            },
+            told: &[("/name", "\"odd &amp; <x> \u{1F600}\""), ("/uuid", "\"<&>\"")],
+            omitted: &[],
+            warns: &[],
+        },
+    ];
+    for row in table {
+        let mut inventory = Inventory::empty();
+        let usual = usual(&mut inventory);
+        (row.build)(&mut inventory, &usual);
+        let site = Site::new(inventory);
+        for pages in [None, Some(1), Some(2)] {
+            site.vcenter.limit_pages(pages);
+            let outcome = site.scan(&[]);
+            let told = format!("{} {pages:?}: {outcome:?}", row.what);
+            assert_eq!(outcome.status, 0, "{told}");
+            assert_eq!(outcome.stderr.lines().count(), row.warns.len(), "{told}");
+            for words in row.warns {
+                assert!(outcome.stderr.contains(words), "{told}");
+            }
+            let mapping: Value = serde_json::from_str(&outcome.stdout).unwrap();
+            let guests = named(&mapping, "usual").unwrap_or_else(|| panic!("{told}"))["guests"].as_array();
+            assert_eq!(guests.unwrap().len(), usual.vms.len(), "{told}");
+            let odd = named(&mapping, "odd");
+            assert!(odd.is_some() || row.told.is_empty(), "{told}");
+            for (pointer, text) in row.told {
+                let found = odd.and_then(|odd| odd.pointer(pointer)).unwrap_or(&Value::Null);
+                assert_eq!(found.to_string(), *text, "{pointer} {told}");
+            }
+            let none = Vec::new();
+            let omitted = mapping
+                .get("omitted")
+                .map_or(&none, |list| list.as_array().unwrap());
+            let omitted: Vec<_> = omitted
+                .iter()
+                .map(|one| ["kind", "name", "reason"].map(|member| one[member].as_str().unwrap_or_default()))
+                .map(|[kind, name, reason]| (kind, name, reason))
+                .collect();
+            assert_eq!(omitted, row.omitted, "{told}");
+        }
+        assert_eq!(site.vcenter.open().sessions, 0);
+    }
+}
+
+#[test]
+fn ids_by_host_name_leave_out_hosts_without_one() {
+    let mut inventory = Inventory::empty();
+    usual(&mut inventory);
+    inventory.add_standalone(host("odd", |host| host.dns_host = None));
+    let site = Site::new(inventory);
+    let outcome = site.scan(&["--hypervisor-id", "hostname"]);
+    let mapping: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(mapping["hypervisors"][0]["uuid"], "usual.example.com");
+    assert_eq!(
+        mapping["omitted"][0]["reason"],
+        "no config.network.dnsConfig.hostName"
+    );
+}
+
+/// What changes while the pages are being read.
+type Change = fn(&mut Inventory, &Usual, HostKey, VmKey);
+
+#[test]
+fn machines_that_vanish_come_or_move_between_two_pages_cost_nothing_else() {
+    let table: [(&str, Change); 5] = [
+        ("vanishes", |inventory, _, _, moving| inventory.remove_vm(moving)),
+        ("vanishes before its page", |inventory, usual, _, _| {
+            inventory.remove_vm(usual.vms[1])
+        }),
+        ("comes", |inventory, usual, _, _| {
+            inventory.add_vm(usual.host, vm(|_| {}));
+        }),
+        ("moves", |inventory, usual, _, moving| {
+            inventory.move_vm(moving, usual.host)
+        }),
+        ("moves away", |inventory, usual, other, _| {
+            inventory.move_vm(usual.vms[1], other)
+        }),
+    ];
+    for (what, change) in table {
+        // Before each of the pages that follow the first.
+        for page in 1..=7 {
+            let mut inventory = Inventory::empty();
+            let usual = usual(&mut inventory);
+            let other = inventory.add_standalone(Host::new("other.example.com"));
+            let moving = inventory.add_vm(other, vm(|_| {}));
+            inventory.add_vm(other, Vm::new("stays"));
+            let stays = usual.vms[0];
+            let site = Site::new(inventory);
+            let first = site.mapping(&["--guest-names"]);
+            site.vcenter.limit_pages(Some(1));
+            let vcenter = Arc::downgrade(&site.vcenter);
+            let mut asked = 0;
+            site.vcenter.server().misbehave(move |_, request| {
+                if String::from_utf8_lossy(&request.body).contains("<ContinueRetrievePropertiesEx") {
+                    asked += 1;
+                    if asked == page {
+                        let vcenter = vcenter.upgrade().unwrap();
+                        vcenter.change(|inventory| change(inventory, &usual, other, moving));
+                    }
+                }
+                None
+            });
+            let outcome = site.scan(&[]);
+            assert_eq!(outcome.status, 0, "{what} {page}: {outcome:?}");
+            let mapping: Value = serde_json::from_str(&outcome.stdout).unwrap();
+            let guests = |mapping: &Value, name: &str| -> Vec<String> {
+                let guests = named(mapping, name).unwrap()["guests"].as_array().unwrap();
+                guests
+                    .iter()
+                    .map(|guest| guest["guestId"].as_str().unwrap().to_owned())
+                    .collect()
+            };
+            let inventory = site.vcenter.inventory();
+            let id_of = |key: VmKey| {
+                let name = inventory.vm(key).name.clone();
+                let hosts = first["hypervisors"].as_array().unwrap();
+                let mut all = hosts.iter().flat_map(|host| host["guests"].as_array().unwrap());
+                all.find(|guest| guest["name"].as_str() == name.as_deref())
+                    .unwrap()["guestId"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            };
+            // Whatever became of the one, all others are where they were.
+            assert!(
+                guests(&mapping, "usual").contains(&id_of(stays)),
+                "{what} {page}: {mapping}"
+            );
+            let (before, after) = (guests(&first, "other"), guests(&mapping, "other"));
+            assert!(
+                before.iter().any(|id| after.contains(id)),
+                "{what} {page}: {mapping}"
+            );
+            let lost = mapping
+                .get("omitted")
+                .map_or(0, |list| list.as_array().unwrap().len());
+            assert!(lost <= 1, "{what} {page}: {mapping}");
+            assert_eq!(site.vcenter.open().sessions, 0);
+            site.vcenter.server().behave();
+            // A scan of what is there now tells it as it is.
+            let settled = site.mapping(&[]);
+            assert_eq!(settled.get("omitted"), None);
+        }
+    }
+}
