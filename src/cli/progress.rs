@@ -34,7 +34,7 @@ impl Progress {
         bar.set_prefix(prefix.to_owned());
         bar.set_message(what);
         // A server may think for a while: the clock shows that the command has not died.
-        bar.enable_steady_tick(Duration::from_secs(1));
+        bar.enable_steady_tick(Duration::from_millis(200));
         Progress(Some(bar))
     }
 
