@@ -1,6 +1,7 @@
 # make          builds the commands for installation
 # make demo     builds, starts simulated servers on loopback and runs the pipelines against them
 # make check    format, lints and all tests
+# make bench    the scan's CPU and memory against a floor, on this machine; see BENCHMARKS.md
 # make install  installs what `make` has built; PREFIX and DESTDIR as everywhere
 
 CARGO  ?= cargo
@@ -13,7 +14,7 @@ TARGET   := $(abspath $(or $(CARGO_TARGET_DIR),target))
 COMMANDS := $(basename $(notdir $(wildcard src/bin/*.rs)))
 DOCS     := $(wildcard README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT)
 
-.PHONY: all demo check install
+.PHONY: all demo check bench install
 
 all:
 	$(CARGO) build --release --locked --package vw
@@ -27,6 +28,12 @@ check:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked
+
+# Without Go the figures against vcsim are left out, and the output says so.
+bench:
+	$(CARGO) build --release --workspace --bins --locked
+	if command -v go >/dev/null; then cd tests/vcsim && go build -o "$(TARGET)/vcsim" .; fi
+	$(CARGO) bench --locked --bench scan
 
 # It builds nothing, for root may have no Rust.
 install:

@@ -2,6 +2,7 @@
 //!
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
+pub mod age;
 pub mod args;
 pub mod check;
 pub mod documents;
@@ -10,6 +11,7 @@ mod log;
 pub mod mapping;
 pub mod omitted;
 pub mod password;
+pub mod progress;
 pub mod result;
 pub mod rhsm;
 pub mod stamp;

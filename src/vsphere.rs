@@ -52,8 +52,9 @@ pub struct Fault {
     pub text: String,
 }
 
-/// Reads the whole inventory that the session's account may see, as it arrives; `guest_names` asks for the guests' names, too.
-pub fn scan(session: &mut Session, guest_names: bool) -> Result<Inventory, Error> {
+/// Reads the whole inventory that the session's account may see, as it arrives, and calls `seen` for each object;
+/// `guest_names` asks for the guests' names, too.
+pub fn scan(session: &mut Session, guest_names: bool, mut seen: impl FnMut()) -> Result<Inventory, Error> {
     let Session { client, content, .. } = session;
     let wanted = match guest_names {
         false => inventory::WANTED,
@@ -62,7 +63,10 @@ pub fn scan(session: &mut Session, guest_names: bool) -> Result<Inventory, Error
     let view = property::create_view(client, &content.view_manager, &content.root_folder, wanted)?;
     let mut inventory = Inventory::new(guest_names);
     let collector = &content.property_collector;
-    property::retrieve(client, collector, &view, wanted, |object| inventory.add(object))?;
+    property::retrieve(client, collector, &view, wanted, |object| {
+        seen();
+        inventory.add(object)
+    })?;
     property::destroy_view(client, &view)?;
     let (hosts, vms) = inventory.counts();
     log::debug!("read {hosts} hosts and {vms} virtual machines");

@@ -7,8 +7,7 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
-use quick_xml::events::attributes::Attributes;
-use quick_xml::events::{BytesRef, Event};
+use quick_xml::events::{BytesRef, BytesText, Event};
 
 use crate::error::Kind;
 
@@ -170,16 +169,15 @@ impl<R: BufRead> Reader<R> {
     /// any prefix.
     pub fn attributes(&self, name: &str) -> (Option<Cow<'_, str>>, Option<Cow<'_, str>>) {
         let (mut plain, mut prefixed) = (None, None);
-        let mut attributes = Attributes::new(&self.start, self.name_length);
-        // The first of several wins; to refuse them takes a list of all.
-        for attribute in attributes.with_checks(false).flatten() {
-            let (local, prefix) = attribute.key.decompose();
-            let found = match prefix {
-                None => &mut plain,
-                Some(_) => &mut prefixed,
+        let mut rest = self.start.get(self.name_length..).unwrap_or_default();
+        while let Some((key, value, after)) = first_attribute(rest) {
+            rest = after;
+            let (found, local) = match split(key, b':') {
+                None => (&mut plain, key),
+                Some((_, local)) => (&mut prefixed, local),
             };
-            if found.is_none() && local.as_ref() == name {
-                *found = unescape(attribute.value);
+            if found.is_none() && local == name {
+                *found = quick_xml::escape::unescape(value).ok();
             }
         }
         (plain, prefixed)
@@ -229,7 +227,7 @@ impl<R: BufRead> Reader<R> {
                 self.depth -= 1;
                 Ok(Next::End)
             }
-            Event::Text(text) => Ok(Next::Text(text.xml10_content())),
+            Event::Text(text) => Ok(Next::Text(lines(text))),
             Event::CData(text) => Ok(Next::Text(text.xml10_content())),
             Event::GeneralRef(reference) => match resolve(&reference) {
                 Some(c) => Ok(Next::Text(Cow::Owned(c.into()))),
@@ -251,10 +249,28 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-fn unescape(value: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    match value {
-        Cow::Borrowed(value) => quick_xml::escape::unescape(value).ok(),
-        Cow::Owned(value) => Some(quick_xml::escape::unescape(&value).ok()?.into_owned().into()),
+/// Splits the first attribute off: its name, its value as written, and what follows.
+///
+/// quick-xml's own iterator, which tells each kind of mistake, took a tenth of a scan's time.
+fn first_attribute(text: &str) -> Option<(&str, &str, &str)> {
+    let (key, rest) = split(text, b'=')?;
+    let rest = rest.trim_ascii_start();
+    let quote = *rest.as_bytes().first().filter(|c| matches!(c, b'"' | b'\''))?;
+    let (value, rest) = split(rest.get(1..)?, quote)?;
+    Some((key.trim_ascii(), value, rest))
+}
+
+/// What stands before and behind an ASCII character; `str::split_once` takes twice the time.
+fn split(text: &str, at: u8) -> Option<(&str, &str)> {
+    let found = memchr::memchr(at, text.as_bytes())?;
+    Some((text.get(..found)?, text.get(found + 1..)?))
+}
+
+/// A text with the end of each line as `\n` (XML 1.0, 2.11). Nearly none has any other.
+fn lines(text: BytesText<'_>) -> Cow<'_, str> {
+    match memchr::memchr(b'\r', text.as_bytes()) {
+        Some(_) => text.xml10_content(),
+        None => text.into_inner(),
     }
 }
 
@@ -374,11 +390,25 @@ mod tests {
 
     #[test]
     fn attributes_with_and_without_prefix_are_told_apart() {
-        let mut xml = reader("<val type=\"Compute&amp;\" xmlns:p='i' p:type='p:Ref'>x</val>");
+        let mut xml =
+            reader("<val a='\"=' type = \"Compute&amp;\" xmlns:p='i' p:type='p:Ref' type='b'>x</val>");
         xml.child().unwrap();
         assert_eq!(xml.attribute("type").as_deref(), Some("Compute&"));
         assert_eq!(xml.prefixed_attribute("type").as_deref(), Some("p:Ref"));
         assert_eq!(xml.attribute("none"), None);
+        for broken in [
+            "<a type>",
+            "<a type=>",
+            "<a type=b>",
+            "<a type='b>\"'",
+            "<a =>",
+            "<a type='&none;'>",
+        ] {
+            let mut xml = reader(broken);
+            if xml.child().is_ok() {
+                assert_eq!(xml.attribute("type"), None, "{broken}");
+            }
+        }
     }
 
     #[test]

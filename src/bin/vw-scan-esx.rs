@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use vw::cancel::Cancel;
 use vw::cli::esx::Scan;
+use vw::cli::progress::Progress;
 use vw::cli::{self, args};
 use vw::mapping::{Source, Tail};
 use vw::vsphere::{self, About, Identified, Inventory, Session};
@@ -45,10 +46,15 @@ fn main() -> ExitCode {
             } = about;
             return Ok(cli::print(&format!("{full_name}, API {api_version}\n"))?);
         }
-        let (about, inventory) =
-            in_session(&scan, &cancel, |session| vsphere::scan(session, scan.guest_names))?;
+        let (about, inventory) = in_session(&scan, &cancel, |session| read(session, scan.guest_names))?;
         print(inventory, about, scan, &args)
     })
+}
+
+/// Reads the inventory, and tells on a terminal how far that is.
+fn read(session: &mut Session, guest_names: bool) -> Result<Inventory, vsphere::Error> {
+    let progress = Progress::counting("vw-scan-esx", "objects read,");
+    vsphere::scan(session, guest_names, || progress.one())
 }
 
 /// Logs in, works, logs out.

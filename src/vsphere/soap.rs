@@ -79,7 +79,7 @@ impl Client {
 
     fn send(&mut self, method: &'static str, envelope: &str) -> Result<Response, Error> {
         let mut request = Request::post("", "text/xml; charset=utf-8", envelope.as_bytes());
-        request = request.label(method).header("SOAPAction", &self.action);
+        request = request.label(method).header("SOAPAction", &self.action).gzip();
         if method == LOGIN {
             // The session's key.
             request = request.secret_answer();

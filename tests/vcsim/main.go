@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
 )
 
 type host struct {
@@ -37,6 +38,8 @@ func main() {
 	clusterHosts := flag.Int("cluster-hosts", 3, "hosts of each cluster")
 	vms := flag.Int("vms", 2, "virtual machines of each standalone host and each cluster")
 	copies := flag.Int("copies", 0, "more virtual machines, on the first host: copies in the registry alone, so thousands take no time")
+	hostCopies := flag.Int("host-copies", 0, "more hosts, beside the first one: such copies, and -copies are then spread over all of them")
+	plain := flag.Bool("plain", false, "HTTP instead of HTTPS")
 	user := flag.String("user", "user", "the only user name accepted")
 	password := flag.String("password", "pass", "its password")
 	flag.Parse()
@@ -52,7 +55,7 @@ func main() {
 	fatal(model.Create())
 	defer model.Remove()
 
-	addCopies(model.Map(), *copies)
+	addCopies(model.Map(), *hostCopies, *copies)
 
 	// All hosts would be localhost.localdomain, and an ESX host's uuid one that every simulator has.
 	var named []host
@@ -71,18 +74,23 @@ func main() {
 	}
 	slices.SortFunc(named, func(a, b host) int { return strings.Compare(a.Name, b.Name) })
 
-	model.Service.TLS = new(tls.Config)
+	if !*plain {
+		model.Service.TLS = new(tls.Config)
+	}
 	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(*user, *password)}
 	server := model.Service.NewServer()
 	defer server.Close()
-	certificate, err := server.CertificateFile()
-	fatal(err)
-	thumbprint := sha256.Sum256(server.Certificate().Raw)
 	address := *server.URL
 	address.User = nil // in the address only: the server compares with its own
+	about := map[string]any{"url": address.String(), "hosts": named}
+	if !*plain {
+		certificate, err := server.CertificateFile()
+		fatal(err)
+		thumbprint := sha256.Sum256(server.Certificate().Raw)
+		about["cacert"], about["thumbprint"] = certificate, hex.EncodeToString(thumbprint[:])
+	}
 	out := json.NewEncoder(os.Stdout)
-	fatal(out.Encode(map[string]any{"url": address.String(), "cacert": certificate, "hosts": named,
-		"thumbprint": hex.EncodeToString(thumbprint[:])}))
+	fatal(out.Encode(about))
 
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -98,16 +106,43 @@ func main() {
 	_ = out.Encode(map[string]int{"sessions": len(sessions)})
 }
 
-func addCopies(registry *simulator.Registry, number int) {
+// addCopies puts hosts and virtual machines into the registry that share all but their identity with the first ones.
+func addCopies(registry *simulator.Registry, hosts, vms int) {
+	if hosts == 0 && vms == 0 {
+		return
+	}
 	original := registry.Any("VirtualMachine").(*simulator.VirtualMachine)
 	folder := registry.Get(*original.Parent).(*simulator.Folder)
-	host := registry.Get(*original.Runtime.Host).(*simulator.HostSystem)
-	for i := range number {
+	first := registry.Get(*original.Runtime.Host).(*simulator.HostSystem)
+	all := []*simulator.HostSystem{first}
+	for i := range hosts {
+		host := &simulator.HostSystem{HostSystem: first.HostSystem}
+		host.Self.Value = fmt.Sprintf("host-%d", 1_000_000+i)
+		host.Name = fmt.Sprintf("copy-%d", i)
+		host.Vm = nil
+		hardware, config, network := *first.Hardware, *first.Config, *first.Config.Network
+		dns := *first.Config.Network.DnsConfig.GetHostDnsConfig()
+		network.DnsConfig, config.Network = &dns, &network
+		host.Hardware, host.Config = &hardware, &config
+		summary := *first.Summary.Hardware
+		host.Summary.Hardware = &summary
+		registry.Put(host)
+		parent := registry.Get(*first.Parent)
+		if resource, ok := parent.(*mo.ComputeResource); ok {
+			resource.Host = append(resource.Host, host.Self)
+		} else if cluster, ok := parent.(*simulator.ClusterComputeResource); ok {
+			cluster.Host = append(cluster.Host, host.Self)
+		}
+		all = append(all, host)
+	}
+	for i := range vms {
 		vm := &simulator.VirtualMachine{VirtualMachine: original.VirtualMachine}
 		vm.Self.Value = fmt.Sprintf("vm-%d", 1_000_000+i)
 		config := *original.Config
 		config.Uuid = uuid.NewSHA1(uuid.NameSpaceOID, []byte(vm.Self.Value)).String()
 		vm.Config = &config
+		host := all[i%len(all)]
+		vm.Runtime.Host = &host.Self
 		registry.Put(vm)
 		folder.ChildEntity = append(folder.ChildEntity, vm.Self)
 		host.Vm = append(host.Vm, vm.Self)

@@ -162,7 +162,7 @@ impl Vms {
             ..
         } = self;
         // By the guests' order on their host, and those on none last.
-        usable.sort_unstable_by_key(|vm| (vm.host, vm.uuid, vm.id));
+        usable.sort_unstable_by_key(|vm| (vm.host, vm.uuid.as_u128(), vm.id));
         let placed = usable.partition_point(|vm| vm.host != NOWHERE);
         let unlisted = usable
             .drain(placed..)
