@@ -11,17 +11,22 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM: a service manager stops us.
     Terminate,
+    /// What SIGPIPE stands for: nobody reads stdout any more.
+    Pipe,
 }
 
 /// Work was given up because a signal came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{}", match .0 { Signal::Interrupt => "interrupted", Signal::Terminate => "terminated" })]
+#[error("{}", match .0 { Signal::Interrupt => "interrupted", Signal::Terminate => "terminated", Signal::Pipe => "nobody reads stdout" })]
 pub struct Cancelled(pub Signal);
 
 impl Cancelled {
     /// The kind of this failure.
     pub fn kind(&self) -> crate::error::Kind {
-        crate::error::Kind::Signal(self.0)
+        match self.0 {
+            Signal::Pipe => crate::error::Kind::ReaderGone,
+            signal => crate::error::Kind::Signal(signal),
+        }
     }
 }
 

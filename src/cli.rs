@@ -7,6 +7,7 @@ pub mod args;
 pub mod check;
 pub mod documents;
 pub mod esx;
+mod events;
 mod log;
 pub mod mapping;
 pub mod omitted;
@@ -15,6 +16,8 @@ pub mod progress;
 pub mod result;
 pub mod rhsm;
 pub mod stamp;
+
+pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
@@ -125,7 +128,7 @@ fn usage(name: &str, error: &clap::Error) -> ExitCode {
 /// The exit status of each kind of failure, as sysexits(3) and the shell have them.
 fn status(kind: Kind) -> u8 {
     match kind {
-        Kind::ReaderGone => 0,
+        Kind::ReaderGone | Kind::Signal(Signal::Pipe) => 0,
         Kind::Usage => 64,
         Kind::Data => 65,
         Kind::NoInput => 66,

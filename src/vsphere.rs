@@ -3,15 +3,20 @@
 mod inventory;
 mod names;
 mod property;
+mod retry;
 mod session;
 mod soap;
+mod update;
 mod uri;
+mod watch;
 
 use std::io::BufRead;
 
 pub use inventory::{HypervisorId, Identified, Inventory, UnknownHypervisorId};
+pub use retry::retry;
 pub use session::{About, Credentials, Session};
 pub use uri::Address;
+pub use watch::{Nudge, Occasion, Pace, watch};
 
 use crate::error::Kind;
 use crate::{http, xml};
@@ -55,19 +60,15 @@ pub struct Fault {
 /// Reads the whole inventory that the session's account may see, as it arrives, and calls `seen` for each object;
 /// `guest_names` asks for the guests' names, too.
 pub fn scan(session: &mut Session, guest_names: bool, mut seen: impl FnMut()) -> Result<Inventory, Error> {
+    let wanted = inventory::wanted(guest_names);
+    let view = session.create_view(wanted)?;
     let Session { client, content, .. } = session;
-    let wanted = match guest_names {
-        false => inventory::WANTED,
-        true => inventory::WANTED_WITH_NAMES,
-    };
-    let view = property::create_view(client, &content.view_manager, &content.root_folder, wanted)?;
     let mut inventory = Inventory::new(guest_names);
     let collector = &content.property_collector;
     property::retrieve(client, collector, &view, wanted, |object| {
         seen();
         inventory.add(object)
     })?;
-    property::destroy_view(client, &view)?;
     let (hosts, vms) = inventory.counts();
     log::debug!("read {hosts} hosts and {vms} virtual machines");
     names::of_nameless(client, collector, &mut inventory)?;
@@ -108,13 +109,15 @@ pub enum Error {
         /// What is missing.
         what: &'static str,
     },
-    /// User name or password is wrong, or the account is locked.
-    #[error(
-        "user {user:?} or the password was refused (InvalidLogin); mind that servers lock an account after several tries"
-    )]
+    /// User name or password is wrong, or the account may not log in.
+    ///
+    /// Many servers do not tell which, so that nobody learns which accounts there are.
+    #[error("user {user:?} {}", fault.refusal())]
     Login {
         /// The user name that was refused.
         user: String,
+        /// How the server refused it.
+        fault: Fault,
     },
     /// The server refused the call.
     #[error("{method} was refused: {}{}{}{}", fault.kind, if fault.text.is_empty() { "" } else { ": " }, fault.text, fault.advice())]
@@ -136,6 +139,11 @@ impl Error {
             Error::Login { .. } => Kind::NoPerm,
             Error::Fault { fault, .. } => fault.error_kind(),
         }
+    }
+
+    /// Whether the session is no more, as after half an hour without a call, or a restart of the server.
+    fn is_end_of_session(&self) -> bool {
+        matches!(self, Error::Fault { fault, .. } if fault.kind == "NotAuthenticated")
     }
 
     /// An answer that broke off is the connection's error, which says more than that of the XML.
@@ -162,10 +170,30 @@ impl Fault {
         }
     }
 
+    /// Why a log-in was refused, as far as the server tells it: by the fault's type, or in words.
+    fn refusal(&self) -> String {
+        let told = format!("{} {}", self.kind, self.text).to_lowercase();
+        let reason = if told.contains("locked") {
+            "is locked out; have it unlocked, or wait, before the next try"
+        } else if told.contains("expired") {
+            "or its password has expired; renew it"
+        } else if told.contains("disabled") {
+            "is disabled; have it enabled"
+        } else if self.kind == "NoPermission" {
+            "may not log in; give it a role there, such as the read-only one"
+        } else {
+            "or the password was refused; mind that servers lock an account after several tries"
+        };
+        match &*self.text {
+            "" => format!("{reason} ({})", self.kind),
+            text => format!("{reason} ({}: {text})", self.kind),
+        }
+    }
+
     /// What can be done about it.
     fn advice(&self) -> &'static str {
         match self.kind.as_str() {
-            "NotAuthenticated" => "; the session ended, try again",
+            "NotAuthenticated" => "; the session ended",
             "NoPermission" => "; the account needs the read-only role on the inventory's root",
             _ => "",
         }

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             .then(|| args.section.find(None, true, |_| Ok(true)))
             .transpose()?;
         let filter = args.hosts.filter(section.as_ref())?;
+        cli::end_without_reader()?;
         let mut input = cli::mapping::reader()?;
         let mut out = cli::stdout();
         while let Some(document) = input.next_document()? {

@@ -1,13 +1,16 @@
 //! `vw-scan-esx`: from a vCenter or an ESX host to a mapping.
 
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use vw::cancel::Cancel;
 use vw::cli::esx::Scan;
 use vw::cli::progress::Progress;
 use vw::cli::{self, args};
 use vw::mapping::{Source, Tail};
-use vw::vsphere::{self, About, Identified, Inventory, Session};
+use vw::vsphere::{self, About, Identified, Inventory, Nudge, Occasion, Pace, Session};
 
 /// Print which virtual machine runs on which host of a vCenter or an ESX host
 #[derive(Debug, clap::Parser)]
@@ -21,16 +24,42 @@ use vw::vsphere::{self, About, Identified, Inventory, Session};
 struct Args {
     #[command(flatten)]
     scan: cli::esx::Options,
+    #[command(flatten)]
+    watching: Watching,
     /// Fail, and print nothing, if anything is left out
     #[arg(long)]
     strict: bool,
     /// Log in, print the server's name and version, and log out
     #[arg(long, conflicts_with_all = [
-        "strict", "guest_names", "stamp", "layout", "pretty", "compact", "no_omitted",
+        "strict", "guest_names", "stamp", "layout", "pretty", "compact", "no_omitted", "watch",
     ])]
     check: bool,
     #[command(flatten)]
     output: args::Output,
+}
+
+/// Whether to go on after the first document, and when to print another.
+#[derive(Debug, clap::Args)]
+struct Watching {
+    /// Keep the session, and print a document after each change
+    #[arg(long, conflicts_with = "replay")]
+    watch: bool,
+    /// Let changes settle for so long
+    #[arg(long, value_name = "SECONDS", requires = "watch", default_value_t = 10)]
+    settle: u32,
+    /// Print the unchanged document again after this time, 0 never
+    #[arg(long, value_name = "SECONDS", requires = "watch", default_value_t = 3600)]
+    repeat: u32,
+}
+
+impl Watching {
+    fn pace(&self) -> Pace {
+        let seconds = |number: u32| Duration::from_secs(number.into());
+        Pace {
+            settle: seconds(self.settle),
+            repeat: Some(seconds(self.repeat)).filter(|repeat| !repeat.is_zero()),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -46,8 +75,12 @@ fn main() -> ExitCode {
             } = about;
             return Ok(cli::print(&format!("{full_name}, API {api_version}\n"))?);
         }
+        if args.watching.watch {
+            return watch(&scan, &args, &cancel);
+        }
         let (about, inventory) = in_session(&scan, &cancel, |session| read(session, scan.guest_names))?;
-        print(inventory, about, scan, &args)
+        Printer::new(&scan, &args).tell(&about, inventory, Occasion::News)?;
+        Ok(())
     })
 }
 
@@ -57,42 +90,121 @@ fn read(session: &mut Session, guest_names: bool) -> Result<Inventory, vsphere::
     vsphere::scan(session, guest_names, || progress.one())
 }
 
-/// Logs in, works, logs out.
+/// Logs in, works, logs out; again where it failed for now.
 fn in_session<T>(
     scan: &Scan,
     cancel: &Cancel,
-    work: impl FnOnce(&mut Session) -> Result<T, vsphere::Error>,
-) -> anyhow::Result<(About, T)> {
-    let mut session = Session::open(&scan.endpoint, &scan.credentials, cancel)?;
-    let result = work(&mut session)?;
-    let about = session.about().clone();
-    // All is read: a reader that takes its time must not keep the session open.
-    if let Err(error) = session.close() {
-        log::warn!("logging out, the session stays open until it expires: {error}");
-    }
-    Ok((about, result))
+    mut work: impl FnMut(&mut Session) -> Result<T, vsphere::Error>,
+) -> Result<(About, T), vsphere::Error> {
+    vsphere::retry(&scan.endpoint, cancel, || {
+        let mut session = Session::open(&scan.endpoint, &scan.credentials, cancel)?;
+        let result = work(&mut session)?;
+        let about = session.about().clone();
+        // All is read: a reader that takes its time must not keep the session open.
+        if let Err(error) = session.close() {
+            log::warn!("logging out, the session stays open until it expires: {error}");
+        }
+        Ok((about, result))
+    })
 }
 
-fn print(inventory: Inventory, about: About, scan: Scan, args: &Args) -> anyhow::Result<()> {
-    let identified = inventory.identify(scan.hypervisor_id);
-    if args.strict {
-        cli::omitted::refuse(identified.omitted())?;
+/// Prints the inventory whenever it has changed, until a signal comes or the reader goes away.
+fn watch(scan: &Scan, args: &Args, cancel: &Cancel) -> anyhow::Result<()> {
+    cli::cancel_without_reader(cancel)?;
+    let nudge = Nudge::default();
+    let asked = nudge.clone();
+    cli::on_user_signal(move || asked.ask())?;
+    let mut printer = Printer::new(scan, args);
+    let tell = |about: &About, inventory: Inventory, occasion| printer.tell(about, inventory, occasion);
+    let Scan {
+        endpoint,
+        credentials,
+        guest_names,
+        ..
+    } = scan;
+    let pace = args.watching.pace();
+    match vsphere::watch(endpoint, credentials, *guest_names, pace, &nudge, cancel, tell)? {}
+}
+
+/// Prints documents, and knows which was the last.
+struct Printer<'a> {
+    scan: &'a Scan,
+    args: &'a Args,
+    last: Option<u64>,
+}
+
+impl<'a> Printer<'a> {
+    fn new(scan: &'a Scan, args: &'a Args) -> Self {
+        let last = None;
+        Printer { scan, args, last }
     }
-    let mut writer = cli::mapping::writer(cli::stdout(), &args.output);
-    warn_of_shared_ids(&identified);
-    cli::omitted::warn(identified.omitted(), writer.tells_omitted());
-    for hypervisor in identified.hypervisors() {
-        writer.hypervisor(&hypervisor)?;
+
+    /// Prints the document of this inventory; news only if they make another document.
+    fn tell(&mut self, about: &About, inventory: Inventory, occasion: Occasion) -> anyhow::Result<bool> {
+        let identified = inventory.identify(self.scan.hypervisor_id);
+        let watching = self.args.watching.watch;
+        let mut digest = Digest::default();
+        if watching {
+            self.write(&mut digest, &identified, None)?;
+        }
+        let is_other = self.last.replace(digest.0.finish()) != Some(digest.0.finish());
+        if occasion == Occasion::News && !is_other {
+            return Ok(false);
+        }
+        if is_other {
+            self.warn(&identified)?;
+        }
+        let mut source = Source {
+            instance_uuid: about.instance_uuid.clone(),
+            ..self.scan.source.clone()
+        };
+        if watching && source.time.is_some() {
+            source.time = Some(cli::stamp::utc(SystemTime::now()));
+        }
+        self.write(cli::stdout(), &identified, Some(source))?;
+        Ok(true)
     }
-    let tail = Tail {
-        source: Some(Source {
-            instance_uuid: about.instance_uuid,
-            ..scan.source
-        }),
-        omitted: identified.omitted().to_vec(),
-        ..Tail::default()
-    };
-    Ok(writer.finish(&tail)?)
+
+    fn warn(&self, identified: &Identified) -> anyhow::Result<()> {
+        for note in identified.notes() {
+            log::warn!("{note}");
+        }
+        if self.args.strict {
+            cli::omitted::refuse(identified.omitted())?;
+        }
+        warn_of_shared_ids(identified);
+        let writer = cli::mapping::writer(io::sink(), &self.args.output);
+        cli::omitted::warn(identified.omitted(), writer.tells_omitted());
+        Ok(())
+    }
+
+    fn write(&self, out: impl Write, identified: &Identified, source: Option<Source>) -> anyhow::Result<()> {
+        let mut writer = cli::mapping::writer(out, &self.args.output);
+        for hypervisor in identified.hypervisors() {
+            writer.hypervisor(&hypervisor)?;
+        }
+        let tail = Tail {
+            source,
+            omitted: identified.omitted().to_vec(),
+            ..Tail::default()
+        };
+        Ok(writer.finish(&tail)?)
+    }
+}
+
+/// What is left of a document to know it again by.
+#[derive(Default)]
+struct Digest(DefaultHasher);
+
+impl Write for Digest {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Says what will be hard to tell apart in the mapping.

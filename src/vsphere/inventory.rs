@@ -1,6 +1,7 @@
 //! What a scan keeps of an inventory, and how it becomes hypervisors and guests.
 
 mod host;
+mod live;
 mod vms;
 
 #[cfg(test)]
@@ -13,6 +14,7 @@ use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
 use self::host::Host;
+pub(super) use self::live::Live;
 use self::vms::{Placed, Vm, Vms};
 use super::ManagedObject;
 use super::property::{Object, PropertySpec};
@@ -26,16 +28,24 @@ const TYPE: &str = "esx";
 /// The stage that `omitted` names.
 const STAGE: &str = "vw-scan-esx";
 
-const CLUSTER: &str = "ClusterComputeResource";
-const HOST: &str = "HostSystem";
-const VM: &str = "VirtualMachine";
+pub(super) const CLUSTER: &str = "ClusterComputeResource";
+pub(super) const HOST: &str = "HostSystem";
+pub(super) const VM: &str = "VirtualMachine";
 
 /// All that a scan asks for: properties that the API has had since before version 4 (VI SDK 2.5, Reference Guide), so that no
 /// server which is spoken to refuses one as unknown.
-pub(super) const WANTED: &[PropertySpec] = &[GUESTS, CLUSTERS, HOSTS];
+const WANTED: &[PropertySpec] = &[GUESTS, CLUSTERS, HOSTS];
 
 /// The same with the guests' names.
-pub(super) const WANTED_WITH_NAMES: &[PropertySpec] = &[NAMED_GUESTS, CLUSTERS, HOSTS];
+const WANTED_WITH_NAMES: &[PropertySpec] = &[NAMED_GUESTS, CLUSTERS, HOSTS];
+
+/// What is asked for, with the guests' names or without.
+pub(super) fn wanted(guest_names: bool) -> &'static [PropertySpec] {
+    match guest_names {
+        false => WANTED,
+        true => WANTED_WITH_NAMES,
+    }
+}
 
 /// Only the names of virtual machines.
 pub(super) const NAMES: PropertySpec = PropertySpec {
@@ -169,16 +179,21 @@ impl Inventory {
     }
 
     fn add_vm(&mut self, object: &Object) {
-        let uuid = match object.text("config.uuid").filter(|uuid| !uuid.is_empty()) {
-            None => Err(missing("config.uuid", object.fault_of("config.uuid"))),
-            Some(text) => Uuid::try_parse(text).map_err(|_| format!("config.uuid {text:?} is no uuid")),
-        };
-        match uuid {
-            Ok(uuid) => {
+        match Usable::new(object) {
+            Ok(Usable {
+                uuid,
+                shown,
+                odd_version,
+            }) => {
                 if self.with_names {
-                    self.shown_uuids.insert(object.id.clone(), uuid);
+                    self.shown_uuids.insert(object.id.clone(), shown);
                 }
-                let uuid = self.as_the_guest_sees_it(uuid, object);
+                if let Some(version) = odd_version {
+                    self.odd_versions += 1;
+                    if self.odd_versions == 1 {
+                        self.first_odd_version = format!("{} with {version:?}", object.id);
+                    }
+                }
                 let state = power_state(object.text("runtime.powerState"));
                 self.vms.add(&object.id, uuid, state);
             }
@@ -202,24 +217,6 @@ impl Inventory {
         self.vms.not_placed().into_iter().map(machine).collect()
     }
 
-    /// From hardware version 13 on, a guest's DMI table shows the first three groups in the other byte order.
-    fn as_the_guest_sees_it(&mut self, uuid: Uuid, object: &Object) -> Uuid {
-        let version = object.text("config.version").unwrap_or_default();
-        let number = version
-            .strip_prefix("vmx-")
-            .and_then(|digits| digits.parse::<u32>().ok());
-        if number.is_none() {
-            self.odd_versions += 1;
-            if self.odd_versions == 1 {
-                self.first_odd_version = format!("{} with {version:?}", object.id);
-            }
-        }
-        match number {
-            Some(13..) => Uuid::from_bytes(uuid.to_bytes_le()),
-            _ => uuid,
-        }
-    }
-
     /// How many hosts and virtual machines have been seen.
     pub fn counts(&self) -> (usize, usize) {
         (self.hosts.len(), self.vms.count())
@@ -227,12 +224,12 @@ impl Inventory {
 
     /// Decides which hosts and guests can be told under this kind of id, and which are omitted.
     pub fn identify(self, id: HypervisorId) -> Identified {
+        let mut notes = Vec::new();
         if self.odd_versions > 0 {
-            log::warn!(
+            notes.push(format!(
                 "{} virtual machines have no known hardware version, the first is {}: their uuids are taken as they are",
-                self.odd_versions,
-                self.first_odd_version,
-            );
+                self.odd_versions, self.first_odd_version,
+            ));
         }
         let Inventory {
             hosts,
@@ -245,10 +242,10 @@ impl Inventory {
         } = self;
         let vms = vms.place(hosts.iter().map(|host| &host.vms));
         if let Some(first) = vms.moved.first() {
-            log::warn!(
+            notes.push(format!(
                 "{} virtual machines moved during the scan, the first is {first}: each is told where it was seen last",
                 vms.moved.len(),
-            );
+            ));
         }
         let mut order = Vec::with_capacity(hosts.len());
         let mut omitted = Vec::new();
@@ -277,10 +274,44 @@ impl Inventory {
             clusters,
             order,
             omitted,
+            notes,
             with_names,
             names,
             shown_uuids,
         }
+    }
+}
+
+/// What of a virtual machine makes it a guest.
+struct Usable<'o> {
+    /// The uuid as its guest finds it in its DMI table.
+    uuid: Uuid,
+    /// The same as vSphere shows it.
+    shown: Uuid,
+    /// The hardware version, where that is none.
+    odd_version: Option<&'o str>,
+}
+
+impl<'o> Usable<'o> {
+    /// Fails with the reason why the machine can't be a guest.
+    fn new(object: &'o Object) -> Result<Self, String> {
+        let shown = match object.text("config.uuid").filter(|uuid| !uuid.is_empty()) {
+            None => return Err(missing("config.uuid", object.fault_of("config.uuid"))),
+            Some(text) => Uuid::try_parse(text).map_err(|_| format!("config.uuid {text:?} is no uuid"))?,
+        };
+        let version = object.text("config.version").unwrap_or_default();
+        let number = version
+            .strip_prefix("vmx-")
+            .and_then(|digits| digits.parse::<u32>().ok());
+        Ok(Usable {
+            uuid: match number {
+                // From hardware version 13 on, the table shows the first three groups in the other byte order.
+                Some(13..) => Uuid::from_bytes(shown.to_bytes_le()),
+                _ => shown,
+            },
+            shown,
+            odd_version: number.is_none().then_some(version),
+        })
     }
 }
 
@@ -292,12 +323,18 @@ pub struct Identified {
     clusters: FxHashMap<String, String>,
     order: Vec<(String, usize)>,
     omitted: Vec<Omitted>,
+    notes: Vec<String>,
     with_names: bool,
     names: FxHashMap<String, String>,
     shown_uuids: FxHashMap<String, Uuid>,
 }
 
 impl Identified {
+    /// What is doubtful in it, for the user.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The hosts and guests that are left out, and why: hosts first, each by managed object id.
     pub fn omitted(&self) -> &[Omitted] {
         &self.omitted

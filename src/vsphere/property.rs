@@ -121,11 +121,10 @@ impl Object {
         xml.renew();
         while let Some(name) = xml.child()? {
             match name {
-                "obj" => {
-                    self.kind.push_str(&xml.attribute("type").unwrap_or_default());
-                    xml.append_text(&mut self.id)?;
+                "obj" => self.read_reference(xml)?,
+                "propSet" => {
+                    self.read_property(xml)?;
                 }
-                "propSet" => self.read_property(xml)?,
                 "missingSet" => self.read_missing(xml)?,
                 _ => xml.skip()?,
             }
@@ -133,8 +132,46 @@ impl Object {
         Ok(())
     }
 
-    /// Reads a `DynamicProperty`: its name, then its value.
-    fn read_property<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+    /// Reads an `ObjectUpdate`, whose element has been gone down to, and answers its kind: `enter`, `modify` or `leave`.
+    ///
+    /// `paths` is filled with the properties that are told, also those that are no longer set.
+    pub(super) fn read_update<R: BufRead>(
+        &mut self,
+        xml: &mut Reader<R>,
+        paths: &mut Vec<String>,
+    ) -> Result<String, xml::Error> {
+        self.clear();
+        paths.clear();
+        xml.renew();
+        let mut kind = String::new();
+        while let Some(name) = xml.child()? {
+            match name {
+                "kind" => xml.append_text(&mut kind)?,
+                "obj" => self.read_reference(xml)?,
+                "changeSet" => {
+                    let path = self.read_property(xml)?;
+                    paths.push(self.text.get(path).unwrap_or_default().to_owned());
+                }
+                "missingSet" => self.read_missing(xml)?,
+                _ => xml.skip()?,
+            }
+        }
+        Ok(kind)
+    }
+
+    /// Whether the server told a fault instead of a property.
+    pub(super) fn lacks_properties(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    fn read_reference<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+        self.kind.push_str(&xml.attribute("type").unwrap_or_default());
+        xml.append_text(&mut self.id)
+    }
+
+    /// Reads a `DynamicProperty`, its name and then its value, or a `PropertyChange`, which has the same and, as long as partial
+    /// updates are not asked for, tells the whole value. Answers the place of the name.
+    fn read_property<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<Range<usize>, xml::Error> {
         let mut path = 0..0;
         while let Some(name) = xml.child()? {
             match name {
@@ -143,7 +180,7 @@ impl Object {
                 _ => xml.skip()?,
             }
         }
-        Ok(())
+        Ok(path)
     }
 
     /// Reads a value: a text, a reference, or an array of references.
@@ -218,26 +255,30 @@ pub(super) fn create_view(
         let _ = write!(parameters, "<type>{}</type>", spec.kind);
     }
     parameters.push_str("<recursive>true</recursive>");
-    let method = "CreateContainerView";
-    let view = client.call(method, view_manager, &parameters, |xml| {
-        let mut view = None;
+    create(client, "CreateContainerView", view_manager, &parameters)
+}
+
+/// Calls a method that makes an object of the session's, and answers that.
+pub(super) fn create(
+    client: &mut Client,
+    method: &'static str,
+    this: &ManagedObject,
+    parameters: &str,
+) -> Result<ManagedObject, Error> {
+    let made = client.call(method, this, parameters, |xml| {
+        let mut made = None;
         while let Some(name) = xml.child()? {
             match name {
-                "returnval" => view = Some(ManagedObject::read(xml)?),
+                "returnval" => made = Some(ManagedObject::read(xml)?),
                 _ => xml.skip()?,
             }
         }
-        Ok(view)
+        Ok(made)
     })?;
-    view.ok_or(Error::Incomplete {
+    made.ok_or(Error::Incomplete {
         method,
-        what: "the view",
+        what: "the object that it makes",
     })
-}
-
-/// Gives the view back.
-pub(super) fn destroy_view(client: &mut Client, view: &ManagedObject) -> Result<(), Error> {
-    client.call("DestroyView", view, "", |xml| xml.skip())
 }
 
 /// Hands each object of the view to `each` as it arrives.
@@ -259,11 +300,7 @@ pub(super) fn retrieve_these(
     spec: &PropertySpec,
     mut each: impl FnMut(&Object),
 ) -> Result<(), Error> {
-    let mut parameters = format!("<specSet><propSet><type>{}</type><all>false</all>", spec.kind);
-    for path in spec.paths {
-        let _ = write!(parameters, "<pathSet>{path}</pathSet>");
-    }
-    parameters.push_str("</propSet>");
+    let mut parameters = format!("<specSet>{}", property_sets([spec]));
     for object in objects {
         let _ = write!(parameters, "<objectSet>{}</objectSet>", object.element("obj"));
     }
@@ -288,22 +325,31 @@ fn pages(
 }
 
 fn first_page(view: &ManagedObject, specs: &[PropertySpec]) -> String {
-    let mut parameters = String::from("<specSet>");
-    for spec in specs {
-        let _ = write!(parameters, "<propSet><type>{}</type><all>false</all>", spec.kind);
-        for path in spec.paths {
-            let _ = write!(parameters, "<pathSet>{path}</pathSet>");
-        }
-        parameters.push_str("</propSet>");
-    }
-    let _ = write!(
-        parameters,
-        "<objectSet>{}<skip>true</skip>\
+    let spec = spec_of_view(view, specs);
+    format!("<specSet>{spec}</specSet><options><maxObjects>{PAGE}</maxObjects></options>")
+}
+
+/// The inside of a `PropertyFilterSpec` that means the objects of a view.
+pub(super) fn spec_of_view(view: &ManagedObject, specs: &[PropertySpec]) -> String {
+    format!(
+        "{}<objectSet>{}<skip>true</skip>\
          <selectSet xsi:type=\"TraversalSpec\"><type>ContainerView</type><path>view</path><skip>false</skip></selectSet>\
-         </objectSet></specSet><options><maxObjects>{PAGE}</maxObjects></options>",
+         </objectSet>",
+        property_sets(specs),
         view.element("obj"),
-    );
-    parameters
+    )
+}
+
+fn property_sets<'s>(specs: impl IntoIterator<Item = &'s PropertySpec>) -> String {
+    let mut sets = String::new();
+    for spec in specs {
+        let _ = write!(sets, "<propSet><type>{}</type><all>false</all>", spec.kind);
+        for path in spec.paths {
+            let _ = write!(sets, "<pathSet>{path}</pathSet>");
+        }
+        sets.push_str("</propSet>");
+    }
+    sets
 }
 
 /// Reads a `RetrieveResult` and answers the token of the next page, if there is one.

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::property::{self, PropertySpec};
 use super::soap::{Answer, Client, LOGIN};
 use super::{Error, ManagedObject};
 use crate::cancel::{Cancel, HookGuard};
+use crate::error::Kind;
 use crate::http::Endpoint;
 use crate::secret::Secret;
 use crate::xml;
@@ -52,7 +54,11 @@ pub(super) struct ServiceContent {
 pub struct Session {
     pub(super) client: Client,
     pub(super) content: ServiceContent,
+    /// What the server keeps for the session, each with the method that takes it away.
+    kept: Vec<(&'static str, ManagedObject)>,
     open: bool,
+    /// Set by a signal, from the log-in on.
+    connection: Cancel,
     _interrupts: HookGuard,
 }
 
@@ -76,17 +82,52 @@ impl Session {
             let refused = matches!(error, Error::Login { .. } | Error::Fault { .. });
             if !refused && client.has_cookie() {
                 // The answer broke off: the server may hold a session all the same.
-                let _ = logout_anew(&client, &content.session_manager);
+                let _ = logout_anew(&client, &content.session_manager, &[]);
             }
             return Err(error);
         }
         let session = Session {
             client,
             content,
+            kept: Vec::new(),
             open: true,
             _interrupts: connection.follow(cancel),
+            connection,
         };
         Ok(session)
+    }
+
+    /// Goes on without the deadline that the log-in had, over a new connection.
+    pub(super) fn without_deadline(&mut self) {
+        self.client = self.client.anew(&self.connection, None);
+    }
+
+    /// Has the server gather all objects of the specs' types, until the end of the session.
+    pub(super) fn create_view(&mut self, specs: &[PropertySpec]) -> Result<ManagedObject, Error> {
+        let ServiceContent {
+            view_manager,
+            root_folder,
+            ..
+        } = &self.content;
+        let view = property::create_view(&mut self.client, view_manager, root_folder, specs)?;
+        self.kept.push(("DestroyView", view.clone()));
+        Ok(view)
+    }
+
+    /// Has the server tell the changes of a view's objects, until the end of the session.
+    pub(super) fn create_filter(
+        &mut self,
+        view: &ManagedObject,
+        specs: &[PropertySpec],
+    ) -> Result<(), Error> {
+        let spec = property::spec_of_view(view, specs);
+        let parameters = format!("<spec>{spec}</spec><partialUpdates>false</partialUpdates>");
+        let collector = &self.content.property_collector;
+        let filter = property::create(&mut self.client, "CreateFilter", collector, &parameters)?;
+        self.kept.push(("DestroyPropertyFilter", filter));
+        // A wait that a signal cut off here goes on there.
+        self.kept.push(("CancelWaitForUpdates", collector.clone()));
+        Ok(())
     }
 
     /// What the server says about itself.
@@ -94,11 +135,12 @@ impl Session {
         &self.content.about
     }
 
-    /// Logs out.
+    /// Logs out, after what the server kept for the session has been given back.
     pub fn close(mut self) -> Result<(), Error> {
         self.open = false;
+        give_back(&mut self.client, &self.kept);
         logout(&mut self.client, &self.content.session_manager)
-            .or_else(|_| logout_anew(&self.client, &self.content.session_manager))
+            .or_else(|_| logout_anew(&self.client, &self.content.session_manager, &[]))
     }
 }
 
@@ -106,7 +148,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         if self.open {
             // The connection may be cut, or hold half an answer.
-            let closed = logout_anew(&self.client, &self.content.session_manager);
+            let closed = logout_anew(&self.client, &self.content.session_manager, &self.kept);
             if let Err(error) = closed {
                 log::warn!("the session stays open on the server until it expires: {error}");
             }
@@ -181,8 +223,9 @@ fn login(client: &mut Client, manager: &ManagedObject, credentials: &Credentials
         xml::escape(credentials.password.expose()),
     ));
     match client.call(LOGIN, manager, parameters.expose(), |xml| xml.skip()) {
-        Err(Error::Fault { fault, .. }) if fault.kind == "InvalidLogin" => Err(Error::Login {
+        Err(Error::Fault { fault, .. }) if fault.error_kind() == Kind::NoPerm => Err(Error::Login {
             user: credentials.username.clone(),
+            fault,
         }),
         done => done,
     }
@@ -195,8 +238,24 @@ fn logout(client: &mut Client, manager: &ManagedObject) -> Result<(), Error> {
     }
 }
 
+/// Has the server drop what it keeps for the session. What is left over ends with the session, so no failure matters.
+fn give_back(client: &mut Client, kept: &[(&'static str, ManagedObject)]) {
+    for (method, object) in kept.iter().rev() {
+        match client.call(method, object, "", |xml| xml.skip()) {
+            Ok(()) => {}
+            Err(error @ Error::Fault { .. }) => log::debug!("{error}"),
+            Err(error) => return log::debug!("{method}: {error}"),
+        }
+    }
+}
+
 /// Logs out over a new connection, which no signal interrupts.
-fn logout_anew(client: &Client, manager: &ManagedObject) -> Result<(), Error> {
-    let mut client = client.anew(Instant::now() + LOGOUT_LIMIT);
+fn logout_anew(
+    client: &Client,
+    manager: &ManagedObject,
+    kept: &[(&'static str, ManagedObject)],
+) -> Result<(), Error> {
+    let mut client = client.anew(&Cancel::default(), Some(Instant::now() + LOGOUT_LIMIT));
+    give_back(&mut client, kept);
     logout(&mut client, manager)
 }

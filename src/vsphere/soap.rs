@@ -1,7 +1,7 @@
 //! SOAP as the vSphere Web Services API speaks it: calls, answers and faults (SOAP 1.1 over POST to `/sdk`).
 
 use std::io::BufRead;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Error, Fault, ManagedObject};
 use crate::cancel::Cancel;
@@ -17,11 +17,22 @@ const OLDEST_VERSION: &str = "5.5";
 
 /// The method whose answer holds a secret.
 pub(super) const LOGIN: &str = "Login";
+/// Calls that do the same once or twice: they only read, or take away what is gone the second time.
+const REPEATABLE: [&str; 7] = [
+    "RetrieveServiceContent",
+    "RetrievePropertiesEx",
+    "WaitForUpdatesEx",
+    "CancelWaitForUpdates",
+    "DestroyPropertyFilter",
+    "DestroyView",
+    "Logout",
+];
 
 /// The answer to a call, while it arrives.
 pub(super) type Answer = Reader<Body>;
 
-/// One connection to the API, with the version that is spoken and the session's cookie.
+/// The connections to the API, with the version that is spoken and the session's cookie.
+#[derive(Clone)]
 pub(super) struct Client {
     http: Http,
     action: String,
@@ -41,12 +52,12 @@ impl Client {
         })
     }
 
-    /// The same session over new connections, for a log-out after a signal or a broken answer.
-    pub(super) fn anew(&self, deadline: Instant) -> Self {
+    /// The same session over new connections: with a deadline for a log-out after a signal or a broken answer, without one
+    /// for a session that has no end.
+    pub(super) fn anew(&self, cancel: &Cancel, deadline: Option<Instant>) -> Self {
         Client {
-            http: self.http.anew(&Cancel::default(), Some(deadline)),
-            action: self.action.clone(),
-            cookie: self.cookie.clone(),
+            http: self.http.anew(cancel, deadline),
+            ..self.clone()
         }
     }
 
@@ -65,9 +76,21 @@ impl Client {
         parameters: &str,
         read: impl FnOnce(&mut Answer) -> Result<T, xml::Error>,
     ) -> Result<T, Error> {
+        self.call_patiently(method, this, parameters, None, read)
+    }
+
+    /// [`Client::call`] of a method that may be silent for longer than others, so long.
+    pub(super) fn call_patiently<T>(
+        &mut self,
+        method: &'static str,
+        this: &ManagedObject,
+        parameters: &str,
+        silence: Option<Duration>,
+        read: impl FnOnce(&mut Answer) -> Result<T, xml::Error>,
+    ) -> Result<T, Error> {
         log::debug!("calling {method}");
         let envelope = Secret::from(envelope(method, this, parameters));
-        let response = self.send(method, envelope.expose())?;
+        let response = self.send(method, envelope.expose(), silence)?;
         if response.status() != 200 {
             return Err(refusal(method, response));
         }
@@ -77,12 +100,23 @@ impl Client {
         Ok(value)
     }
 
-    fn send(&mut self, method: &'static str, envelope: &str) -> Result<Response, Error> {
+    fn send(
+        &mut self,
+        method: &'static str,
+        envelope: &str,
+        silence: Option<Duration>,
+    ) -> Result<Response, Error> {
         let mut request = Request::post("", "text/xml; charset=utf-8", envelope.as_bytes());
         request = request.label(method).header("SOAPAction", &self.action).gzip();
         if method == LOGIN {
             // The session's key.
             request = request.secret_answer();
+        }
+        if REPEATABLE.contains(&method) {
+            request = request.repeatable();
+        }
+        if let Some(silence) = silence {
+            request = request.silence(silence);
         }
         if let Some(cookie) = &self.cookie {
             request = request.header("Cookie", cookie.expose());

@@ -25,4 +25,5 @@ mod vw_report_sat5;
 mod vw_scan_esx;
 mod vw_scan_esx_odd;
 mod vw_scan_esx_options;
+mod vw_scan_esx_watch;
 mod vw_scan_fake;

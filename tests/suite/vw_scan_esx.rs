@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,23 +14,23 @@ use vw_sim::vcenter::{Host, Inventory, Open, VCenter, Vm};
 
 use crate::support::{Outcome, Run};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
 
 /// A simulated server, its authority and an account's password in files.
-struct Site {
-    vcenter: VCenter,
+pub(crate) struct Site {
+    pub(crate) vcenter: Arc<VCenter>,
     folder: TempDir,
 }
 
 impl Site {
-    fn new(inventory: Inventory) -> Self {
+    pub(crate) fn new(inventory: Inventory) -> Self {
         Self::with_certificate(inventory, &Certificate::Good)
     }
 
     fn with_certificate(inventory: Inventory, certificate: &Certificate) -> Self {
         let authority = Authority::new().unwrap();
         let tls = authority.issue(certificate).unwrap();
-        let vcenter = VCenter::start(inventory, Some(tls)).unwrap();
+        let vcenter = Arc::new(VCenter::start(inventory, Some(tls)).unwrap());
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
         fs::write(folder.path().join("password"), "sim-secret\n").unwrap();
@@ -45,7 +46,7 @@ impl Site {
     }
 
     /// The options of a scan that succeeds.
-    fn options(&self) -> [String; 8] {
+    pub(crate) fn options(&self) -> [String; 8] {
         let options = [
             "--server",
             &self.vcenter.url(),
@@ -59,7 +60,7 @@ impl Site {
         options.map(str::to_owned)
     }
 
-    fn scan(&self, more: &[&str]) -> Outcome {
+    pub(crate) fn scan(&self, more: &[&str]) -> Outcome {
         Run::new(PROGRAM).args(self.options()).args(more).run()
     }
 
@@ -70,14 +71,14 @@ impl Site {
 
     /// Fails unless clients have logged in and closed all that they opened.
     #[track_caller]
-    fn nothing_is_open(&self) {
+    pub(crate) fn nothing_is_open(&self) {
         assert!(self.vcenter.calls().iter().any(|call| call == "Login"));
         assert_eq!(self.vcenter.open().sessions, 0);
     }
 }
 
 /// Two hosts in a cluster, one by itself, four machines.
-fn small() -> Inventory {
+pub(crate) fn small() -> Inventory {
     let mut inventory = Inventory::empty();
     let cluster = inventory.add_cluster("Cluster %2f A");
     let one = inventory.add_host(cluster, Host::new("esx1.example.com"));
@@ -355,8 +356,9 @@ fn failures_are_told_in_one_line_and_leave_no_session() {
     run(&url, "sim", &password, &["--cacert", &site.file("none")]).failed(78, "none");
     run(&url, "sim", &password, &["--cacert", &password]).failed(78, "password");
     run(&url, "sim", &password, &[]).failed(77, "--thumbprint");
-    run("none.invalid", "sim", &password, &[]).failed(75, "none.invalid");
-    run("127.0.0.1:9", "sim", &password, &[]).failed(75, "127.0.0.1:9");
+    let soon = &["--timeout", "1"];
+    run("none.invalid", "sim", &password, soon).failed_at_last(75, "none.invalid");
+    run("127.0.0.1:9", "sim", &password, soon).failed_at_last(75, "127.0.0.1:9");
     run("127.0.0.1:70000", "sim", &password, &[]).failed(64, "70000");
     run(&url, "sim", &password, &["--cacert", &cacert, "--timeout", "0"]).failed(64, "--timeout");
     site.nothing_is_open();
@@ -405,7 +407,7 @@ fn certificates_are_verified_unless_told_otherwise() {
 }
 
 #[test]
-fn bad_answers_end_the_scan_with_one_line_and_no_session() {
+fn bad_answers_are_told_in_one_line_and_leave_no_session() {
     let html = || {
         Fault::Answer(Response::new(
             200,
@@ -455,9 +457,9 @@ fn bad_answers_end_the_scan_with_one_line_and_no_session() {
         "Login",
         "CreateContainerView",
         "<RetrievePropertiesEx",
-        "DestroyView",
     ];
     let site = Site::new(small());
+    let whole = site.scan(&[]).quiet_success();
     for call in calls {
         for (number, (fault, status, words)) in table.iter().enumerate() {
             let fault = fault();
@@ -467,14 +469,162 @@ fn bad_answers_end_the_scan_with_one_line_and_no_session() {
                 if wanted { fault.take() } else { None }
             });
             let outcome = site.scan(&["--timeout", "20"]);
-            assert_eq!(outcome.stdout, "", "{call} {number}");
-            assert_eq!(outcome.status, *status, "{call} {number}: {outcome:?}");
-            assert_eq!(outcome.stderr.lines().count(), 1, "{call} {number}: {outcome:?}");
-            assert!(outcome.stderr.contains(words), "{call} {number}: {outcome:?}");
+            let passes = *status == 75;
+            assert_eq!(
+                outcome.status,
+                if passes { 0 } else { *status },
+                "{call} {number}: {outcome:?}"
+            );
+            assert_eq!(
+                outcome.stdout,
+                if passes { &*whole } else { "" },
+                "{call} {number}"
+            );
+            // A call that only reads, over a connection that the server has closed, is sent again without a word.
+            let silent = outcome.stderr.is_empty() && words == &"connection" && call.contains("Retrieve");
+            if !silent {
+                assert_eq!(outcome.stderr.lines().count(), 1, "{call} {number}: {outcome:?}");
+                assert!(outcome.stderr.contains(words), "{call} {number}: {outcome:?}");
+                assert_eq!(
+                    outcome.stderr.contains("; trying again in 0.25 s"),
+                    passes,
+                    "{call} {number}"
+                );
+            }
             assert_eq!(site.vcenter.open().sessions, 0, "{call} {number}");
         }
     }
     site.vcenter.server().behave();
+}
+
+/// Answers each call of this name so.
+pub(crate) fn answer(
+    site: &Site,
+    call: &'static str,
+    mut answer: impl FnMut(usize) -> Option<Response> + Send + 'static,
+) {
+    let mut count = 0;
+    site.vcenter.server().misbehave(move |_, request| {
+        if !String::from_utf8_lossy(&request.body).contains(&format!("<{call} ")) {
+            return None;
+        }
+        count += 1;
+        answer(count).map(Fault::Answer)
+    });
+}
+
+fn not_now(retry_after: &str) -> Response {
+    let mut response = Response::new(503, "text/plain", "not now");
+    response.headers.push(("Retry-After".into(), retry_after.into()));
+    response
+}
+
+/// A fault as a server sends it.
+pub(crate) fn soap_fault(kind: &str, text: &str) -> Response {
+    let body = format!(
+        "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \
+         xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soapenv:Body><soapenv:Fault>\
+         <faultcode>ServerFaultCode</faultcode><faultstring>{text}</faultstring>\
+         <detail><{kind}Fault xsi:type=\"{kind}\"/></detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>"
+    );
+    Response::new(500, "text/xml", body)
+}
+
+#[test]
+fn what_does_not_pass_is_given_up_in_time() {
+    let site = Site::new(small());
+    answer(&site, "RetrievePropertiesEx", |_| Some(not_now("0")));
+    let outcome = site.scan(&["--timeout", "2"]);
+    outcome.failed_at_last(75, "503");
+    assert!(outcome.stderr.lines().count() > 2, "{outcome:?}");
+    site.nothing_is_open();
+    // A server that wants more time than there is need not be asked again.
+    answer(&site, "RetrievePropertiesEx", |_| Some(not_now("3600")));
+    site.scan(&[]).failed(75, "503");
+    answer(&site, "RetrievePropertiesEx", |count| {
+        (count == 1).then(|| not_now("1"))
+    });
+    let outcome = site.scan(&[]);
+    assert!(outcome.stderr.ends_with("; trying again in 1 s\n"), "{outcome:?}");
+    assert_eq!(outcome.status, 0);
+    site.nothing_is_open();
+}
+
+#[test]
+fn a_session_that_expires_in_mid_scan_is_replaced_once() {
+    let site = Site::new(Inventory::new(3, 20));
+    let whole = site.scan(&[]).quiet_success();
+    site.vcenter.limit_pages(Some(5));
+    for expires in [1, 2] {
+        let vcenter = Arc::downgrade(&site.vcenter);
+        let mut left = expires;
+        answer(&site, "ContinueRetrievePropertiesEx", move |_| {
+            if left > 0 {
+                left -= 1;
+                vcenter.upgrade().unwrap().expire_sessions();
+            }
+            None
+        });
+        let outcome = site.scan(&[]);
+        let once_more =
+            "NotAuthenticated: The session is not authenticated.; the session ended; logging in once more";
+        assert!(outcome.stderr.contains(once_more), "{outcome:?}");
+        if expires == 1 {
+            assert_eq!((outcome.status, outcome.stdout), (0, whole.clone()));
+            assert_eq!(outcome.stderr.lines().count(), 1);
+        } else {
+            assert_eq!((outcome.status, &*outcome.stdout), (75, ""));
+            assert_eq!(outcome.stderr.lines().count(), 2);
+        }
+        site.nothing_is_open();
+    }
+}
+
+#[test]
+fn a_refused_log_in_is_not_tried_again_and_says_why() {
+    let table = [
+        (
+            "InvalidLogin",
+            "Cannot complete login.",
+            "or the password was refused",
+        ),
+        ("InvalidLogin", "User account is locked.", "is locked out"),
+        (
+            "InvalidLogin",
+            "User password has expired",
+            "or its password has expired",
+        ),
+        ("PasswordExpired", "", "or its password has expired"),
+        ("InvalidLogin", "The account is disabled", "is disabled"),
+        ("NoPermission", "", "may not log in"),
+    ];
+    let site = Site::new(small());
+    for (kind, text, words) in table {
+        let before = site.vcenter.requests().len();
+        answer(&site, "Login", move |_| Some(soap_fault(kind, text)));
+        let outcome = site.scan(&[]);
+        outcome.failed(77, &format!("user \"sim\" {words}"));
+        assert!(
+            outcome.stderr.contains(kind) && outcome.stderr.contains(text),
+            "{outcome:?}"
+        );
+        // The versions, RetrieveServiceContent, Login.
+        assert_eq!(site.vcenter.requests().len() - before, 3);
+    }
+}
+
+#[test]
+fn what_the_server_keeps_for_a_scan_is_given_back_also_after_an_error() {
+    let site = Site::new(small());
+    answer(&site, "RetrievePropertiesEx", |_| {
+        Some(Response::new(404, "text/plain", ""))
+    });
+    site.scan(&[]).failed(69, "404");
+    assert_eq!(site.vcenter.open(), Open::default());
+    // The end of the session takes along what can't be given back.
+    answer(&site, "DestroyView", |_| Some(not_now("0")));
+    site.scan(&[]).quiet_success();
+    site.nothing_is_open();
 }
 
 #[test]

@@ -2,16 +2,21 @@
 //
 // It prints one line of JSON that says where it is and which hosts it has, and serves until stdin ends or SIGTERM comes.
 // Then it prints how many sessions were left open, which should be none.
+//
+// A line on stdin changes the inventory, and is answered by a line like the first:
+//
+//	create VM HOST, power-off VM, power-on VM, move VM HOST, remove VM
 package main
 
 import (
+	"bufio"
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"net/url"
 	"os"
@@ -21,8 +26,11 @@ import (
 	"syscall"
 
 	"github.com/google/uuid"
+	"github.com/vmware/govmomi"
+	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
 )
 
 type host struct {
@@ -36,6 +44,9 @@ func main() {
 	hosts := flag.Int("hosts", 1, "standalone hosts of a vCenter")
 	clusters := flag.Int("clusters", 1, "clusters of a vCenter")
 	clusterHosts := flag.Int("cluster-hosts", 3, "hosts of each cluster")
+	datacenters := flag.Int("datacenters", 1, "datacenters of a vCenter")
+	folders := flag.Int("folders", 0, "folders of each kind in each datacenter, which hold all but the first of what there is")
+	pools := flag.Int("pools", 0, "resource pools of each cluster")
 	vms := flag.Int("vms", 2, "virtual machines of each standalone host and each cluster")
 	copies := flag.Int("copies", 0, "more virtual machines, on the first host: copies in the registry alone, so thousands take no time")
 	hostCopies := flag.Int("host-copies", 0, "more hosts, beside the first one: such copies, and -copies are then spread over all of them")
@@ -48,6 +59,7 @@ func main() {
 	if *kind == "vcenter" {
 		model = simulator.VPX()
 		model.Host, model.Cluster, model.ClusterHost = *hosts, *clusters, *clusterHosts
+		model.Datacenter, model.Folder, model.Pool = *datacenters, *folders, *pools
 	} else if *kind != "esx" {
 		log.Fatalf("-model %s: neither vcenter nor esx", *kind)
 	}
@@ -58,7 +70,6 @@ func main() {
 	addCopies(model.Map(), *hostCopies, *copies)
 
 	// All hosts would be localhost.localdomain, and an ESX host's uuid one that every simulator has.
-	var named []host
 	for _, entity := range model.Map().All("HostSystem") {
 		h := entity.(*simulator.HostSystem)
 		name := strings.NewReplacer("_", "-", "localhost.localdomain", "esx1").Replace(strings.ToLower(h.Name))
@@ -66,13 +77,7 @@ func main() {
 		dns.HostName, dns.DomainName = name, "example.com"
 		h.Hardware.SystemInfo.Uuid = uuid.NewSHA1(uuid.NameSpaceDNS, []byte(name+".example.com")).String()
 		h.Summary.Hardware.Uuid = h.Hardware.SystemInfo.Uuid
-		known := host{name + ".example.com", h.Hardware.SystemInfo.Uuid, []string{}}
-		for _, vm := range h.Vm {
-			known.VMs = append(known.VMs, model.Map().Get(vm).(*simulator.VirtualMachine).Config.Uuid)
-		}
-		named = append(named, known)
 	}
-	slices.SortFunc(named, func(a, b host) int { return strings.Compare(a.Name, b.Name) })
 
 	if !*plain {
 		model.Service.TLS = new(tls.Config)
@@ -82,7 +87,7 @@ func main() {
 	defer server.Close()
 	address := *server.URL
 	address.User = nil // in the address only: the server compares with its own
-	about := map[string]any{"url": address.String(), "hosts": named}
+	about := map[string]any{"url": address.String()}
 	if !*plain {
 		certificate, err := server.CertificateFile()
 		fatal(err)
@@ -90,12 +95,19 @@ func main() {
 		about["cacert"], about["thumbprint"] = certificate, hex.EncodeToString(thumbprint[:])
 	}
 	out := json.NewEncoder(os.Stdout)
-	fatal(out.Encode(about))
+	tell := func() {
+		about["hosts"] = inventory(model.Map())
+		fatal(out.Encode(about))
+	}
+	tell()
 
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); tell() {
+			fatal(change(server.URL, model.Map(), strings.Fields(lines.Text())))
+			tellMachines(model.Service.Context)
+		}
 		stop <- syscall.SIGTERM
 	}()
 	<-stop
@@ -104,6 +116,95 @@ func main() {
 	view := simulator.Session{Registry: simulator.NewRegistry(), Map: registry}
 	sessions := view.Get(registry.SessionManager().Reference()).(*simulator.SessionManager).SessionList
 	_ = out.Encode(map[string]int{"sessions": len(sessions)})
+}
+
+// inventory tells the hosts and their virtual machines, as a scan should find them.
+func inventory(registry *simulator.Registry) (hosts []host) {
+	for _, entity := range registry.All("HostSystem") {
+		h := entity.(*simulator.HostSystem)
+		dns := h.Config.Network.DnsConfig.GetHostDnsConfig()
+		known := host{dns.HostName + "." + dns.DomainName, h.Hardware.SystemInfo.Uuid, []string{}}
+		for _, vm := range h.Vm {
+			known.VMs = append(known.VMs, registry.Get(vm).(*simulator.VirtualMachine).Config.Uuid)
+		}
+		hosts = append(hosts, known)
+	}
+	slices.SortFunc(hosts, func(a, b host) int { return strings.Compare(a.Name, b.Name) })
+	return hosts
+}
+
+// change does what a line on stdin asks for, as a client of the server, in a session of its own.
+func change(server *url.URL, registry *simulator.Registry, words []string) error {
+	if len(words) < 2 {
+		return fmt.Errorf("not a command: %q", words)
+	}
+	ctx := context.Background()
+	client, err := govmomi.NewClient(ctx, server, true)
+	if err != nil {
+		return err
+	}
+	defer func() { fatal(client.Logout(ctx)) }()
+	var host *object.HostSystem
+	if len(words) == 3 {
+		host = object.NewHostSystem(client.Client, named(registry, "HostSystem", words[2]))
+	}
+	if words[0] == "create" {
+		datacenter := registry.Get(named(registry, "Datacenter", "DC0")).(*simulator.Datacenter)
+		folder := object.NewFolder(client.Client, datacenter.VmFolder)
+		pool, err := host.ResourcePool(ctx)
+		if err != nil {
+			return err
+		}
+		config := types.VirtualMachineConfigSpec{Name: words[1], GuestId: "otherGuest", Version: "vmx-13",
+			Files: &types.VirtualMachineFileInfo{VmPathName: "[LocalDS_0]"}}
+		return wait(folder.CreateVM(ctx, config, pool, host))
+	}
+	vm := object.NewVirtualMachine(client.Client, named(registry, "VirtualMachine", words[1]))
+	switch words[0] {
+	case "power-off":
+		return wait(vm.PowerOff(ctx))
+	case "power-on":
+		return wait(vm.PowerOn(ctx))
+	case "move":
+		to := host.Reference()
+		return wait(vm.Relocate(ctx, types.VirtualMachineRelocateSpec{Host: &to}, types.VirtualMachineMovePriorityDefaultPriority))
+	case "remove":
+		return wait(vm.Destroy(ctx))
+	}
+	return fmt.Errorf("not a command: %q", words)
+}
+
+func named(registry *simulator.Registry, kind, name string) types.ManagedObjectReference {
+	for _, entity := range registry.All(kind) {
+		if entity.Entity().Name == name {
+			return entity.Reference()
+		}
+	}
+	log.Fatalf("there is no %s %s", kind, name)
+	return types.ManagedObjectReference{}
+}
+
+// tellMachines has each host name the machines that run on it, and says so to who watches, as a vCenter does by itself: the
+// simulator changes the list without a word where a machine is created or removed, and not at all where one moves.
+func tellMachines(ctx *simulator.Context) {
+	machines := map[string][]types.ManagedObjectReference{}
+	for _, entity := range ctx.Map.All("VirtualMachine") {
+		vm := entity.(*simulator.VirtualMachine)
+		machines[vm.Runtime.Host.Value] = append(machines[vm.Runtime.Host.Value], vm.Self)
+	}
+	for _, entity := range ctx.Map.All("HostSystem") {
+		h := entity.(*simulator.HostSystem)
+		ctx.WithLock(h, func() {
+			ctx.Update(h, []types.PropertyChange{{Name: "vm", Val: machines[h.Self.Value]}})
+		})
+	}
+}
+
+func wait(task *object.Task, err error) error {
+	if err != nil {
+		return err
+	}
+	return task.Wait(context.Background())
 }
 
 // addCopies puts hosts and virtual machines into the registry that share all but their identity with the first ones.

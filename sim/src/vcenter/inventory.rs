@@ -226,6 +226,13 @@ impl Inventory {
         }
     }
 
+    /// Moves a host, with its virtual machines, to another cluster of its datacenter.
+    pub fn move_host(&mut self, host: HostKey, compute: ComputeKey) {
+        let old = std::mem::replace(&mut self.hosts[host.0 as usize].parent, compute);
+        self.computes[old.0 as usize].hosts.retain(|key| *key != host);
+        self.computes[compute.0 as usize].hosts.push(host);
+    }
+
     /// Deletes a virtual machine; its key stays valid for [`Inventory::vm`] alone.
     pub fn remove_vm(&mut self, vm: VmKey) {
         if let Some((host, folder)) = self.vms[vm.0 as usize].place.take() {

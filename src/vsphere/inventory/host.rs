@@ -9,11 +9,11 @@ use crate::vsphere::ManagedObject;
 use crate::vsphere::property::Object;
 
 /// A host as the server told it; texts that are empty count as missing.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Host {
     /// The managed object id.
     pub(super) id: String,
-    name: Option<String>,
+    pub(super) name: Option<String>,
     /// The place of its list of virtual machines.
     pub(super) vms: Range<usize>,
     /// What it stands in.
@@ -43,13 +43,7 @@ impl Host {
             id: object.id.clone(),
             name: text("name").map(|name| decode(&name)),
             vms,
-            parent: object
-                .references("parent")
-                .next()
-                .map(|(kind, id)| ManagedObject {
-                    kind: kind.into(),
-                    id: id.into(),
-                }),
+            parent: parent(object),
             uuid: text("hardware.systemInfo.uuid"),
             sockets: text("hardware.cpuInfo.numCpuPackages"),
             product_name: text("config.product.name"),
@@ -114,6 +108,15 @@ impl Host {
         }
         facts
     }
+}
+
+/// What the host stands in.
+pub(super) fn parent(object: &Object) -> Option<ManagedObject> {
+    let (kind, id) = object.references("parent").next()?;
+    Some(ManagedObject {
+        kind: kind.into(),
+        id: id.into(),
+    })
 }
 
 /// The host's name with its domain, which some administrators have entered in both fields.

@@ -9,20 +9,20 @@ use crate::mapping::GuestState;
 
 /// A managed object id in four bytes: the number of vCenter's `vm-NUMBER`, else a place in [`Ids`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct VmId(u32);
+pub(super) struct VmId(u32);
 
 /// Ids from here on are places. vCenter counts from 1 for as long as it lives, and does not come this far.
 const NAMED: u32 = 1 << 31;
 
 /// The ids that are not `vm-NUMBER`, as those of an ESX host, which has a few hundred.
-#[derive(Debug, Default)]
-struct Ids {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ids {
     named: Vec<Box<str>>,
     places: FxHashMap<Box<str>, u32>,
 }
 
 impl Ids {
-    fn id(&mut self, text: &str) -> VmId {
+    pub(super) fn id(&mut self, text: &str) -> VmId {
         let digits = text
             .strip_prefix("vm-")
             .filter(|digits| !digits.starts_with(['0', '+']));
@@ -44,7 +44,7 @@ impl Ids {
         }
     }
 
-    fn text(&self, VmId(id): VmId) -> String {
+    pub(super) fn text(&self, VmId(id): VmId) -> String {
         match self.named.get((id ^ NAMED) as usize) {
             Some(name) => name.to_string(),
             None => format!("vm-{id}"),
@@ -82,18 +82,22 @@ pub(super) struct Vms {
 }
 
 impl Vms {
+    /// None yet, but ids that are known already.
+    pub(super) fn with_ids(ids: Ids) -> Self {
+        Vms {
+            ids,
+            ..Vms::default()
+        }
+    }
+
     pub(super) fn add(&mut self, id: &str, uuid: Uuid, state: GuestState) {
-        let (id, host) = (self.ids.id(id), NOWHERE);
-        self.usable.push(Vm {
-            id,
-            host,
-            uuid,
-            state,
-        });
+        let id = self.ids.id(id);
+        self.add_known(id, uuid, state);
     }
 
     pub(super) fn add_unusable(&mut self, id: &str, reason: String) {
-        self.unusable.insert(self.ids.id(id), reason);
+        let id = self.ids.id(id);
+        self.add_known_unusable(id, reason);
     }
 
     /// Keeps a host's list, and tells its place.
@@ -101,6 +105,25 @@ impl Vms {
         let start = self.listed.len();
         let ids = ids.map(|id| self.ids.id(id));
         self.listed.extend(ids);
+        start..self.listed.len()
+    }
+
+    pub(super) fn add_known(&mut self, id: VmId, uuid: Uuid, state: GuestState) {
+        self.usable.push(Vm {
+            id,
+            host: NOWHERE,
+            uuid,
+            state,
+        });
+    }
+
+    pub(super) fn add_known_unusable(&mut self, id: VmId, reason: String) {
+        self.unusable.insert(id, reason);
+    }
+
+    pub(super) fn list_known(&mut self, ids: &[VmId]) -> Range<usize> {
+        let start = self.listed.len();
+        self.listed.extend_from_slice(ids);
         start..self.listed.len()
     }
 

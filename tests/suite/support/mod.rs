@@ -140,6 +140,21 @@ impl Outcome {
         self.stdout
     }
 
+    /// Like [`Outcome::failed`], for a command that has said what it tries again before.
+    #[track_caller]
+    pub(crate) fn failed_at_last(&self, status: i32, words: &str) {
+        let mut lines: Vec<&str> = self.stderr.lines().collect();
+        let last = lines.pop().unwrap_or_default();
+        let retries = lines
+            .iter()
+            .all(|line| line.contains(": warning: ") && line.contains("; trying again in "));
+        assert!(
+            retries && last.contains(words) && !last.contains(": warning: "),
+            "{self:?}"
+        );
+        assert_eq!(self.status, status, "{self:?}");
+    }
+
     /// Fails unless the command failed with this status and one line on stderr that holds `words`.
     #[track_caller]
     pub(crate) fn failed(&self, status: i32, words: &str) {

@@ -1,0 +1,519 @@
+//! vw-scan-esx --watch as its users meet it, against the simulated vCenter: it changes, ends sessions and breaks down.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use vw_sim::http::{Fault, Response};
+use vw_sim::vcenter::{Host, Inventory, Open, Vm};
+
+use crate::vw_scan_esx::{PROGRAM, Site, answer, small, soap_fault};
+
+/// How long a test waits for what must come.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A watch, and what it and the stages behind it print, line by line.
+pub(crate) struct Watch {
+    child: Child,
+    documents: Receiver<String>,
+    messages: Receiver<String>,
+}
+
+fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        let lines = BufReader::new(output).lines().map_while(Result::ok);
+        lines
+            .take_while(|line| tell.send(line.clone()).is_ok())
+            .for_each(drop);
+    });
+    told
+}
+
+impl Watch {
+    fn of(site: &Site, more: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.args(site.options());
+        Watch::start(command.args(more))
+    }
+
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let command = command.arg("--watch").stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        Watch {
+            documents: lines(child.stdout.take().unwrap()),
+            messages: lines(child.stderr.take().unwrap()),
+            child,
+        }
+    }
+
+    /// The next document.
+    #[track_caller]
+    pub(crate) fn document(&self) -> String {
+        match self.documents.recv_timeout(LIMIT) {
+            Ok(document) => document + "\n",
+            Err(error) => panic!(
+                "no document: {error}; {:?}",
+                self.messages.try_iter().collect::<Vec<_>>()
+            ),
+        }
+    }
+
+    /// Waits for a message with these words.
+    #[track_caller]
+    fn message(&self, words: &str) -> String {
+        loop {
+            let message = self.messages.recv_timeout(LIMIT).unwrap();
+            if message.contains(words) {
+                return message;
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let killed = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+    }
+
+    /// Ends it by SIGTERM, and answers what it has said since.
+    pub(crate) fn end(mut self) -> Vec<String> {
+        self.signal("-TERM");
+        assert_eq!(self.child.wait().unwrap().code(), Some(143));
+        assert_eq!(
+            self.documents.recv_timeout(LIMIT),
+            Err(RecvTimeoutError::Disconnected)
+        );
+        let messages: Vec<String> = self.messages.iter().collect();
+        assert_eq!(
+            messages.last().map(String::as_str),
+            Some("vw-scan-esx: terminated")
+        );
+        messages
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn each_change_makes_a_document_that_equals_a_fresh_scan() {
+    let site = Site::new(small());
+    let watch = Watch::of(&site, &["--settle", "0"]);
+    let with_names = Watch::of(&site, &["--settle", "0", "--guest-names"]);
+    let mut last = watch.document();
+    assert_eq!(last, site.scan(&[]).quiet_success());
+    assert_eq!(
+        with_names.document(),
+        site.scan(&["--guest-names"]).quiet_success()
+    );
+    type Change = fn(&mut Inventory);
+    let changes: [(&str, Change); 10] = [
+        ("a machine is switched off", |inventory| {
+            let vm = inventory.vms().next().unwrap().0;
+            inventory.vm_mut(vm).power = Some("poweredOff".into());
+        }),
+        ("one moves", |inventory| {
+            let vm = inventory.vms().next().unwrap().0;
+            let host = inventory.hosts().last().unwrap().0;
+            inventory.move_vm(vm, host);
+        }),
+        ("one appears", |inventory| {
+            let host = inventory.hosts().last().unwrap().0;
+            inventory.add_vm(host, Vm::new("new"));
+        }),
+        ("one gets a newer hardware version", |inventory| {
+            let vm = inventory.vms().last().unwrap().0;
+            inventory.vm_mut(vm).version = Some("vmx-12".into());
+        }),
+        ("one loses its uuid", |inventory| {
+            let vm = inventory.vms().last().unwrap().0;
+            inventory.vm_mut(vm).uuid = None;
+        }),
+        ("one vanishes", |inventory| {
+            let vm = inventory.vms().last().unwrap().0;
+            inventory.remove_vm(vm);
+        }),
+        ("a host appears with a machine", |inventory| {
+            let cluster = inventory.add_cluster("Cluster B");
+            let host = inventory.add_host(cluster, Host::new("esx4.example.com"));
+            inventory.add_vm(host, Vm::new("newer"));
+        }),
+        ("a host moves to another cluster", |inventory| {
+            let (first, _) = inventory.hosts().next().unwrap();
+            let (last, _) = inventory.hosts().last().unwrap();
+            inventory.move_host(first, inventory.compute_of(last));
+        }),
+        ("a cluster is renamed", |inventory| {
+            let (host, _) = inventory.hosts().next().unwrap();
+            let cluster = inventory.compute_of(host);
+            inventory.compute_mut(cluster).name = Some("Cluster %2f C".into());
+        }),
+        ("a host gets another DNS name", |inventory| {
+            let (host, _) = inventory.hosts().next().unwrap();
+            inventory.host_mut(host).dns_domain = Some("example.org".into());
+        }),
+    ];
+    for (what, change) in changes {
+        site.vcenter.change(change);
+        let document = watch.document();
+        assert_ne!(document, last, "{what}");
+        assert_eq!(document, site.scan(&[]).stdout, "{what}");
+        last = document;
+        let named = site.scan(&["--guest-names"]).stdout;
+        assert_eq!(with_names.document(), named, "{what}");
+    }
+    site.vcenter.change(|inventory| {
+        let vm = inventory.vms().next().unwrap().0;
+        inventory.vm_mut(vm).name = Some("a %2f b".into());
+    });
+    let renamed = with_names.document();
+    assert!(renamed.contains("\"a / b\""), "{renamed}");
+    with_names.end();
+    let messages = watch.end();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(
+        messages[0].contains("1 hosts and guests are left out"),
+        "{messages:?}"
+    );
+    assert_eq!(site.vcenter.open(), Open::default());
+}
+
+#[test]
+fn an_inventory_of_many_pages_is_watched() {
+    let site = Site::new(Inventory::new(20, 730));
+    // What SIGUSR1 leads to may come between two pages; no document must be made of the first only.
+    answer(&site, "WaitForUpdatesEx", |count| {
+        (count == 3).then(|| soap_fault("RequestCanceled", ""))
+    });
+    let watch = Watch::of(&site, &["--settle", "1"]);
+    assert_eq!(watch.document(), site.scan(&[]).quiet_success());
+    site.vcenter.change(|inventory| {
+        let vms: Vec<_> = inventory.vms().map(|(key, _)| key).collect();
+        for (number, vm) in vms.into_iter().enumerate() {
+            inventory.vm_mut(vm).power = Some("suspended".into());
+            if number % 3 == 0 {
+                inventory.remove_vm(vm);
+            }
+        }
+    });
+    assert_eq!(watch.document(), site.scan(&[]).quiet_success());
+    watch.end();
+    assert_eq!(site.vcenter.open(), Open::default());
+}
+
+#[test]
+fn an_esx_host_is_watched_into_a_file() {
+    let site = Site::new(Inventory::new_esx(3));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut child = Command::new(PROGRAM)
+        .args(site.options())
+        .args(["--watch", "--settle", "0"])
+        .stdout(file.reopen().unwrap())
+        .spawn()
+        .unwrap();
+    let wait_for = |lines: usize| {
+        let since = Instant::now();
+        loop {
+            let text = std::fs::read_to_string(file.path()).unwrap();
+            if text.ends_with('\n') && text.lines().count() == lines {
+                break text;
+            }
+            assert!(since.elapsed() < LIMIT, "{text}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    assert_eq!(wait_for(1), site.scan(&[]).quiet_success());
+    site.vcenter.change(|inventory| {
+        let vm = inventory.vms().next().unwrap().0;
+        inventory.remove_vm(vm);
+    });
+    assert!(wait_for(2).ends_with(&site.scan(&[]).quiet_success()));
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(site.vcenter.open(), Open::default());
+}
+
+#[test]
+fn changes_that_undo_each_other_make_no_document() {
+    let site = Site::new(small());
+    let watch = Watch::of(&site, &["--settle", "0"]);
+    let first = watch.document();
+    let switch = |to: &str| {
+        site.vcenter.change(|inventory| {
+            let vm = inventory.vms().next().unwrap().0;
+            inventory.vm_mut(vm).power = Some(to.into());
+            // Of a machine, a scan does not know the name.
+            inventory.vm_mut(vm).name = Some(to.into());
+        });
+    };
+    switch("poweredOn");
+    switch("poweredOff");
+    let second = watch.document();
+    assert_ne!(second, first);
+    switch("poweredOff");
+    switch("poweredOn");
+    assert_eq!(watch.document(), first);
+    watch.end();
+}
+
+#[test]
+fn sigusr1_and_time_print_the_unchanged_document() {
+    let site = Site::new(small());
+    let watch = Watch::of(&site, &["--repeat", "0"]);
+    let first = watch.document();
+    let since = Instant::now();
+    for _ in 0..3 {
+        watch.signal("-USR1");
+        assert_eq!(watch.document(), first);
+    }
+    // By itself, a wait for news takes 30 seconds.
+    assert!(since.elapsed() < Duration::from_secs(25));
+    watch.end();
+    let watch = Watch::of(&site, &["--repeat", "1"]);
+    for _ in 0..3 {
+        assert_eq!(watch.document(), first);
+    }
+    assert_eq!(watch.end().len(), 1);
+    assert_eq!(site.vcenter.open(), Open::default());
+}
+
+#[test]
+fn a_change_that_has_not_settled_is_printed_by_sigusr1() {
+    let site = Site::new(small());
+    let watch = Watch::of(&site, &["--settle", "600"]);
+    let first = watch.document();
+    site.vcenter.change(|inventory| {
+        let vm = inventory.vms().next().unwrap().0;
+        inventory.remove_vm(vm);
+    });
+    watch.signal("-USR1");
+    let document = watch.document();
+    assert_ne!(document, first);
+    assert_eq!(document, site.scan(&[]).quiet_success());
+}
+
+#[test]
+fn the_end_of_a_session_and_an_outage_are_survived() {
+    let site = Site::new(small());
+    let watch = Watch::of(&site, &["--settle", "0"]);
+    watch.document();
+    // Nothing has changed: the inventory that is read anew makes no document.
+    site.vcenter.expire_sessions();
+    let lost = watch.message("warning");
+    assert!(lost.contains("NotAuthenticated"), "{lost}");
+    watch.message("the whole inventory was read anew");
+    let change = |name: &str| {
+        site.vcenter.change(|inventory| {
+            let host = inventory.hosts().next().unwrap().0;
+            inventory.add_vm(host, Vm::new(name));
+        });
+        site.scan(&[]).quiet_success()
+    };
+    assert_eq!(change("one"), watch.document());
+    // A restart: the connection breaks, then a proxy answers, then there are no sessions any more.
+    let mut count = 0;
+    site.vcenter.server().misbehave(move |_, request| {
+        let body = String::from_utf8_lossy(&request.body);
+        count += 1;
+        match count {
+            1 | 2 => Some(Fault::Close),
+            3 => Some(Fault::Answer(Response::new(
+                404,
+                "text/html",
+                "<html><title>Starting</title>",
+            ))),
+            4 => Some(Fault::Answer(Response::new(
+                200,
+                "text/html",
+                "<html><title>Starting</title>",
+            ))),
+            5 => Some(Fault::Answer(Response::new(503, "text/plain", "starting"))),
+            _ => body.contains("<Logout").then_some(Fault::Close),
+        }
+    });
+    site.vcenter.expire_sessions();
+    watch.message("a web page");
+    watch.message("the whole inventory was read anew");
+    site.vcenter.server().behave();
+    assert_eq!(change("two"), watch.document());
+    // Whoever may not log in any more must not go on trying.
+    let calls = |name: &str| site.vcenter.calls().iter().filter(|call| *call == name).count();
+    let logins = calls("Login");
+    site.vcenter.server().misbehave(|_, request| {
+        let body = String::from_utf8_lossy(&request.body);
+        let fault = "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><s:Fault><detail>\
+                     <InvalidLoginFault/></detail></s:Fault></s:Body></s:Envelope>";
+        let refused = || Fault::Answer(Response::new(500, "text/xml", fault));
+        body.contains("<Login").then(refused)
+    });
+    site.vcenter.expire_sessions();
+    watch.message("InvalidLogin");
+    let mut watch = watch;
+    assert_eq!(watch.child.wait().unwrap().code(), Some(77));
+    assert_eq!(calls("Login"), logins);
+}
+
+#[test]
+fn the_timeout_is_the_first_documents() {
+    let site = Site::new(small());
+    let watch = Watch::of(&site, &["--settle", "0", "--timeout", "3"]);
+    let first = watch.document();
+    thread::sleep(Duration::from_millis(3500));
+    site.vcenter.change(|inventory| {
+        let vm = inventory.vms().next().unwrap().0;
+        inventory.remove_vm(vm);
+    });
+    assert_ne!(watch.document(), first);
+    assert_eq!(watch.end().len(), 1);
+    site.vcenter.server().misbehave(|_, _| Some(Fault::Silence));
+    let outcome = site.scan(&["--watch", "--timeout", "1"]);
+    outcome.failed_at_last(75, "--timeout");
+}
+
+/// The reader is a shell that ends by itself, as `head` does.
+#[test]
+fn it_ends_when_its_reader_is_gone() {
+    let site = Site::new(small());
+    let mut child = Command::new(PROGRAM)
+        .args(site.options())
+        .arg("--watch")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output: BufReader<ChildStdout> = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut String::new()).unwrap();
+    // Nothing is written any more: only the end of the reader can tell.
+    let since = Instant::now();
+    drop(output);
+    let output = child.wait_with_output().unwrap();
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
+    assert_eq!(site.vcenter.open(), Open::default());
+}
+
+#[test]
+fn a_filter_hands_each_document_on_as_it_comes_and_ends_with_its_reader() {
+    let site = Site::new(small());
+    let script = format!(
+        "'{PROGRAM}' \"$@\" | '{}' --exclude-hosts 'esx3*' --match-names",
+        env!("CARGO_BIN_EXE_vw-filter")
+    );
+    let mut shell = Command::new("sh")
+        .args(["-c", &script, "sh"])
+        .args(site.options())
+        .args(["--watch", "--settle", "0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut documents = BufReader::new(shell.stdout.take().unwrap());
+    let mut document = || {
+        let mut line = String::new();
+        documents.read_line(&mut line).unwrap();
+        assert_eq!(line.matches("\"guests\":").count(), 2, "{line}");
+        line
+    };
+    let first = document();
+    for name in ["one", "two"] {
+        site.vcenter.change(|inventory| {
+            let host = inventory.hosts().next().unwrap().0;
+            inventory.add_vm(host, Vm::new(name));
+        });
+        assert_ne!(document(), first);
+    }
+    drop(documents);
+    let output = shell.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
+    assert_eq!(site.vcenter.open(), Open::default());
+}
+
+/// Changes an inventory so many times, with this time from one to the next: machines are switched, moved, created and removed, one at a time.
+fn churn(site: &Site, numbers: std::ops::Range<usize>, period: Duration) {
+    let mut next = Instant::now();
+    for number in numbers {
+        site.vcenter.change(|inventory| {
+            let hosts: Vec<_> = inventory.hosts().map(|(key, _)| key).collect();
+            let host = hosts[number * 7 % hosts.len()];
+            let count = inventory.vms().count();
+            let vm = inventory.vms().nth(number * 31 % count).unwrap().0;
+            match number % 4 {
+                0 => inventory.vm_mut(vm).power = Some(["poweredOff", "suspended"][number / 4 % 2].into()),
+                1 => inventory.move_vm(vm, host),
+                2 => drop(inventory.add_vm(host, Vm::new(&format!("churn {number}")))),
+                _ => inventory.remove_vm(vm),
+            }
+        });
+        next += period;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Watches many changes, and fails if the last document is no fresh scan's, or if memory grows after the first of them.
+fn watch_many_changes(hosts: usize, vms: usize, first: usize, all: usize, period: Duration) {
+    let site = Site::new(Inventory::new(hosts, vms));
+    let watch = Watch::of(&site, &["--settle", "1", "--repeat", "0"]);
+    let memory = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", watch.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let time = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", watch.child.id())).unwrap();
+        let ticks = |at: usize| stat.split_whitespace().nth(at).unwrap().parse::<u64>().unwrap();
+        ticks(13) + ticks(14)
+    };
+    // Until its document is that of the server, and it is quiet.
+    let settle = || {
+        let scan = site.scan(&[]).quiet_success();
+        let mut documents = 0;
+        while watch.document() != scan {
+            documents += 1;
+        }
+        documents + 1
+    };
+    settle();
+    let (at_start, time_at_start) = (memory(), time());
+    let since = Instant::now();
+    churn(&site, 0..first, period);
+    let mut documents = settle();
+    let after_first = memory();
+    churn(&site, first..all, period);
+    let seconds = since.elapsed().as_secs();
+    documents += settle();
+    let after_all = memory();
+    let figures = format!(
+        "{all} changes in {seconds} s, {documents} documents, {} CPU ticks; memory {at_start} kB, {after_first} kB after {first}, \
+         {after_all} kB after all\n",
+        time() - time_at_start
+    );
+    std::io::stderr().write_all(figures.as_bytes()).unwrap();
+    assert!(
+        after_all <= after_first + after_first / 5,
+        "{after_first} kB, then {after_all} kB"
+    );
+    watch.end();
+    assert_eq!(site.vcenter.open(), Open::default());
+}
+
+#[test]
+fn many_changes_take_no_more_memory_than_some() {
+    watch_many_changes(20, 400, 300, 1500, Duration::from_millis(1));
+}
+
+#[test]
+#[ignore = "it takes two minutes: cargo test --test suite ten_thousand -- --ignored --nocapture"]
+fn ten_thousand_changes_at_a_hundred_a_second_take_no_more_memory_than_a_thousand() {
+    watch_many_changes(50, 500, 1000, 10_000, Duration::from_millis(10));
+}
