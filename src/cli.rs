@@ -4,6 +4,7 @@
 
 pub mod age;
 pub mod args;
+pub mod candlepin;
 pub mod check;
 pub mod documents;
 pub mod esx;
