@@ -15,7 +15,9 @@ pub mod password;
 pub mod progress;
 pub mod result;
 pub mod rhsm;
+pub mod shown;
 pub mod stamp;
+pub mod table;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;

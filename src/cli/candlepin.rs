@@ -114,6 +114,7 @@ pub struct Report {
     dry_run: bool,
 }
 
+/// Where reports go, and whose they are.
 #[derive(Debug)]
 struct Destination {
     endpoint: Endpoint,
@@ -265,6 +266,7 @@ impl Report {
 }
 
 impl Options {
+    /// How documents are delivered; `consumer` is this machine, where its own guests are reported.
     fn delivery(&self, consumer: Option<String>) -> Delivery {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         Delivery {
