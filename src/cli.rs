@@ -4,6 +4,7 @@
 
 pub mod age;
 pub mod args;
+pub mod candlepin;
 pub mod check;
 pub mod documents;
 pub mod esx;
@@ -15,7 +16,9 @@ pub mod password;
 pub mod progress;
 pub mod result;
 pub mod rhsm;
+pub mod shown;
 pub mod stamp;
+pub mod table;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 
