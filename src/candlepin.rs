@@ -1,32 +1,47 @@
 //! Candlepin, the subscription service: hypervisors and their guests are checked in with it.
 //!
-//! A [`CheckIn`] is what of a mapping is sent. [`Candlepin::check_in`] sends it, waits for the job that the server makes of
-//! it, compares what the job says with what was sent, and adds that to a [`Tally`].
+//! A [`CheckIn`] is what of a mapping is sent, in [`Batch`]es. [`Candlepin::check_in`] sends one, waits for the job that the server
+//! makes of it, compares what the job says with what was sent, and adds that to a [`Tally`]. [`Accepted`] is what is kept of it, so
+//! that what did not change need not be sent again.
 //!
 //! Facts about real servers, current and old, are from exchanges recorded with Candlepin 4.7.5 and 2.4.16.
 
+mod accepted;
 mod account;
+mod body;
 mod checkin;
+mod consumer;
+mod delivery;
 mod error;
+mod fit;
 mod job;
+mod report;
 
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::time::Instant;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use self::accepted::{Accepted, Place};
 pub use self::account::{Failed, Tally};
+pub use self::body::Batch;
 pub use self::checkin::CheckIn;
+pub use self::consumer::consumer;
+pub use self::delivery::{Delivered, Delivery, Done, Memory};
 pub use self::error::{Correlation, Error, Trace};
-use self::job::{End, Job, Pauses, shortened};
+use self::job::shortened;
+pub use self::report::{Manner, Outcome};
 use crate::cancel::Cancel;
-use crate::error::Kind;
 use crate::http::{self, Endpoint, Http, Request, Response};
 use crate::secret::Secret;
 
-/// The largest answer about a job in bytes; one of 100,000 hypervisors has about 25 MB.
-const LARGEST_JOB: u64 = 32 << 20;
+/// What each request says of us.
+const AGENT: &str = concat!("vw-report-candlepin/", env!("CARGO_PKG_VERSION"));
+
+/// What the first request does.
+const STATUS: &str = "asking for the status";
 /// The largest answer about the server's state, in bytes.
 const LARGEST_STATUS: u64 = 1 << 20;
 
@@ -44,10 +59,36 @@ pub struct Reporter {
     pub owner: String,
     /// What the server keeps with each hypervisor as the one who reported it.
     pub id: String,
-    /// The user.
-    pub username: String,
-    /// The user's password.
-    pub password: Secret,
+    /// The owner's environment, which only the synchronous check-in of old servers takes.
+    pub environment: Option<String>,
+    /// Who logs in.
+    pub login: Login,
+}
+
+/// Who logs in.
+#[derive(Debug, Clone)]
+pub enum Login {
+    /// A user, by name and password.
+    User {
+        /// The name.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
+    /// A registered system, by the certificate of the [`Endpoint`].
+    Consumer {
+        /// The uuid that the server gave it.
+        uuid: String,
+    },
+}
+
+impl fmt::Display for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Login::User { username, .. } => write!(f, "user {username:?}"),
+            Login::Consumer { uuid } => write!(f, "this system, consumer {uuid},"),
+        }
+    }
 }
 
 /// A connection to a server.
@@ -57,6 +98,7 @@ pub struct Candlepin {
     reporter: Reporter,
     cancel: Cancel,
     correlation: Correlation,
+    deadline: Option<Instant>,
 }
 
 /// What the server says of itself.
@@ -71,8 +113,17 @@ pub struct Status {
 }
 
 impl Status {
-    /// Whether the server can do this.
-    pub fn can(&self, capability: &str) -> bool {
+    /// Whether the server makes jobs of check-ins; one that does not is old, and has the synchronous check-in only.
+    pub fn is_asynchronous(&self) -> bool {
+        self.can("hypervisors_async")
+    }
+
+    /// Whether the server can be told that a reporter is alive though it has nothing new to report.
+    pub fn has_heartbeat(&self) -> bool {
+        self.can("hypervisors_heartbeat")
+    }
+
+    fn can(&self, capability: &str) -> bool {
         self.manager_capabilities.iter().any(|own| own == capability)
     }
 }
@@ -90,157 +141,14 @@ impl Candlepin {
             reporter,
             cancel: cancel.clone(),
             correlation,
+            deadline: endpoint.deadline,
         })
     }
 
     /// Asks the server what it is and can do. This proves neither the credentials nor that it works.
     pub fn status(&mut self) -> Result<Status, Error> {
-        let doing = "asking for the status";
-        let (response, trace) = self.exchange(doing, Request::get("/status"))?;
-        Ok(json(response, LARGEST_STATUS, doing, trace)?.0)
-    }
-
-    /// Fails unless the server has the asynchronous check-in, the only one that [`Candlepin::check_in`] does.
-    pub fn require_async(&mut self) -> Result<(), Error> {
-        let status = self.status()?;
-        match status.can("hypervisors_async") {
-            true => Ok(()),
-            false => Err(Error::NoAsync {
-                version: shortened(&status.version),
-            }),
-        }
-    }
-
-    /// Sends a check-in and waits for its job to the end, but no longer than `limit` for it and the jobs before it.
-    ///
-    /// What the server says is added to the tally, the job's id also where the check-in fails. A report may be sent
-    /// twice: it only says how things are.
-    pub fn check_in(
-        &mut self,
-        check_in: &CheckIn<'_>,
-        limit: Duration,
-        tally: &mut Tally,
-    ) -> Result<(), Error> {
-        let body = check_in.body().map_err(Error::Body)?;
-        let patience = Patience::new(limit);
-        // They grow over all attempts, lest two reporters get in each other's way for ever.
-        let mut pauses = Pauses::default();
-        loop {
-            let job = self.send(&body)?;
-            let blocked = matches!(job.about.clone().end(), Some(End::Blocked(_)));
-            if !blocked {
-                tally.jobs.push(job.about.id.clone());
-            }
-            let (end, job) = self.wait(job, &patience)?;
-            match end {
-                End::Finished(lists) => {
-                    tally.add(&check_in.sent(), &lists);
-                    return Ok(());
-                }
-                End::Blocked(others) => {
-                    log::info!(
-                        "waiting for another report of this owner: job {}",
-                        others.join(", ")
-                    );
-                    self.pause(&mut pauses, &patience, &job)?;
-                    for other in others {
-                        self.wait_for_other(&other, &patience)?;
-                    }
-                }
-                End::Failed(reason) => {
-                    let Told { about, trace } = job;
-                    let (job, state) = (about.id, about.state.to_string());
-                    return Err(Error::Job {
-                        job,
-                        state,
-                        reason,
-                        trace,
-                    });
-                }
-                End::Untold(reason) => {
-                    let Told { about, trace } = job;
-                    return Err(Error::Untold {
-                        job: about.id,
-                        reason,
-                        trace,
-                    });
-                }
-            }
-        }
-    }
-
-    fn send(&mut self, body: &[u8]) -> Result<Told, Error> {
-        let doing = "checking in";
-        let owner = utf8_percent_encode(&self.reporter.owner, PLAIN);
-        let reporter = utf8_percent_encode(&self.reporter.id, PLAIN);
-        let path = format!("/hypervisors/{owner}?reporter_id={reporter}");
-        // Any other type than text/plain is answered with 415.
-        let request = Request::post(path, "text/plain", body).repeatable();
-        let request = request.basic(&self.reporter.username, &self.reporter.password);
-        match self.exchange(doing, request) {
-            Ok((response, trace)) => self.job(response, doing, trace),
-            Err(Error::Exchange { trace, source, .. })
-                if matches!(*source, http::Error::Status { status: 404, .. }) =>
-            {
-                Err(Error::Owner {
-                    owner: self.reporter.owner.clone(),
-                    username: self.reporter.username.clone(),
-                    trace,
-                    source,
-                })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn ask(&mut self, id: &str) -> Result<Told, Error> {
-        let doing = format!("asking for job {id}");
-        // Without result_data=true old servers hide the result.
-        let path = format!("/jobs/{}?result_data=true", utf8_percent_encode(id, PLAIN));
-        let request = Request::get(path).basic(&self.reporter.username, &self.reporter.password);
-        let (response, trace) = self.exchange(&doing, request)?;
-        self.job(response, &doing, trace)
-    }
-
-    /// Waits for the job's end.
-    fn wait(&mut self, mut job: Told, patience: &Patience) -> Result<(End, Told), Error> {
-        let mut pauses = Pauses::default();
-        loop {
-            if let Some(end) = job.about.clone().end() {
-                return Ok((end, job));
-            }
-            self.pause(&mut pauses, patience, &job)?;
-            job = self.ask(&job.about.id)?;
-        }
-    }
-
-    /// Waits for a job of somebody else, of which we may not be allowed to hear.
-    fn wait_for_other(&mut self, id: &str, patience: &Patience) -> Result<(), Error> {
-        match self.ask(id) {
-            Ok(job) => self.wait(job, patience).map(drop),
-            Err(Error::Refused { .. }) => Ok(()),
-            Err(error) if error.kind() == Kind::Unavailable => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Lets time go by before the job is asked for again.
-    fn pause(&self, pauses: &mut Pauses, patience: &Patience, job: &Told) -> Result<(), Error> {
-        let Told { about, trace } = job;
-        let pause = pauses.next().unwrap_or_default();
-        let Some(pause) = patience.part_of(pause) else {
-            return Err(Error::JobTimeout {
-                job: about.id.clone(),
-                state: about.state.to_string(),
-                waited: patience.limit,
-                trace: trace.clone(),
-            });
-        };
-        self.cancel.sleep(pause).map_err(|source| Error::Waiting {
-            job: about.id.clone(),
-            trace: trace.clone(),
-            source,
-        })
+        let (response, trace) = self.exchange(STATUS, Request::get("/status"))?;
+        Ok(json(response, LARGEST_STATUS, STATUS, trace)?.0)
     }
 
     /// Sends a request, and makes an error of every answer but a good one.
@@ -250,15 +158,21 @@ impl Candlepin {
             request: None,
         };
         let request = request
+            .header("User-Agent", AGENT)
             .header("Accept", "application/json")
             .header("X-Correlation-ID", &self.correlation.0);
+        let request = match &self.reporter.login {
+            // Everyone may ask for the status, and wrong credentials do not change the answer.
+            Login::User { username, password } if doing != STATUS => request.basic(username, password),
+            _ => request,
+        };
         let source = match self.http.send(&request) {
             Ok(response) => {
                 trace.request = response.header("x-candlepin-request-uuid").map(shortened);
                 let status = response.status();
                 log::debug!("{doing}: {status}, {trace}");
-                // 200 from current servers, 202 from old ones for a check-in.
-                if matches!(status, 200 | 202) {
+                // 200 from current servers, 202 from old ones for a check-in, 204 where there is nothing to tell.
+                if matches!(status, 200 | 202 | 204) {
                     return Ok((response, trace));
                 }
                 response.into_error(displayed)
@@ -270,7 +184,16 @@ impl Candlepin {
             http::Error::Status {
                 status: 401 | 403, ..
             } => Error::Refused {
-                username: self.reporter.username.clone(),
+                who: self.reporter.login.to_string(),
+                advice: match self.reporter.login {
+                    Login::User { .. } => "check user name, password and role",
+                    Login::Consumer { .. } => "check that it is registered with this server",
+                },
+                trace,
+                source,
+            },
+            http::Error::Status { status: 410, .. } => Error::Gone {
+                who: self.reporter.login.to_string(),
                 trace,
                 source,
             },
@@ -281,18 +204,6 @@ impl Candlepin {
             },
         })
     }
-
-    fn job(&self, response: Response, doing: &str, trace: Trace) -> Result<Told, Error> {
-        let (about, trace): (Job, Trace) = json(response, LARGEST_JOB, doing, trace)?;
-        log::debug!("job {} {}", about.id, about.state);
-        Ok(Told { about, trace })
-    }
-}
-
-/// A job, and the exchange that told of it.
-struct Told {
-    about: Job,
-    trace: Trace,
 }
 
 /// Reads the body of an answer as JSON.
@@ -337,30 +248,10 @@ fn displayed(body: &[u8]) -> Option<String> {
     Some(refusal.display_message)
 }
 
-/// How long a check-in waits for the server's jobs, its own and those before it.
-struct Patience {
-    since: Instant,
-    limit: Duration,
-}
-
-impl Patience {
-    fn new(limit: Duration) -> Self {
-        Patience {
-            since: Instant::now(),
-            limit,
-        }
-    }
-
-    /// The pause, or the part of it that is left; none when nothing is left.
-    fn part_of(&self, pause: Duration) -> Option<Duration> {
-        let left = self.limit.saturating_sub(self.since.elapsed());
-        (!left.is_zero()).then(|| pause.min(left))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use percent_encoding::utf8_percent_encode;
 
     #[test]
     fn the_status_of_both_generations_tells_what_they_can() {
@@ -370,7 +261,7 @@ mod tests {
         ] {
             let status: Status = serde_json::from_slice(body).unwrap();
             assert!(
-                status.can("hypervisors_async") && !status.can("hypervisors"),
+                status.is_asynchronous() && !status.can("hypervisors"),
                 "{status:?}"
             );
         }
@@ -387,12 +278,5 @@ mod tests {
     fn an_owner_is_encoded_as_the_server_reads_it() {
         let encoded = utf8_percent_encode("A b/ü+", PLAIN).to_string();
         assert_eq!(encoded, "A%20b%2F%C3%BC%2B");
-    }
-
-    #[test]
-    fn patience_ends() {
-        let minute = Duration::from_secs(60);
-        assert_eq!(Patience::new(Duration::ZERO).part_of(minute), None);
-        assert!(Patience::new(minute).part_of(minute * 2).unwrap() <= minute);
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
+pub mod age;
 pub mod args;
+pub mod candlepin;
 pub mod check;
 pub mod documents;
 pub mod esx;
@@ -14,7 +16,9 @@ pub mod password;
 pub mod progress;
 pub mod result;
 pub mod rhsm;
+pub mod shown;
 pub mod stamp;
+pub mod table;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 

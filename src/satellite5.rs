@@ -144,6 +144,8 @@ pub struct Report {
     pub failed: Vec<Failed>,
     /// What ended the report before its end.
     pub ended: Option<Error>,
+    /// Whether the answer to a registration was lost, and so another attempt could make a second profile.
+    pub doubtful: bool,
 }
 
 impl Report {
@@ -205,7 +207,9 @@ impl Satellite5 {
         let mut report = Report::default();
         let mut hosts = roster.hosts.iter();
         for host in hosts.by_ref() {
-            match self.report_host(host, &mut report) {
+            let reported = self.report_host(host, &mut report);
+            report.doubtful |= reported.as_ref().is_err_and(Error::may_have_registered);
+            match reported {
                 Ok(()) => {}
                 Err(error) if error.ends_report() => {
                     report.failed.push(host.failed(error.line(), error.kind()));

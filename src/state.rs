@@ -1,8 +1,8 @@
 //! Files that outlive a run: written whole or not at all, and readable by their owner only.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
@@ -130,6 +130,19 @@ impl Folder {
             .map_err(|source| Error::Write { path, source })
     }
 
+    /// Holds the lock of this name, made where it is missing, as long as what is returned lives; `None` while another process
+    /// holds it.
+    pub fn lock(&self, name: &str) -> Result<Option<File>, Error> {
+        let path = self.path(name);
+        let open = || File::options().create(true).append(true).mode(0o600).open(&path);
+        let locked = open().and_then(|file| match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        });
+        locked.map_err(|source| Error::Write { path, source })
+    }
+
     /// Writes a file, whole or not at all, unless there is one of this name; says whether it did.
     ///
     /// The folder is made where it is missing.
@@ -216,6 +229,18 @@ mod tests {
         fs::write(folder.path("file"), "").unwrap();
         let below_a_file = Folder::new(folder.path("file/sub"));
         assert_eq!(below_a_file.prepare().unwrap_err().kind(), Kind::Io);
+    }
+
+    #[test]
+    fn a_lock_is_held_by_one() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let held = folder.lock("l").unwrap();
+        assert!(held.is_some());
+        assert!(folder.lock("l").unwrap().is_none());
+        drop(held);
+        assert!(folder.lock("l").unwrap().is_some());
+        assert!(Folder::new(place.path().join("no")).lock("l").is_err());
     }
 
     #[test]

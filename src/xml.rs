@@ -185,7 +185,6 @@ impl<R: BufRead> Reader<R> {
 
     fn local_name(&self) -> &str {
         let name = self.start.get(..self.name_length).unwrap_or_default();
-        // Names are short: a search made for long texts takes longer.
         match name.bytes().rposition(|byte| byte == b':') {
             Some(colon) => name.get(colon + 1..).unwrap_or_default(),
             None => name,
@@ -251,7 +250,7 @@ impl<R: BufRead> Reader<R> {
 
 /// Splits the first attribute off: its name, its value as written, and what follows.
 ///
-/// quick-xml's own iterator, which tells each kind of mistake, took a tenth of a scan's time.
+/// It stands in for quick-xml's own iterator, which tells each kind of mistake, where nobody asks; the time is about the same.
 fn first_attribute(text: &str) -> Option<(&str, &str, &str)> {
     let (key, rest) = split(text, b'=')?;
     let rest = rest.trim_ascii_start();
@@ -260,13 +259,14 @@ fn first_attribute(text: &str) -> Option<(&str, &str, &str)> {
     Some((key.trim_ascii(), value, rest))
 }
 
-/// What stands before and behind an ASCII character; `str::split_once` takes twice the time.
+/// What stands before and behind an ASCII character.
+#[inline]
 fn split(text: &str, at: u8) -> Option<(&str, &str)> {
-    let found = memchr::memchr(at, text.as_bytes())?;
+    let found = text.bytes().position(|byte| byte == at)?;
     Some((text.get(..found)?, text.get(found + 1..)?))
 }
 
-/// A text with the end of each line as `\n` (XML 1.0, 2.11). Nearly none has any other.
+/// A text with the end of each line as `\n` (XML 1.0, 2.11).
 fn lines(text: BytesText<'_>) -> Cow<'_, str> {
     match memchr::memchr(b'\r', text.as_bytes()) {
         Some(_) => text.xml10_content(),
@@ -329,6 +329,7 @@ struct Capped<R> {
 struct TooLong;
 
 impl<R: BufRead> BufRead for Capped<R> {
+    #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.left == 0 {
             return Err(io::Error::other(TooLong));
@@ -337,6 +338,7 @@ impl<R: BufRead> BufRead for Capped<R> {
         Ok(&buffer[..buffer.len().min(self.left)])
     }
 
+    #[inline]
     fn consume(&mut self, amount: usize) {
         self.left -= amount;
         self.source.consume(amount);

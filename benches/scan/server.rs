@@ -1,11 +1,10 @@
 //! The simulated vCenters that are scanned, each a process of its own that ends with its stdin.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
-use serde_json::Value;
 use tempfile::NamedTempFile;
 
 /// Which simulator.
@@ -49,6 +48,7 @@ pub(crate) struct Server {
     pub(crate) address: String,
     user: String,
     password: NamedTempFile,
+    output: BufReader<ChildStdout>,
     child: Child,
 }
 
@@ -75,12 +75,11 @@ impl Server {
             }
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut told = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut told)?;
-        }
+        let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
         let (url, user, secret) = match kind {
             Kind::VwSim => {
+                let mut told = String::new();
+                output.read_line(&mut told)?;
                 let setting = |name: &str| {
                     let value = told.split(' ').find_map(|word| word.strip_prefix(name));
                     value.map(str::to_owned).ok_or(format!("vw-sim told no {name}"))
@@ -88,9 +87,8 @@ impl Server {
                 (setting("server=")?, setting("username=")?, setting("password=")?)
             }
             Kind::Vcsim => {
-                let told: Value = serde_json::from_str(&told)?;
-                let url = told.get("url").and_then(Value::as_str).unwrap_or_default();
-                (url.to_owned(), "user".to_owned(), "pass".to_owned())
+                let url = quoted(&mut output, "url")?;
+                (url, "user".to_owned(), "pass".to_owned())
             }
         };
         let address = url
@@ -104,6 +102,7 @@ impl Server {
             address,
             user,
             password,
+            output,
             child,
         }))
     }
@@ -125,6 +124,22 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
+        // It may have more to say before it cleans up.
+        let _ = io::copy(&mut self.output, &mut io::sink());
         let _ = self.child.wait();
     }
+}
+
+/// The text of a member in JSON, read without keeping what stands before: memory of this process would show as that of its children.
+fn quoted(json: &mut impl BufRead, member: &str) -> crate::Result<String> {
+    let mut next = || {
+        let mut piece = Vec::new();
+        match json.read_until(b'"', &mut piece)? {
+            0 => Err(format!("vcsim told no {member}").into()),
+            _ => crate::Result::Ok(String::from_utf8(piece)?.trim_end_matches('"').to_owned()),
+        }
+    };
+    while next()? != member {}
+    next()?;
+    next()
 }

@@ -4,6 +4,7 @@
 //! a 2.4.16, the last with the synchronous check-in.
 
 mod answer;
+mod consumer;
 mod job;
 mod report;
 mod store;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub prefix: String,
     /// Which server it is.
     pub generation: Generation,
+    /// Whether it makes jobs of check-ins; an old one without has the synchronous call only.
+    pub asynchronous: bool,
     /// The keys of the owners (organisations).
     pub owners: Vec<String>,
     /// Who may log in.
@@ -81,6 +84,7 @@ impl Default for Settings {
         Settings {
             prefix: "/candlepin".into(),
             generation: Generation::Current,
+            asynchronous: true,
             owners: vec!["sim".into()],
             accounts: vec![Account {
                 username: "sim".into(),
@@ -203,6 +207,9 @@ struct State {
     count: usize,
     fates: VecDeque<Fate>,
     lost: BTreeSet<String>,
+    refused: BTreeSet<String>,
+    /// The uuids of consumers that were deleted.
+    deleted: BTreeSet<String>,
     refusals: VecDeque<u16>,
     database_down: bool,
 }
@@ -250,6 +257,18 @@ impl Candlepin {
         Some(state.stores.get_mut(owner)?.register(name, facts))
     }
 
+    /// Deletes a registered system; its certificate is good for nothing from then on.
+    pub fn unregister(&self, uuid: &str) {
+        self.lock().deleted.insert(uuid.to_owned());
+    }
+
+    /// The guests that a registered system, or a hypervisor, was reported to run.
+    pub fn guests_of(&self, uuid: &str) -> Option<Vec<Guest>> {
+        let state = self.settled();
+        let mut stores = state.stores.values();
+        stores.find_map(|store| Some(store.held(uuid)?.guests.clone()))
+    }
+
     /// All jobs in the order of their arrival.
     pub fn jobs(&self) -> Vec<JobSeen> {
         let state = self.settled();
@@ -291,6 +310,11 @@ impl Candlepin {
     /// From now on these hypervisors are lost: in none of the four lists, and not held.
     pub fn lose<I: IntoIterator<Item = S>, S: AsRef<str>>(&self, ids: I) {
         self.lock().lost = ids.into_iter().map(|id| id.as_ref().to_lowercase()).collect();
+    }
+
+    /// From now on these hypervisors are refused: in failedUpdate, and left as they were.
+    pub fn refuse<I: IntoIterator<Item = S>, S: AsRef<str>>(&self, ids: I) {
+        self.lock().refused = ids.into_iter().map(|id| id.as_ref().to_lowercase()).collect();
     }
 
     /// The next requests other than for the status are answered with these HTTP statuses and an error's body.
@@ -363,6 +387,7 @@ impl State {
                     generation,
                     create_missing: true,
                     lost: &self.lost,
+                    refused: &self.refused,
                 };
                 self.stores
                     .entry(job.owner.clone())

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 
 pub use server::{Fault, Logged, Server};
-pub use tls::{Authority, Certificate, Tls};
+pub use tls::{Authority, Certificate, Client, Tls};
 
 /// A request as it came in, its body complete.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body, chunks joined.
     pub body: Vec<u8>,
+    /// The common name in the client's certificate, where it showed one of the server's authority.
+    pub peer: Option<String>,
 }
 
 impl Request {

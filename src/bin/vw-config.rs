@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 use vw::cli::check::{Check, Checked, Surroundings};
-use vw::cli::{self, Exit, Failure, args};
+use vw::cli::{self, Exit, Failure, args, shown, table};
 use vw::config::keys::{Origin, Shown};
 use vw::config::sysconfig::{self, Variables};
-use vw::config::{Config, Note, Place, Rhsm};
+use vw::config::{Config, Rhsm};
 use vw::error::Kind;
 
 /// List, show, check and migrate virt-who's configuration
@@ -132,7 +132,7 @@ fn list(args: &Args) -> anyhow::Result<Exit> {
             place.map_or_else(|| "-".to_owned(), ToString::to_string),
         ]);
     }
-    print(args, &json!({ "sections": sections }), &table(&rows))?;
+    print(args, &json!({ "sections": sections }), &table::of(&rows))?;
     Ok(Exit::Ok)
 }
 
@@ -165,53 +165,17 @@ fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
         }
     }
     let title = section.name().unwrap_or("(environment)");
-    let mut text = format!("[{}]\n{}", line(title), table(&rows(&shown)));
+    let mut text = format!("[{}]\n{}", table::line(title), shown::table(&shown));
     if !global.is_empty() {
-        let _ = write!(text, "\n[global]\n{}", table(&rows(&global)));
+        let _ = write!(text, "\n[global]\n{}", shown::table(&global));
     }
     let json = json!({
         "section": section.name(),
-        "keys": shown.iter().map(in_json).collect::<Vec<_>>(),
-        "global": global.iter().map(in_json).collect::<Vec<_>>(),
+        "keys": shown.iter().map(shown::in_json).collect::<Vec<_>>(),
+        "global": global.iter().map(shown::in_json).collect::<Vec<_>>(),
     });
     print(args, &json, &text)?;
     Ok(Exit::Ok)
-}
-
-fn rows(shown: &[Shown]) -> Vec<Vec<String>> {
-    shown
-        .iter()
-        .map(|shown| {
-            let value = match &shown.value {
-                None => "(redacted)".to_owned(),
-                Some(Ok(value)) => value.clone(),
-                Some(Err(reason)) => format!("(error: {reason})"),
-            };
-            vec![shown.key.clone(), value, origin(shown)]
-        })
-        .collect()
-}
-
-fn origin(shown: &Shown) -> String {
-    let place = shown.place.as_ref().map(ToString::to_string);
-    match (shown.origin, place) {
-        (Origin::BuiltIn, _) => "built-in".to_owned(),
-        (Origin::Environment, None) => "the environment".to_owned(),
-        (Origin::Defaults, Some(place)) => format!("{place} [defaults]"),
-        (_, place) => place.unwrap_or_default(),
-    }
-}
-
-fn in_json(shown: &Shown) -> Value {
-    json!({
-        "key": shown.key,
-        "value": shown.value.as_ref().and_then(|value| value.as_ref().ok()),
-        "error": shown.value.as_ref().and_then(|value| value.as_ref().err()),
-        "secret": shown.value.is_none(),
-        "origin": shown.origin,
-        "file": shown.place.as_ref().map(|place| place.file.to_string_lossy()),
-        "line": shown.place.as_ref().map(|place| place.line),
-    })
 }
 
 fn check(args: &Args) -> anyhow::Result<Exit> {
@@ -230,8 +194,8 @@ fn check(args: &Args) -> anyhow::Result<Exit> {
     let found = check.findings.iter().map(|found| (found.is_error, &found.note));
     for (is_error, note) in found.chain(unknown) {
         let level = if is_error { "error" } else { "warning" };
-        let _ = writeln!(text, "{level}: {}", line(&note.to_string()));
-        messages.push(message(level, note));
+        let _ = writeln!(text, "{level}: {}", table::line(&note.to_string()));
+        messages.push(shown::note_in_json(level, note));
     }
     let usable = check.sections.iter().filter(|section| section.usable).count();
     let sentence = format!("{usable} of {} sections usable", check.sections.len());
@@ -295,24 +259,6 @@ fn is_in_path(name: &str) -> bool {
     !name.contains('/') && std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
-fn message(level: &str, note: &Note) -> Value {
-    let Note {
-        place,
-        section,
-        key,
-        message,
-    } = note;
-    let file = place.as_ref().map(|Place { file, .. }| file.to_string_lossy());
-    json!({
-        "level": level,
-        "file": file,
-        "line": place.as_ref().map(|place| place.line),
-        "section": section,
-        "key": key,
-        "message": message,
-    })
-}
-
 fn migrate(file: &Path, args: &Args) -> anyhow::Result<Exit> {
     let variables = Variables::read(file)?;
     for note in variables.notes().iter().chain(&variables.unknown()) {
@@ -348,33 +294,4 @@ fn migrate(file: &Path, args: &Args) -> anyhow::Result<Exit> {
     }
     print(args, &Value::Object(json), &text)?;
     Ok(Exit::Ok)
-}
-
-/// Columns, as wide as what stands in them.
-fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| line(cell).chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{:width$}", line(cell)))
-            .collect();
-        text += cells.join("  ").trim_end();
-        text.push('\n');
-    }
-    text
-}
-
-/// Text from a file, in one line, that steers no terminal.
-fn line(text: &str) -> String {
-    text.replace('\n', ", ")
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }

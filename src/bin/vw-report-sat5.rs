@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use clap::builder::NonEmptyStringValueParser;
 use vw::cancel::Cancel;
-use vw::cli::documents::Documents;
+use vw::cli::documents::{self, Attempt};
 use vw::cli::result::{Line, Results, State};
 use vw::cli::{self, Exit, Failure, args, password};
 use vw::config::Section;
@@ -54,25 +54,12 @@ fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
         let reporter = Reporter::new(args, &cancel)?;
-        let mut documents = Documents::from_stdin(&cancel)?;
-        let mut results = Results::default();
-        loop {
-            let (done, failed) = match documents.next_mapping() {
-                Ok(None) => return Ok(results.exit()),
-                Err(error) => (true, Some(error)),
-                Ok(Some(mapping)) => {
-                    let reported = reporter.report(&mapping, &cancel, &mut results);
-                    (cancel.check().is_err(), reported.err())
-                }
-            };
-            if let Some(error) = failed {
-                log::error!("{error:#}");
-                results.failed(cli::kind(&error));
-            }
-            if done {
-                return Ok(results.exit());
-            }
-        }
+        documents::report(
+            &cancel,
+            reporter.args.connection.time(),
+            |mapping, told, until| reporter.report(mapping, told, until, &cancel),
+            |error| log::error!("{error:#}"),
+        )
     })
 }
 
@@ -111,28 +98,36 @@ impl Reporter {
         })
     }
 
-    fn report(&self, mapping: &Mapping, cancel: &Cancel, results: &mut Results) -> anyhow::Result<()> {
+    /// Tries to report a document; what is left out of it is `told` once.
+    fn report(
+        &self,
+        mapping: &Mapping,
+        told: &mut bool,
+        until: Option<Instant>,
+        cancel: &Cancel,
+    ) -> Attempt<Failed> {
         let roster = Roster::new(mapping, self.kind.as_deref());
+        if !std::mem::replace(told, true) {
+            tell(&roster);
+        }
         match &self.destination {
-            None => self.dry_run(&roster),
+            None => Attempt::without_line(self.dry_run(&roster)),
             Some((endpoint, account)) => {
                 let mut endpoint = endpoint.clone();
                 self.args.connection.apply(&mut endpoint);
-                self.send(&roster, endpoint, account.clone(), cancel, results)
+                endpoint.deadline = until;
+                self.send(&roster, endpoint, account.clone(), cancel)
             }
         }
     }
 
-    /// Reports a document, and prints its result line whatever happens.
     fn send(
         &self,
         roster: &Roster,
         endpoint: Endpoint,
         account: Account,
         cancel: &Cancel,
-        results: &mut Results,
-    ) -> anyhow::Result<()> {
-        let started = Instant::now();
+    ) -> Attempt<Failed> {
         let server = endpoint.base.to_string();
         let mut report = Report::default();
         let mut organisation = None;
@@ -142,11 +137,11 @@ impl Reporter {
             organisation = satellite.organisation().map(|number| number.to_string());
             report.ended.take().map_or(Ok(()), |error| Err(error.into()))
         });
-        let failed: Vec<&Failed> = roster.left_out.iter().chain(&report.failed).collect();
-        results.print(&Line {
-            section: self.section.as_deref(),
-            server: &server,
-            owner: organisation.as_deref(),
+        let failed: Vec<Failed> = roster.left_out.iter().chain(&report.failed).cloned().collect();
+        let line = Line {
+            section: self.section.clone(),
+            server,
+            owner: organisation,
             state: match sent {
                 Err(_) => State::Failed,
                 Ok(()) if failed.is_empty() => State::Finished,
@@ -158,14 +153,20 @@ impl Reporter {
             created: report.created,
             updated: report.updated,
             unchanged: 0,
-            failed: &failed,
-            jobs: &[],
-            seconds: (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
-        });
-        for failed in &failed {
-            results.failed(failed.kind);
+            failed,
+            jobs: Vec::new(),
+            seconds: 0.0,
+        };
+        let failed = sent.and_then(|()| complete(roster, &report.failed)).err();
+        Attempt {
+            besides: line.failed.iter().map(|failed| failed.kind).collect(),
+            line: Some(line),
+            again: !report.doubtful
+                && failed
+                    .as_ref()
+                    .is_some_and(|error| cli::kind(error) == Kind::TempFail),
+            failed,
         }
-        sent.and_then(|()| complete(roster, &report.failed))
     }
 
     /// Prints each hypervisor's plan as a line of JSON.
@@ -196,22 +197,26 @@ impl Reporter {
         complete(roster, &failed)
     }
 
-    /// Says what of a document is not sent, and refuses an empty one.
+    /// Refuses an empty document.
     fn inspect(&self, roster: &Roster) -> Result<(), Failure> {
-        for failed in &roster.left_out {
-            log::warn!("left out: {}", named(failed));
-        }
-        if roster.local {
-            log::warn!(
-                "this machine's own guests are left out: Satellite 5 takes them only from rhn-virtualization-host"
-            );
-        }
         if roster.hypervisors == 0 && !self.args.allow_empty {
             let problem = "the mapping has no hypervisor, as from a scan account without rights; \
                            if that is right, use --allow-empty";
             return Err(Failure::new(Kind::Data, problem));
         }
         Ok(())
+    }
+}
+
+/// Says what of a document is not sent.
+fn tell(roster: &Roster) {
+    for failed in &roster.left_out {
+        log::warn!("left out: {}", named(failed));
+    }
+    if roster.local {
+        log::warn!(
+            "this machine's own guests are left out: Satellite 5 takes them only from rhn-virtualization-host"
+        );
     }
 }
 

@@ -86,7 +86,7 @@ fn main() -> ExitCode {
 
 /// Reads the inventory, and tells on a terminal how far that is.
 fn read(session: &mut Session, guest_names: bool) -> Result<Inventory, vsphere::Error> {
-    let progress = Progress::counting("vw-scan-esx", "objects read,");
+    let progress = Progress::counting("vw-scan-esx", "objects read");
     vsphere::scan(session, guest_names, || progress.one())
 }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::job::{Entry, Lists, shortened};
+use crate::mapping::LeftOut;
 
 /// A hypervisor that is not, or perhaps not, on the server as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -14,6 +15,16 @@ pub struct Failed {
     pub name: Option<String>,
     /// Why: the server's words or ours.
     pub error: String,
+}
+
+impl From<LeftOut> for Failed {
+    fn from(LeftOut { id, name, reason }: LeftOut) -> Self {
+        Failed {
+            id,
+            name,
+            error: reason,
+        }
+    }
 }
 
 impl fmt::Display for Failed {

@@ -1,14 +1,12 @@
 //! What of a mapping is sent, and what is not.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-
-use super::account::{Failed, Sent};
-use crate::mapping::{Attributes, Fault, Guest, GuestState, Hypervisor, Mapping, Members, Omitted};
-
-/// The fact by which the server takes two hypervisors, or a hypervisor and a registered system, for one.
-const SYSTEM_UUID: &str = "dmi.system.uuid";
+use super::account::Failed;
+use super::body::{Batch, GuestId, Host, SYSTEM_UUID, guests};
+use super::fit;
+use crate::mapping::{Hypervisor, Mapping};
 
 /// What boards report that nobody gave a uuid of their own, beside the texts and the runs of one digit that
 /// [`is_placeholder`] knows: AMI's, and one counted through the digits.
@@ -18,92 +16,73 @@ const PLACEHOLDERS: [&str; 3] = [
     "00020003-0004-0005-0006-000700080009",
 ];
 
-/// A mapping as it goes to the server: without what the server would lose or mix up, and that told.
+/// A mapping as it goes to the server: without what the server would lose, refuse or mix up, and that told.
 ///
-/// Of a hypervisor id, name, guests and facts are sent, of a guest id, state and attributes; nothing else leaves.
+/// Of a hypervisor id, name, guests and facts are sent, of a guest id, state and attributes; nothing else leaves. Hypervisors
+/// and guests are in the order of their ids, so that two reports of one inventory are the same.
 #[derive(Debug)]
 pub struct CheckIn<'m> {
     hosts: Vec<Host<'m>>,
-    /// What is not sent because of what it says.
+    local: Option<Vec<GuestId<'m>>>,
+    /// What is not sent because of what it says: hypervisors, or parts of them.
     pub left_out: Vec<Failed>,
     /// How many hypervisors the document has, sent or not; this machine itself does not count.
     pub hypervisors: usize,
     /// How many guests those have.
     pub guests: usize,
-    /// Whether the document tells of this machine's own guests, which are no matter of a check-in.
-    pub local: bool,
-}
-
-/// A hypervisor that is sent.
-#[derive(Debug)]
-struct Host<'m> {
-    id: &'m str,
-    hypervisor: &'m Hypervisor,
-    without_system_uuid: bool,
+    /// How many guests of this machine itself the document has.
+    pub local_guests: usize,
+    /// The ids of all hypervisors that the document tells of, those that a stage left out among them, in lower case.
+    known: HashSet<String>,
 }
 
 impl<'m> CheckIn<'m> {
     /// Sorts out what is sent.
     pub fn new(mapping: &'m Mapping) -> Self {
+        let reportable = mapping.reportable();
         let mut check_in = CheckIn {
-            hosts: Vec::with_capacity(mapping.hypervisors.len()),
-            left_out: Vec::new(),
-            hypervisors: 0,
-            guests: 0,
-            local: false,
+            hosts: Vec::with_capacity(reportable.hosts.len()),
+            local: None,
+            left_out: reportable.left_out.into_iter().map(Failed::from).collect(),
+            hypervisors: reportable.hypervisors,
+            guests: reportable.guests,
+            local_guests: reportable.local.map_or(0, |local| local.guests.len()),
+            known: known(mapping),
         };
-        for fault in &mapping.faults {
-            let Fault {
-                kind,
-                id,
-                name,
-                reason,
-                ..
-            } = fault;
-            check_in.hypervisors += usize::from(*kind == Omitted::HOST);
-            check_in.left_out.push(Failed {
-                id: id.clone(),
-                name: name.clone(),
-                error: format!("{kind}: {reason}"),
-            });
+        if let Some(local) = reportable.local {
+            let mut faults = Vec::new();
+            check_in.local = Some(guests(local, &mut faults));
+            check_in.leave_out(local, faults);
         }
-        for hypervisor in &mapping.hypervisors {
-            match hypervisor.id.as_deref() {
-                None => check_in.local = true,
-                Some(id) => {
-                    check_in.hypervisors += 1;
-                    check_in.guests += hypervisor.guests.len();
-                    check_in.hosts.push(Host {
-                        id,
-                        hypervisor,
-                        without_system_uuid: false,
-                    });
-                }
-            }
+        for (id, hypervisor) in reportable.hosts {
+            check_in.add(id, hypervisor);
         }
-        check_in.leave_out_equal_ids();
+        check_in.hosts.sort_by(|one, other| one.id.cmp(&other.id));
         check_in.leave_out_shared_uuids();
         check_in
     }
 
-    /// The server compares ids without case; of several with one id it would keep any.
-    fn leave_out_equal_ids(&mut self) {
-        let mut count: HashMap<String, usize> = HashMap::new();
-        for host in &self.hosts {
-            *count.entry(host.id.to_lowercase()).or_default() += 1;
+    fn add(&mut self, id: &'m str, hypervisor: &'m Hypervisor) {
+        let mut faults = Vec::new();
+        match fit::id(id) {
+            Err(fault) => faults.push(fault),
+            Ok(()) => self.hosts.push(Host {
+                id: Cow::Borrowed(id),
+                name: fit::name(hypervisor, &mut faults),
+                guests: guests(hypervisor, &mut faults),
+                facts: fit::facts(hypervisor, &mut faults),
+                without_system_uuid: false,
+            }),
         }
-        self.hosts
-            .retain(|host| match count.get(&host.id.to_lowercase()) {
-                Some(count @ 2..) => {
-                    self.left_out.push(Failed {
-                        id: Some(host.id.to_owned()),
-                        name: host.hypervisor.name.clone(),
-                        error: format!("{count} hypervisors have this id, ignoring case"),
-                    });
-                    false
-                }
-                _ => true,
-            });
+        self.leave_out(hypervisor, faults);
+    }
+
+    fn leave_out(&mut self, hypervisor: &Hypervisor, faults: Vec<String>) {
+        self.left_out.extend(faults.into_iter().map(|error| Failed {
+            id: hypervisor.id.clone(),
+            name: hypervisor.name.clone(),
+            error,
+        }));
     }
 
     /// Two hypervisors with one system uuid would become one on the server, which flips at every report.
@@ -116,6 +95,9 @@ impl<'m> CheckIn<'m> {
             host.without_system_uuid = host.system_uuid().is_some_and(|uuid| {
                 is_placeholder(&uuid) || count.get(&uuid).is_some_and(|count| *count > 1)
             });
+            if let Some(facts) = host.facts.as_mut().filter(|_| host.without_system_uuid) {
+                facts.retain(|(name, _)| *name != SYSTEM_UUID);
+            }
         }
     }
 
@@ -129,38 +111,92 @@ impl<'m> CheckIn<'m> {
         self.hosts.is_empty()
     }
 
+    /// Whether the document tells of this machine's own guests, which are no matter of a check-in.
+    pub fn has_local(&self) -> bool {
+        self.local.is_some()
+    }
+
     /// The ids of those that are sent without their `dmi.system.uuid`, because it is not theirs alone.
-    pub fn without_system_uuid(&self) -> impl Iterator<Item = &'m str> {
+    pub fn without_system_uuid(&self) -> impl Iterator<Item = &str> {
         let hosts = self.hosts.iter();
-        hosts.filter(|host| host.without_system_uuid).map(|host| host.id)
+        hosts
+            .filter(|host| host.without_system_uuid)
+            .map(|host| &*host.id)
     }
 
-    /// The body of the request.
-    pub fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
+    /// The ids of those that are sent.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(|host| &*host.id)
+    }
+
+    /// Whether the document tells of a hypervisor of this id, be it as one that a stage left out.
+    pub fn knows(&self, id: &str) -> bool {
+        self.known.contains(&id.to_lowercase())
+    }
+
+    /// Also sends that these hypervisors, of which the document does not tell, have no guests.
+    pub fn clear(&mut self, ids: impl IntoIterator<Item = String>) {
+        self.hosts.extend(ids.into_iter().map(|id| Host {
+            id: Cow::Owned(id),
+            name: None,
+            guests: Vec::new(),
+            facts: None,
+            without_system_uuid: false,
+        }));
+    }
+
+    /// What is sent, in parts of at most `size` hypervisors; a single empty part where there is none.
+    pub fn batches(&self, size: usize) -> impl Iterator<Item = Batch<'_, 'm>> {
+        let empty = self.hosts.is_empty().then_some(&self.hosts[..]);
+        let parts = empty.into_iter().chain(self.hosts.chunks(size.max(1)));
+        parts.map(|hosts| Batch { hosts })
+    }
+
+    /// The body that tells of this machine's own guests, where the document does.
+    pub fn local_body(&self) -> Result<Option<Vec<u8>>, serde_json::Error> {
         #[derive(serde::Serialize)]
+        #[serde(rename_all = "camelCase")]
         struct Body<'b, 'm> {
-            hypervisors: &'b [Host<'m>],
+            guest_ids: &'b [GuestId<'m>],
         }
-        serde_json::to_vec(&Body {
-            hypervisors: &self.hosts,
-        })
+        let guest_ids = self.local.as_deref();
+        guest_ids
+            .map(|guest_ids| serde_json::to_vec(&Body { guest_ids }))
+            .transpose()
     }
 
-    pub(super) fn sent(&self) -> Vec<Sent<'m>> {
-        let sent = |host: &Host<'m>| Sent {
-            id: host.id,
-            name: host.hypervisor.name.as_deref(),
-        };
-        self.hosts.iter().map(sent).collect()
+    /// The SHA-256 of all that is sent, as hexadecimal digits.
+    pub fn digest(&self) -> Result<String, serde_json::Error> {
+        let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+        for host in &self.hosts {
+            digest.update(&serde_json::to_vec(host)?);
+        }
+        digest.update(&self.local_body()?.unwrap_or_default());
+        let digits = digest
+            .finish()
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Ok(digits)
     }
 }
 
-impl Host<'_> {
-    /// Its system uuid, in the form in which it is compared.
-    fn system_uuid(&self) -> Option<String> {
-        let uuid = self.hypervisor.facts.text(SYSTEM_UUID)?;
-        Some(uuid.trim().to_lowercase())
-    }
+/// The ids of all hypervisors that a document tells of, in lower case. A stage that left one out may know it by the name that is
+/// its id for the server.
+fn known(mapping: &Mapping) -> HashSet<String> {
+    let hypervisors = mapping
+        .hypervisors
+        .iter()
+        .filter_map(|hypervisor| hypervisor.id.as_ref());
+    let faults = mapping.faults.iter().filter_map(|fault| fault.id.as_ref());
+    let omitted = mapping
+        .tail
+        .omitted
+        .iter()
+        .flat_map(|omitted| omitted.id.iter().chain(&omitted.name));
+    let all = hypervisors.chain(faults).chain(omitted);
+    all.map(|id| id.to_lowercase()).collect()
 }
 
 /// Whether a system uuid (trimmed, lower case) is one that a board reports to which nobody gave its own.
@@ -171,87 +207,6 @@ fn is_placeholder(uuid: &str) -> bool {
         || PLACEHOLDERS.contains(&uuid)
         || uuid.starts_with("not ")
         || uuid.contains("o.e.m.")
-}
-
-// The names are the server's; `guestIds` is always there, for a missing one would leave the old guests where they were.
-impl Serialize for Host<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut host = serializer.serialize_map(None)?;
-        host.serialize_entry(
-            "hypervisorId",
-            &HypervisorId {
-                hypervisor_id: self.id,
-            },
-        )?;
-        if let Some(name) = &self.hypervisor.name {
-            host.serialize_entry("name", name)?;
-        }
-        let guests: Vec<GuestId<'_>> = self.hypervisor.guests.iter().map(GuestId::from).collect();
-        host.serialize_entry("guestIds", &guests)?;
-        // Without facts the server would keep the old ones, the system uuid that is taken out here among them.
-        if !self.hypervisor.facts.is_empty() {
-            let facts = Facts {
-                members: &self.hypervisor.facts,
-                without_system_uuid: self.without_system_uuid,
-            };
-            host.serialize_entry("facts", &facts)?;
-        }
-        host.end()
-    }
-}
-
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct HypervisorId<'m> {
-    hypervisor_id: &'m str,
-}
-
-#[derive(serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct GuestId<'m> {
-    guest_id: &'m str,
-    state: u8,
-    attributes: GuestAttributes<'m>,
-}
-
-impl<'m> From<&'m Guest> for GuestId<'m> {
-    fn from(guest: &'m Guest) -> Self {
-        GuestId {
-            guest_id: &guest.id,
-            state: GuestState::number(guest.state),
-            attributes: GuestAttributes(&guest.attributes),
-        }
-    }
-}
-
-struct GuestAttributes<'m>(&'m Attributes);
-
-impl Serialize for GuestAttributes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut attributes = serializer.serialize_map(None)?;
-        if let Some(kind) = &self.0.virt_who_type {
-            attributes.serialize_entry("virtWhoType", kind)?;
-        }
-        if let Some(active) = self.0.active {
-            attributes.serialize_entry("active", &u8::from(active))?;
-        }
-        for (name, value) in self.0.unknown.iter() {
-            attributes.serialize_entry(name, value)?;
-        }
-        attributes.end()
-    }
-}
-
-struct Facts<'m> {
-    members: &'m Members,
-    without_system_uuid: bool,
-}
-
-impl Serialize for Facts<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let sent = |name: &str| !(self.without_system_uuid && name == SYSTEM_UUID);
-        serializer.collect_map(self.members.iter().filter(|(name, _)| sent(name)))
-    }
 }
 
 #[cfg(test)]
@@ -265,7 +220,16 @@ mod tests {
     }
 
     fn body(text: &str) -> String {
-        String::from_utf8(CheckIn::new(&mapping(text)).body().unwrap()).unwrap()
+        body_of(&CheckIn::new(&mapping(text)))
+    }
+
+    fn body_of(check_in: &CheckIn<'_>) -> String {
+        let bodies: Vec<_> = check_in
+            .batches(1_000)
+            .map(|batch| batch.body().unwrap())
+            .collect();
+        assert_eq!(bodies.len(), 1);
+        String::from_utf8(bodies.concat()).unwrap()
     }
 
     #[test]
@@ -317,7 +281,8 @@ mod tests {
                 {"uuid":null,"name":"m","guests":[]},{"name":"o","guests":[]},{"uuid":"b","guests":[]}]}"#,
         );
         let check_in = CheckIn::new(&mapping);
-        assert!(check_in.local);
+        assert!(check_in.has_local());
+        assert_eq!(check_in.local_guests, 1);
         assert_eq!((check_in.len(), check_in.hypervisors, check_in.guests), (1, 4, 0));
         let named: Vec<_> = check_in.left_out.iter().map(|f| f.name.as_deref()).collect();
         assert_eq!(named, [Some("n"), Some("m"), Some("o")]);
@@ -341,9 +306,58 @@ mod tests {
             check_in.without_system_uuid().collect::<Vec<_>>(),
             ["1", "2", "4"]
         );
-        let body = String::from_utf8(check_in.body().unwrap()).unwrap();
+        let body = body_of(&check_in);
         assert_eq!(body.matches("dmi.system.uuid").count(), 1);
         assert_eq!(body.matches(r#""facts":{}"#).count(), 3);
+    }
+
+    #[test]
+    fn batches_hold_all_in_order() {
+        let mapping = mapping(
+            r#"{"hypervisors":[{"uuid":"c","guests":[]},{"uuid":"a","guests":[]},{"uuid":"b","guests":[]}],
+                "omitted":[{"kind":"host","id":"HOST-7","name":"esx7","stage":"x","reason":"y"}]}"#,
+        );
+        let mut check_in = CheckIn::new(&mapping);
+        let (before, gone) = (check_in.digest().unwrap(), "gone".to_owned());
+        assert!(check_in.knows("A") && check_in.knows("host-7") && !check_in.knows(&gone));
+        check_in.clear([gone]);
+        assert_ne!(check_in.digest().unwrap(), before);
+        let batches: Vec<Vec<_>> = check_in
+            .batches(3)
+            .map(|batch| batch.sent().iter().map(|sent| sent.id.to_owned()).collect())
+            .collect();
+        assert_eq!(batches, [vec!["a", "b", "c"], vec!["gone"]]);
+        let last = check_in.batches(3).last().unwrap();
+        assert_eq!(last.synchronous_body().unwrap(), br#"{"gone":[]}"#);
+        assert!(
+            last.body()
+                .unwrap()
+                .ends_with(br#"{"hypervisorId":{"hypervisorId":"gone"},"guestIds":[]}]}"#)
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_in_the_smallest_part() {
+        let long = "x".repeat(300);
+        let mapping = mapping(&format!(
+            r#"{{"hypervisors":[{{"uuid":"{long}","guests":[]}},
+                {{"uuid":"a","name":"n","facts":{{"f":"{long}","g":"1"}},"guests":[
+                    {{"guestId":"{long}","state":1}},{{"guestId":"g","state":1,"attributes":{{"virtWhoType":"{long}"}}}}]}}]}}"#
+        ));
+        let check_in = CheckIn::new(&mapping);
+        assert_eq!(
+            body_of(&check_in),
+            concat!(
+                r#"{"hypervisors":[{"hypervisorId":{"hypervisorId":"a"},"name":"n","#,
+                r#""guestIds":[{"guestId":"g","state":1,"attributes":{}}],"facts":{"g":"1"}}]}"#
+            )
+        );
+        assert_eq!(
+            (check_in.left_out.len(), check_in.hypervisors),
+            (4, 2),
+            "{:?}",
+            check_in.left_out
+        );
     }
 
     #[test]
@@ -380,7 +394,7 @@ mod tests {
             sent.sort_unstable();
             sent.dedup();
             prop_assert_eq!(sent.len(), count);
-            let mut all: Vec<&str> = check_in.hosts.iter().map(|host| host.id).collect();
+            let mut all: Vec<&str> = check_in.ids().collect();
             all.extend(check_in.left_out.iter().filter_map(|failed| failed.id.as_deref()));
             all.sort_unstable();
             let mut ids: Vec<&str> = ids.iter().map(String::as_str).collect();

@@ -3,11 +3,13 @@
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cancel::Cancelled;
 use crate::error::Kind;
 use crate::http;
+use crate::state;
 
 /// One random id for all requests of a run, by which they are found in the server's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,10 +66,23 @@ pub enum Error {
         source: Box<http::Error>,
     },
     /// 401, 403: the credentials are wrong, or the user has no role. The status request never tells this.
-    #[error("user {username:?} may not check in; check user name, password and role")]
+    #[error("{who} may not check in; {advice}")]
     Refused {
-        /// The user.
-        username: String,
+        /// The user or consumer.
+        who: String,
+        /// What to look at.
+        advice: &'static str,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+        /// What the server said.
+        #[source]
+        source: Box<http::Error>,
+    },
+    /// 410: the system's registration was deleted on the server.
+    #[error("{who} was deleted on the server; register it anew, or give a user name")]
+    Gone {
+        /// The consumer.
+        who: String,
         /// Where to look for it in the server's log.
         trace: Trace,
         /// What the server said.
@@ -75,12 +90,12 @@ pub enum Error {
         source: Box<http::Error>,
     },
     /// 404 for a check-in. The server does not tell an owner of others from none.
-    #[error("owner {owner:?} is unknown, or user {username:?} has no right to it; case counts")]
+    #[error("owner {owner:?} is unknown, or {who} has no right to it; case counts")]
     Owner {
         /// The owner.
         owner: String,
-        /// The user.
-        username: String,
+        /// The user or consumer.
+        who: String,
         /// Where to look for it in the server's log.
         trace: Trace,
         /// What the server said.
@@ -97,13 +112,19 @@ pub enum Error {
         /// Where to look for it in the server's log.
         trace: Trace,
     },
-    /// The server is too old for the asynchronous check-in.
-    #[error(
-        "Candlepin {version} has no asynchronous check-in (hypervisors_async), and this version does no other"
-    )]
-    NoAsync {
+    /// The server knows no heartbeats.
+    #[error("Candlepin {version} has no heartbeat (hypervisors_heartbeat); report the mapping itself")]
+    NoHeartbeat {
         /// The server's version.
         version: String,
+    },
+    /// The certificate of a registered system can't be used.
+    #[error("{}: {reason}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The server gave the job up.
     #[error("job {job} {state}: {}", if reason.is_empty() { "the server does not say why" } else { reason })]
@@ -150,6 +171,23 @@ pub enum Error {
         #[source]
         source: Cancelled,
     },
+    /// More hypervisors vanished than can be right.
+    #[error(
+        "{vanished} of the {of} hypervisors of the last report vanished, too many to clear them unseen; \
+         if that is right, use --force, else report without --clear-vanished"
+    )]
+    Vanished {
+        /// How many vanished.
+        vanished: usize,
+        /// How many there were.
+        of: usize,
+    },
+    /// What was reported last can't be kept.
+    #[error("keeping what was reported")]
+    State(#[source] state::Error),
+    /// A signal came while another run of the same report was waited for.
+    #[error("while waiting for another run of this report")]
+    Locked(#[source] Cancelled),
     /// The body could not be made: a defect of ours.
     #[error("making the body")]
     Body(#[source] serde_json::Error),
@@ -161,13 +199,42 @@ impl Error {
         match self {
             Error::Exchange { trace, .. }
             | Error::Refused { trace, .. }
+            | Error::Gone { trace, .. }
             | Error::Owner { trace, .. }
             | Error::Answer { trace, .. }
             | Error::Job { trace, .. }
             | Error::Untold { trace, .. }
             | Error::JobTimeout { trace, .. }
             | Error::Waiting { trace, .. } => Some(trace),
-            Error::Connection(_) | Error::NoAsync { .. } | Error::Body(_) => None,
+            Error::Connection(_)
+            | Error::NoHeartbeat { .. }
+            | Error::Certificate { .. }
+            | Error::Vanished { .. }
+            | Error::State(_)
+            | Error::Locked(_)
+            | Error::Body(_) => None,
+        }
+    }
+
+    /// Whether the same again may work: the failure is one for now, and not the end of the time that was to be waited.
+    pub fn may_pass(&self) -> bool {
+        self.kind() == Kind::TempFail && !matches!(self, Error::JobTimeout { .. })
+    }
+
+    /// The failure with its causes, in one line.
+    pub(super) fn told(&self) -> String {
+        let first: &dyn std::error::Error = self;
+        let causes: Vec<String> = std::iter::successors(Some(first), |error| error.source())
+            .map(ToString::to_string)
+            .collect();
+        causes.join(": ")
+    }
+
+    /// How long the server asks us to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::Exchange { source, .. } => source.retry_after(),
+            _ => None,
         }
     }
 
@@ -177,11 +244,16 @@ impl Error {
             Error::Connection(source)
             | Error::Exchange { source, .. }
             | Error::Refused { source, .. }
+            | Error::Gone { source, .. }
             | Error::Owner { source, .. } => source.kind(),
             Error::Answer { .. } | Error::Untold { .. } => Kind::Protocol,
-            Error::NoAsync { .. } | Error::Job { .. } => Kind::Unavailable,
+            Error::Certificate { .. } => Kind::Config,
+            Error::NoHeartbeat { .. } | Error::Job { .. } => Kind::Unavailable,
             Error::JobTimeout { .. } => Kind::TempFail,
             Error::Waiting { source, .. } => source.kind(),
+            Error::Vanished { .. } => Kind::Data,
+            Error::State(source) => source.kind(),
+            Error::Locked(source) => source.kind(),
             Error::Body(_) => Kind::Software,
         }
     }

@@ -84,13 +84,16 @@ impl Section {
             (None, _) => config.nameless(),
         };
         super::log::follow(&section);
-        // What stands nowhere is a variable, which may choose a source that no command reads.
-        let unread = |note: &config::Note| choose && self.name.is_none() && note.place.is_none();
-        // A broken section may be the one that was meant.
-        let doubtful = |note| choose && self.name.is_none() && config.broken().any(|broken| broken == note);
+        let chosen = choose && self.name.is_none();
+        let doubtful = |note: &config::Note| {
+            // A broken section may be the one that was meant, and so may one whose header makes no sense; a variable, which
+            // stands nowhere, may choose a source that no command reads.
+            config.broken().any(|broken| broken == note)
+                || note.section.is_none() && (section.name().is_none() || note.place.is_none())
+        };
         for note in config.notes() {
             // The stages of a pipeline read the same files: what is not about the section at hand is left to vw-config.
-            if section.is_subject_of(note) || doubtful(note) || unread(note) {
+            if section.is_subject_of(note) || chosen && doubtful(note) {
                 log::warn!("{note}");
             } else {
                 log::debug!("{note}");

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::args::Hosts;
 use crate::config::{Config, Error, Note, Rhsm, Section, keys, password};
-use crate::http::Base;
 use crate::satellite5;
 use crate::vsphere::{Address, HypervisorId};
 
@@ -213,12 +212,16 @@ impl Check {
     }
 
     fn esx(&mut self, section: &Section) {
-        if let Some(server) = self.take(section.need("server", "--server"))
-            && let Err(error) = Address::parse(&server)
-        {
-            self.take::<()>(Err(section.wrong("server", &error.to_string())));
+        let mut username = None;
+        if let Some(server) = self.take(section.need("server", "--server")) {
+            match Address::parse(&server) {
+                Ok(address) => username = address.username,
+                Err(error) => self.fail(section, "server", &error.to_string()),
+            }
         }
-        self.take(section.need("username", "--username"));
+        if username.is_none() {
+            self.take(section.need("username", "--username"));
+        }
         if matches!(section.secret("password"), Ok(None)) {
             let reason = "is missing; unless --password-file gives it, the scan asks for it on a terminal";
             self.warn(section, "password", reason);
@@ -305,8 +308,8 @@ impl Check {
     /// Tells of sections that report the same server to the same place, where each takes the other's hosts for its own.
     fn same_server(&mut self, section: &Section, servers: &mut HashMap<[String; 4], String>) {
         let text = |key| section.text(key).ok().flatten().unwrap_or_default();
-        let server = match Base::parse(&text("server"), 443, "/sdk") {
-            Ok(base) => format!("{}:{}", base.host.to_lowercase(), base.port),
+        let server = match Address::parse(&text("server")) {
+            Ok(Address { base, .. }) => format!("{}:{}", base.host.to_lowercase(), base.port),
             Err(_) => return,
         };
         let name = section.name().unwrap_or("the environment").to_owned();

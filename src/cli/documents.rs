@@ -1,81 +1,412 @@
 //! The documents on stdin, for a command that works on each as it comes.
+//!
+//! [`report`] is the loop of a reporter: it reads ahead, and of the documents of one source that wait only the newest counts. A
+//! document that failed for now is tried again until it is accepted or a newer one takes its place.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
+use super::result::{Line, Results};
+use super::{Exit, Failure};
 use crate::cancel::{Cancel, HookGuard};
 use crate::error::Kind;
+use crate::http;
 use crate::mapping::Mapping;
 
-use super::Failure;
+/// How long a document is tried again after the end of the input, where `--timeout` does not say otherwise.
+const GRACE: Duration = Duration::from_secs(60);
 
-/// Reads one document after the other from stdin.
-///
-/// A thread does the reading, since no signal ends a read of a pipe that stays silent. It reads at most one document
-/// ahead.
+/// No server is waited for any longer, whatever it asks for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
+
+/// How many documents wait, each of another source, before no more are read.
+const MOST_WAITING: usize = 64;
+
+/// Without so much time left nothing is attempted again.
+const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// What came of an attempt to report a document.
 #[derive(Debug)]
-pub struct Documents {
-    wanted: Sender<()>,
-    events: Receiver<Event>,
+pub struct Attempt<F> {
+    /// Its result line; none where nothing was to be reported, as with `--dry-run`.
+    pub line: Option<Line<F>>,
+    /// What went wrong.
+    pub failed: Option<anyhow::Error>,
+    /// Whether the same again may work, later.
+    pub again: bool,
+    /// What else went wrong, and has been told: it counts for the exit status.
+    pub besides: Vec<Kind>,
+}
+
+impl<F> Attempt<F> {
+    /// An attempt that has no result line.
+    pub fn without_line(done: anyhow::Result<()>) -> Self {
+        Attempt {
+            line: None,
+            failed: done.err(),
+            again: false,
+            besides: Vec::new(),
+        }
+    }
+}
+
+/// Reports each document on stdin, prints its result line, and says what went wrong by `say`.
+///
+/// `attempt` is given the document, the moment when it has to be done, and what it wants to remember from one attempt at
+/// this document to the next. `timeout` is that of `--timeout`.
+pub fn report<P: Default, F: Serialize>(
+    cancel: &Cancel,
+    timeout: Option<Duration>,
+    mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
+    say: impl Fn(&anyhow::Error),
+) -> anyhow::Result<Exit> {
+    let documents = Documents::from_stdin(cancel)?;
+    let mut results = Results::default();
+    loop {
+        let mut mapping = match documents.next() {
+            Ok(Some(mapping)) => mapping,
+            Ok(None) => return Ok(results.exit()),
+            Err(error) => {
+                say(&error);
+                results.failed(super::kind(&error));
+                return Ok(results.exit());
+            }
+        };
+        let mut progress = P::default();
+        let mut started = Instant::now();
+        let mut pauses = Pauses::default();
+        let mut limit = None;
+        loop {
+            let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+            let until = limit.into_iter().chain(until).min();
+            let Attempt {
+                line,
+                failed,
+                again,
+                besides,
+            } = attempt(&mapping, &mut progress, until);
+            let newer = match &failed {
+                Some(error) if again => {
+                    let pause = pauses.next(asked_pause(error));
+                    let grace = timeout.unwrap_or(GRACE);
+                    documents.pause(&mapping, started, pause, grace, |pause| {
+                        log::warn!("{error:#}; trying again in {} s", pause.as_secs());
+                    })
+                }
+                _ => Next::Settled,
+            };
+            if let Next::Again(end) = newer {
+                limit = end;
+                continue;
+            }
+            if let Some(mut line) = line {
+                line.set_seconds(started);
+                results.print(&line);
+            }
+            match (newer, failed) {
+                // What is newer stands for what it replaces, and so does its success.
+                (Next::Newer(newer, end), _) => {
+                    mapping = *newer;
+                    limit = end;
+                    (progress, started) = (P::default(), Instant::now());
+                }
+                (_, failed) => {
+                    besides.into_iter().for_each(|kind| results.failed(kind));
+                    if let Some(error) = failed {
+                        say(&error);
+                        results.failed(super::kind(&error));
+                    }
+                    break;
+                }
+            }
+        }
+        if let Err(cancelled) = cancel.check() {
+            results.failed(cancelled.kind());
+            return Ok(results.exit());
+        }
+    }
+}
+
+/// How long the server asks us to wait.
+fn asked_pause(error: &anyhow::Error) -> Option<Duration> {
+    let of = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Box<http::Error>>() {
+        Some(boxed) => boxed.retry_after(),
+        None => cause.downcast_ref::<http::Error>()?.retry_after(),
+    };
+    error.chain().find_map(of)
+}
+
+/// The pauses between attempts: from a second to a minute, or longer where the server asks for it.
+#[derive(Debug)]
+struct Pauses(Duration);
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Pauses(Duration::from_secs(1))
+    }
+}
+
+impl Pauses {
+    fn next(&mut self, asked: Option<Duration>) -> Duration {
+        let own = self.0;
+        self.0 = (own * 2).min(Duration::from_secs(60));
+        own.max(asked.unwrap_or_default()).min(LONGEST_PAUSE)
+    }
+}
+
+/// What to do after an attempt.
+#[derive(Debug)]
+enum Next {
+    /// Nothing more: it is done, or it failed for good.
+    Settled,
+    /// Try the document again, to be done by this moment.
+    Again(Option<Instant>),
+    /// A newer document of its source has come: try that one, to be done by this moment.
+    Newer(Box<Mapping>, Option<Instant>),
+}
+
+/// Reads documents from stdin, in a thread, since no signal ends a read of a pipe that stays silent.
+#[derive(Debug)]
+struct Documents {
+    inbox: Arc<Inbox>,
     cancel: Cancel,
     _hook: HookGuard,
 }
 
-#[derive(Debug)]
-enum Event {
-    Document(Box<Mapping>),
-    End(anyhow::Result<()>),
-    Cancelled,
+#[derive(Debug, Default)]
+struct Inbox {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+/// What has been read and not been asked for.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The newest document of each source.
+    documents: VecDeque<Mapping>,
+    /// When the input ended.
+    ended: Option<Instant>,
+    /// Why the input ended before its end.
+    failed: Option<anyhow::Error>,
 }
 
 impl Documents {
-    /// Begins to read.
-    pub fn from_stdin(cancel: &Cancel) -> Result<Self, Failure> {
-        let (wanted, requests) = channel();
-        let (events, received) = channel();
-        let on_cancel = events.clone();
+    fn from_stdin(cancel: &Cancel) -> Result<Self, Failure> {
+        let inbox = Arc::<Inbox>::default();
+        let reading = inbox.clone();
         let read = move || {
-            let ended = read(|mapping| {
-                requests.recv().is_ok() && events.send(Event::Document(Box::new(mapping))).is_ok()
+            let failed = read(|mapping| reading.add(mapping)).err();
+            reading.change(|waiting| {
+                waiting.ended = Some(Instant::now());
+                waiting.failed = failed;
             });
-            // Where nobody listens any more, the command is ending.
-            drop(events.send(Event::End(ended)));
         };
         let thread = thread::Builder::new().name("stdin".into());
         let started = thread.spawn(read);
         started.map_err(|error| Failure::new(Kind::Software, format!("reading stdin: {error}")))?;
+        let woken = inbox.clone();
         Ok(Documents {
-            wanted,
-            events: received,
+            inbox,
             cancel: cancel.clone(),
-            _hook: cancel.on_cancel(move || drop(on_cancel.send(Event::Cancelled))),
+            _hook: cancel.on_cancel(move || woken.change(|_| {})),
         })
     }
 
     /// The next document; none at the end of the input.
-    pub fn next_mapping(&mut self) -> anyhow::Result<Option<Mapping>> {
-        self.cancel.check()?;
-        // The thread may have come to the end of the input before it was asked.
-        let _ = self.wanted.send(());
-        match self.events.recv() {
-            Ok(Event::Document(mapping)) => Ok(Some(*mapping)),
-            Ok(Event::End(ended)) => ended.map(|()| None),
-            Ok(Event::Cancelled) => Err(self.cancel.check().err().map_or_else(gone, anyhow::Error::from)),
-            Err(_) => Err(gone()),
+    fn next(&self) -> anyhow::Result<Option<Mapping>> {
+        let mut waiting = self.inbox.lock();
+        loop {
+            self.cancel.check()?;
+            if let Some(mapping) = waiting.documents.pop_front() {
+                self.inbox.changed.notify_all();
+                return Ok(Some(mapping));
+            }
+            if let Some(error) = waiting.failed.take() {
+                return Err(error);
+            }
+            if waiting.ended.is_some() {
+                return Ok(None);
+            }
+            waiting = self.inbox.wait(waiting, None);
+        }
+    }
+
+    /// Lets a pause go by after a failure of `current`, the first attempt at which was `since`.
+    ///
+    /// Once the input has ended only `grace` is left, and a pause is not begun unless time for an attempt is left behind it.
+    fn pause(
+        &self,
+        current: &Mapping,
+        since: Instant,
+        pause: Duration,
+        grace: Duration,
+        say: impl FnOnce(Duration),
+    ) -> Next {
+        let end = Instant::now() + pause;
+        let mut say = Some(say);
+        let mut waiting = self.inbox.lock();
+        loop {
+            let limit = waiting.ended.map(|ended| ended.max(since) + grace);
+            if self.cancel.check().is_err() || limit.is_some_and(|limit| limit < end + ATTEMPT) {
+                return Next::Settled;
+            }
+            if let Some(say) = say.take() {
+                say(pause);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return match waiting.newer_than(current) {
+                    Some(newer) => Next::Newer(Box::new(newer), limit),
+                    None => Next::Again(limit),
+                };
+            }
+            waiting = self.inbox.wait(waiting, Some(left));
         }
     }
 }
 
-fn gone() -> anyhow::Error {
-    Failure::new(Kind::Software, "nobody reads stdin any more").into()
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a document, when there is room for it.
+    fn add(&self, mapping: Mapping) {
+        let mut waiting = self.lock();
+        if waiting.newer_than(&mapping).is_some() {
+            log::info!("a newer document has come, the one before it is passed over");
+        }
+        while waiting.documents.len() >= MOST_WAITING {
+            waiting = self.wait(waiting, None);
+        }
+        waiting.documents.push_back(mapping);
+        self.changed.notify_all();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Waiting)) {
+        change(&mut self.lock());
+        self.changed.notify_all();
+    }
+
+    fn wait<'a>(&self, waiting: MutexGuard<'a, Waiting>, time: Option<Duration>) -> MutexGuard<'a, Waiting> {
+        match time {
+            None => self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+            Some(time) => {
+                let woken = self.changed.wait_timeout(waiting, time);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
 }
 
-fn read(mut give: impl FnMut(Mapping) -> bool) -> anyhow::Result<()> {
+impl Waiting {
+    /// Takes the waiting document of the same source.
+    fn newer_than(&mut self, mapping: &Mapping) -> Option<Mapping> {
+        let place = self.documents.iter().position(|own| one_source(own, mapping))?;
+        self.documents.remove(place)
+    }
+}
+
+/// Whether the documents tell of one source: the newer one of these replaces the older one, but not the one of another source.
+fn one_source(one: &Mapping, other: &Mapping) -> bool {
+    let about = |mapping: &Mapping| {
+        mapping
+            .tail
+            .source
+            .clone()
+            .map(|source| (source.section, source.kind, source.server, source.instance_uuid))
+    };
+    about(one) == about(other)
+}
+
+fn read(mut give: impl FnMut(Mapping)) -> anyhow::Result<()> {
     let mut reader = super::mapping::reader()?;
     while let Some(mapping) = reader.next_mapping()? {
-        if !give(mapping) {
-            break;
-        }
+        give(mapping);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::{Hypervisor, Source};
+
+    fn mapping(section: Option<&str>, id: &str) -> Mapping {
+        let mut mapping = Mapping::default();
+        mapping.hypervisors.push(Hypervisor::new(id));
+        mapping.tail.source = section.map(|section| Source {
+            section: Some(section.to_owned()),
+            time: Some(id.to_owned()),
+            ..Source::default()
+        });
+        mapping
+    }
+
+    fn documents() -> Documents {
+        let cancel = Cancel::default();
+        Documents {
+            inbox: Arc::default(),
+            _hook: cancel.on_cancel(|| {}),
+            cancel,
+        }
+    }
+
+    #[test]
+    fn of_each_source_the_newest_waits() {
+        let documents = documents();
+        let all = [
+            mapping(Some("a"), "1"),
+            mapping(Some("b"), "2"),
+            mapping(Some("a"), "3"),
+            mapping(None, "4"),
+            mapping(None, "5"),
+        ];
+        all.into_iter().for_each(|one| documents.inbox.add(one));
+        documents
+            .inbox
+            .change(|waiting| waiting.ended = Some(Instant::now()));
+        let next = || {
+            documents
+                .next()
+                .unwrap()
+                .map(|mapping| mapping.hypervisors[0].id.clone())
+        };
+        let ids: Vec<_> = std::iter::from_fn(next).flatten().collect();
+        assert_eq!(ids, ["2", "3", "5"]);
+    }
+
+    #[test]
+    fn a_pause_ends_with_the_newest_or_not_at_all() {
+        let documents = documents();
+        let current = mapping(None, "1");
+        let pause = |pause, grace| documents.pause(&current, Instant::now(), pause, grace, |_| {});
+        let short = Duration::from_millis(1);
+        assert!(matches!(pause(short, short), Next::Again(None)));
+        documents.inbox.add(mapping(None, "2"));
+        assert!(matches!(pause(short, short), Next::Newer(newer, None) if *newer == mapping(None, "2")));
+        documents
+            .inbox
+            .change(|waiting| waiting.ended = Some(Instant::now()));
+        assert!(matches!(pause(short, GRACE), Next::Again(Some(_))));
+        // It does not begin to wait for what it will not do.
+        assert!(matches!(pause(GRACE * 100, GRACE), Next::Settled));
+    }
+
+    #[test]
+    fn pauses_grow_and_obey_the_server() {
+        let mut pauses = Pauses::default();
+        let seconds = |asked| Some(Duration::from_secs(asked));
+        let mut next = |asked: Option<Duration>| pauses.next(asked).as_secs();
+        assert_eq!(next(None), 1);
+        assert_eq!(next(seconds(90)), 90);
+        assert_eq!(next(seconds(0)), 4);
+        assert_eq!(next(Some(Duration::MAX)), LONGEST_PAUSE.as_secs());
+        let last = (0..20).map(|_| next(None)).last();
+        assert_eq!(last, Some(60));
+    }
 }

@@ -1,6 +1,7 @@
 //! What a reporter prints: one line for each document, and what the status of the whole is.
 
 use std::io::{self, Write};
+use std::time::Instant;
 
 use serde::Serialize;
 
@@ -14,19 +15,25 @@ pub enum State {
     Finished,
     /// Something of it was left out, refused or lost.
     Partial,
+    /// It equals the one that the server has; where the server knows heartbeats it got one.
+    Unchanged,
+    /// The server was told that the reporter is alive.
+    Heartbeat,
+    /// It was sent, and nobody waited for what the server makes of it.
+    Sent,
     /// It failed.
     Failed,
 }
 
 /// The result line of a document; `F` is a hypervisor that failed, with its members `id`, `name` and `error`.
 #[derive(Debug, Serialize)]
-pub struct Line<'a, F> {
+pub struct Line<F> {
     /// The section in use, if any.
-    pub section: Option<&'a str>,
+    pub section: Option<String>,
     /// The destination.
-    pub server: &'a str,
+    pub server: String,
     /// The owner, or organisation, where it is known.
-    pub owner: Option<&'a str>,
+    pub owner: Option<String>,
     /// What became of the document.
     pub state: State,
     /// How many hypervisors the document has.
@@ -40,11 +47,18 @@ pub struct Line<'a, F> {
     /// How many hypervisors the server knew so already.
     pub unchanged: usize,
     /// Those that are not on the server as they should be.
-    pub failed: &'a [F],
+    pub failed: Vec<F>,
     /// The ids of the server's jobs.
-    pub jobs: &'a [String],
-    /// How long it took, in seconds, with milliseconds.
+    pub jobs: Vec<String>,
+    /// How long it took, in seconds, with milliseconds; [`super::documents::report`] sets it.
     pub seconds: f64,
+}
+
+impl<F> Line<F> {
+    /// It took the time since then.
+    pub fn set_seconds(&mut self, started: Instant) {
+        self.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    }
 }
 
 /// The results of a run: prints them, and remembers the worst.
@@ -56,7 +70,7 @@ pub struct Results {
 
 impl Results {
     /// Prints a line. A reader that went away has had enough, which is no failure; what was to be done goes on.
-    pub fn print<F: Serialize>(&mut self, line: &Line<'_, F>) {
+    pub fn print<F: Serialize>(&mut self, line: &Line<F>) {
         if self.closed {
             return;
         }
@@ -151,23 +165,23 @@ mod tests {
             name: Option<String>,
             error: &'static str,
         }
-        let failed = [Failed {
+        let failed = vec![Failed {
             id: "a",
             name: None,
             error: "no",
         }];
         let line = Line {
             section: None,
-            server: "https://sub.example.com",
-            owner: Some("org"),
+            server: "https://sub.example.com".to_owned(),
+            owner: Some("org".to_owned()),
             state: State::Partial,
             hypervisors: 2,
             guests: 3,
             created: 1,
             updated: 0,
             unchanged: 0,
-            failed: &failed,
-            jobs: &["j".to_owned()],
+            failed,
+            jobs: vec!["j".to_owned()],
             seconds: 0.25,
         };
         let expected = concat!(

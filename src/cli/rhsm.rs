@@ -1,16 +1,22 @@
 //! The way to the subscription service, and who we are to it, from what the configuration says.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::{Failure, args, password};
+use crate::cancel::Cancel;
+use crate::candlepin::{self, Login};
 use crate::config::{self, Rhsm, Section};
-use crate::http::{Base, Endpoint, Error, Proxy, ProxyUrl, Trust};
+use crate::error::Kind;
+use crate::http::{Base, Endpoint, Identity, Proxy, ProxyUrl, Trust};
 
 /// The server that the section and rhsm.conf name, or `server` in its place, which may do without port and path.
-pub fn endpoint(rhsm: &Rhsm, server: Option<&str>) -> Result<Endpoint, Error> {
+///
+/// Beside the system's authorities it trusts those of the service, which subscription-manager brings.
+pub fn endpoint(rhsm: &Rhsm, server: Option<&str>) -> anyhow::Result<Endpoint> {
     let prefix = match rhsm.prefix.trim_matches('/') {
         "" => String::new(),
         prefix => format!("/{prefix}"),
@@ -19,9 +25,10 @@ pub fn endpoint(rhsm: &Rhsm, server: Option<&str>) -> Result<Endpoint, Error> {
     if let Some(seconds) = rhsm.server_timeout.filter(|seconds| *seconds > 0) {
         endpoint.silence_limit = Duration::from_secs(seconds.into());
     }
-    if rhsm.insecure {
-        endpoint.trust = Trust::Insecure;
-    }
+    endpoint.trust = match rhsm.insecure {
+        true => Trust::Insecure,
+        false => Trust::SystemAnd(authorities(rhsm)?),
+    };
     if let Some(proxy) = &rhsm.proxy {
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let password = proxy.password.as_ref().map_or("", |password| password.expose());
@@ -39,6 +46,104 @@ pub fn endpoint(rhsm: &Rhsm, server: Option<&str>) -> Result<Endpoint, Error> {
         };
     }
     Ok(endpoint)
+}
+
+/// The files with authorities that the configuration names. They need not be there: not every system came with them.
+fn authorities(rhsm: &Rhsm) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable =
+        |path: &Path, error: &io::Error| Failure::new(Kind::Config, format!("{}: {error}", path.display()));
+    let mut files = Vec::new();
+    match std::fs::read_dir(&rhsm.ca_cert_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(unreadable(&rhsm.ca_cert_dir, &error)),
+        Ok(entries) => {
+            for entry in entries {
+                let path = entry
+                    .map_err(|error| unreadable(&rhsm.ca_cert_dir, &error))?
+                    .path();
+                if path.extension().is_some_and(|extension| extension == "pem") {
+                    files.push(path);
+                }
+            }
+        }
+    }
+    files.sort();
+    if !files.contains(&rhsm.repo_ca_cert) && rhsm.repo_ca_cert.exists() {
+        files.push(rhsm.repo_ca_cert.clone());
+    }
+    Ok(files)
+}
+
+/// Who we are to the service, as options and configuration say it.
+#[derive(Debug)]
+pub struct Account<'a> {
+    /// `--username`, `--password-file` and `--key-file`.
+    pub options: &'a args::Account,
+    /// `--cert` and `--key`.
+    pub identity: Option<Identity>,
+    /// Was the section named by `-n`?
+    pub named: bool,
+}
+
+impl Account<'_> {
+    /// Who logs in: a user where one is named, else this system by its certificate, which the endpoint gets.
+    pub fn login(
+        self,
+        section: &Section,
+        rhsm: &Rhsm,
+        endpoint: &mut Endpoint,
+        cancel: &Cancel,
+    ) -> anyhow::Result<Login> {
+        let username = match (&self.identity, &self.options.username) {
+            (Some(_), _) => None,
+            (None, Some(username)) => Some(username.clone()),
+            (None, None) => rhsm.username.clone(),
+        };
+        let Some(username) = username else {
+            let identity = match self.identity {
+                Some(identity) => identity,
+                None => registered(rhsm)?,
+            };
+            if !endpoint.base.https {
+                let problem =
+                    "a certificate says who we are over https:// only; give a user name, or another --server";
+                return Err(Failure::new(Kind::Config, problem).into());
+            }
+            let uuid = candlepin::consumer(&identity.cert)?;
+            endpoint.identity = Some(identity);
+            return Ok(Login::Consumer { uuid });
+        };
+        let sources = password::Sources {
+            file: self.options.password_file.as_deref(),
+            section,
+            key: "rhsm_password",
+            variable: "VIRTWHO_RHSM_PASSWORD",
+            named: self.named,
+            whose: &format!("{username} at {}", endpoint.base.authority()),
+        };
+        let password = password::find(&sources, cancel)?;
+        Ok(Login::User { username, password })
+    }
+}
+
+/// Where a registered system has its certificate.
+pub fn certificate(rhsm: &Rhsm) -> PathBuf {
+    rhsm.consumer_cert_dir.join("cert.pem")
+}
+
+/// The certificate and key of this system, where it is registered.
+fn registered(rhsm: &Rhsm) -> Result<Identity, Failure> {
+    let cert = certificate(rhsm);
+    if cert.try_exists().is_ok_and(|there| !there) {
+        let problem = format!(
+            "nobody to log in as: give a user with --username or rhsm_username, or register this system, \
+             which has no {}",
+            cert.display()
+        );
+        return Err(Failure::new(Kind::Config, problem));
+    }
+    let key = rhsm.consumer_cert_dir.join("key.pem");
+    Ok(Identity { cert, key })
 }
 
 /// Who reports unless an option says otherwise: `reporter_id` of `[global]`, or `VIRTWHO_REPORTER_ID`, else the machine's
@@ -83,8 +188,8 @@ mod tests {
             server_timeout: Some(180),
             proxy: None,
             no_proxy: None,
-            ca_cert_dir: "/".into(),
-            repo_ca_cert: "/".into(),
+            ca_cert_dir: "/no/such".into(),
+            repo_ca_cert: "/no/such/ca.pem".into(),
             consumer_cert_dir: "/".into(),
         }
     }
@@ -117,6 +222,29 @@ mod tests {
             no_proxy: Some("a,b".to_owned()),
         };
         assert_eq!(endpoint.proxy, expected);
+    }
+
+    #[test]
+    fn the_authorities_of_the_service_are_trusted_beside_the_systems() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rhsm = rhsm();
+        assert_eq!(endpoint(&rhsm, None).unwrap().trust, Trust::SystemAnd(vec![]));
+        for name in ["b.pem", "a.pem", "a.txt"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        rhsm.ca_cert_dir = folder.path().to_owned();
+        rhsm.repo_ca_cert = folder.path().join("a.pem");
+        let files = ["a.pem", "b.pem"].map(|name| folder.path().join(name)).to_vec();
+        assert_eq!(endpoint(&rhsm, None).unwrap().trust, Trust::SystemAnd(files));
+        rhsm.ca_cert_dir = folder.path().join("a.txt");
+        assert!(endpoint(&rhsm, None).is_err());
+    }
+
+    #[test]
+    fn a_system_that_is_not_registered_has_to_name_a_user() {
+        let error = registered(&rhsm()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(error.to_string().contains("rhsm_username"), "{error}");
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub enum Trust {
     /// The authorities that the system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
     #[default]
     System,
+    /// The authorities that the system trusts, and those in these PEM files.
+    SystemAnd(Vec<PathBuf>),
     /// The authorities in this PEM file, or the server whose own certificate stands in it.
     Authorities(PathBuf),
     /// The server that has this certificate, whatever name, dates and authority it shows.
@@ -129,6 +131,16 @@ impl Tls {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let check = match trust {
             Trust::System => authorities(system_certificates()?, &provider),
+            Trust::SystemAnd(files) => {
+                let own: Result<Vec<_>, _> = files.iter().map(|file| certificates(file)).collect();
+                let own = own?.concat();
+                match system_certificates() {
+                    Ok(system) => authorities([system, own].concat(), &provider),
+                    Err(error) if own.is_empty() => return Err(error),
+                    // What was named suffices, where the system has nothing.
+                    Err(_) => authorities(own, &provider),
+                }
+            }
             Trust::Authorities(file) => authorities(certificates(file)?, &provider),
             Trust::Thumbprint(thumbprint) => Check::Thumbprint(*thumbprint),
             Trust::Insecure => Check::Nothing,

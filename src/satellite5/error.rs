@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::systemid;
 use super::xmlrpc::{self, Fault};
-use super::{ARCH, RELEASE};
+use super::{ARCH, REGISTER, RELEASE};
 use crate::error::Kind;
 use crate::http;
 
@@ -101,6 +101,18 @@ impl Error {
             Error::Connection(_) | Error::Answer { .. } | Error::Unexpected { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether a hypervisor may have been registered, and nobody knows: trying again would make one more profile of it.
+    pub(super) fn may_have_registered(&self) -> bool {
+        use http::Error as Http;
+        let unknown = |source: &Http| {
+            matches!(
+                source,
+                Http::Cut { .. } | Http::Timeout { .. } | Http::Status { .. }
+            )
+        };
+        matches!(self, Error::Exchange { call, source } if *call == REGISTER.name && unknown(source))
     }
 
     /// The error with its causes, in one line.

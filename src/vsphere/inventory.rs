@@ -394,7 +394,7 @@ fn left_out(kind: &'static str, id: &str, name: Option<String>, reason: String) 
     }
 }
 
-/// The usual text; this way costs less than [`Uuid`]'s `Display`.
+/// The uuid's usual text.
 fn hyphenated(uuid: Uuid) -> String {
     uuid.hyphenated()
         .encode_lower(&mut Uuid::encode_buffer())

@@ -14,6 +14,9 @@ use vw_sim::satellite5::{Account, GuestState, Satellite5, Settings, Trouble};
 
 use crate::support::{Outcome, Run};
 
+/// So that what failed for now is not tried again.
+const ONCE: [&str; 2] = ["--timeout", "2"];
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
 const WEB: &str = "564dae86-0000-1000-8000-00000000000A";
 const DB: &str = "564dae86-0000-1000-8000-00000000000b";
@@ -399,7 +402,7 @@ fn what_the_server_has_against_one_hypervisor_does_not_keep_the_others_back() {
         let site = Site::new();
         let (method, trouble, status, words) = trouble;
         site.satellite.trouble(method, 1, trouble);
-        let outcome = site.run().run();
+        let outcome = site.run().args(ONCE).run();
         assert_eq!(outcome.status, status, "{outcome:?}");
         let line = line(&outcome);
         assert_eq!((&line["state"], &line["created"]), (&json!("partial"), &json!(1)));
@@ -407,6 +410,27 @@ fn what_the_server_has_against_one_hypervisor_does_not_keep_the_others_back() {
         assert!(failures(&line)[0].1.contains(words), "{line}");
         assert!(site.held().contains_key("esx hypervisor esx2.example.com"));
     }
+}
+
+#[test]
+fn a_report_is_tried_again_unless_that_could_register_twice() {
+    let site = Site::new();
+    site.satellite.trouble(NOTIFY, 1, Trouble::Status(503));
+    let outcome = site.run().run();
+    assert_eq!(
+        (outcome.status, site.satellite.registrations()),
+        (0, 2),
+        "{outcome:?}"
+    );
+
+    let site = Site::new();
+    site.satellite.trouble(REGISTER, 1, Trouble::Lost(500));
+    assert_eq!(site.run().run().status, 75);
+    assert_eq!(
+        site.satellite.registrations(),
+        2,
+        "one is lost, and none made twice"
+    );
 }
 
 #[test]
@@ -419,7 +443,7 @@ fn a_systemid_is_kept_whatever_follows_the_registration() {
         2,
         Trouble::Fault(1, "no".into()),
     );
-    let outcome = site.run().run();
+    let outcome = site.run().args(ONCE).run();
     assert_eq!(failures(&line(&outcome)).len(), 1);
     assert_eq!(line(&site.run().run())["updated"], 2);
     assert_eq!(site.satellite.registrations(), 2, "none twice");
@@ -523,10 +547,12 @@ fn an_empty_mapping_is_refused_unless_it_is_allowed() {
 #[test]
 fn each_document_of_a_stream_has_its_line_and_what_is_none_has_none() {
     let site = Site::new();
-    let outcome = site
-        .run()
-        .stdin(mapping() + "{\"hypervisors\":[]}" + &mapping())
-        .run();
+    // Of one source the newest would replace the others.
+    let of = |section: &str, document: String| {
+        document.replacen('{', &format!("{{\"source\":{{\"section\":\"{section}\"}},"), 1)
+    };
+    let stream = of("a", mapping()) + "{\"hypervisors\":[]}" + &of("b", mapping());
+    let outcome = site.run().stdin(stream).run();
     assert_eq!(outcome.status, 65, "{outcome:?}");
     let states: Vec<Value> = outcome
         .stdout
@@ -609,7 +635,7 @@ fn a_server_that_fails_ends_the_report_and_the_rest_is_named() {
             {"uuid": "esx2.example.com", "guests": []},
             {"uuid": "esx3", "guests": []},
         ]});
-        let outcome = site.run().stdin(three.to_string()).run();
+        let outcome = site.run().args(ONCE).stdin(three.to_string()).run();
         failed(&outcome, status, words);
         let line = line(&outcome);
         assert_eq!((&line["state"], &line["updated"]), (&json!("failed"), &json!(1)));
@@ -618,7 +644,10 @@ fn a_server_that_fails_ends_the_report_and_the_rest_is_named() {
     }
     let site = Site::new();
     let closed = site.bare().args(["--server", "127.0.0.1:1", "--username", "sim"]);
-    let outcome = closed.args(["--password-file", &site.file("password")]).run();
+    let outcome = closed
+        .args(["--password-file", &site.file("password")])
+        .args(ONCE)
+        .run();
     failed(&outcome, 75, "connection refused");
 }
 
@@ -627,7 +656,7 @@ fn a_session_is_closed_on_each_way_out() {
     for method in ["user.getDetails", "channel.software.getDetails", SET_MAP] {
         let site = Site::new();
         site.satellite.trouble(method, 1, Trouble::Status(503));
-        let outcome = site.run().run();
+        let outcome = site.run().args(ONCE).run();
         assert_eq!(outcome.status, 75, "{outcome:?}");
         assert_eq!(
             (

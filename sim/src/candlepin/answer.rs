@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::consumer::Who;
 use super::job::{Job, Work};
 use super::report::{self, Refusal};
 use super::store::Manner;
@@ -14,9 +15,9 @@ use crate::http::{Request, Response};
 use crate::{clock, fresh};
 
 /// An answer that is no success: its status and displayMessage.
-struct Refused(u16, String);
+pub(super) struct Refused(pub(super) u16, pub(super) String);
 
-type Answer = Result<(u16, Value), Refused>;
+pub(super) type Answer = Result<(u16, Value), Refused>;
 
 impl Candlepin {
     pub(super) fn respond(&self, request: &Request) -> Response {
@@ -31,7 +32,11 @@ impl Candlepin {
         let (status, body) = self
             .route(path, request)
             .unwrap_or_else(|Refused(status, message)| {
-                (status, json!({"displayMessage": message, "requestUuid": uuid}))
+                let mut body = json!({"displayMessage": message, "requestUuid": uuid});
+                if status == 410 {
+                    body["deletedId"] = message.split(' ').nth(1).into();
+                }
+                (status, body)
             });
         let mut response = Response::new(status, "application/json", body.to_string());
         let version = format!("{}-1", self.version());
@@ -84,14 +89,15 @@ impl Candlepin {
             ));
         }
         match (request.method.as_str(), path.as_slice()) {
-            ("POST", ["hypervisors", owner]) => self.check_in(owner, request),
+            ("POST", ["hypervisors", owner]) if self.settings.asynchronous => self.check_in(owner, request),
             ("PUT", ["hypervisors", owner, "heartbeat"]) if current => self.heartbeat(owner, request),
             ("POST", ["hypervisors"]) if !current => self.check_in_synchronously(request),
             ("GET", ["jobs", id]) => self.job(id, request),
             ("GET", ["owners", owner, "hypervisors"]) => self.list(owner, request),
+            ("GET" | "PUT", ["consumers", uuid]) => self.of_consumer(uuid, request),
             (other, ["hypervisors", _]) => Err(no_method(other)),
             (other, ["hypervisors", _, "heartbeat"]) if current => Err(no_method(other)),
-            (other, ["jobs", _] | ["owners", _, "hypervisors"]) => Err(no_method(other)),
+            (other, ["jobs", _] | ["consumers", _] | ["owners", _, "hypervisors"]) => Err(no_method(other)),
             _ => Err(Refused(
                 404,
                 "Runtime Error RESTEASY003210: Could not find resource for full path".into(),
@@ -109,12 +115,14 @@ impl Candlepin {
             "remove_by_pool_id",
             "storage_band",
             "cores",
-            "hypervisors_async",
             "org_level_content_access",
             "guest_limit",
             "ram",
             "batch_bind",
         ];
+        if self.settings.asynchronous {
+            able.push("hypervisors_async");
+        }
         if self.settings.generation == Generation::Current {
             able.extend([
                 "hypervisors_heartbeat",
@@ -133,7 +141,7 @@ impl Candlepin {
     fn check_in(&self, owner: &str, request: &Request) -> Answer {
         let current = self.settings.generation == Generation::Current;
         consumes(request, "text/plain", self.settings.generation)?;
-        let (account, mut state) = self.admit(owner, request)?;
+        let (who, mut state) = self.admit(owner, request)?;
         let report = if request
             .header("Content-Encoding")
             .is_some_and(|coding| coding != "identity")
@@ -163,7 +171,7 @@ impl Candlepin {
             ),
         };
         state.reporters.extend(reporter);
-        let mut job = self.new_job(owner, work, account, request);
+        let mut job = self.new_job(owner, work, &who, request);
         let before = state.open_reports(owner, state.jobs.len());
         if !before.is_empty() {
             if current { job.block(&before) } else { job.wait() }
@@ -181,20 +189,20 @@ impl Candlepin {
     }
 
     fn heartbeat(&self, owner: &str, request: &Request) -> Answer {
-        let (account, mut state) = self.admit(owner, request)?;
+        let (who, mut state) = self.admit(owner, request)?;
         let reporter = parameter(&request.query, "reporter_id").filter(|reporter| !reporter.is_empty());
         let Some(reporter) = reporter else {
             return Err(Refused(400, "reporter_id is absent or empty".into()));
         };
-        let job = self.new_job(owner, Work::Heartbeat { reporter }, account, request);
+        let job = self.new_job(owner, Work::Heartbeat { reporter }, &who, request);
         let told = job.json(self.settings.generation, true);
         state.jobs.push(job);
         Ok((200, told))
     }
 
-    fn new_job(&self, owner: &str, work: Work, account: &Account, request: &Request) -> Job {
+    fn new_job(&self, owner: &str, work: Work, who: &Who, request: &Request) -> Job {
         let mut job = Job::new(owner, work, self.settings.job_time, self.settings.generation);
-        job.principal.clone_from(&account.username);
+        job.principal.clone_from(&who.name);
         let plain = |id: &&str| id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         let correlation = request
             .header("X-Correlation-ID")
@@ -207,7 +215,7 @@ impl Candlepin {
     fn check_in_synchronously(&self, request: &Request) -> Answer {
         consumes(request, "application/json", self.settings.generation)?;
         let Some(owner) = parameter(&request.query, "owner") else {
-            self.account(request)?;
+            self.who(request)?;
             let message = "Runtime Error Null passed to a non-nullable Verify annotation.";
             return Err(Refused(500, message.into()));
         };
@@ -227,13 +235,19 @@ impl Candlepin {
             }
         })?;
         let reporter = parameter(&request.query, "reporter_id");
-        let State { stores, lost, .. } = &mut *state;
+        let State {
+            stores,
+            lost,
+            refused,
+            ..
+        } = &mut *state;
         let manner = Manner {
             owner: &owner,
             reporter: reporter.as_deref(),
             generation: Generation::Old,
             create_missing: parameter(&request.query, "create_missing").as_deref() != Some("false"),
             lost,
+            refused,
         };
         let lists = stores.entry(owner.clone()).or_default().apply(&report, &manner);
         lists
@@ -246,7 +260,7 @@ impl Candlepin {
         if self.lock().database_down {
             return Err(Refused(503, "Error contacting user service".into()));
         }
-        let account = self.account(request)?;
+        let who = self.who(request)?;
         let generation = self.settings.generation;
         let mut state = self.settled();
         let Some(job) = state.jobs.iter_mut().find(|job| job.id == id) else {
@@ -258,7 +272,7 @@ impl Candlepin {
                 },
             ));
         };
-        if !account.access.reaches(&job.owner) {
+        if !who.access.reaches(&job.owner) {
             return Err(forbidden());
         }
         let with_result =
@@ -270,7 +284,10 @@ impl Candlepin {
 
     /// The hypervisors of an owner, or the one that is asked for, with the members that are of use to a reader.
     fn list(&self, owner: &str, request: &Request) -> Answer {
-        let (_, state) = self.admit(owner, request)?;
+        let (who, state) = self.admit(owner, request)?;
+        if who.is_consumer {
+            return Err(forbidden());
+        }
         let wanted = parameter(&request.query, "hypervisor_id").map(|id| id.to_lowercase());
         let all = state
             .stores
@@ -295,19 +312,19 @@ impl Candlepin {
         &self,
         owner: &str,
         request: &Request,
-    ) -> Result<(&Account, std::sync::MutexGuard<'_, State>), Refused> {
+    ) -> Result<(Who, std::sync::MutexGuard<'_, State>), Refused> {
         accepts(request)?;
         if self.lock().database_down {
             let message =
                 "Runtime Error org.hibernate.exception.JDBCConnectionException: could not extract ResultSet";
             return Err(Refused(500, message.into()));
         }
-        let account = self.account(request)?;
-        if account.access == Access::Nothing {
+        let who = self.who(request)?;
+        if who.access == Access::Nothing {
             return Err(forbidden());
         }
         // Somebody else's owner is not told apart from one that isn't there.
-        if !self.settings.owners.iter().any(|key| key == owner) || !account.access.reaches(owner) {
+        if !self.settings.owners.iter().any(|key| key == owner) || !who.access.reaches(owner) {
             return Err(Refused(
                 404,
                 match self.settings.generation {
@@ -316,7 +333,20 @@ impl Candlepin {
                 },
             ));
         }
-        Ok((account, self.settled()))
+        Ok((who, self.settled()))
+    }
+
+    /// Who a request comes from: the user that it names, else the consumer of its certificate.
+    pub(super) fn who(&self, request: &Request) -> Result<Who, Refused> {
+        if let (Some(uuid), None) = (&request.peer, request.header("Authorization")) {
+            return self.consumer(uuid);
+        }
+        let account = self.account(request)?;
+        Ok(Who {
+            name: account.username.clone(),
+            access: account.access.clone(),
+            is_consumer: false,
+        })
     }
 
     fn account(&self, request: &Request) -> Result<&Account, Refused> {
@@ -342,7 +372,7 @@ impl Candlepin {
 }
 
 impl Access {
-    fn reaches(&self, owner: &str) -> bool {
+    pub(super) fn reaches(&self, owner: &str) -> bool {
         match self {
             Access::All => true,
             Access::Owners(owners) => owners.iter().any(|key| key == owner),
@@ -351,7 +381,7 @@ impl Access {
     }
 }
 
-fn forbidden() -> Refused {
+pub(super) fn forbidden() -> Refused {
     Refused(403, "Insufficient permissions".into())
 }
 
@@ -363,7 +393,7 @@ fn no_method(method: &str) -> Refused {
 }
 
 /// The media type, without its parameters, has to be this one.
-fn consumes(request: &Request, wanted: &str, generation: Generation) -> Result<(), Refused> {
+pub(super) fn consumes(request: &Request, wanted: &str, generation: Generation) -> Result<(), Refused> {
     let given = request
         .header("Content-Type")
         .and_then(|given| given.split(';').next())
@@ -383,7 +413,7 @@ fn consumes(request: &Request, wanted: &str, generation: Generation) -> Result<(
 }
 
 /// Whoever accepts no JSON gets nothing else either.
-fn accepts(request: &Request) -> Result<(), Refused> {
+pub(super) fn accepts(request: &Request) -> Result<(), Refused> {
     let Some(accept) = request.header("Accept") else {
         return Ok(());
     };

@@ -97,6 +97,18 @@ pub(super) fn read_synchronous(body: &[u8]) -> Result<Report, Refusal> {
     })
 }
 
+/// Reads the guests in the body of a consumer's update, where an entry may be no more than an id; `None` where it has none.
+pub(super) fn read_guests(body: &[u8]) -> Result<Option<Vec<Guest>>, Refusal> {
+    let Value::Object(members) = json(body)? else {
+        return Err(Refusal::Shape);
+    };
+    member(members.get("guestIds"), |list| {
+        let list = list.as_array().ok_or(Refusal::Shape)?;
+        let guests = list.iter().map(|item| guest(item, Generation::Old, &mut None));
+        guests.collect()
+    })
+}
+
 fn entry(item: &Value, generation: Generation, unknown: &mut Option<String>) -> Result<Entry, Refusal> {
     let Value::Object(members) = item else {
         return Err(Refusal::Shape);

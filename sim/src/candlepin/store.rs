@@ -40,6 +40,8 @@ pub(super) struct Manner<'a> {
     pub(super) create_missing: bool,
     /// Hypervisor ids, in lower case, that are lost without a word.
     pub(super) lost: &'a BTreeSet<String>,
+    /// Hypervisor ids, in lower case, that are refused.
+    pub(super) refused: &'a BTreeSet<String>,
 }
 
 /// The four lists of a job's resultData.
@@ -95,6 +97,20 @@ impl Store {
         let uuid = held.uuid.clone();
         self.add(Consumer { id: None, held });
         uuid
+    }
+
+    /// A consumer by the uuid that the server gave it.
+    pub(super) fn held(&self, uuid: &str) -> Option<&Hypervisor> {
+        let mut held = self.consumers.iter().map(|consumer| &consumer.held);
+        held.find(|held| held.uuid == uuid)
+    }
+
+    /// Sets the guests of a consumer.
+    pub(super) fn set_guests(&mut self, uuid: &str, list: Vec<Guest>) {
+        let held = self.consumers.iter_mut().map(|consumer| &mut consumer.held);
+        for held in held.filter(|held| held.uuid == uuid) {
+            held.guests.clone_from(&list);
+        }
     }
 
     /// Applies a report. An error ends the whole job, and nothing of the report stays.
@@ -154,7 +170,8 @@ impl Store {
             .copied();
         let verb = if known.is_some() { "update" } else { "create" };
         let unable = || format!("{id}: Unable to {verb} hypervisor with id {id} in org {owner}");
-        if too_long(&key, COLUMN)
+        if manner.refused.contains(&key)
+            || too_long(&key, COLUMN)
             || entry.name.as_ref().is_some_and(|name| too_long(name, NAME))
             || has_long_guest(entry)
         {

@@ -93,7 +93,7 @@ fn parse_head(head: &[u8]) -> Result<Received, NoRequest> {
         path: path.to_owned(),
         query: query.to_owned(),
         headers: parsed.headers.iter().map(field).collect(),
-        body: Vec::new(),
+        ..Request::default()
     };
     let newest = parsed.version == Some(1);
     let connection = request.header("Connection").unwrap_or("");

@@ -181,14 +181,18 @@ impl Shared {
         let _ = socket.set_nodelay(true);
         match &self.tls {
             None => {
-                if let Some(address) = self.converse(&*socket).tunnel {
+                if let Some(address) = self.converse(&*socket, None).tunnel {
                     connect(&socket, address);
                 }
             }
             Some(tls) => {
                 if let Ok(mut session) = ServerConnection::new(Arc::clone(&tls.config)) {
                     let mut raw = &*socket;
-                    if self.converse(rustls::Stream::new(&mut session, &mut raw)).whole {
+                    let peer = handshake(&mut session, raw);
+                    if self
+                        .converse(rustls::Stream::new(&mut session, &mut raw), peer)
+                        .whole
+                    {
                         session.send_close_notify();
                         let _ = session.write_tls(&mut raw);
                     }
@@ -199,16 +203,17 @@ impl Shared {
     }
 
     /// Answers the requests of a connection until one of the sides ends it.
-    fn converse<S: Read + Write>(&self, stream: S) -> Ended {
+    fn converse<S: Read + Write>(&self, stream: S, peer: Option<String>) -> Ended {
         let mut stream = BufReader::with_capacity(64 * 1024, stream);
         loop {
-            let received = match connection::receive(&mut stream) {
+            let mut received = match connection::receive(&mut stream) {
                 Ok(received) => received,
                 Err(NoRequest::End) => return Ended::after(true),
                 Err(NoRequest::Refused(status, why)) => {
                     return Ended::after(connection::refuse(stream.get_mut(), status, why).is_ok());
                 }
             };
+            received.request.peer.clone_from(&peer);
             let request = &received.request;
             let (mut limit, mut stall, mut pause) = (None, false, None);
             let response = match self.note(request) {
@@ -283,6 +288,14 @@ impl Shared {
         };
         lock(&self.plan).as_mut().and_then(|plan| plan(number, request))
     }
+}
+
+/// Begins TLS; who the client says to be. A failure shows at the first read.
+fn handshake(session: &mut ServerConnection, mut socket: &TcpStream) -> Option<String> {
+    while session.is_handshaking() {
+        session.complete_io(&mut socket).ok()?;
+    }
+    super::tls::common_name(session.peer_certificates()?.first()?)
 }
 
 /// How a conversation ended.

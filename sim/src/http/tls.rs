@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, SigningKey as _,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair, KeyUsagePurpose, SigningKey as _,
 };
-use rustls::ServerConfig;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{RootCertStore, ServerConfig};
 
 /// A certificate authority that exists as long as this value; its key is written nowhere.
 pub struct Authority {
@@ -48,6 +49,15 @@ pub struct Tls {
     certificate: CertificateDer<'static>,
 }
 
+/// A client's certificate and key, as PEM.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
+}
+
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.debug_struct("Tls").finish_non_exhaustive()
@@ -78,6 +88,21 @@ impl Authority {
     /// Issues a certificate with a key of its own. Names must be DNS names or addresses.
     pub fn issue(&self, certificate: &Certificate) -> io::Result<Tls> {
         self.try_issue(certificate).map_err(io::Error::other)
+    }
+
+    /// Issues a certificate by which a client shows who it is: `name` becomes its common name.
+    pub fn issue_client(&self, name: &str) -> io::Result<Client> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let issued = params.signed_by(&key, &self.issuer).map_err(io::Error::other)?;
+        Ok(Client {
+            certificate: issued.pem(),
+            key: key.serialize_pem(),
+        })
     }
 
     fn try_issue(&self, certificate: &Certificate) -> Result<Tls, Box<dyn std::error::Error + Send + Sync>> {
@@ -121,9 +146,15 @@ impl Authority {
         };
         let private = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut authorities = RootCertStore::empty();
+        authorities.add(self.issuer.der().clone())?;
+        // As Candlepin's: a certificate is asked for but not demanded, and one of another authority is refused.
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider.clone())
+            .allow_unauthenticated()
+            .build()?;
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             // It looks at no certificate, and so shows also one that rustls can't read.
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(
                 vec![issued.clone()],
@@ -197,4 +228,17 @@ impl Tls {
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
     }
+}
+
+/// The common name of a certificate's subject: the last one in it, for the issuer's stands before.
+pub(super) fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
+    // In DER: the type's object identifier, then a string's tag, its length and its text.
+    const COMMON_NAME: [u8; 5] = [0x06, 0x03, 0x55, 0x04, 0x03];
+    let bytes = certificate.as_ref();
+    let last = bytes
+        .windows(COMMON_NAME.len())
+        .rposition(|window| window == COMMON_NAME)?;
+    let (length, text) = bytes.get(last + COMMON_NAME.len() + 1..)?.split_first()?;
+    let text = text.get(..usize::from(*length))?;
+    String::from_utf8(text.to_vec()).ok()
 }

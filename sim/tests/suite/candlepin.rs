@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use vw_sim::candlepin::{Access, Account, Candlepin, Fate, Generation, JobTime, Settings};
 use vw_sim::http::{Body, Request, Service};
 
+mod consumer;
+
 struct Exchange {
     title: &'static str,
     request: Request,
@@ -36,12 +38,16 @@ fn exchange(block: &'static str) -> Exchange {
         "Authorization" => (name.to_owned(), format!("Basic {}", STANDARD.encode(value))),
         _ => (name.to_owned(), value.to_owned()),
     });
+    let mut headers: Vec<(String, String)> = headers.collect();
+    let peer = headers.iter().position(|(name, _)| name == "Peer");
+    let peer = peer.map(|place| headers.remove(place).1);
     let request = Request {
         method,
         path: path.into(),
         query: query.into(),
-        headers: headers.collect(),
+        headers,
         body: body.as_bytes().to_vec(),
+        peer,
     };
     let (status, answer) = answered.split_once('\n').expect("an answer's body");
     let answer = essence(serde_json::from_str(answer).expect("JSON"));
@@ -124,6 +130,7 @@ fn ask(server: &Candlepin, method: &str, target: &str, body: &Value) -> (u16, Va
         query: query.into(),
         headers: fields.map(|(name, value)| (name.into(), value)).to_vec(),
         body: body.to_string().into_bytes(),
+        ..Request::default()
     };
     let response = server.answer(&request);
     let Body::Bytes(body) = response.body else {
@@ -372,6 +379,7 @@ fn paths_and_encodings_are_read_as_the_real_one_reads_them() {
                 query: String::new(),
                 headers,
                 body: body.to_vec(),
+                ..Request::default()
             })
             .status
     };

@@ -35,6 +35,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The time that `--timeout` allows.
+    pub fn time(&self) -> Option<Duration> {
+        self.timeout.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
     /// Sets what the options say; what they do not mention stays. The time that `--timeout` allows begins now.
     pub fn apply(&self, endpoint: &mut Endpoint) {
         if let Some(file) = &self.cacert {
@@ -49,8 +54,8 @@ impl Connection {
         if let Some(proxy) = &self.proxy {
             endpoint.proxy = proxy.clone();
         }
-        if let Some(seconds) = self.timeout {
-            endpoint.deadline = Instant::now().checked_add(Duration::from_secs(seconds.into()));
+        if let Some(time) = self.time() {
+            endpoint.deadline = Instant::now().checked_add(time);
         }
         if let Some(trace) = &self.trace {
             endpoint.trace = Some(trace.clone());
@@ -103,7 +108,6 @@ impl TypedValueParser for ProxyParser {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Base;
     use clap::Parser;
 
     #[derive(Debug, clap::Parser)]

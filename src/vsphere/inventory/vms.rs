@@ -70,7 +70,7 @@ const NOWHERE: u32 = u32::MAX;
 
 /// Virtual machines and the hosts' lists of them, as they arrive.
 ///
-/// They are kept in lists and sorted at the end. A hash table took 3 % more of the scan's time, and 5 MiB more.
+/// They are kept in lists and sorted at the end. With a hash table a scan of 100,000 took 5 MiB more, and the same time.
 #[derive(Debug, Default)]
 pub(super) struct Vms {
     ids: Ids,

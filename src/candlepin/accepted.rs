@@ -1,0 +1,212 @@
+//! What the server accepted last, kept so that what did not change need not be sent again.
+
+use std::fs::File;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::{CheckIn, Error};
+use crate::cancel::Cancel;
+use crate::state::Folder;
+
+/// The largest file that is read, in bytes; the ids of 100,000 hypervisors take a tenth of it.
+const LARGEST: u64 = 64 << 20;
+
+/// What is reported, by whom and where to: each place has a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The server's address.
+    pub server: String,
+    /// The owner.
+    pub owner: String,
+    /// The reporter's id.
+    pub reporter: String,
+    /// The section that the document comes from.
+    pub section: Option<String>,
+}
+
+/// What was accepted last in a place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    place: Place,
+    /// The digest of what was sent; none while a report is under way, for then nobody knows what the server has.
+    digest: Option<String>,
+    /// When the server accepted it, in seconds since 1970.
+    time: u64,
+    /// The ids of the hypervisors.
+    hypervisors: Vec<String>,
+}
+
+impl Accepted {
+    /// What the server has accepted now, whole.
+    pub fn new(place: Place, check_in: &CheckIn<'_>, digest: String) -> Self {
+        Accepted {
+            place,
+            digest: Some(digest),
+            time: now(),
+            hypervisors: check_in.ids().map(str::to_owned).collect(),
+        }
+    }
+
+    /// What was accepted last in this place. A file that can't be used means that nobody knows, and so everything is sent.
+    pub fn read(folder: &Folder, place: &Place) -> Option<Self> {
+        let name = file(place);
+        let doubt = |reason: String| {
+            log::warn!("{}: {reason}; reporting all of it", folder.path(&name).display());
+        };
+        let content = match folder.read(&name, LARGEST) {
+            Ok(content) => content?,
+            Err(error) => {
+                doubt(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string));
+                return None;
+            }
+        };
+        match serde_json::from_slice::<Accepted>(&content) {
+            Ok(accepted) if accepted.place == *place => Some(accepted),
+            Ok(_) => {
+                doubt("it is about another report".to_owned());
+                None
+            }
+            Err(error) => {
+                doubt(format!("it is damaged: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Keeps it.
+    pub fn write(&self, folder: &Folder) -> Result<(), Error> {
+        let content = serde_json::to_vec(self).map_err(Error::Body)?;
+        folder
+            .prepare()
+            .and_then(|()| folder.write(&file(&self.place), &content))
+            .map_err(Error::State)
+    }
+
+    /// Notes that a report is under way: until it is accepted nobody knows what the server has.
+    pub fn doubt(mut self, folder: &Folder) -> Result<(), Error> {
+        match self.digest.take() {
+            Some(_) => self.write(folder),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the server has this already, and was told all of it less than `age` ago.
+    pub fn covers(&self, digest: &str, age: Duration) -> bool {
+        // A time to come is that of a clock that was wrong.
+        let passed = now().checked_sub(self.time);
+        self.digest.as_deref() == Some(digest) && passed.is_some_and(|passed| passed < age.as_secs())
+    }
+
+    /// The hypervisors that were there and of which a document does not tell any more.
+    pub fn vanished(&self, check_in: &CheckIn<'_>) -> Vec<String> {
+        let ids = self.hypervisors.iter();
+        ids.filter(|id| !check_in.knows(id)).cloned().collect()
+    }
+
+    /// How many hypervisors there were.
+    pub fn hypervisors(&self) -> usize {
+        self.hypervisors.len()
+    }
+
+    /// Waits until no other run reports in this place, and keeps it so as long as what is returned lives.
+    pub fn lock(folder: &Folder, place: &Place, cancel: &Cancel) -> Result<File, Error> {
+        folder.prepare().map_err(Error::State)?;
+        let name = file(place) + ".lock";
+        let mut told = false;
+        loop {
+            if let Some(lock) = folder.lock(&name).map_err(Error::State)? {
+                return Ok(lock);
+            }
+            if !std::mem::replace(&mut told, true) {
+                log::info!("waiting for another run of this report");
+            }
+            cancel.sleep(Duration::from_millis(100)).map_err(Error::Locked)?;
+        }
+    }
+}
+
+/// The file of a place. An owner or section may hold anything, and all of it together be too long for a name.
+fn file(place: &Place) -> String {
+    let Place {
+        server,
+        owner,
+        reporter,
+        section,
+    } = place;
+    let text = format!(
+        "{server}\n{owner}\n{reporter}\n{}",
+        section.as_deref().unwrap_or_default()
+    );
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+    let digits: String = digest.as_ref()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("candlepin-{digits}.json")
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::Reader;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn place() -> Place {
+        Place {
+            server: "https://sub.example.com/candlepin".to_owned(),
+            owner: "an/owner".to_owned(),
+            reporter: "me".to_owned(),
+            section: None,
+        }
+    }
+
+    #[test]
+    fn what_was_accepted_is_known_again() {
+        let text = r#"{"hypervisors":[{"uuid":"a","guests":[]},{"uuid":"B","guests":[]}]}"#;
+        let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();
+        let check_in = CheckIn::new(&mapping);
+        let digest = check_in.digest().unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::new(temporary.path().join("state"));
+        assert_eq!(Accepted::read(&folder, &place()), None);
+
+        let accepted = Accepted::new(place(), &check_in, digest.clone());
+        accepted.write(&folder).unwrap();
+        let read = Accepted::read(&folder, &place()).unwrap();
+        assert_eq!(read, accepted);
+        assert!(
+            read.covers(&digest, DAY) && !read.covers("other", DAY) && !read.covers(&digest, Duration::ZERO)
+        );
+        let other = Place {
+            section: Some("x".to_owned()),
+            ..place()
+        };
+        assert_eq!(Accepted::read(&folder, &other), None);
+
+        let fewer = Reader::new(&br#"{"hypervisors":[{"uuid":"b","guests":[]}]}"#[..]).next_mapping();
+        let fewer = fewer.unwrap().unwrap();
+        assert_eq!(
+            (read.vanished(&CheckIn::new(&fewer)), read.hypervisors()),
+            (vec!["a".to_owned()], 2)
+        );
+        read.doubt(&folder).unwrap();
+        let doubted = Accepted::read(&folder, &place()).unwrap();
+        assert!(!doubted.covers(&digest, DAY));
+        assert_eq!(doubted.hypervisors(), 2);
+        let ahead = Accepted {
+            time: now() + 100,
+            ..accepted
+        };
+        assert!(!ahead.covers(&digest, DAY));
+
+        std::fs::write(folder.path(&file(&place())), "{\"place\":").unwrap();
+        assert_eq!(Accepted::read(&folder, &place()), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! What goes over the wire: the parts of a check-in, their hypervisors and guests.
+
+use std::borrow::Cow;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::account::{Failed, Sent};
+use super::fit;
+use crate::mapping::{Hypervisor, Value};
+
+/// The fact by which the server takes two hypervisors, or a hypervisor and a registered system, for one.
+pub(super) const SYSTEM_UUID: &str = "dmi.system.uuid";
+
+/// A part of a check-in, which becomes one job on the server.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'c, 'm> {
+    pub(super) hosts: &'c [Host<'m>],
+}
+
+impl<'c> Batch<'c, '_> {
+    /// A check-in without any hypervisor.
+    pub(super) const EMPTY: Batch<'static, 'static> = Batch { hosts: &[] };
+
+    /// How many hypervisors it has.
+    pub fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether it has no hypervisor.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
+    /// Its hypervisors, failed for this reason.
+    pub fn failed(&self, error: &str) -> Vec<Failed> {
+        self.hosts
+            .iter()
+            .map(|host| host.failed(error.to_owned()))
+            .collect()
+    }
+
+    /// The body of the request.
+    pub fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
+        #[derive(serde::Serialize)]
+        struct Body<'b, 'm> {
+            hypervisors: &'b [Host<'m>],
+        }
+        serde_json::to_vec(&Body {
+            hypervisors: self.hosts,
+        })
+    }
+
+    /// The body of the synchronous request of old servers, which takes ids and guests only.
+    pub(super) fn synchronous_body(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut body = serde_json::Serializer::new(Vec::new());
+        body.collect_map(self.hosts.iter().map(|host| (&host.id, &host.guests)))?;
+        Ok(body.into_inner())
+    }
+
+    pub(super) fn sent(&self) -> Vec<Sent<'c>> {
+        let sent = |host: &'c Host<'_>| Sent {
+            id: &host.id,
+            name: host.name,
+        };
+        self.hosts.iter().map(sent).collect()
+    }
+
+    /// What was sent by the synchronous request: without names, and so a new hypervisor is called by its id.
+    pub(super) fn sent_synchronously(&self) -> Vec<Sent<'c>> {
+        let sent = |host: &'c Host<'_>| Sent {
+            id: &host.id,
+            name: Some(&host.id),
+        };
+        self.hosts.iter().map(sent).collect()
+    }
+}
+
+/// A hypervisor that is sent.
+#[derive(Debug)]
+pub(super) struct Host<'m> {
+    pub(super) id: Cow<'m, str>,
+    pub(super) name: Option<&'m str>,
+    pub(super) guests: Vec<GuestId<'m>>,
+    pub(super) facts: Option<Vec<(&'m str, &'m Value)>>,
+    pub(super) without_system_uuid: bool,
+}
+
+impl Host<'_> {
+    /// Its system uuid, in the form in which it is compared.
+    pub(super) fn system_uuid(&self) -> Option<String> {
+        let mut facts = self.facts.iter().flatten();
+        let (_, uuid) = facts.find(|(name, _)| *name == SYSTEM_UUID)?;
+        Some(uuid.text()?.trim().to_lowercase())
+    }
+
+    pub(super) fn failed(&self, error: String) -> Failed {
+        Failed {
+            id: Some(self.id.clone().into_owned()),
+            name: self.name.map(str::to_owned),
+            error,
+        }
+    }
+}
+
+// The names are the server's; `guestIds` is always there, for a missing one would leave the old guests where they were.
+impl Serialize for Host<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut host = serializer.serialize_map(None)?;
+        host.serialize_entry(
+            "hypervisorId",
+            &HypervisorId {
+                hypervisor_id: &self.id,
+            },
+        )?;
+        if let Some(name) = self.name {
+            host.serialize_entry("name", name)?;
+        }
+        host.serialize_entry("guestIds", &self.guests)?;
+        // Without facts the server would keep the old ones, a system uuid that is taken out here among them.
+        if let Some(facts) = &self.facts {
+            host.serialize_entry("facts", &Pairs(facts))?;
+        }
+        host.end()
+    }
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HypervisorId<'m> {
+    hypervisor_id: &'m str,
+}
+
+/// A guest that is sent.
+#[derive(Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GuestId<'m> {
+    guest_id: &'m str,
+    state: u8,
+    attributes: GuestAttributes<'m>,
+}
+
+#[derive(Debug)]
+struct GuestAttributes<'m> {
+    kind: Option<&'m str>,
+    active: Option<bool>,
+    unknown: Vec<(&'m str, &'m Value)>,
+}
+
+/// The guests of a hypervisor that are sent, in the order of their ids.
+pub(super) fn guests<'m>(hypervisor: &'m Hypervisor, faults: &mut Vec<String>) -> Vec<GuestId<'m>> {
+    let mut guests: Vec<GuestId<'m>> = Vec::with_capacity(hypervisor.guests.len());
+    for guest in &hypervisor.guests {
+        match fit::guest(guest) {
+            Err(fault) => faults.push(fault),
+            Ok(()) => guests.push(GuestId {
+                guest_id: &guest.id,
+                state: guest.state.number(),
+                attributes: GuestAttributes {
+                    kind: fit::kind(&guest.attributes, faults),
+                    active: guest.attributes.active,
+                    unknown: fit::attributes(guest, faults),
+                },
+            }),
+        }
+    }
+    guests.sort_by_key(|guest| guest.guest_id);
+    guests
+}
+
+impl Serialize for GuestAttributes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut attributes = serializer.serialize_map(None)?;
+        if let Some(kind) = self.kind {
+            attributes.serialize_entry("virtWhoType", kind)?;
+        }
+        if let Some(active) = self.active {
+            attributes.serialize_entry("active", &u8::from(active))?;
+        }
+        for (name, value) in &self.unknown {
+            attributes.serialize_entry(name, value)?;
+        }
+        attributes.end()
+    }
+}
+
+struct Pairs<'p, 'm>(&'p [(&'m str, &'m Value)]);
+
+impl Serialize for Pairs<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
+}

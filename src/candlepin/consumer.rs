@@ -1,0 +1,116 @@
+//! This machine itself: who it is to the server, and the guests that it runs.
+
+use std::path::Path;
+
+use percent_encoding::utf8_percent_encode;
+use x509_cert::Certificate;
+use x509_cert::der::asn1::{ObjectIdentifier, PrintableStringRef, TeletexStringRef, Utf8StringRef};
+use x509_cert::der::{Any, Decode as _};
+
+use super::{Candlepin, Error, PLAIN};
+use crate::http::Request;
+
+/// The common name, in X.520.
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
+/// The uuid by which the server knows a registered system: the common name in its certificate, in the PEM file `path`.
+pub fn consumer(path: &Path) -> Result<String, Error> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+
+    let fail = |reason: String| Error::Certificate {
+        path: path.to_owned(),
+        reason,
+    };
+    let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let der = CertificateDer::from_pem_slice(&pem)
+        .map_err(|_| fail("it holds no certificate in PEM".to_owned()))?;
+    let certificate = Certificate::from_der(&der)
+        .map_err(|error| fail(format!("its certificate can't be read: {error}")))?;
+    let subject = certificate.tbs_certificate().subject();
+    let names = subject.iter().filter(|part| part.oid == COMMON_NAME);
+    let name = names.filter_map(|part| text(&part.value)).last();
+    match name {
+        Some(name) if !name.is_empty() => Ok(name),
+        _ => Err(fail(
+            "its certificate has no common name, and so is not that of a registered system".to_owned(),
+        )),
+    }
+}
+
+fn text(value: &Any) -> Option<String> {
+    let utf8 = value
+        .decode_as::<Utf8StringRef<'_>>()
+        .map(|text| text.as_str().to_owned());
+    let printable = || {
+        value
+            .decode_as::<PrintableStringRef<'_>>()
+            .map(|text| text.as_str().to_owned())
+    };
+    let teletex = || {
+        value
+            .decode_as::<TeletexStringRef<'_>>()
+            .map(|text| text.as_str().to_owned())
+    };
+    utf8.or_else(|_| printable()).or_else(|_| teletex()).ok()
+}
+
+impl Candlepin {
+    /// Tells the server which guests run on the registered system `uuid`. `body` is that of
+    /// [`CheckIn::local_body`](super::CheckIn::local_body).
+    pub fn put_guests(&mut self, uuid: &str, body: &[u8]) -> Result<(), Error> {
+        let path = format!("/consumers/{}", utf8_percent_encode(uuid, PLAIN));
+        let doing = format!("reporting the guests of consumer {uuid}");
+        self.exchange(&doing, Request::put(path, "application/json", body))
+            .map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    fn read(names: &[&str]) -> Result<String, Error> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::OrganizationName, "org");
+        for name in names {
+            params.distinguished_name.push(rcgen::DnType::CommonName, *name);
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(
+            file.path(),
+            key.serialize_pem() + &params.self_signed(&key).unwrap().pem(),
+        )
+        .unwrap();
+        consumer(file.path())
+    }
+
+    #[test]
+    fn the_common_name_is_the_consumer() {
+        assert_eq!(read(&["56e21143-bda1-47a2"]).unwrap(), "56e21143-bda1-47a2");
+        let error = read(&[]).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(error.to_string().contains("no common name"), "{error}");
+        assert!(read(&[""]).is_err());
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for text in [
+            "",
+            "x",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            let error = consumer(file.path()).unwrap_err().to_string();
+            assert!(error.starts_with(file.path().to_str().unwrap()), "{error}");
+        }
+        assert!(consumer(Path::new("/no/such")).is_err());
+    }
+}

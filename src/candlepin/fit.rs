@@ -1,0 +1,216 @@
+//! What the server would lose without a word, or refuse together with everything beside it.
+//!
+//! A fact whose key or value is too long loses its hypervisor, a socket count that is no number does, too; a name, a guest's id
+//! or attribute that is too long has the hypervisor refused; a value that is a list or an object has the whole report refused.
+//! So the smallest part that does not fit is left out, and named.
+
+use crate::mapping::{Attributes, Guest, Hypervisor, Members, Value};
+
+/// The longest name of a hypervisor, in characters.
+const LONGEST_NAME: usize = 250;
+/// The longest id, key or value, in characters: the width of most columns of the server's database.
+const LONGEST: usize = 255;
+
+/// The fact that the server reads as a number.
+const SOCKETS: &str = "cpu.cpu_socket(s)";
+
+/// Why a hypervisor can't be sent under this id.
+pub(super) fn id(id: &str) -> Result<(), String> {
+    text("its id", id, LONGEST)
+}
+
+/// The name as it can be sent. An empty one says nothing, and the server would refuse the hypervisor for it.
+pub(super) fn name<'m>(hypervisor: &'m Hypervisor, faults: &mut Vec<String>) -> Option<&'m str> {
+    odd_member(&hypervisor.unknown, "name", "a text", faults);
+    odd_member(&hypervisor.unknown, "facts", "an object", faults);
+    let name = hypervisor.name.as_deref().filter(|name| !name.is_empty())?;
+    match text("its name", name, LONGEST_NAME) {
+        Ok(()) => Some(name),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    }
+}
+
+/// The facts as they can be sent; `None` where the hypervisor has none.
+pub(super) fn facts<'m>(
+    hypervisor: &'m Hypervisor,
+    faults: &mut Vec<String>,
+) -> Option<Vec<(&'m str, &'m Value)>> {
+    if hypervisor.facts.is_empty() {
+        return None;
+    }
+    let fits = |name: &str, value: &Value| {
+        member("fact", name, value)?;
+        match name {
+            SOCKETS => sockets(value),
+            _ => Ok(()),
+        }
+    };
+    Some(fitting(hypervisor.facts.iter(), fits, faults))
+}
+
+/// Why a guest can't be sent.
+pub(super) fn guest(guest: &Guest) -> Result<(), String> {
+    text("the id of a guest", &guest.id, LONGEST)
+}
+
+/// The attributes of a guest beside those that are understood, as they can be sent.
+pub(super) fn attributes<'m>(guest: &'m Guest, faults: &mut Vec<String>) -> Vec<(&'m str, &'m Value)> {
+    let mut own = Vec::new();
+    odd_member(&guest.unknown, "attributes", "an object", &mut own);
+    let fits = |name: &str, value: &Value| member("attribute", name, value);
+    let fitting = fitting(guest.attributes.unknown.iter(), fits, &mut own);
+    faults.extend(
+        own.into_iter()
+            .map(|fault| format!("guest {}: {fault}", guest.id)),
+    );
+    fitting
+}
+
+/// virt-who's type of the source, where it can be sent.
+pub(super) fn kind<'m>(attributes: &'m Attributes, faults: &mut Vec<String>) -> Option<&'m str> {
+    let kind = attributes.virt_who_type.as_deref()?;
+    match text("the attribute virtWhoType", kind, LONGEST) {
+        Ok(()) => Some(kind),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    }
+}
+
+fn fitting<'m>(
+    members: impl Iterator<Item = (&'m str, &'m Value)>,
+    fits: impl Fn(&str, &Value) -> Result<(), String>,
+    faults: &mut Vec<String>,
+) -> Vec<(&'m str, &'m Value)> {
+    let fitting = members.filter(|(name, value)| match fits(name, value) {
+        Ok(()) => true,
+        Err(fault) => {
+            faults.push(fault);
+            false
+        }
+    });
+    fitting.collect()
+}
+
+/// The server takes texts, numbers, truth values and null.
+fn member(what: &str, name: &str, value: &Value) -> Result<(), String> {
+    text(&format!("the name of a {what}"), name, LONGEST)?;
+    let what = format!("the {what} {name}");
+    match value {
+        Value::Text(value) => text(&what, value, LONGEST),
+        Value::Other(raw) if raw.get().starts_with(['[', '{']) => Err(format!("{what} is no single value")),
+        Value::Other(raw) => text(&what, raw.get(), LONGEST),
+    }
+}
+
+fn sockets(value: &Value) -> Result<(), String> {
+    let text = match value {
+        Value::Text(text) => text,
+        Value::Other(raw) => raw.get(),
+    };
+    match text.parse::<i32>() {
+        Ok(0..) => Ok(()),
+        _ if text.is_empty() || text == "null" => Ok(()),
+        _ => Err(format!("the fact {SOCKETS} is not a number of sockets")),
+    }
+}
+
+fn text(what: &str, text: &str, limit: usize) -> Result<(), String> {
+    match text.chars().count() {
+        count if count > limit => Err(format!(
+            "{what} has {count} characters, and the server takes {limit}"
+        )),
+        // No PostgreSQL keeps one in a text.
+        _ if text.contains('\0') => Err(format!("{what} holds a NUL")),
+        _ => Ok(()),
+    }
+}
+
+/// A member of a known name whose value is of another kind; null is as good as none.
+fn odd_member(members: &Members, name: &str, kind: &str, faults: &mut Vec<String>) {
+    let odd = members.iter().find(|(own, _)| *own == name);
+    if odd.is_some_and(|(_, value)| !matches!(value, Value::Other(raw) if raw.get() == "null")) {
+        faults.push(format!("its {name:?} is not {kind}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::Reader;
+
+    fn hypervisor(text: &str) -> Hypervisor {
+        let text = format!("{{\"hypervisors\":[{text}]}}");
+        let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();
+        mapping.hypervisors.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn facts_that_would_cost_their_hypervisor_are_left_out() {
+        let long = "v".repeat(256);
+        let host = hypervisor(&format!(
+            r#"{{"uuid":"a","guests":[],"facts":{{"cpu.cpu_socket(s)":"two","good":"1","long":"{long}","{long}":"1",
+                "list":[1],"object":{{}},"number":7,"nothing":null,"nul":"\u0000","most":"{}"}}}}"#,
+            &long[..255]
+        ));
+        let mut faults = Vec::new();
+        let names: Vec<&str> = facts(&host, &mut faults)
+            .unwrap()
+            .iter()
+            .map(|(name, _)| *name)
+            .collect();
+        assert_eq!(names, ["good", "number", "nothing", "most"]);
+        assert_eq!(faults.len(), 6, "{faults:?}");
+        assert!(faults[0].contains("cpu.cpu_socket(s)"), "{faults:?}");
+        assert!(facts(&hypervisor(r#"{"uuid":"a","guests":[]}"#), &mut faults).is_none());
+    }
+
+    #[test]
+    fn counts_of_sockets() {
+        for (text, good) in [
+            ("0", true),
+            ("64", true),
+            ("", true),
+            ("-1", false),
+            ("2.0", false),
+            ("99999999999", false),
+        ] {
+            assert_eq!(sockets(&Value::from(text)).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_attributes() {
+        let long = "n".repeat(251);
+        let mut faults = Vec::new();
+        let mut named = |text: &str| {
+            let host = hypervisor(text);
+            name(&host, &mut faults).map(str::to_owned)
+        };
+        assert_eq!(
+            named(r#"{"uuid":"a","guests":[],"name":"n"}"#).as_deref(),
+            Some("n")
+        );
+        assert_eq!(named(r#"{"uuid":"a","guests":[],"name":""}"#), None);
+        assert_eq!(
+            named(r#"{"uuid":"a","guests":[],"name":null,"facts":null}"#),
+            None
+        );
+        assert_eq!(
+            named(&format!(r#"{{"uuid":"a","guests":[],"name":"{long}"}}"#)),
+            None
+        );
+        assert_eq!(named(r#"{"uuid":"a","guests":[],"name":7,"facts":[]}"#), None);
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        let host =
+            hypervisor(r#"{"uuid":"a","guests":[{"guestId":"g","state":1,"attributes":{"x":{},"y":1}}]}"#);
+        faults.clear();
+        assert_eq!(attributes(&host.guests[0], &mut faults).len(), 1);
+        assert!(faults[0].starts_with("guest g: the attribute x"), "{faults:?}");
+        assert!(id(&"i".repeat(255)).is_ok() && id(&"i".repeat(256)).is_err());
+    }
+}

@@ -1,0 +1,335 @@
+//! Checking in, and the jobs that come of it.
+
+use std::time::{Duration, Instant};
+
+use percent_encoding::utf8_percent_encode;
+
+use super::job::{End, Job, Lists, Pauses, State, shortened};
+use super::{Batch, Candlepin, Error, PLAIN, Status, Tally, Trace, json};
+use crate::error::Kind;
+use crate::http::{self, Request, Response};
+
+/// The largest answer about a job in bytes; one of 100,000 hypervisors has about 25 MB.
+const LARGEST_JOB: u64 = 32 << 20;
+
+/// How a check-in is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    /// How long to wait for its job and those before it.
+    pub limit: Duration,
+    /// Whether to wait for its job at all.
+    pub wait: bool,
+}
+
+/// What became of a check-in, or of a job that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server has done it, and said what became of each hypervisor.
+    Finished,
+    /// The server has accepted it; it is not done yet.
+    Pending,
+}
+
+impl Candlepin {
+    /// Sends a batch and waits for its job to the end, as `manner` says.
+    ///
+    /// What the server says is added to the tally, the job's id also where the check-in fails. A report may be sent
+    /// twice: it only says how things are. `status` is that of [`Candlepin::status`].
+    pub fn check_in(
+        &mut self,
+        batch: Batch<'_, '_>,
+        status: &Status,
+        manner: Manner,
+        tally: &mut Tally,
+    ) -> Result<Outcome, Error> {
+        if !status.is_asynchronous() {
+            let lists = self.check_in_synchronously(batch)?;
+            tally.add(&batch.sent_synchronously(), &lists);
+            return Ok(Outcome::Finished);
+        }
+        let body = batch.body().map_err(Error::Body)?;
+        let patience = Patience::new(manner.limit);
+        // They grow over all attempts, lest two reporters get in each other's way for ever.
+        let mut pauses = Pauses::default();
+        loop {
+            let job = self.send(&body)?;
+            let blocked = matches!(job.about.clone().end(), Some(End::Blocked(_)));
+            if !blocked {
+                tally.jobs.push(job.about.id.clone());
+            }
+            if !manner.wait && job.about.clone().end().is_none() {
+                return Ok(Outcome::Pending);
+            }
+            let (end, job) = self.wait(job, &patience)?;
+            match end {
+                End::Blocked(others) => {
+                    log::info!(
+                        "waiting for another report of this owner: job {}",
+                        others.join(", ")
+                    );
+                    self.pause(&mut pauses, None, &patience, &job)?;
+                    for other in others {
+                        self.wait_for_other(&other, &patience)?;
+                    }
+                }
+                end => {
+                    tally.add(&batch.sent(), &job.finished(end)?);
+                    return Ok(Outcome::Finished);
+                }
+            }
+        }
+    }
+
+    /// Proves that a report would be taken: an empty check-in, which changes nothing.
+    pub fn try_out(&mut self, status: &Status, limit: Duration) -> Result<(), Error> {
+        if !status.is_asynchronous() {
+            return self.check_in_synchronously(Batch::EMPTY).map(drop);
+        }
+        let job = self.send(&Batch::EMPTY.body().map_err(Error::Body)?)?;
+        match self.wait(job, &Patience::new(limit))? {
+            // Whoever has to wait for another report has been let in.
+            (End::Blocked(_), _) => Ok(()),
+            (end, job) => job.finished(end).map(drop),
+        }
+    }
+
+    /// Tells the server that the reporter is alive and what it reported still holds.
+    pub fn heartbeat(&mut self, status: &Status, limit: Duration, tally: &mut Tally) -> Result<(), Error> {
+        if !status.has_heartbeat() {
+            return Err(Error::NoHeartbeat {
+                version: shortened(&status.version),
+            });
+        }
+        let doing = "sending a heartbeat";
+        let (owner, reporter) = self.names();
+        let request = Request::put(
+            format!("/hypervisors/{owner}/heartbeat?reporter_id={reporter}"),
+            "application/json",
+            b"",
+        );
+        let job = match self.exchange(doing, request) {
+            Ok((response, trace)) => told(response, doing, trace)?,
+            Err(error) => return Err(self.unknown_owner(error)),
+        };
+        tally.jobs.push(job.about.id.clone());
+        let (end, job) = self.wait(job, &Patience::new(limit))?;
+        match (&job.about.state, end) {
+            // Its result is a sentence.
+            (State::Finished, _) => Ok(()),
+            (_, end) => job.finished(end).map(drop),
+        }
+    }
+
+    /// Asks what became of a job.
+    pub fn job(&mut self, id: &str, tally: &mut Tally) -> Result<Outcome, Error> {
+        let job = self.ask(id)?;
+        tally.jobs.push(job.about.id.clone());
+        let Some(end) = job.about.clone().end() else {
+            return Ok(Outcome::Pending);
+        };
+        tally.add(&[], &job.finished(end)?);
+        Ok(Outcome::Finished)
+    }
+
+    /// The owner and the reporter, as they stand in a path and a query.
+    fn names(&self) -> (String, String) {
+        let encoded = |text: &str| utf8_percent_encode(text, PLAIN).to_string();
+        (encoded(&self.reporter.owner), encoded(&self.reporter.id))
+    }
+
+    fn send(&mut self, body: &[u8]) -> Result<Told, Error> {
+        let doing = "checking in";
+        let (owner, reporter) = self.names();
+        let path = format!("/hypervisors/{owner}?reporter_id={reporter}");
+        // Any other type than text/plain is answered with 415.
+        let request = Request::post(path, "text/plain", body).repeatable();
+        match self.exchange(doing, request) {
+            Ok((response, trace)) => told(response, doing, trace),
+            Err(error) => Err(self.unknown_owner(error)),
+        }
+    }
+
+    /// The check-in of servers that know no jobs: they answer with the lists at once.
+    fn check_in_synchronously(&mut self, batch: Batch<'_, '_>) -> Result<Lists, Error> {
+        let doing = "checking in";
+        let body = batch.synchronous_body().map_err(Error::Body)?;
+        let (owner, reporter) = self.names();
+        let environment = match &self.reporter.environment {
+            Some(environment) => format!("&env={}", utf8_percent_encode(environment, PLAIN)),
+            None => String::new(),
+        };
+        let path = format!("/hypervisors?owner={owner}{environment}&reporter_id={reporter}");
+        let request = Request::post(path, "application/json", &body).repeatable();
+        match self.exchange(doing, request) {
+            Ok((response, trace)) => Ok(json(response, LARGEST_JOB, doing, trace)?.0),
+            Err(error) => Err(self.unknown_owner(error)),
+        }
+    }
+
+    /// The server does not tell an owner of others from none.
+    fn unknown_owner(&self, error: Error) -> Error {
+        match error {
+            Error::Exchange { trace, source, .. }
+                if matches!(*source, http::Error::Status { status: 404, .. }) =>
+            {
+                Error::Owner {
+                    owner: self.reporter.owner.clone(),
+                    who: self.reporter.login.to_string(),
+                    trace,
+                    source,
+                }
+            }
+            error => error,
+        }
+    }
+
+    fn ask(&mut self, id: &str) -> Result<Told, Error> {
+        let doing = format!("asking for job {id}");
+        // Without result_data=true old servers hide the result.
+        let path = format!("/jobs/{}?result_data=true", utf8_percent_encode(id, PLAIN));
+        let (response, trace) = self.exchange(&doing, Request::get(path))?;
+        told(response, &doing, trace)
+    }
+
+    /// Waits for the job's end. A server that can't be asked for a while, as it restarts, goes on with it afterwards.
+    fn wait(&mut self, mut job: Told, patience: &Patience) -> Result<(End, Told), Error> {
+        let mut pauses = Pauses::default();
+        let mut trouble: Option<Error> = None;
+        loop {
+            if let Some(end) = job.about.clone().end() {
+                return Ok((end, job));
+            }
+            let asked = trouble.as_ref().and_then(Error::retry_after);
+            let paused = self.pause(&mut pauses, asked, patience, &job);
+            match paused.and_then(|()| self.ask(&job.about.id)) {
+                Ok(told) => {
+                    job = told;
+                    trouble = None;
+                }
+                Err(error) if error.may_pass() && !self.is_late() => {
+                    log::warn!("{}; asking again", error.told());
+                    trouble = Some(error);
+                }
+                // The time is over: what kept us from hearing of the end says more than that.
+                Err(error) => {
+                    return Err(trouble
+                        .filter(|_| error.kind() == Kind::TempFail)
+                        .unwrap_or(error));
+                }
+            }
+        }
+    }
+
+    /// Waits for a job of somebody else, of which we may not be allowed to hear.
+    fn wait_for_other(&mut self, id: &str, patience: &Patience) -> Result<(), Error> {
+        match self.ask(id) {
+            Ok(job) => self.wait(job, patience).map(drop),
+            Err(Error::Refused { .. }) => Ok(()),
+            Err(error) if error.kind() == Kind::Unavailable => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets time go by before the job is asked for again, as long as the server asks for it.
+    fn pause(
+        &self,
+        pauses: &mut Pauses,
+        asked: Option<Duration>,
+        patience: &Patience,
+        job: &Told,
+    ) -> Result<(), Error> {
+        let Told { about, trace } = job;
+        let pause = pauses.next().unwrap_or_default().max(asked.unwrap_or_default());
+        let Some(pause) = patience.part_of(pause) else {
+            return Err(Error::JobTimeout {
+                job: about.id.clone(),
+                state: about.state.to_string(),
+                waited: patience.limit,
+                trace: trace.clone(),
+            });
+        };
+        let left = self
+            .deadline
+            .map(|end| end.saturating_duration_since(Instant::now()));
+        let pause = left.into_iter().chain([pause]).min().unwrap_or(pause);
+        self.cancel.sleep(pause).map_err(|source| Error::Waiting {
+            job: about.id.clone(),
+            trace: trace.clone(),
+            source,
+        })
+    }
+
+    /// Whether the time for the whole is over.
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|end| end <= Instant::now())
+    }
+}
+
+/// A job, and the exchange that told of it.
+struct Told {
+    about: Job,
+    trace: Trace,
+}
+
+impl Told {
+    /// What the job says of the hypervisors, if its end is a good one.
+    fn finished(self, end: End) -> Result<Lists, Error> {
+        let Told { about, trace } = self;
+        let job = about.id;
+        match end {
+            End::Finished(lists) => Ok(lists),
+            End::Untold(reason) => Err(Error::Untold { job, reason, trace }),
+            End::Failed(reason) => Err(Error::Job {
+                job,
+                state: about.state.to_string(),
+                reason,
+                trace,
+            }),
+            End::Blocked(others) => Err(Error::Job {
+                job,
+                state: about.state.to_string(),
+                reason: format!("blocked by {}", others.join(", ")),
+                trace,
+            }),
+        }
+    }
+}
+
+fn told(response: Response, doing: &str, trace: Trace) -> Result<Told, Error> {
+    let (about, trace): (Job, Trace) = json(response, LARGEST_JOB, doing, trace)?;
+    log::debug!("job {} {}", about.id, about.state);
+    Ok(Told { about, trace })
+}
+
+/// How long a check-in waits for the server's jobs, its own and those before it.
+struct Patience {
+    since: Instant,
+    limit: Duration,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        Patience {
+            since: Instant::now(),
+            limit,
+        }
+    }
+
+    /// The pause, or the part of it that is left; none when nothing is left.
+    fn part_of(&self, pause: Duration) -> Option<Duration> {
+        let left = self.limit.saturating_sub(self.since.elapsed());
+        (!left.is_zero()).then(|| pause.min(left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(Patience::new(Duration::ZERO).part_of(minute), None);
+        assert!(Patience::new(minute).part_of(minute * 2).unwrap() <= minute);
+    }
+}

@@ -1,0 +1,306 @@
+//! Who reports to which Candlepin, what and how: what options, section and rhsm.conf say together.
+
+mod document;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::result::{Results, State};
+use super::{Exit, Failure, args, rhsm};
+use crate::cancel::Cancel;
+use crate::candlepin::{
+    self, Candlepin, Correlation, Delivery, Login, Memory, Outcome, Place, Reporter, Tally,
+};
+use crate::config::{Rhsm, Section};
+use crate::error::Kind;
+use crate::http::{Endpoint, Identity};
+use crate::mapping::Mapping;
+use crate::state::Folder;
+
+pub use document::Memo;
+
+/// Who reports to which Candlepin, what and how.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    section: args::Section,
+    /// Report to SERVER: a name, NAME:PORT or URL
+    #[arg(long, value_name = "SERVER")]
+    server: Option<String>,
+    /// The owner, or organisation, of the hypervisors
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<String>,
+    #[command(flatten)]
+    account: args::Account,
+    /// Log in with this system's certificate in FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "username")]
+    cert: Option<PathBuf>,
+    /// The certificate's key [default: in the same file]
+    #[arg(long, value_name = "FILE", requires = "cert", conflicts_with = "username")]
+    key: Option<PathBuf>,
+    /// Read FILE in place of /etc/rhsm/rhsm.conf
+    #[arg(long, value_name = "FILE")]
+    rhsm_conf: Option<PathBuf>,
+    /// Who reports [default: HOSTNAME-MACHINEID]
+    #[arg(long, value_name = "ID")]
+    reporter_id: Option<String>,
+    /// Report N hypervisors at a time
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    batch: u32,
+    /// Wait for each of the server's jobs, and for those before it
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..))]
+    job_timeout: u32,
+    /// Do not wait for the last job
+    #[arg(long)]
+    no_wait: bool,
+    /// Ask what became of the job ID, and read no mapping
+    #[arg(long, value_name = "ID", conflicts_with_all = ["check", "dry_run", "heartbeat"])]
+    pub job: Option<String>,
+    /// Refuse a mapping of which anything would be left out
+    #[arg(long)]
+    strict: bool,
+    /// Report a mapping without any hypervisor
+    #[arg(long)]
+    allow_empty: bool,
+    /// Refuse a mapping that is older (see vw-scan-esx --stamp)
+    #[arg(long, value_name = "SECONDS")]
+    max_age: Option<u32>,
+    /// Report this machine's own guests, too
+    #[arg(long)]
+    local: bool,
+    /// Keep in DIR what was accepted, and send only what changed
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Report all of it after this time, changed or not
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 86_400,
+        requires = "state_dir"
+    )]
+    full_every: u32,
+    /// Report though nothing changed, and clear though much vanished
+    #[arg(long, requires = "state_dir")]
+    force: bool,
+    /// Tell that hypervisors which vanished have no guests
+    #[arg(long, requires = "state_dir")]
+    clear_vanished: bool,
+    /// Only tell the server that the mapping was scanned well
+    #[arg(long, conflicts_with_all = ["check", "dry_run", "no_wait"])]
+    heartbeat: bool,
+    /// Prove that a report would be taken, and read no mapping
+    #[arg(long)]
+    pub check: bool,
+    /// Print the bodies that would be sent, and send nothing
+    #[arg(long, conflicts_with = "check")]
+    dry_run: bool,
+    #[command(flatten)]
+    connection: args::Connection,
+}
+
+/// Reports that are about to be made.
+#[derive(Debug)]
+pub struct Report {
+    section: Option<String>,
+    /// Where to report to; nowhere with `--dry-run`, unless what was reported there before counts.
+    destination: Option<Destination>,
+    /// As whom; nobody has to be let in for `--dry-run`.
+    login: Option<Login>,
+    delivery: Delivery,
+    connection: args::Connection,
+    strict: bool,
+    allow_empty: bool,
+    max_age: Option<u32>,
+    dry_run: bool,
+}
+
+/// Where reports go, and whose they are.
+#[derive(Debug)]
+struct Destination {
+    endpoint: Endpoint,
+    owner: String,
+    reporter_id: String,
+    environment: Option<String>,
+    correlation: Correlation,
+}
+
+impl Report {
+    /// What the options ask for. `cancel` ends a prompt for the password.
+    pub fn new(options: Options, cancel: &Cancel) -> anyhow::Result<Self> {
+        let somewhere = !options.dry_run || options.state_dir.is_some();
+        let someone = options.dry_run || options.account.username.is_some() || options.cert.is_some();
+        let complete = !somewhere || options.server.is_some() && options.owner.is_some() && someone;
+        let key_file = options.account.key_file.as_deref();
+        let fits = |section: &Section| Ok(section.has("owner"));
+        let section = options.section.find(key_file, complete, fits)?;
+        let rhsm = Rhsm::load(options.rhsm_conf.as_deref(), &section)?;
+        let mut destination = match somewhere {
+            true => Some(Destination::new(&options, &section, &rhsm)?),
+            false => None,
+        };
+        let identity = options.cert.clone().map(|cert| Identity {
+            key: options.key.clone().unwrap_or_else(|| cert.clone()),
+            cert,
+        });
+        let certificate = match &identity {
+            Some(identity) => identity.cert.clone(),
+            None => rhsm::certificate(&rhsm),
+        };
+        let login = match &mut destination {
+            Some(destination) if !options.dry_run => {
+                let account = rhsm::Account {
+                    options: &options.account,
+                    identity,
+                    named: options.section.name.is_some(),
+                };
+                Some(account.login(&section, &rhsm, &mut destination.endpoint, cancel)?)
+            }
+            _ => None,
+        };
+        let local = options.local || section.flag("is_hypervisor")? == Some(false);
+        let consumer = match &login {
+            _ if !local => None,
+            Some(Login::Consumer { uuid }) => Some(uuid.clone()),
+            _ => Some(candlepin::consumer(&certificate)?),
+        };
+        Ok(Report {
+            section: section.name().map(str::to_owned),
+            destination,
+            login,
+            delivery: options.delivery(consumer),
+            connection: options.connection,
+            strict: options.strict,
+            allow_empty: options.allow_empty,
+            max_age: options.max_age,
+            dry_run: options.dry_run,
+        })
+    }
+
+    /// The time that `--timeout` allows for each document.
+    pub fn time(&self) -> Option<Duration> {
+        self.connection.time()
+    }
+
+    /// One line for a failure, with the ids by which the server's log has it.
+    pub fn say(&self, error: &anyhow::Error) {
+        let trace = error.downcast_ref().and_then(candlepin::Error::trace);
+        match (trace, &self.destination) {
+            (Some(trace), _) => log::error!("{error:#} ({trace})"),
+            (None, Some(Destination { correlation, .. })) if super::kind(error) == Kind::Unavailable => {
+                log::error!("{error:#} (correlation id {correlation})");
+            }
+            _ => log::error!("{error:#}"),
+        }
+    }
+
+    /// `--check`: proves that a report would be taken.
+    pub fn check(&self, cancel: &Cancel) -> anyhow::Result<Exit> {
+        let mut candlepin = self.connect(None, cancel)?;
+        let status = candlepin.status()?;
+        candlepin.try_out(&status, self.delivery.limit)?;
+        let Destination { endpoint, owner, .. } = self.destination()?;
+        let (base, version) = (&endpoint.base, &status.version);
+        super::print(&format!(
+            "{base}: Candlepin {version}, reports for owner {owner} are taken\n"
+        ))?;
+        Ok(Exit::Ok)
+    }
+
+    /// `--job`: asks what became of a job.
+    pub fn job(&self, id: &str, cancel: &Cancel) -> anyhow::Result<Exit> {
+        let started = Instant::now();
+        let mut tally = Tally::default();
+        let asked = self.connect(None, cancel)?.job(id, &mut tally);
+        let hypervisors = tally.created + tally.updated + tally.unchanged + tally.refused;
+        let mut line = self.line(&tally, hypervisors, 0)?;
+        line.state = match &asked {
+            Err(_) => State::Failed,
+            Ok(Outcome::Pending) => State::Sent,
+            Ok(Outcome::Finished) if tally.failed.is_empty() => State::Finished,
+            Ok(Outcome::Finished) => State::Partial,
+        };
+        line.set_seconds(started);
+        let mut results = Results::default();
+        results.print(&line);
+        if asked? == Outcome::Pending {
+            let problem = format!("job {id} is not done yet; ask again later");
+            return Err(Failure::new(Kind::TempFail, problem).into());
+        }
+        document::complete(0, &tally)?;
+        Ok(results.exit())
+    }
+
+    fn destination(&self) -> Result<&Destination, Failure> {
+        let destination = self.destination.as_ref();
+        destination.ok_or_else(|| Failure::new(Kind::Software, "nowhere to report to"))
+    }
+
+    /// A connection, for work that has to be done by then.
+    fn connect(&self, until: Option<Instant>, cancel: &Cancel) -> anyhow::Result<Candlepin> {
+        let destination = self.destination()?;
+        let mut endpoint = destination.endpoint.clone();
+        self.connection.apply(&mut endpoint);
+        endpoint.deadline = until.or(endpoint.deadline);
+        let login = self.login.clone();
+        let reporter = Reporter {
+            owner: destination.owner.clone(),
+            id: destination.reporter_id.clone(),
+            environment: destination.environment.clone(),
+            login: login.ok_or_else(|| Failure::new(Kind::Software, "nobody to log in as"))?,
+        };
+        let correlation = destination.correlation.clone();
+        Ok(Candlepin::new(&endpoint, reporter, correlation, cancel)?)
+    }
+
+    /// What tells the reports of this document from others.
+    fn place(&self, mapping: &Mapping) -> Result<Place, Failure> {
+        let destination = self.destination()?;
+        let source = mapping.tail.source.as_ref();
+        Ok(Place {
+            server: destination.endpoint.base.to_string(),
+            owner: destination.owner.clone(),
+            reporter: destination.reporter_id.clone(),
+            section: source.and_then(|source| source.section.clone()),
+        })
+    }
+}
+
+impl Options {
+    /// How documents are delivered; `consumer` is this machine, where its own guests are reported.
+    fn delivery(&self, consumer: Option<String>) -> Delivery {
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        Delivery {
+            batch: self.batch as usize,
+            limit: seconds(self.job_timeout),
+            wait: !self.no_wait,
+            heartbeat: self.heartbeat,
+            consumer,
+            memory: self.state_dir.as_ref().map(|folder| Memory {
+                folder: Folder::new(folder),
+                full_every: seconds(self.full_every),
+                force: self.force,
+                clear_vanished: self.clear_vanished,
+            }),
+        }
+    }
+}
+
+impl Destination {
+    fn new(options: &Options, section: &Section, rhsm: &Rhsm) -> anyhow::Result<Self> {
+        let correlation = Correlation::random();
+        log::debug!("correlation id {correlation}");
+        Ok(Destination {
+            endpoint: rhsm::endpoint(rhsm, options.server.as_deref())?,
+            owner: match &options.owner {
+                Some(owner) => owner.clone(),
+                None => section.need("owner", "--owner")?,
+            },
+            reporter_id: match &options.reporter_id {
+                Some(id) => id.clone(),
+                None => rhsm::reporter_id(section)?,
+            },
+            environment: section.text("env")?,
+            correlation,
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! What becomes of a document: it is sent as far as it can be, and its result line and status tell how far that was.
+
+use std::time::Instant;
+
+use super::Report;
+use crate::cancel::Cancel;
+use crate::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally};
+use crate::cli::documents::Attempt;
+use crate::cli::progress::Progress;
+use crate::cli::result::{Line, State};
+use crate::cli::{self, Failure, age};
+use crate::error::Kind;
+use crate::mapping::Mapping;
+
+/// What is remembered from one attempt at a document to the next.
+#[derive(Debug, Default)]
+pub struct Memo {
+    told: bool,
+    delivered: Delivered,
+}
+
+impl Report {
+    /// Tries to report a document, or what is left of it after the attempts before.
+    pub fn document(
+        &self,
+        mapping: &Mapping,
+        memo: &mut Memo,
+        until: Option<Instant>,
+        cancel: &Cancel,
+    ) -> Attempt<Failed> {
+        let mut check_in = CheckIn::new(mapping);
+        if !std::mem::replace(&mut memo.told, true) {
+            self.tell(&check_in);
+        }
+        if self.dry_run {
+            return Attempt::without_line(self.dry_run(mapping, check_in));
+        }
+        let delivered = &mut memo.delivered;
+        let done = self.deliver(mapping, &mut check_in, delivered, until, cancel);
+        self.told(&check_in, delivered, done)
+            .unwrap_or_else(|error| Attempt::without_line(Err(error)))
+    }
+
+    fn deliver(
+        &self,
+        mapping: &Mapping,
+        check_in: &mut CheckIn<'_>,
+        delivered: &mut Delivered,
+        until: Option<Instant>,
+        cancel: &Cancel,
+    ) -> anyhow::Result<Done> {
+        self.inspect(mapping, check_in)?;
+        let mut candlepin = self.connect(until, cancel)?;
+        let several = check_in.len() > self.delivery.batch;
+        let bar = several.then(|| Progress::toward(check_in.len(), "vw-report-candlepin", "hypervisors"));
+        let progress = |done| bar.iter().for_each(|bar| bar.reach(done));
+        let place = self.place(mapping)?;
+        Ok(candlepin.deliver(check_in, &place, &self.delivery, delivered, progress)?)
+    }
+
+    /// The result line and the failure of an attempt.
+    fn told(
+        &self,
+        check_in: &CheckIn<'_>,
+        delivered: &mut Delivered,
+        done: anyhow::Result<Done>,
+    ) -> anyhow::Result<Attempt<Failed>> {
+        let local = self
+            .delivery
+            .consumer
+            .as_ref()
+            .map_or(0, |_| check_in.local_guests);
+        let mut line = self.line(&delivered.tally, check_in.hypervisors, check_in.guests + local)?;
+        line.failed.splice(0..0, check_in.left_out.iter().cloned());
+        let all_well = line.failed.is_empty();
+        let begun = delivered.batches > 0;
+        line.state = match &done {
+            Ok(Done::Heartbeat) => State::Heartbeat,
+            Ok(Done::Sent) => State::Sent,
+            Ok(Done::Reported) if all_well => State::Finished,
+            Ok(Done::Unchanged) if all_well => State::Unchanged,
+            Ok(_) => State::Partial,
+            Err(_) if begun => State::Partial,
+            Err(_) => State::Failed,
+        };
+        if done.is_err() && begun {
+            let unsent = check_in.batches(self.delivery.batch).skip(delivered.batches);
+            let errors =
+                std::iter::once("it is not known whether it arrived").chain(std::iter::repeat("not sent"));
+            let failed = unsent.zip(errors).flat_map(|(batch, error)| batch.failed(error));
+            line.failed.extend(failed);
+        }
+        let failed = match done {
+            Ok(Done::Heartbeat) => None,
+            Ok(_) => complete(check_in.left_out.len(), &delivered.tally).err(),
+            Err(error) if begun => {
+                let arrived = check_in.len().min(delivered.batches * self.delivery.batch);
+                let all = check_in.len();
+                Some(error.context(format!(
+                    "{arrived} of {all} hypervisors are reported, and the others not"
+                )))
+            }
+            Err(error) => Some(error),
+        };
+        let mut besides = Vec::new();
+        if let Some(error) = delivered.unkept.take() {
+            besides.push(error.kind());
+            log::error!("{:#}", anyhow::Error::from(error));
+        }
+        Ok(Attempt {
+            line: Some(line),
+            again: failed
+                .as_ref()
+                .and_then(|error| error.downcast_ref())
+                .is_some_and(candlepin::Error::may_pass),
+            failed,
+            besides,
+        })
+    }
+
+    /// A result line with what the server said.
+    pub(super) fn line(
+        &self,
+        tally: &Tally,
+        hypervisors: usize,
+        guests: usize,
+    ) -> Result<Line<Failed>, Failure> {
+        let destination = self.destination()?;
+        Ok(Line {
+            section: self.section.clone(),
+            server: destination.endpoint.base.to_string(),
+            owner: Some(destination.owner.clone()),
+            state: State::Finished,
+            hypervisors,
+            guests,
+            created: tally.created,
+            updated: tally.updated,
+            unchanged: tally.unchanged,
+            failed: tally.failed.clone(),
+            jobs: tally.jobs.clone(),
+            seconds: 0.0,
+        })
+    }
+
+    /// Prints each body that would be sent, on a line of its own.
+    fn dry_run(&self, mapping: &Mapping, mut check_in: CheckIn<'_>) -> anyhow::Result<()> {
+        self.inspect(mapping, &check_in)?;
+        if let Some(memory) = &self.delivery.memory {
+            let place = self.place(mapping)?;
+            let last = Accepted::read(&memory.folder, &place);
+            if check_in.news(&place, memory, last.as_ref())?.is_none() {
+                log::info!("unchanged: a heartbeat would be sent, if anything");
+                return complete(check_in.left_out.len(), &Tally::default());
+            }
+        }
+        for body in check_in.bodies(&self.delivery) {
+            cli::print(&format!("{}\n", String::from_utf8(body?)?))?;
+        }
+        complete(check_in.left_out.len(), &Tally::default())
+    }
+
+    /// Says what of a document is not sent.
+    fn tell(&self, check_in: &CheckIn<'_>) {
+        for failed in &check_in.left_out {
+            log::warn!("left out: {failed}");
+        }
+        for id in check_in.without_system_uuid() {
+            log::warn!("{id}: sent without dmi.system.uuid, which is not its own alone");
+        }
+        if check_in.has_local() && self.delivery.consumer.is_none() {
+            log::warn!("this machine's own guests are left out; use --local to report them");
+        }
+    }
+
+    /// Refuses a document that is empty, too old, or not what `--strict` wants.
+    fn inspect(&self, mapping: &Mapping, check_in: &CheckIn<'_>) -> Result<(), Failure> {
+        age::check(mapping, self.max_age)?;
+        let local = check_in.has_local() && self.delivery.consumer.is_some();
+        if check_in.hypervisors == 0 && !local && !self.allow_empty {
+            let problem = "the mapping has no hypervisor, as from a scan account without rights; \
+                           if that is right, use --allow-empty";
+            return Err(Failure::new(Kind::Data, problem));
+        }
+        let incomplete = !check_in.left_out.is_empty() || check_in.without_system_uuid().next().is_some();
+        match self.strict && incomplete {
+            true => Err(Failure::new(
+                Kind::Data,
+                "not all of it can be sent, and so nothing is (--strict)",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Fails if anything of a document is not on the server as it should be.
+pub(super) fn complete(left_out: usize, tally: &Tally) -> anyhow::Result<()> {
+    for failed in &tally.failed {
+        log::warn!("not on the server: {failed}");
+    }
+    let (refused, lost) = (tally.refused, tally.lost);
+    let kind = match (left_out, refused + lost) {
+        (0, 0) => return Ok(()),
+        (_, 0) => Kind::Data,
+        _ => Kind::Unavailable,
+    };
+    let problem = format!(
+        "not all of it is reported: {left_out} left out, {refused} refused and {lost} lost by the server"
+    );
+    Err(Failure::new(kind, problem).into())
+}

@@ -1,0 +1,169 @@
+//! What is kept of the reports, so that only news are sent.
+
+use super::*;
+
+impl Site {
+    fn kept(&self, options: &[&str], input: &str) -> Outcome {
+        let folder = self.file("state");
+        self.report(&[&["--state-dir", &folder], options].concat(), input)
+    }
+
+    /// The only file that is kept, without the lock's.
+    fn kept_file(&self) -> Option<std::path::PathBuf> {
+        let entries = std::fs::read_dir(self.file("state")).ok()?;
+        let mut files = entries.map(|entry| entry.unwrap().path());
+        files.find(|path| path.extension().is_some_and(|extension| extension == "json"))
+    }
+}
+
+#[track_caller]
+fn state(outcome: &Outcome) -> String {
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    line(outcome)["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_did_not_change_is_not_sent_and_the_server_hears_that_we_live() {
+    let site = Site::new();
+    assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
+    assert_eq!(state(&site.kept(&[], MAPPING)), "unchanged");
+    assert_eq!(site.candlepin.heartbeats().len(), 1);
+    assert_eq!(count(&site, "/hypervisors/sim"), 2);
+    for option in [&["--force"][..], &["--full-every", "0"]] {
+        assert_eq!(state(&site.kept(option, MAPPING)), "finished");
+    }
+    // Another source, another reporter.
+    assert_eq!(state(&site.kept(&["--reporter-id", "x"], MAPPING)), "finished");
+    assert_eq!(
+        state(&site.kept(&[], &MAPPING.replace("prod", "test"))),
+        "finished"
+    );
+    assert_eq!(state(&site.kept(&[], &MAPPING.replace("g2", "g3"))), "finished");
+    assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
+}
+
+#[test]
+fn an_old_server_knows_no_heartbeat() {
+    let site = Site::with(|settings| settings.generation = Generation::Old);
+    assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
+    assert_eq!(state(&site.kept(&[], MAPPING)), "unchanged");
+    assert!(site.candlepin.heartbeats().is_empty());
+    site.report(&["--heartbeat"], MAPPING)
+        .failed(69, "hypervisors_heartbeat");
+}
+
+#[test]
+fn only_what_is_accepted_is_kept() {
+    let site = Site::new();
+    site.kept(&["--dry-run"], MAPPING).quiet_success();
+    assert!(site.kept_file().is_none());
+    assert_eq!(state(&site.kept(&["--no-wait"], MAPPING)), "sent");
+    assert!(site.kept_file().is_none());
+    site.candlepin.doom_next_job(Fate::Fail("no".to_owned()));
+    assert_eq!(site.kept(&["--job-timeout", "5"], MAPPING).status, 69);
+    assert!(site.kept_file().is_none());
+    site.candlepin.lose(["h2"]);
+    assert_eq!(site.kept(&[], MAPPING).status, 69);
+    assert!(site.kept_file().is_none());
+    site.candlepin.lose::<_, &str>([]);
+    assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
+
+    // After a report that failed nobody knows what the server has.
+    let other = mapping(&["H1"], r#","source":{"section":"prod"}"#);
+    site.candlepin.doom_next_job(Fate::Fail("no".to_owned()));
+    assert_eq!(site.kept(&[], &other).status, 69);
+    assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
+    site.kept(&["--dry-run"], MAPPING).failed(0, "unchanged");
+}
+
+#[test]
+fn a_damaged_file_means_sending() {
+    let site = Site::new();
+    assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
+    let file = site.kept_file().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    for text in ["", "{", "[]", "\u{0}"] {
+        std::fs::write(&file, text).unwrap();
+        let outcome = site.kept(&[], MAPPING);
+        assert_eq!(state(&outcome), "finished");
+        assert!(outcome.stderr.contains("damaged"), "{outcome:?}");
+    }
+    assert_eq!(state(&site.kept(&[], MAPPING)), "unchanged");
+}
+
+#[test]
+fn a_folder_that_can_not_be_used_does_not_keep_the_report_from_arriving() {
+    let site = Site::new();
+    std::fs::write(site.folder.path().join("state"), "a file").unwrap();
+    let outcome = site.kept(&[], MAPPING);
+    failed(&outcome, 74, "keeping what was reported");
+    assert_eq!(line(&outcome)["state"], "finished");
+    assert_eq!(site.held(), ["h1", "h2"]);
+}
+
+#[test]
+fn two_runs_at_once_do_no_harm() {
+    let site = Site::with(|settings| settings.job_time = JobTime::Polls(1));
+    let folder = site.file("state");
+    let documents = [MAPPING.to_owned(), MAPPING.replace("g2", "g3")];
+    let children: Vec<Child> = documents
+        .iter()
+        .map(|document| {
+            let mut child = site.spawn(&["--state-dir", &folder]);
+            child
+                .stdin
+                .take()
+                .unwrap()
+                .write_all(document.as_bytes())
+                .unwrap();
+            child
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    // What is kept is what the server has.
+    let held = site.candlepin.hypervisors("sim");
+    let last = usize::from(held["h1"].guest_ids().contains(&"g3"));
+    assert_eq!(state(&site.kept(&[], &documents[last])), "unchanged");
+}
+
+#[test]
+fn a_heartbeat_takes_a_good_scan_for_its_proof() {
+    let site = Site::new();
+    assert_eq!(state(&site.report(&["--heartbeat"], MAPPING)), "heartbeat");
+    assert_eq!(site.candlepin.heartbeats().len(), 1);
+    assert!(site.held().is_empty());
+    site.report(&["--heartbeat"], r#"{"hypervisors":[]}"#)
+        .failed(65, "--allow-empty");
+    site.report(&["--heartbeat"], "").failed(66, "empty");
+    assert_eq!(site.candlepin.heartbeats().len(), 1);
+}
+
+#[test]
+fn hypervisors_that_vanished_are_cleared_unless_they_are_too_many() {
+    let site = Site::new();
+    let ids: Vec<String> = (10..31).map(|n| format!("h{n}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    assert_eq!(state(&site.kept(&[], &mapping(&ids, ""))), "finished");
+    let guests = |id: &str| site.candlepin.hypervisors("sim")[id].guests.len();
+
+    let outcome = site.kept(&["--clear-vanished"], &mapping(&ids[3..], ""));
+    outcome.failed(65, "3 of the 21 hypervisors");
+    assert_eq!(line(&outcome)["state"], "failed");
+    // A stage that left one out tells that it is there.
+    let omitted = r#","omitted":[{"kind":"host","id":"H10","stage":"vw-filter","reason":"x"}]"#;
+    let outcome = site.kept(&["--clear-vanished"], &mapping(&ids[3..], omitted));
+    assert_eq!(state(&outcome), "finished");
+    assert_eq!(["h10", "h11", "h12", "h13"].map(guests), [1, 0, 0, 1]);
+    let outcome = site.kept(&["--clear-vanished", "--force"], &mapping(&ids[..1], ""));
+    assert_eq!(state(&outcome), "finished");
+    assert_eq!(["h10", "h13", "h30"].map(guests), [1, 0, 0]);
+    // They are forgotten then.
+    assert_eq!(
+        state(&site.kept(&["--clear-vanished"], &mapping(&ids[..1], ""))),
+        "unchanged"
+    );
+}
