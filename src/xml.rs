@@ -148,6 +148,12 @@ impl<R: BufRead> Reader<R> {
         Ok(())
     }
 
+    /// The error that the document says what it must not.
+    pub fn refuse(&self, what: &'static str) -> Error {
+        let position = self.inner.buffer_position();
+        Error::Refused { position, what }
+    }
+
     /// Reads the rest of the document.
     pub fn finish(mut self) -> Result<(), Error> {
         while !matches!(self.next()?, Next::Eof) {}

@@ -15,6 +15,9 @@ use crate::xml::{self, Reader};
 /// server prepares before its first byte, while we wait.
 const PAGE: usize = 1000;
 
+/// A page of so many objects is not what was asked for, and may be one without end.
+const LARGEST_PAGE: usize = 10 * PAGE;
+
 /// Which properties of one type of object are wanted.
 pub(super) struct PropertySpec {
     /// The type of the objects, such as `HostSystem`.
@@ -361,6 +364,7 @@ fn read_page<R: BufRead>(
     each: &mut impl FnMut(&Object),
 ) -> Result<Option<String>, xml::Error> {
     let mut token = None;
+    let mut objects = 0;
     while let Some(name) = xml.child()? {
         if name != "returnval" {
             xml.skip()?;
@@ -369,9 +373,13 @@ fn read_page<R: BufRead>(
         while let Some(name) = xml.child()? {
             match name {
                 "token" => token = Some(xml.text()?.to_owned()),
+                "objects" if objects == LARGEST_PAGE => {
+                    return Err(xml.refuse("a page of far more objects than were asked for"));
+                }
                 "objects" => {
                     object.read(xml)?;
                     each(object);
+                    objects += 1;
                 }
                 _ => xml.skip()?,
             }
@@ -428,6 +436,16 @@ mod tests {
                 r#"VirtualMachine vm-1 None None [] Some("NoPermission")"#,
             ]
         );
+    }
+
+    #[test]
+    fn a_page_without_end_is_refused() {
+        let objects = "<objects><obj type='HostSystem'>host-1</obj></objects>".repeat(LARGEST_PAGE + 1);
+        let text = format!("<RetrievePropertiesExResponse><returnval>{objects}");
+        let mut reader = Reader::new(text.as_bytes());
+        reader.child().unwrap();
+        let error = read_page(&mut reader, &mut Object::default(), &mut |_| {}).unwrap_err();
+        assert_eq!(error.kind(), crate::error::Kind::Protocol);
     }
 
     #[test]
