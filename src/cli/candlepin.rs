@@ -131,7 +131,7 @@ impl Report {
         let someone = options.dry_run || options.account.username.is_some() || options.cert.is_some();
         let complete = !somewhere || options.server.is_some() && options.owner.is_some() && someone;
         let key_file = options.account.key_file.as_deref();
-        let fits = |section: &Section| Ok(section.has("owner"));
+        let fits = |section: &Section| Ok(section.has("owner") && !section.has("sat_server"));
         let section = options.section.find(key_file, complete, fits)?;
         let rhsm = Rhsm::load(options.rhsm_conf.as_deref(), &section)?;
         let mut destination = match somewhere {
@@ -290,7 +290,7 @@ impl Destination {
         let correlation = Correlation::random();
         log::debug!("correlation id {correlation}");
         Ok(Destination {
-            endpoint: rhsm::endpoint(rhsm, options.server.as_deref())?,
+            endpoint: rhsm::endpoint(rhsm, section, options.server.as_deref())?,
             owner: match &options.owner {
                 Some(owner) => owner.clone(),
                 None => section.need("owner", "--owner")?,

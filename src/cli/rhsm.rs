@@ -16,12 +16,17 @@ use crate::http::{Base, Endpoint, Identity, Proxy, ProxyUrl, Trust};
 /// The server that the section and rhsm.conf name, or `server` in its place, which may do without port and path.
 ///
 /// Beside the system's authorities it trusts those of the service, which subscription-manager brings.
-pub fn endpoint(rhsm: &Rhsm, server: Option<&str>) -> anyhow::Result<Endpoint> {
+pub fn endpoint(rhsm: &Rhsm, section: &Section, server: Option<&str>) -> anyhow::Result<Endpoint> {
     let prefix = match rhsm.prefix.trim_matches('/') {
         "" => String::new(),
         prefix => format!("/{prefix}"),
     };
-    let mut endpoint = Endpoint::new(Base::parse(server.unwrap_or(&rhsm.hostname), rhsm.port, &prefix)?);
+    let base = Base::parse(server.unwrap_or(&rhsm.hostname), rhsm.port, &prefix);
+    let base = match server {
+        Some(_) => base.map_err(|error| Failure::new(Kind::Usage, format!("--server: {error}")))?,
+        None => base?,
+    };
+    let mut endpoint = args::endpoint(base, section)?;
     if let Some(seconds) = rhsm.server_timeout.filter(|seconds| *seconds > 0) {
         endpoint.silence_limit = Duration::from_secs(seconds.into());
     }
@@ -196,7 +201,12 @@ mod tests {
 
     #[test]
     fn a_server_that_is_named_takes_the_place_of_the_configured_one() {
-        let base = |server| endpoint(&rhsm(), server).unwrap().base.to_string();
+        let base = |server| {
+            endpoint(&rhsm(), &Section::default(), server)
+                .unwrap()
+                .base
+                .to_string()
+        };
         assert_eq!(base(None), "https://sub.example.com:8443/candlepin");
         assert_eq!(base(Some("other")), "https://other:8443/candlepin");
         assert_eq!(base(Some("other:1/rhsm")), "https://other:1/rhsm");
@@ -214,7 +224,7 @@ mod tests {
             user: Some("me".to_owned()),
             password: Some(Secret::from("p@ss:/word%".to_owned())),
         });
-        let endpoint = endpoint(&rhsm, None).unwrap();
+        let endpoint = endpoint(&rhsm, &Section::default(), None).unwrap();
         assert_eq!(endpoint.trust, Trust::Insecure);
         assert_eq!(endpoint.silence_limit, Duration::from_secs(180));
         let expected = Proxy::Through {
@@ -228,16 +238,22 @@ mod tests {
     fn the_authorities_of_the_service_are_trusted_beside_the_systems() {
         let folder = tempfile::tempdir().unwrap();
         let mut rhsm = rhsm();
-        assert_eq!(endpoint(&rhsm, None).unwrap().trust, Trust::SystemAnd(vec![]));
+        assert_eq!(
+            endpoint(&rhsm, &Section::default(), None).unwrap().trust,
+            Trust::SystemAnd(vec![])
+        );
         for name in ["b.pem", "a.pem", "a.txt"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
         rhsm.ca_cert_dir = folder.path().to_owned();
         rhsm.repo_ca_cert = folder.path().join("a.pem");
         let files = ["a.pem", "b.pem"].map(|name| folder.path().join(name)).to_vec();
-        assert_eq!(endpoint(&rhsm, None).unwrap().trust, Trust::SystemAnd(files));
+        assert_eq!(
+            endpoint(&rhsm, &Section::default(), None).unwrap().trust,
+            Trust::SystemAnd(files)
+        );
         rhsm.ca_cert_dir = folder.path().join("a.txt");
-        assert!(endpoint(&rhsm, None).is_err());
+        assert!(endpoint(&rhsm, &Section::default(), None).is_err());
     }
 
     #[test]
