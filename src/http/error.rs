@@ -180,6 +180,16 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// An exchange of a trace failed when it was recorded.
+    #[error("{}: it failed when it was recorded: {reason}", path.display())]
+    Recorded {
+        /// The file that tells it.
+        path: PathBuf,
+        /// What went wrong.
+        reason: String,
+        /// Whether what was recorded then began anew, as the replay has to.
+        began_anew: bool,
+    },
     /// A signal came.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -194,7 +204,8 @@ impl Error {
             | Error::File { .. }
             | Error::NoAuthorities { .. } => Kind::Config,
             Error::Trace { .. } => Kind::Io,
-            Error::Replay { .. } => Kind::Data,
+            Error::Recorded { began_anew: true, .. } => Kind::TempFail,
+            Error::Replay { .. } | Error::Recorded { .. } => Kind::Data,
             Error::Request { .. } => Kind::Software,
             Error::Name { .. } | Error::Unreachable { .. } | Error::Timeout { .. } | Error::Cut { .. } => {
                 Kind::TempFail

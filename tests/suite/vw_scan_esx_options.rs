@@ -440,6 +440,32 @@ fn a_replay_without_names_can_not_have_them() {
 }
 
 #[test]
+fn a_scan_that_was_tried_again_is_replayed_to_its_end() {
+    let site = Site::new(Inventory::new(3, 30));
+    for fault in [
+        Fault::Cut(2000),
+        Fault::Answer(Response::new(503, "text/plain", "later")),
+    ] {
+        let mut fault = Some(fault);
+        site.vcenter.server().misbehave(move |_, request| {
+            let wanted = String::from_utf8_lossy(&request.body).contains("<RetrievePropertiesEx");
+            if wanted { fault.take() } else { None }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let trace = folder.path().to_str().unwrap();
+        let traced = site.scan(&["--trace", trace]);
+        assert_eq!(traced.status, 0, "{traced:?}");
+        assert!(traced.stderr.contains("trying again"), "{traced:?}");
+        let replayed = Run::new(PROGRAM).args(["--replay", trace]).run();
+        assert_eq!(
+            (replayed.status, &replayed.stdout),
+            (0, &traced.stdout),
+            "{replayed:?}"
+        );
+    }
+}
+
+#[test]
 fn a_failed_scan_is_replayed_to_its_failure() {
     let site = Site::new(Inventory::new(3, 30));
     for (fault, status, words) in [

@@ -24,10 +24,12 @@ struct Shared {
     folder: PathBuf,
     /// Those that nobody has asked for yet, in their order.
     unused: Mutex<Vec<Saved>>,
+    /// The request with which a conversation begins.
+    first: Option<Saved>,
 }
 
 /// A request that was saved.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Saved {
     /// The beginning of its files' names.
     stem: String,
@@ -64,6 +66,7 @@ impl Replay {
         let unused = saved.collect::<Result<Vec<_>, _>>()?;
         Ok(Replay(Arc::new(Shared {
             folder,
+            first: unused.first().cloned(),
             unused: Mutex::new(unused),
         })))
     }
@@ -91,6 +94,10 @@ impl Replay {
             .iter()
             .position(|saved| saved.line == line && matches(&saved.body, body));
         let saved = found.map(|at| unused.remove(at));
+        let began_anew = unused.iter().any(|saved| {
+            let first = self.0.first.as_ref();
+            first.is_some_and(|first| first.line == saved.line && first.body == saved.body)
+        });
         drop(unused);
         let Some(saved) = saved else {
             let label = request.label.unwrap_or(&line);
@@ -102,7 +109,7 @@ impl Replay {
             });
         };
         let path = self.0.folder.join(format!("{}-response.http", saved.stem));
-        let failure = self.failure(&saved.stem)?;
+        let failure = self.failure(&saved.stem, began_anew)?;
         match (File::open(&path), failure) {
             (Ok(file), failure) => read_answer(file, failure).map_err(|error| failed(&path, &error)),
             (Err(error), Some(failure)) if error.kind() == io::ErrorKind::NotFound => Err(failure),
@@ -111,15 +118,13 @@ impl Replay {
     }
 
     /// What ended an exchange before its end.
-    fn failure(&self, stem: &str) -> Result<Option<Error>, Error> {
+    fn failure(&self, stem: &str, began_anew: bool) -> Result<Option<Error>, Error> {
         let path = self.0.folder.join(format!("{stem}-error.txt"));
         match read(&path) {
-            Ok(text) => Ok(Some(Error::Replay {
-                reason: format!(
-                    "it failed when it was recorded: {}",
-                    String::from_utf8_lossy(&text).trim_end()
-                ),
+            Ok(text) => Ok(Some(Error::Recorded {
+                reason: String::from_utf8_lossy(&text).trim_end().to_owned(),
                 path,
+                began_anew,
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&path, &error)),
