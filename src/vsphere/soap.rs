@@ -171,23 +171,16 @@ fn read_answer<R: BufRead, T>(
     read: impl FnOnce(&mut Reader<R>) -> Result<T, xml::Error>,
 ) -> Result<T, Error> {
     let of_answer = |error| Error::of_answer(method, error);
+    let not_soap = |found: Option<&str>| Error::NotSoap {
+        method,
+        found: found.map_or("empty".to_owned(), |name| format!("<{name}>")),
+    };
     for wanted in ["Envelope", "Body"] {
         loop {
             match answer.child().map_err(of_answer)? {
                 Some(name) if name == wanted => break,
                 Some("Header") => answer.skip().map_err(of_answer)?,
-                Some(other) => {
-                    return Err(Error::NotSoap {
-                        method,
-                        found: format!("<{other}>"),
-                    });
-                }
-                None => {
-                    return Err(Error::NotSoap {
-                        method,
-                        found: "nothing".into(),
-                    });
-                }
+                other => return Err(not_soap(other)),
             }
         }
     }
@@ -197,18 +190,7 @@ fn read_answer<R: BufRead, T>(
             let fault = read_fault(answer).map_err(of_answer)?;
             return Err(Error::Fault { method, fault });
         }
-        Some(other) => {
-            return Err(Error::NotSoap {
-                method,
-                found: format!("<{other}>"),
-            });
-        }
-        None => {
-            return Err(Error::NotSoap {
-                method,
-                found: "an empty body".into(),
-            });
-        }
+        other => return Err(not_soap(other)),
     }
     read(answer).map_err(of_answer)
 }
