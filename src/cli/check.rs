@@ -287,7 +287,7 @@ impl Check {
         let Some(rhsm) = self.take(Rhsm::load(None, section)) else {
             return;
         };
-        if let Err(error) = super::rhsm::endpoint(&rhsm, section, None) {
+        if let Err(error) = super::rhsm::endpoint(&rhsm, section, None, &super::args::Connection::default()) {
             self.fail(section, "rhsm_hostname", &error.to_string());
         }
         match (&rhsm.username, &rhsm.password) {

@@ -1,6 +1,7 @@
 mod format;
 mod rhsm;
 mod sysconfig;
+mod trust;
 
 use std::fs;
 use std::path::PathBuf;

@@ -78,7 +78,7 @@ fn a_closed_port_and_an_unknown_name_are_told() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let mut endpoint = Endpoint::new(Base::parse(&format!("http://{address}"), 0, "").unwrap());
-    endpoint.proxy = Proxy::None;
+    endpoint.proxy = Proxy::none("the test");
     let error = get(&endpoint).unwrap_err();
     let wanted = format!("{address}: connection refused; is the server running and the port right?");
     assert_eq!((error.to_string(), error.kind()), (wanted, Kind::TempFail));

@@ -101,13 +101,20 @@ fn refused(cert: &CertificateDer<'_>, key: &KeyPair, trusted: &str, wanted: &str
         match &outcomes[0] {
             Err(
                 error @ Error::Untrusted {
-                    reason, thumbprint, ..
+                    flaw,
+                    reason,
+                    thumbprint,
+                    ..
                 },
             ) => {
                 assert_eq!(
                     (reason.as_str(), *thumbprint, error.kind()),
                     (wanted, sha256(cert), Kind::NoPerm)
                 );
+                // An authority is no help against a wrong name or date; the thumbprint always is.
+                let text = error.to_string();
+                assert_eq!(text.contains("--cacert"), *flaw == Flaw::Issuer, "{text}");
+                assert!(text.ends_with(&format!("--thumbprint {thumbprint}")), "{text}");
             }
             other => panic!("{wanted}: {other:?}"),
         }
@@ -135,7 +142,7 @@ fn a_certificate_of_an_authority() {
         signed(params(&["a.example.com", "10.0.0.1"])).der(),
         &key,
         &trusted,
-        "it is for a.example.com, 10.0.0.1 and not for this name",
+        "it is for a.example.com, 10.0.0.1, not for 127.0.0.1",
     );
     let mut only_cn = params(&[]);
     only_cn.distinguished_name.push(DnType::CommonName, "127.0.0.1");
@@ -143,18 +150,23 @@ fn a_certificate_of_an_authority() {
         signed(only_cn).der(),
         &key,
         &trusted,
-        "it names no host (a subjectAltName is needed, a CN does not count)",
+        "it has no subjectAltName, only the CN \"127.0.0.1\", and a CN does not count",
     );
     let mut old = params(&["127.0.0.1"]);
     old.not_after = date_time_ymd(2020, 1, 1);
-    refused(signed(old.clone()).der(), &key, &trusted, "it has expired");
+    refused(
+        signed(old.clone()).der(),
+        &key,
+        &trusted,
+        "it expired on Wed, 01 Jan 2020 00:00:00 GMT",
+    );
     old.not_before = date_time_ymd(4000, 1, 1);
     old.not_after = date_time_ymd(4001, 1, 1);
     refused(
         signed(old).der(),
         &key,
         &trusted,
-        "it is not valid yet; is the clock right?",
+        "it is not valid before Sat, 01 Jan 4000 00:00:00 GMT",
     );
 }
 
@@ -178,12 +190,17 @@ fn a_certificate_that_is_trusted_by_itself() {
             cert.der(),
             &key,
             &cert.pem(),
-            "it is for a.example.com and not for this name",
+            "it is for a.example.com, not for 127.0.0.1",
         );
         let mut old = params(&["127.0.0.1"]);
         old.not_after = date_time_ymd(2020, 1, 1);
         let cert = own(old);
-        refused(cert.der(), &key, &cert.pem(), "it has expired");
+        refused(
+            cert.der(),
+            &key,
+            &cert.pem(),
+            "it expired on Wed, 01 Jan 2020 00:00:00 GMT",
+        );
     }
     let mut new = params(&["127.0.0.1"]);
     new.not_before = date_time_ymd(4000, 1, 1);
@@ -193,7 +210,7 @@ fn a_certificate_that_is_trusted_by_itself() {
         cert.der(),
         &key,
         &cert.pem(),
-        "it is not valid yet; is the clock right?",
+        "it is not valid before Sat, 01 Jan 4000 00:00:00 GMT",
     );
 }
 
@@ -228,7 +245,11 @@ fn version_1(key: &KeyPair) -> CertificateDer<'static> {
         .iter()
         .map(|(element, _)| *element)
         .collect();
-    let signed = sequence(0x30, &kept.concat());
+    signed_anew(&kept.concat(), algorithm, key)
+}
+
+fn signed_anew(fields: &[u8], algorithm: &[u8], key: &KeyPair) -> CertificateDer<'static> {
+    let signed = sequence(0x30, fields);
     let signature = [&[0][..], &key.sign(&signed).unwrap()].concat();
     sequence(0x30, &[&signed, algorithm, &sequence(0x03, &signature)].concat()).into()
 }
@@ -251,6 +272,81 @@ fn a_certificate_of_version_1() {
     }
 }
 
+/// What curl and openssl refuse: whoever has the key of an ordinary certificate in the file could speak for any server.
+#[test]
+fn only_an_authority_vouches_for_others() {
+    let issuer = |is_ca| {
+        let mut params = params(&["127.0.0.1"]);
+        params.distinguished_name.push(DnType::CommonName, "issuer");
+        params.is_ca = is_ca;
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let key = KeyPair::generate().unwrap();
+    let by = |issuer: &Authority| params(&["127.0.0.1"]).signed_by(&key, issuer).unwrap();
+    let real = issuer(IsCa::Ca(BasicConstraints::Unconstrained));
+    accepted(by(&real).der(), &key, &real.pem());
+    let reason = "the trusted certificate that has signed it is not an authority's (CA:TRUE is missing)";
+    for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa] {
+        let leaf = issuer(is_ca);
+        let forged = by(&leaf);
+        let nobody = "none of the given certificates is an authority's (CA:TRUE), or the server's own";
+        refused(forged.der(), &key, &leaf.pem(), nobody);
+        let other = authority("other").pem();
+        refused(forged.der(), &key, &(other + &leaf.pem()), reason);
+        // For itself it counts.
+        accepted(leaf.der(), leaf.key(), &leaf.pem());
+    }
+    // The same by a certificate of version 1, which can't say what it is for.
+    let leaf = issuer(IsCa::NoCa);
+    let outer = elements(leaf.der())[0].1;
+    let fields = elements(elements(outer)[0].1);
+    let kept: Vec<&[u8]> = fields[1..7].iter().map(|(element, _)| *element).collect();
+    let old = signed_anew(&kept.concat(), elements(outer)[1].0, leaf.key());
+    let trusted = authority("other").pem() + &pem("CERTIFICATE", &old);
+    refused(by(&leaf).der(), &key, &trusted, reason);
+}
+
+#[test]
+fn a_file_of_certificates_has_a_limit() {
+    let mut endpoint = Endpoint::new(Base::parse("https://127.0.0.1:1", 0, "").unwrap());
+    endpoint.proxy = Proxy::none("the test");
+    let zero = || std::path::PathBuf::from("/dev/zero");
+    let good = file(
+        params(&["me"])
+            .self_signed(&KeyPair::generate().unwrap())
+            .unwrap()
+            .pem(),
+    );
+    let identity = |cert: &std::path::Path| Identity {
+        cert: cert.to_owned(),
+        key: zero(),
+    };
+    for (trust, identity) in [
+        (Trust::Authorities(zero()), None),
+        (Trust::SystemAnd(vec![zero()]), None),
+        (Trust::Insecure, Some(identity(&zero()))),
+        (Trust::Insecure, Some(identity(good.path()))),
+    ] {
+        endpoint.trust = trust;
+        endpoint.identity = identity;
+        let error = Http::new(&endpoint, &Cancel::default()).unwrap_err();
+        let wanted = "/dev/zero: it is larger than 8 MiB, so it is not a file of certificates or keys";
+        assert_eq!(
+            (error.to_string(), error.kind()),
+            (wanted.to_owned(), Kind::Config)
+        );
+    }
+}
+
+#[test]
+fn plain_http_to_a_port_that_speaks_tls() {
+    let (config, _authority) = named("127.0.0.1");
+    let server = Server::with_tls(config);
+    let error = get(&server.plain()).unwrap_err();
+    let wanted = format!("{} speaks TLS on this port: use https://", name(&server));
+    assert_eq!((error.to_string(), error.kind()), (wanted, Kind::Protocol));
+}
+
 #[test]
 fn a_thumbprint_of_another_certificate_and_a_server_without_the_key() {
     let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
@@ -260,10 +356,10 @@ fn a_thumbprint_of_another_certificate_and_a_server_without_the_key() {
         endpoint.trust = Trust::Thumbprint(Thumbprint([7; 32]));
         let error = get(&endpoint).unwrap_err();
         let wanted = format!(
-            "{}: its certificate is not trusted: it is another one than the given thumbprint's; if it is the right server, pass \
-             its authority with --cacert FILE or this certificate with --thumbprint {}",
-            endpoint.base.authority(),
-            sha256(cert.der())
+            "{server}: its certificate is not trusted: its thumbprint is {0}, not the one given; if the server has got a new \
+             certificate, compare it with what the server's administrator sees, and pass --thumbprint {0}",
+            sha256(cert.der()),
+            server = endpoint.base.authority(),
         );
         assert_eq!((error.to_string(), error.kind()), (wanted, Kind::NoPerm));
 
@@ -293,7 +389,8 @@ fn a_port_that_speaks_no_tls() {
     endpoint.trust = Trust::Insecure;
     let error = get(&endpoint).unwrap_err();
     let wanted = format!(
-        "{}: no TLS connection: what came is not TLS; is the port right, or is it an http:// server?",
+        "{}: no TLS connection: the server does not speak TLS on this port; is the port right, or does it speak plain HTTP \
+         (http://)?",
         name(&server)
     );
     assert_eq!((error.to_string(), error.kind()), (wanted, Kind::Protocol));
@@ -413,7 +510,7 @@ fn files_that_can_not_be_used() {
     let (good_cert, good_key) = (file(cert.pem()), file(key.serialize_pem()));
     let missing = std::path::Path::new("no/such/file");
     let mut endpoint = Endpoint::new(Base::parse("https://127.0.0.1:1", 0, "").unwrap());
-    endpoint.proxy = Proxy::None;
+    endpoint.proxy = Proxy::none("the test");
     let mut fails = |trust: Trust, identity: Option<(&NamedTempFile, &std::path::Path)>, wanted: &str| {
         endpoint.trust = trust;
         endpoint.identity = identity.map(|(cert, key)| Identity {
@@ -488,7 +585,7 @@ fn files_that_can_not_be_used() {
 fn with_the_systems_authorities() {
     let base = Base::parse(&std::env::var("VW_TEST_SERVER").unwrap(), 0, "").unwrap();
     let mut endpoint = Endpoint::new(base);
-    endpoint.proxy = Proxy::None;
+    endpoint.proxy = Proxy::none("the test");
     let outcome = Http::new(&endpoint, &Cancel::default()).and_then(|http| http.send(&Request::get("/")));
     match outcome {
         Ok(response) => println!("outcome: {}", response.status()),
