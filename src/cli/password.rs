@@ -101,7 +101,8 @@ pub fn of_file(file: &Path, named: &str, cancel: &Cancel) -> anyhow::Result<Secr
     let failed = |what: &str| wrong(format!("{named}: {}: {what}", file.display()));
     let path = file.to_owned();
     let bytes = cancel.unblocked(move || File::open(path).and_then(read))?;
-    let bytes = bytes.map_err(|error| failed(&error.to_string()))?;
+    let bytes =
+        bytes.map_err(|error| failed(error.to_string().split(" (os error").next().unwrap_or_default()))?;
     Ok(text(&bytes).map_err(|what| failed(&what))?)
 }
 

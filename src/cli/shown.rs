@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::table;
+use super::way::Leg;
 use crate::config::keys::{Origin, Shown};
 use crate::config::{Note, Place};
 
@@ -30,6 +31,22 @@ fn origin(shown: &Shown) -> String {
         (Origin::Defaults, Some(place)) => format!("{place} [defaults]"),
         (_, place) => place.unwrap_or_default(),
     }
+}
+
+/// Which proxy leads to which of the section's servers, and why.
+pub fn ways(ways: &[Leg]) -> String {
+    let rows: Vec<_> = ways
+        .iter()
+        .map(|leg| {
+            let proxy = leg.proxy.as_deref().unwrap_or("no proxy");
+            vec![
+                format!("{} {}", leg.end, leg.server),
+                proxy.to_owned(),
+                leg.why.clone(),
+            ]
+        })
+        .collect();
+    table::of(&rows)
 }
 
 /// A value that is in force, in JSON.

@@ -148,7 +148,7 @@ impl Connector for Dialer {
             })?,
         };
         match &self.tls {
-            Some(tls) => tls.start(transport, server, details).map(Some),
+            Some(tls) => tls.start(transport, &self.link, details).map(Some),
             None => Ok(Some(transport)),
         }
     }

@@ -284,6 +284,8 @@ fn advice(flaw: Flaw) -> &'static str {
 pub enum Limit {
     /// Finding the address, or connecting, TLS and proxy included.
     Connect(Duration),
+    /// There is a connection, but TLS could not be started on it.
+    Tls(Duration),
     /// Nothing was received, or nothing could be sent.
     Silence(Duration),
     /// The whole work's deadline (`--timeout`).
@@ -294,6 +296,11 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Limit::Connect(limit) => write!(f, "no connection within {} s", limit.as_secs_f32()),
+            Limit::Tls(limit) => write!(
+                f,
+                "no TLS connection within {} s; does this port speak TLS, or plain HTTP (http://)?",
+                limit.as_secs_f32()
+            ),
             Limit::Silence(limit) => write!(f, "the server was silent for {} s", limit.as_secs_f32()),
             Limit::Deadline => f.write_str("not done within the time that --timeout allows"),
         }

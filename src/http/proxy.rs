@@ -128,13 +128,12 @@ impl Proxy {
         if let Some(NoProxy { list, origin }) = no_proxy.clone().or_else(listed)
             && let Some(entry) = bypass::exempting(&list, &base.host, base.port)
         {
-            let instead = proxy.map_or_else(
-                |_| "a proxy".to_owned(),
-                |proxy| format!("{proxy}, which is {}", proxy.origin()),
-            );
+            // A proxy that is not usable matters only where it is used.
+            let unused =
+                proxy.map_or_else(|_| String::new(), |proxy| format!("; unused: {}", proxy.origin()));
             return Ok(Way {
                 exempt: true,
-                ..direct(format!("{origin} has {entry:?}; otherwise {instead}"))
+                ..direct(format!("{origin} lists {entry:?}{unused}"))
             });
         }
         let proxy = proxy?;
@@ -265,7 +264,7 @@ mod tests {
         assert_eq!(why(&environment, "http://vc"), "no proxy is set");
         assert_eq!(
             why(&environment, "vc.example.com"),
-            "NO_PROXY in the environment has \"*.example.com\"; otherwise http://p:1, which is HTTPS_PROXY in the environment"
+            "NO_PROXY in the environment lists \"*.example.com\"; unused: HTTPS_PROXY in the environment"
         );
         assert!(way(&environment, "a", &variables).unwrap().exempt);
         assert_eq!(
@@ -280,7 +279,7 @@ mod tests {
             list: "vc".into(),
             origin: "rhsm_no_proxy".into(),
         });
-        assert!(why(&none, "vc").starts_with("rhsm_no_proxy has \"vc\""));
+        assert!(why(&none, "vc").starts_with("rhsm_no_proxy lists \"vc\""));
         assert_eq!(why(&none, "a"), "HTTPS_PROXY in the environment");
     }
 

@@ -126,12 +126,13 @@ fn silence_ends_at_its_limit_and_all_at_the_deadline() {
         matches!(
             error,
             Error::Timeout {
-                limit: Limit::Connect(SHORT),
+                limit: Limit::Tls(SHORT),
                 ..
             }
         ),
         "{error}"
     );
+    assert!(error.to_string().contains("plain HTTP (http://)?"), "{error}");
     drop(kept);
 }
 

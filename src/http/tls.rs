@@ -27,12 +27,13 @@ use rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, ProtocolVersion, RootCertStore,
     StreamOwned,
 };
+use ureq::Timeout;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
 use super::connect::{carried, time_left};
-use super::{Base, Error};
+use super::{Base, Error, Limit, Link};
 use files::{certificates, private_key, system_certificates};
 use verify::{Check, Distrust, Verifier};
 
@@ -283,9 +284,10 @@ impl Tls {
     pub(super) fn start(
         &self,
         transport: Box<dyn Transport>,
-        server: &str,
+        link: &Link,
         details: &ConnectionDetails<'_>,
     ) -> Result<Box<dyn Transport>, ureq::Error> {
+        let server = link.server.as_str();
         let mut conn = ClientConnection::new(self.config.clone(), self.name.clone())
             .map_err(|error| carried(explain(server, &error)))?;
         let mut sock = TransportAdapter::new(transport, details.current_time.clone());
@@ -298,7 +300,13 @@ impl Tls {
                     reason: "the connection ended while TLS was being started; does this port speak TLS?"
                         .into(),
                 }),
-                None => error.into(),
+                None => match error.into() {
+                    ureq::Error::Timeout(Timeout::Connect) => carried(Error::Timeout {
+                        server: server.to_owned(),
+                        limit: Limit::Tls(link.connect_limit),
+                    }),
+                    error => error,
+                },
             })?;
         self.tell(server, &conn);
         Ok(Box::new(TlsTransport {
