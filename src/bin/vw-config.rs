@@ -23,7 +23,7 @@ use vw::secret::redact;
         list            the sections\n  \
         show [SECTION]  what is in force in a section, and where it comes from\n  \
         check [SECTION] all that is wrong, or would go wrong\n  \
-        migrate [FILE]  VIRTWHO_* variables of FILE, as sections [default: /etc/sysconfig/virt-who]\n\n\
+        migrate [FILE]  variables of FILE [/etc/sysconfig/virt-who], as sections\n\n\
         Example: vw-config check"
 )]
 struct Args {
@@ -32,7 +32,7 @@ struct Args {
     action: String,
     /// The section to show or check, or the file to migrate
     argument: Option<String>,
-    /// Read this configuration file, or a folder's *.conf (repeatable)
+    /// Read this file, or this folder's *.conf (repeatable)
     #[arg(short, long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// List nothing but the names

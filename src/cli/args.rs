@@ -42,7 +42,7 @@ impl Messages {
 /// Which section of which files.
 #[derive(Debug, Default, clap::Args)]
 pub struct Section {
-    /// Read this configuration file, or a folder's *.conf (repeatable)
+    /// Read this file, or this folder's *.conf (repeatable)
     ///
     /// The default is /etc/virt-who.conf and /etc/virt-who.d/*.conf, or the files in VW_CONFIG, between colons.
     #[arg(short, long, value_name = "FILE")]

@@ -130,9 +130,11 @@ fn write_stderr(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Names come from servers and files: nothing in them may break the line or steer the terminal.
+/// Names come from servers and files: nothing in them may break the line or steer the terminal. A URL may come from an option,
+/// which clap repeats.
 fn one_line(text: &str) -> String {
-    text.chars()
+    redact::urls(text)
+        .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }

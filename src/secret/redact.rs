@@ -50,6 +50,19 @@ pub fn message(text: &str) -> String {
     words.join(" ")
 }
 
+/// A text of any origin without the passwords of the URLs in it: what looks like one but has no `://` stays.
+pub fn urls(text: &str) -> String {
+    if !text.contains("://") {
+        return text.to_owned();
+    }
+    let word = |word: &str| match word.contains("://") {
+        true => without_passwords(word),
+        false => word.to_owned(),
+    };
+    let words: Vec<String> = text.split(' ').map(word).collect();
+    words.join(" ")
+}
+
 /// Removes what stands between the first `:` and the last `@` of a URL's authority.
 ///
 /// People write passwords with `/`, `@` and blanks in them, which a URL can't have: whatever may be part of one goes.
@@ -197,6 +210,10 @@ mod tests {
         assert_eq!(
             message("'esx://root:s3cret@vc' is odd: see root@vc"),
             "'esx://root:(redacted)@vc' is odd: see root@vc"
+        );
+        assert_eq!(
+            urls("no http://u:s3cret@p for a:b@c"),
+            "no http://u:(redacted)@p for a:b@c"
         );
     }
 

@@ -180,6 +180,13 @@ fn no_secret_is_shown_wherever_it_stands() {
             said.push(outcome.stdout + &outcome.stderr);
         }
     }
+    for program in [env!("CARGO_BIN_EXE_vw-scan-esx"), env!("CARGO_BIN_EXE_vw-config")] {
+        let outcome = Run::new(program)
+            .args(["list", "esx://root:s3cret@vc", "-n=http://u:s3cret@p"])
+            .run();
+        outcome.failed(64, "");
+        said.push(outcome.stderr);
+    }
     for said in &said {
         assert!(!said.is_empty() && !said.contains("s3c"), "{said}");
     }
