@@ -38,12 +38,15 @@ pub fn ways(ways: &[Leg]) -> String {
     let rows: Vec<_> = ways
         .iter()
         .map(|leg| {
-            let proxy = leg.proxy.as_deref().unwrap_or("no proxy");
-            vec![
-                format!("{} {}", leg.end, leg.server),
-                proxy.to_owned(),
-                leg.why.clone(),
-            ]
+            let server = leg.server.as_deref().unwrap_or("-");
+            let (proxy, why) = match &leg.error {
+                Some(error) => ("-", format!("(error: {error})")),
+                None => (
+                    leg.proxy.as_deref().unwrap_or("no proxy"),
+                    leg.why.clone().unwrap_or_default(),
+                ),
+            };
+            vec![format!("{} {server}", leg.end), proxy.to_owned(), why]
         })
         .collect();
     table::of(&rows)

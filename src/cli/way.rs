@@ -5,6 +5,7 @@ use super::rhsm;
 use crate::config::{Rhsm, Section};
 use crate::http::{Base, Endpoint, Trust};
 use crate::satellite5;
+use crate::secret::redact;
 use crate::vsphere::Address;
 
 /// The source at `address`, which `--server` gave, or else the section's key `server`.
@@ -61,16 +62,17 @@ pub fn satellite5(connection: &Connection, section: &Section, base: Base) -> any
 pub struct Leg {
     /// `source` or `destination`.
     pub end: &'static str,
-    /// The server's host and port.
-    pub server: String,
+    /// The server's host and port, unless there is an error.
+    pub server: Option<String>,
     /// The proxy's URL, without credentials; none if there is none.
     pub proxy: Option<String>,
     /// The option, key or variable that names the proxy, or why there is none.
-    pub why: String,
+    pub why: Option<String>,
+    /// Why nobody can tell.
+    pub error: Option<String>,
 }
 
-/// How the servers of the section are reached without any options. What can't be told, because the section is wrong or
-/// has a source of another kind, is left out: `vw-config check` is about that.
+/// How the servers of the section are reached without any options; not that of a source of another type than esx.
 pub fn of_section(section: &Section, rhsm_conf: Option<&std::path::Path>) -> Vec<Leg> {
     let none = Connection::default();
     let from = || -> anyhow::Result<Endpoint> {
@@ -85,17 +87,28 @@ pub fn of_section(section: &Section, rhsm_conf: Option<&std::path::Path>) -> Vec
     };
     let is_esx = section.source_type().is_ok_and(|kind| kind == "esx");
     let source = is_esx.then(from).map(|endpoint| ("source", endpoint));
-    let mut legs = Vec::new();
-    for (end, endpoint) in source.into_iter().chain([("destination", to())]) {
-        match endpoint.and_then(|endpoint| Ok((args::way(&endpoint)?, endpoint))) {
-            Ok((way, endpoint)) => legs.push(Leg {
+    let told = |(end, endpoint): (_, anyhow::Result<Endpoint>)| {
+        let way = endpoint.and_then(|endpoint| Ok((args::way(&endpoint)?, endpoint)));
+        match way {
+            Ok((way, endpoint)) => Leg {
                 end,
-                server: endpoint.base.authority(),
+                server: Some(endpoint.base.authority()),
                 proxy: way.proxy.map(|proxy| proxy.to_string()),
-                why: way.why,
-            }),
-            Err(error) => log::warn!("the way to the {end}: {error:#}"),
+                why: Some(way.why),
+                error: None,
+            },
+            Err(error) => Leg {
+                end,
+                server: None,
+                proxy: None,
+                why: None,
+                error: Some(redact::urls(&format!("{error:#}"))),
+            },
         }
-    }
-    legs
+    };
+    source
+        .into_iter()
+        .chain([("destination", to())])
+        .map(told)
+        .collect()
 }

@@ -310,7 +310,14 @@ fn own_password_file(
         return Ok(None);
     };
     if !section.is_set(proxy) {
-        return Err(section.wrong(key, &format!("is set without {proxy}, whose password it holds")));
+        // In [defaults] it is there for those sections that name a proxy.
+        if !section.is_of_defaults(key) {
+            log::warn!(
+                "{}",
+                section.note(key, &format!("has no effect without the key {proxy}"))
+            );
+        }
+        return Ok(None);
     }
     let in_force = way
         .proxy
