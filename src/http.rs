@@ -402,6 +402,10 @@ impl Link {
     /// The same for what happened between us and `server`, which may be a proxy.
     fn failed_with(&self, server: String, error: ureq::Error) -> Error {
         let limit = |server, limit| Error::Timeout { server, limit };
+        let cut = |server| Error::Cut {
+            server,
+            unanswered: false,
+        };
         match error {
             ureq::Error::Other(carried) => match carried.downcast::<Error>() {
                 Ok(error) => *error,
@@ -420,10 +424,10 @@ impl Link {
             ureq::Error::Timeout(_) => limit(self.server.clone(), Limit::Deadline),
             ureq::Error::Io(error) => match tls::rustls_error(&error) {
                 Some(error) => tls::explain(&server, error),
-                None if is_cut(&error) => Error::Cut { server },
+                None if is_cut(&error) => cut(server),
                 None => unreachable(server, &error),
             },
-            ureq::Error::Decompress(_, error) if is_cut(&error) => Error::Cut { server },
+            ureq::Error::Decompress(_, error) if is_cut(&error) => cut(server),
             ureq::Error::BodyExceedsLimit(limit) => Error::TooLarge { server, limit },
             error @ (ureq::Error::Http(_) | ureq::Error::BadUri(_)) => Error::Request {
                 server,

@@ -134,10 +134,10 @@ impl Connector for Dialer {
         let server = &self.link.server;
         let tcp = self.dial(details)?;
         let transport: Box<dyn Transport> = match &self.route {
-            Route::Direct if self.tls.is_none() => Box::new(Plain::new(tcp, server, "use https://")),
+            Route::Direct if self.tls.is_none() => Box::new(Plain::new(tcp, &self.route, server)),
             Route::Direct => tcp,
             Route::Forward(proxy) => Box::new(Forward {
-                transport: Box::new(Plain::new(tcp, &self.route.hop(server), ONLY_PLAIN_PROXIES)),
+                transport: Box::new(Plain::new(tcp, &self.route, server)),
                 origin: self.origin.clone(),
                 authorization: proxy.authorization(),
                 at_start: true,
@@ -203,7 +203,8 @@ fn tunnel(
     // One byte after the other: what follows the header is the server's already.
     while !header.ends_with(b"\r\n\r\n") && !header.ends_with(b"\n\n") {
         if stream.read(&mut byte)? == 0 {
-            return Err(carried(Error::Cut { server: name() }));
+            let (server, unanswered) = (name(), false);
+            return Err(carried(Error::Cut { server, unanswered }));
         }
         header.extend_from_slice(&byte);
         if is_tls(&header) {
@@ -270,14 +271,24 @@ struct Plain {
     transport: Box<dyn Transport>,
     /// Who answers, and what to do.
     hop: (String, &'static str),
+    /// It is the server itself, not a proxy.
+    is_direct: bool,
+    /// Something came back on this connection.
     answered: bool,
 }
 
 impl Plain {
-    fn new(transport: Box<dyn Transport>, hop: &str, advice: &'static str) -> Self {
+    fn new(transport: Box<dyn Transport>, route: &Route, server: &str) -> Self {
+        let is_direct = *route == Route::Direct;
+        let advice = if is_direct {
+            "use https://"
+        } else {
+            ONLY_PLAIN_PROXIES
+        };
         Plain {
             transport,
-            hop: (hop.to_owned(), advice),
+            hop: (route.hop(server), advice),
+            is_direct,
             answered: false,
         }
     }
@@ -293,8 +304,16 @@ impl Transport for Plain {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        let more = self.transport.await_input(timeout)?;
+        let more = self.transport.await_input(timeout);
+        let ended = match &more {
+            Ok(more) => !more,
+            Err(error) => matches!(error, ureq::Error::Io(error) if super::is_cut(error)),
+        };
         let input = self.transport.buffers().input();
+        if ended && !self.answered && input.is_empty() {
+            let (server, unanswered) = (self.hop.0.clone(), self.is_direct);
+            return Err(carried(Error::Cut { server, unanswered }));
+        }
         // Of a single byte it can't be told yet.
         if !self.answered && input.len() > 1 {
             self.answered = true;
@@ -303,7 +322,7 @@ impl Transport for Plain {
                 return Err(carried(Error::SpeaksTls { server, advice }));
             }
         }
-        Ok(more)
+        more
     }
 
     fn is_open(&mut self) -> bool {

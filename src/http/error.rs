@@ -136,10 +136,15 @@ pub enum Error {
         advice: &'static str,
     },
     /// The connection ended before the answer was complete.
-    #[error("{server}: the connection ended before the answer was complete")]
+    #[error("{server}: the connection ended before the answer was complete{}", match unanswered {
+        true => "; does this port speak TLS (https://)?",
+        false => "",
+    })]
     Cut {
         /// The server.
         server: String,
+        /// Plain HTTP was spoken, and not a single byte came back. Many servers do so that speak TLS.
+        unanswered: bool,
     },
     /// What came is not HTTP, or not what its header promised.
     #[error("{server}: the answer is not valid HTTP: {reason}")]

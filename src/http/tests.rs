@@ -190,10 +190,15 @@ fn an_answer_that_is_cut_is_not_taken_for_a_whole_one() {
         assert_eq!(
             error,
             Error::Cut {
-                server: name(&server)
+                server: name(&server),
+                unanswered: text.is_empty(),
             },
             "{text}"
         );
+        let asks = error
+            .to_string()
+            .ends_with("does this port speak TLS (https://)?");
+        assert_eq!(asks, text.is_empty(), "{error}");
         assert_eq!(error.kind(), Kind::TempFail);
         assert_eq!(
             server.connections(),

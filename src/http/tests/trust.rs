@@ -398,7 +398,8 @@ fn a_connection_within_tls_is_kept_and_its_cut_seen() {
     assert_eq!(
         get(&endpoint),
         Err(Error::Cut {
-            server: name(&server)
+            server: name(&server),
+            unanswered: false,
         })
     );
 }
