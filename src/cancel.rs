@@ -85,6 +85,29 @@ impl Cancel {
         })
     }
 
+    /// Has this token be set `grace` after `leader` is, as long as the returned guard lives.
+    ///
+    /// It serves a call whose answer must not be lost: the signal that ends all other work leaves it some time.
+    pub fn follow_after(&self, leader: &Cancel, grace: Duration) -> HookGuard {
+        let (follower, leader_too) = (self.clone(), leader.clone());
+        leader.on_cancel(move || {
+            let Err(Cancelled(signal)) = leader_too.check() else {
+                return;
+            };
+            let late = follower.clone();
+            let wait = move || {
+                if late.sleep(grace).is_ok() {
+                    late.cancel(signal);
+                }
+            };
+            // A hook must not block: other hooks wait for it.
+            let thread = std::thread::Builder::new().name("grace".into());
+            if thread.spawn(wait).is_err() {
+                follower.cancel(signal);
+            }
+        })
+    }
+
     /// Sleeps, or fails as soon as the token is set.
     pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
         let end = Instant::now() + duration;
@@ -159,6 +182,18 @@ mod tests {
         cancel.cancel(Signal::Interrupt);
         assert_eq!(sleeper.join().unwrap(), Err(Cancelled(Signal::Terminate)));
         assert_eq!(cancel.check(), Err(Cancelled(Signal::Terminate)));
+    }
+
+    #[test]
+    fn what_follows_after_a_time_ends_then_and_not_before() {
+        let (leader, follower, patient) = (Cancel::default(), Cancel::default(), Cancel::default());
+        let _soon = follower.follow_after(&leader, Duration::from_millis(1));
+        let _late = patient.follow_after(&leader, Duration::from_secs(3600));
+        assert!(follower.check().is_ok());
+        leader.cancel(Signal::Interrupt);
+        let slept = follower.sleep(Duration::from_secs(60));
+        assert_eq!(slept, Err(Cancelled(Signal::Interrupt)));
+        assert!(patient.check().is_ok());
     }
 
     #[test]
