@@ -26,7 +26,7 @@ use self::plan::Plan;
 pub use self::roster::{Host, Roster};
 use self::systemid::Registrations;
 use self::xmlrpc::Value;
-use crate::cancel::{Cancel, HookGuard};
+use crate::cancel::{Cancel, LateGuard};
 use crate::error::Kind;
 use crate::http::{self, Base, Endpoint, Http, Request};
 use crate::secret::Secret;
@@ -115,7 +115,7 @@ pub struct Satellite5 {
     http: Http,
     /// For calls whose answers must not be lost.
     unhurried: Http,
-    _patience: HookGuard,
+    _patience: LateGuard,
     cancel: Cancel,
     deadline: Option<Instant>,
     account: Account,
@@ -133,7 +133,7 @@ impl Satellite5 {
     ) -> Result<Self, Error> {
         let http = Http::new(endpoint, cancel).map_err(Error::Connection)?;
         let late = Cancel::default();
-        let patience = late.follow_after(cancel, PATIENCE);
+        let patience = late.follow_late(cancel, PATIENCE);
         let deadline = endpoint.deadline;
         Ok(Satellite5 {
             unhurried: http.anew(
