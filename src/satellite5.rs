@@ -7,6 +7,7 @@
 //! registration needs, `/XMLRPC` (Python; a systemid) registers and takes plans. A session lives only as long as the
 //! preparation, and only where something is to be registered.
 
+mod adopt;
 mod channel;
 mod error;
 mod method;
@@ -176,7 +177,7 @@ impl Satellite5 {
                 continue;
             };
             report.doubtful |= matches!(error, Error::InDoubt { .. });
-            report.login_refused |= matches!(error, Error::Login { .. });
+            report.login_refused |= error.refuses_login();
             report.failed.push(host.failed(error.line(), error.kind()));
             if error.ends_report() {
                 report.ended = Some(error);

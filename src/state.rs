@@ -162,6 +162,22 @@ impl Folder {
         }
     }
 
+    /// Whether there is a file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        fs::symlink_metadata(self.path(name)).is_ok()
+    }
+
+    /// Removes a file, unless there is none of this name.
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::Write { path, source: error })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a file, whole or not at all, unless there is one of this name; says whether it did.
     ///
     /// The folder is made where it is missing.

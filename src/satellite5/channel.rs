@@ -82,10 +82,15 @@ impl Satellite5 {
     }
 
     fn prepare(&self) -> Result<Channel, Error> {
+        self.in_session(|session| self.prepare_channel(session))
+    }
+
+    /// Logs in, does what is to be done, and logs out however that ends.
+    pub(super) fn in_session<T>(&self, work: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
         let session = self.log_in()?;
-        let prepared = self.prepare_channel(session.expose());
+        let done = work(session.expose());
         self.log_out(session.expose());
-        prepared
+        done
     }
 
     /// Logs in; returns the session's key.

@@ -8,6 +8,7 @@ use super::xmlrpc::{self, Fault};
 use super::{ARCH, RELEASE};
 use crate::error::Kind;
 use crate::http;
+use crate::state::Reserved;
 
 /// Why hypervisors could not be reported.
 #[derive(Debug, thiserror::Error)]
@@ -77,8 +78,8 @@ pub enum Error {
     },
     /// The answer to a registration was lost.
     #[error(
-        "a profile {profile:?} may now exist on the server, because the answer to its registration was lost; if it does, \
-         delete it before the next report, which registers the hypervisor again"
+        "a profile {profile:?} may now exist on the server, because the answer to its registration was lost; the next report \
+         looks for it"
     )]
     InDoubt {
         /// The profile's name.
@@ -86,13 +87,24 @@ pub enum Error {
         /// How the answer was lost.
         source: Box<Error>,
     },
+    /// Several profiles could be the one that a registration made whose answer was lost.
+    #[error(
+        "the systems {} all have the profile {profile:?}, and one of them may be this hypervisor; delete those that are not, in the \
+         server's web interface",
+        systems.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    SeveralProfiles {
+        /// The profile's name.
+        profile: String,
+        /// The numbers of the systems.
+        systems: Vec<i64>,
+    },
     /// A hypervisor was not registered, since its systemid could not be kept.
     #[error("not registered, because its systemid could not be kept")]
     NoRoom(#[source] systemid::Error),
     /// A hypervisor was registered, but its systemid could not be kept.
     #[error(
-        "the server has registered {profile:?}, but its systemid can't be kept; delete that profile, or the next report makes \
-         another"
+        "the server has registered {profile:?}, but its systemid can't be kept; the next report looks for the profile"
     )]
     Unkept {
         /// The profile's name.
@@ -136,9 +148,28 @@ impl Error {
                 _ => Kind::Unavailable,
             },
             Error::NoBaseChannel { map: Some(_) } => Kind::NoPerm,
-            Error::NoBaseChannel { map: None } => Kind::Unavailable,
+            Error::NoBaseChannel { map: None } | Error::SeveralProfiles { .. } => Kind::Unavailable,
             Error::Registration(error) => error.kind(),
             Error::Blocked { kind, .. } => *kind,
+        }
+    }
+
+    /// Whether the server, or a front end of it, refuses who we are. The next document would meet that, too, and accounts get
+    /// locked by those who try again.
+    pub(super) fn refuses_login(&self) -> bool {
+        let refused = |error: &http::Error| {
+            matches!(
+                error,
+                http::Error::Status {
+                    status: 401 | 403 | 410,
+                    ..
+                }
+            )
+        };
+        match self {
+            Error::Login { .. } => true,
+            Error::Exchange { source, .. } => refused(source),
+            _ => false,
         }
     }
 
@@ -179,8 +210,9 @@ impl Error {
         }
     }
 
-    /// The failure of a registration that may have made a profile of this name.
-    pub(super) fn in_doubt(profile: String, lost: Error) -> Self {
+    /// The failure of a registration that may have made a profile of this name. Its mark stays for the next report.
+    pub(super) fn in_doubt(profile: String, lost: Error, begun: Reserved) -> Self {
+        begun.leave();
         let source = Box::new(lost);
         Error::InDoubt { profile, source }
     }

@@ -34,10 +34,8 @@ impl Method {
     }
 
     /// Whether the answer holds the session key or systemid that is the first parameter of the other methods.
-    ///
-    /// Such an answer must not be lost: the session would stay open, or the next report would register once more.
     pub(super) fn gives_key(self) -> bool {
-        self == LOGIN || self == REGISTER
+        self == LOGIN || self == REGISTER || self == SYSTEMID
     }
 }
 
@@ -47,6 +45,8 @@ pub(super) const USER: Method = Method::new(Side::Api, "user.getDetails", true);
 pub(super) const CHANNEL: Method = Method::new(Side::Api, "channel.software.getDetails", true);
 pub(super) const CREATE_CHANNEL: Method = Method::new(Side::Api, "channel.software.create", false);
 pub(super) const SET_MAP: Method = Method::new(Side::Api, "distchannel.setMapForOrg", true);
+pub(super) const FIND: Method = Method::new(Side::Api, "system.getId", true);
+pub(super) const SYSTEMID: Method = Method::new(Side::Api, "system.downloadSystemId", true);
 pub(super) const REGISTER: Method =
     Method::new(Side::Registration, "registration.new_system_user_pass", false);
 pub(super) const HARDWARE: Method = Method::new(Side::Registration, "registration.refresh_hw_profile", true);

@@ -13,12 +13,59 @@ const LONGEST_PROFILE: usize = 128;
 const NO_BASE_CHANNEL: i64 = -70;
 
 impl Satellite5 {
-    /// Registers a hypervisor, and keeps its systemid before anything else.
+    /// Registers a hypervisor, unless an earlier attempt, whose answer was lost, has done it; returns its systemid.
     pub(super) fn register(&mut self, host: &Host<'_>) -> Result<Secret, Error> {
         self.check_readiness()?;
+        let systemid = match self.adopt(host) {
+            Ok(Some(systemid)) => systemid,
+            Ok(None) => self.make_profile(host)?,
+            Err(error @ Error::Login { .. }) => return Err(self.blocked_by(error)),
+            Err(error) => return Err(error),
+        };
+        let hardware = [Value::text(systemid.expose()), Value::Array(Vec::new())];
+        match self.call(HARDWARE, &hardware) {
+            // A new profile has no hardware anyway.
+            Err(error @ Error::Refused { .. }) => log::warn!("{}: {}", host.id, error.line()),
+            answered => drop(answered?),
+        }
+        Ok(systemid)
+    }
+
+    /// Looks for the profile of a registration whose answer was lost, and keeps its systemid. None if there is neither.
+    fn adopt(&self, host: &Host<'_>) -> Result<Option<Secret>, Error> {
+        if !self.registrations.is_in_doubt(host.id)? {
+            return Ok(None);
+        }
+        let profile = profile_name(host.kind, host.id);
+        if profile.chars().count() > LONGEST_PROFILE {
+            log::warn!(
+                "{}: an earlier registration may have made a profile already, but its name is too long to look for it; \
+                 registering again",
+                host.id
+            );
+            return Ok(None);
+        }
+        match self.find_profile(&profile)? {
+            Some(systemid) => {
+                self.registrations.adopt(host.id, systemid.expose())?;
+                log::info!(
+                    "{}: an earlier registration, whose answer was lost, had made the profile {profile:?}; using it",
+                    host.id
+                );
+                Ok(Some(systemid))
+            }
+            None => {
+                log::info!("{}: an earlier registration did not arrive; registering", host.id);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Registers a hypervisor, and keeps its systemid before anything else.
+    fn make_profile(&mut self, host: &Host<'_>) -> Result<Secret, Error> {
         // On a full disk an empty file can be made, but a systemid not be kept: each run would register once more.
-        let reserved = match self.registrations.reserve(host.id) {
-            Ok(reserved) => reserved,
+        let begun = match self.registrations.begin(host.id) {
+            Ok(begun) => begun,
             Err(error) => return Err(self.blocked_by(Error::NoRoom(error))),
         };
         let channel = self.channel()?;
@@ -32,27 +79,21 @@ impl Satellite5 {
                 let error = self.wrong_login(fault);
                 return Err(self.blocked_by(error));
             }
-            Err(error) if error.may_be_done() => return Err(Error::in_doubt(profile, error)),
+            Err(lost) if lost.may_be_done() => return Err(Error::in_doubt(profile, lost, begun)),
             answered => answered?,
         };
         let systemid = answer.member("system_id").and_then(Value::as_text);
         let Some(systemid) = systemid.map(|text| Secret::from(text.to_owned())) else {
-            let missing = Error::Unexpected {
+            let lost = Error::Unexpected {
                 call: REGISTER.name,
                 missing: "systemid",
             };
-            return Err(Error::in_doubt(profile, missing));
+            return Err(Error::in_doubt(profile, lost, begun));
         };
-        if let Err(source) = self.registrations.keep(reserved, &answer) {
+        if let Err(source) = self.registrations.keep(begun, &answer) {
             return Err(self.blocked_by(Error::Unkept { profile, source }));
         }
         log::debug!("{}: registered as {profile:?}", host.id);
-        let hardware = [Value::text(systemid.expose()), Value::Array(Vec::new())];
-        match self.call(HARDWARE, &hardware) {
-            // A new profile has no hardware anyway.
-            Err(error @ Error::Refused { .. }) => log::warn!("{}: {}", host.id, error.line()),
-            answered => drop(answered?),
-        }
         Ok(systemid)
     }
 

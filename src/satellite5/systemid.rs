@@ -15,6 +15,8 @@ use crate::state::{self, Folder, Lock, Reserved, file_name};
 
 /// What the file of a hypervisor is called, before its id.
 const PREFIX: &str = "hypervisor-systemid-";
+/// What the mark of a registration that is under way is called, before the hypervisor's id.
+const MARK: &str = "hypervisor-pending-";
 /// The largest file, in bytes; virt-who's have about two thousand.
 const LARGEST: u64 = 1 << 20;
 /// The room that is reserved for the answer to a registration, in bytes.
@@ -82,15 +84,29 @@ impl Registrations {
         }
     }
 
-    /// Makes sure that the answer to the registration of `id` can be kept: what can't be kept is registered again by each
-    /// report.
-    pub fn reserve(&self, id: &str) -> Result<Reserved, Error> {
-        Ok(self.0.reserve(&file_name(PREFIX, id)?, ROOM)?)
+    /// Makes sure that the answer to the registration of `id` can be kept, and marks that it is under way.
+    ///
+    /// A registration that can't be kept would be made again by each report.
+    pub fn begin(&self, id: &str) -> Result<Reserved, Error> {
+        let (name, mark) = (file_name(PREFIX, id)?, file_name(MARK, id)?);
+        Ok(self.0.reserve(&name, &mark, ROOM)?)
     }
 
     /// Keeps what the server answered to a registration, in the place of an older one.
-    pub fn keep(&self, reserved: Reserved, answer: &Value<'_>) -> Result<(), Error> {
-        Ok(reserved.write(&pickle::write(answer))?)
+    pub fn keep(&self, begun: Reserved, answer: &Value<'_>) -> Result<(), Error> {
+        Ok(begun.write(&pickle::write(answer))?)
+    }
+
+    /// Whether a registration of `id` was begun, and nobody knows what became of it.
+    pub fn is_in_doubt(&self, id: &str) -> Result<bool, Error> {
+        Ok(self.0.has(&file_name(MARK, id)?))
+    }
+
+    /// Keeps a systemid that was found out otherwise: no registration is in doubt any more.
+    pub fn adopt(&self, id: &str, systemid: &str) -> Result<(), Error> {
+        let kept = Value::members([("system_id", Value::text(systemid))]);
+        self.0.write(&file_name(PREFIX, id)?, &pickle::write(&kept))?;
+        Ok(self.0.remove(&file_name(MARK, id)?)?)
     }
 }
 
@@ -105,9 +121,18 @@ mod tests {
         for id in ["esx1.example.com", "a/b", "..", "é", "%"] {
             assert!(registrations.systemid(id).unwrap().is_none());
             let answer = Value::members([("system_id", Value::text(id))]);
-            let reserved = registrations.reserve(id).unwrap();
-            registrations.keep(reserved, &answer).unwrap();
+            let begun = registrations.begin(id).unwrap();
+            assert!(registrations.is_in_doubt(id).unwrap());
+            assert!(registrations.systemid(id).unwrap().is_none());
+            registrations.keep(begun, &answer).unwrap();
             assert_eq!(registrations.systemid(id).unwrap().unwrap().expose(), id);
+            assert!(!registrations.is_in_doubt(id).unwrap());
+
+            registrations.begin(id).unwrap().leave();
+            assert!(registrations.is_in_doubt(id).unwrap());
+            registrations.adopt(id, "another").unwrap();
+            assert_eq!(registrations.systemid(id).unwrap().unwrap().expose(), "another");
+            assert!(!registrations.is_in_doubt(id).unwrap());
         }
         assert!(place.path().join("hypervisor-systemid-esx1.example.com").exists());
     }

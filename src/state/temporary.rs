@@ -16,33 +16,42 @@ const PREFIX: &str = ".vw-";
 /// How many random letters and digits follow.
 const RANDOM: usize = 6;
 
-/// Room on the disk for a file that will be written. It is given back when this is dropped.
+/// Room on the disk for a file that will be written, and the mark that something is under way of which it will tell.
+///
+/// The room is a file with a name of its own, the mark. It is removed when this is dropped, and it stays if the process is killed,
+/// if it is left by [`Reserved::leave`], or if the file can't be written in the end.
 #[derive(Debug)]
 pub struct Reserved {
-    file: NamedTempFile,
+    file: File,
     folder: PathBuf,
+    mark: Option<PathBuf>,
     path: PathBuf,
 }
 
 impl Folder {
-    /// Makes sure that a file of this name can be written later, up to `room` bytes even if the disk is full by then.
+    /// Makes sure that the file `name` can be written later, up to `room` bytes even if the disk is full by then. Until then there
+    /// is the file `mark`.
     ///
     /// It is for the moment before something is done that is lost unless it can be written down.
-    pub fn reserve(&self, name: &str, room: usize) -> Result<Reserved, Error> {
-        let path = self.path(name);
-        let reserved = self.temporary().and_then(|mut file| {
+    pub fn reserve(&self, name: &str, mark: &str, room: usize) -> Result<Reserved, Error> {
+        let (path, mark) = (self.path(name), self.path(mark));
+        let reserve = || {
+            let mut file = self.temporary()?;
             // Zeros would take no room in a file system that compresses.
             let mut filler = vec![0; room];
             rustix::rand::getrandom(&mut filler, rustix::rand::GetRandomFlags::empty())?;
             // Not by the temporary file itself, whose errors name it: the name says nothing to anybody.
             file.as_file_mut().write_all(&filler)?;
             file.as_file().sync_all()?;
+            let file = file.persist(&mark)?;
+            File::open(&self.0)?.sync_all()?;
             Ok(file)
-        });
-        match reserved {
+        };
+        match reserve() {
             Ok(file) => Ok(Reserved {
                 file,
                 folder: self.0.clone(),
+                mark: Some(mark),
                 path,
             }),
             Err(source) => Err(Error::Write { path, source }),
@@ -51,7 +60,18 @@ impl Folder {
 
     /// Writes a file: whoever looks, also after a crash, finds the old content or the new one.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), Error> {
-        self.reserve(name, 0)?.write(content)
+        let path = self.path(name);
+        let write = || {
+            let mut file = self.temporary()?;
+            file.as_file_mut().write_all(content)?;
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            File::open(&self.0)?.sync_all()
+        };
+        write().map_err(|source| Error::Write {
+            path: path.clone(),
+            source,
+        })
     }
 
     /// A new file with mode 0600 and our lock on it, which vanishes unless it gets a name.
@@ -94,21 +114,37 @@ fn remove_unlocked(path: &Path) -> bool {
 }
 
 impl Reserved {
-    /// Writes the file: whoever looks, also after a crash, finds the old content or the new one.
+    /// Writes the file, whose mark is gone then: whoever looks, also after a crash, finds the old content or the new one.
     pub fn write(mut self, content: &[u8]) -> Result<(), Error> {
-        let path = self.path.clone();
-        let file = self.file.as_file_mut();
-        let mut fill = || {
-            file.rewind()?;
-            file.write_all(content)?;
-            file.set_len(content.len() as u64)?;
-            file.sync_all()
+        let Some(mark) = self.mark.take() else {
+            return Ok(());
         };
-        let written = fill().and_then(|()| {
-            self.file.persist(&self.path)?;
+        let mut write = || {
+            self.file.rewind()?;
+            self.file.write_all(content)?;
+            self.file.set_len(content.len() as u64)?;
+            self.file.sync_all()?;
+            fs::rename(&mark, &self.path)?;
             File::open(&self.folder)?.sync_all()
-        });
-        written.map_err(|source| Error::Write { path, source })
+        };
+        write().map_err(|source| Error::Write {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Leaves the mark: nobody knows what became of what it stands for.
+    pub fn leave(mut self) {
+        self.mark = None;
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let Some(mark) = self.mark.take() {
+            // One that stays costs a look at the server.
+            let _ = fs::remove_file(mark);
+        }
     }
 }
 
@@ -127,22 +163,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reserved_is_written_whole_or_vanishes() {
+    fn what_is_reserved_is_written_whole_and_its_mark_is_gone_or_left() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::new(place.path());
         for content in [&b"short"[..], &[b'x'; 9000]] {
-            let reserved = folder.reserve("a", 4096).unwrap();
-            let room = |name: &String| fs::metadata(place.path().join(name)).unwrap().len();
-            assert!(
-                names(place.path())
-                    .iter()
-                    .any(|name| name != "a" && room(name) == 4096)
-            );
+            let reserved = folder.reserve("a", "mark", 4096).unwrap();
+            assert_eq!(fs::metadata(folder.path("mark")).unwrap().len(), 4096);
             reserved.write(content).unwrap();
             assert_eq!(fs::read(folder.path("a")).unwrap(), content);
+            assert_eq!(names(place.path()), ["a"]);
         }
-        drop(folder.reserve("b", 10).unwrap());
+        drop(folder.reserve("b", "mark", 10).unwrap());
         assert_eq!(names(place.path()), ["a"]);
+        folder.reserve("b", "mark", 10).unwrap().leave();
+        assert_eq!(names(place.path()), ["a", "mark"]);
+
+        // What can't be written leaves the mark of the attempt.
+        fs::create_dir(folder.path("d")).unwrap();
+        let reserved = folder.reserve("d", "mark", 10).unwrap();
+        let error = reserved.write(b"x").unwrap_err();
+        assert!(error.to_string().ends_with("/d"), "{error}");
+        assert_eq!(names(place.path()), ["a", "d", "mark"]);
     }
 
     #[test]
@@ -165,9 +206,9 @@ mod tests {
         for name in [".vw-AbcdeF", ".vw-012345"] {
             fs::write(folder.path(name), "half a system").unwrap();
         }
-        let ours = folder.reserve("a", 1).unwrap();
+        let ours = folder.temporary().unwrap();
         folder.lock("z.lock", None, &Cancel::default()).unwrap();
-        ours.write(b"whole").unwrap();
+        ours.persist(folder.path("a")).unwrap();
         let after: Vec<String> = names(place.path())
             .into_iter()
             .filter(|name| name != "a" && name != "z.lock")

@@ -49,10 +49,14 @@ impl Site {
         fs::read_to_string(self.file(name)).unwrap()
     }
 
-    fn temporary_files(&self) -> Vec<String> {
+    /// The files in the state folder that are neither registrations nor the lock.
+    fn odd_files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.file("state")).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.starts_with(".vw-")).collect()
+        let usual = |name: &String| name.starts_with("hypervisor-systemid-") || name == "vw-report-sat5.lock";
+        let mut odd: Vec<String> = names.filter(|name| !usual(name)).collect();
+        odd.sort();
+        odd
     }
 }
 
@@ -198,7 +202,21 @@ fn a_registration_whose_answer_is_lost_is_told_and_not_tried_again() {
     );
     assert!(failures(&line(&outcome))[0].1.starts_with(words), "{outcome:?}");
     assert_eq!(site.satellite.registrations(), 1, "it is not tried again");
-    assert!(site.temporary_files().is_empty());
+
+    // The next run finds what was made.
+    site.server.behave();
+    let outcome = site.run().run();
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    let told = "vw-report-sat5: esx1.example.com: an earlier registration, whose answer was lost, had made the profile";
+    assert!(outcome.stderr.starts_with(told), "{outcome:?}");
+    assert_eq!(
+        (line(&outcome)["created"].clone(), site.satellite.registrations()),
+        (json!(2), 2)
+    );
+    assert_eq!(site.held()["esx hypervisor esx1.example.com"].len(), 2);
+    assert_eq!(site.satellite.open_sessions(), 0);
+    assert!(site.odd_files().is_empty());
+    assert_eq!(line(&site.run().run())["updated"], 2);
 
     // A server that is silent for too long after a signal.
     let site = Site::new();
@@ -207,12 +225,69 @@ fn a_registration_whose_answer_is_lost_is_told_and_not_tried_again() {
     let (status, line) = ended(child);
     assert_eq!(status, 143);
     assert!(failures(&line)[0].1.starts_with(words), "{line}");
-    assert!(
-        site.said("first").lines().last().unwrap().contains(words),
-        "{}",
-        site.said("first")
-    );
+    let said = site.said("first");
+    assert!(said.lines().last().unwrap().contains(words), "{said}");
     drop(release);
+    assert_eq!(super::line(&site.run().run())["created"], 2);
+    assert_eq!(site.satellite.registrations(), 2, "none twice");
+}
+
+#[test]
+fn of_several_profiles_that_may_be_the_lost_one_none_is_taken() {
+    let site = Site::new();
+    assert_eq!(site.run().run().status, 0);
+    // Somebody lost the folder, and so registered again.
+    fs::remove_file(site.registration("esx1.example.com")).unwrap();
+    site.satellite.trouble(REGISTER, 1, Trouble::Lost(504));
+    assert_eq!(site.run().run().status, 75);
+    assert_eq!(site.satellite.registrations(), 3);
+    let outcome = site.run().run();
+    let words = "the systems 1000010000, 1000010002 all have the profile \"esx hypervisor esx1.example.com\"";
+    failed(&outcome, 69, words);
+    assert_eq!(
+        (site.satellite.registrations(), line(&outcome)["updated"].clone()),
+        (3, json!(1))
+    );
+    let first = site.satellite.systems()[0].id.clone();
+    assert!(site.satellite.delete_system(&first));
+    assert_eq!(line(&site.run().run())["created"], 1);
+    assert_eq!(site.satellite.registrations(), 3);
+    assert!(site.odd_files().is_empty());
+}
+
+#[test]
+fn a_look_up_that_fails_registers_nothing() {
+    let site = Site::new();
+    site.satellite.trouble(REGISTER, 1, Trouble::Status(502));
+    assert_eq!(site.run().run().status, 75);
+    for (method, trouble, status) in [
+        (
+            "system.getId",
+            Trouble::Fault(-1, "Could not find method".into()),
+            69,
+        ),
+        ("system.getId", Trouble::Status(503), 75),
+        (LOGIN, Trouble::Fault(2950, "incorrect.".into()), 77),
+    ] {
+        site.satellite.trouble(method, 1, trouble);
+        let before = site.satellite.registrations();
+        let one = r#"{"hypervisors":[{"uuid":"esx1.example.com","guests":[]}]}"#;
+        let outcome = site.run().args(ONCE).stdin(one).run();
+        assert_eq!(
+            (outcome.status, site.satellite.registrations()),
+            (status, before),
+            "{outcome:?}"
+        );
+        assert_eq!(site.satellite.open_sessions(), 0);
+    }
+    // It had not arrived.
+    let outcome = site.run().run();
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("an earlier registration did not arrive"),
+        "{outcome:?}"
+    );
+    assert_eq!(site.satellite.systems().len(), 2);
 }
 
 #[test]
@@ -227,19 +302,25 @@ fn a_refused_registration_leaves_nothing_in_doubt() {
 }
 
 #[test]
-fn a_killed_run_leaves_neither_a_lock_nor_files_to_the_next_one() {
+fn a_killed_run_leaves_neither_a_lock_nor_files_nor_a_second_profile() {
     let site = Site::new();
     let Held { mut child, release } = site.held_at(REGISTER, &[]);
-    assert_eq!(site.temporary_files().len(), 1, "the room for the answer");
     child.kill().unwrap();
     child.wait().unwrap();
     drop(release);
-    assert_eq!(site.temporary_files().len(), 1);
+    assert_eq!(site.odd_files(), ["hypervisor-pending-esx1.example.com"]);
+    // What a run leaves that is killed while it writes a file, and what is not ours.
+    fs::write(site.file("state/.vw-a1B2c3"), "half a file").unwrap();
     fs::write(site.file("state/.vw-note"), "").unwrap();
     let outcome = site.run().run();
-    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
-    assert_eq!(site.temporary_files(), [".vw-note"], "which is not ours");
-    assert_eq!(site.satellite.registrations(), 3);
+    assert_eq!(
+        (outcome.status, &line(&outcome)["created"]),
+        (0, &json!(2)),
+        "{outcome:?}"
+    );
+    assert_eq!(site.odd_files(), [".vw-note"]);
+    assert_eq!(site.satellite.registrations(), 2, "none twice");
+    assert_eq!(site.held()["esx hypervisor esx1.example.com"].len(), 2);
 }
 
 /// Runs a script in which `$STATE` is a file system of 256 KiB of its own, and `$@` the command. None where the system does not
