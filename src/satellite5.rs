@@ -185,8 +185,11 @@ impl Satellite5 {
         }
         if let Some(error) = &report.ended {
             let kind = error.kind();
-            let unsent =
-                hosts.map(|host| host.failed("not reached, for the report ended before".into(), kind));
+            let reason = match report.failed.is_empty() {
+                true => error.line(),
+                false => "not reached, because the report ended before".to_owned(),
+            };
+            let unsent = hosts.map(|host| host.failed(reason.clone(), kind));
             report.failed.extend(unsent);
         }
         report
@@ -219,7 +222,7 @@ impl Satellite5 {
             &mut report.updated
         }) += 1;
         log::debug!(
-            "{}: reported {} guests",
+            "{}: reported, guests: {}",
             host.id,
             host.hypervisor.guests.len() - plan.omitted.len()
         );

@@ -67,6 +67,8 @@ fn main() -> ExitCode {
 struct Reporter {
     args: Args,
     section: Option<String>,
+    /// The section as messages name it, with its file and line.
+    whence: Option<String>,
     /// virt-who's type of the source, if anybody said it.
     kind: Option<String>,
     registrations: Registrations,
@@ -89,13 +91,36 @@ impl Reporter {
             true => None,
             false => Some(destination(&args, &section, cancel)?),
         };
-        Ok(Reporter {
+        let reporter = Reporter {
             section: section.name().map(str::to_owned),
+            whence: whence(&section),
             kind,
             registrations: Registrations::new(Folder::new(&args.state_dir)),
             destination,
             args,
-        })
+        };
+        reporter.tell_what_is_in_force();
+        Ok(reporter)
+    }
+
+    /// Debug messages that say what options and section come to.
+    fn tell_what_is_in_force(&self) {
+        match &self.whence {
+            Some(section) => log::debug!("using {section}"),
+            None => log::debug!("using no section"),
+        }
+        let state_dir = self.args.state_dir.display();
+        log::debug!("registrations are kept in {state_dir}");
+        match &self.kind {
+            Some(kind) => log::debug!("the source is of type {kind}"),
+            None => log::debug!("the source is of the type that its guests say"),
+        }
+        let Some((endpoint, account)) = &self.destination else {
+            return log::debug!("reporting nowhere");
+        };
+        log::debug!("reporting to {} as user {:?}", endpoint.base, account.username);
+        let (connect, silence) = (endpoint.connect_limit.as_secs(), endpoint.silence_limit.as_secs());
+        log::debug!("limits: connecting {connect} s, silence {silence} s");
     }
 
     /// Tries to report a document; what is left out of it is `told` once.
@@ -158,6 +183,11 @@ impl Reporter {
             seconds: 0.0,
         };
         let failed = sent.and_then(|()| complete(roster, &report.failed)).err();
+        let failed = failed.map(|error| match (&self.whence, report.login_refused) {
+            // User and password are mended there.
+            (Some(section), true) => error.context(section.clone()),
+            _ => error,
+        });
         Attempt {
             besides: line.failed.iter().map(|failed| failed.kind).collect(),
             line: Some(line),
@@ -227,6 +257,15 @@ struct Planned<'a> {
     profile: String,
     registered: bool,
     plan: &'a Value<'a>,
+}
+
+/// How messages name a section that was found in a file.
+fn whence(section: &Section) -> Option<String> {
+    let name = section.name()?;
+    Some(match section.place() {
+        Some(place) => format!("section [{name}] ({place})"),
+        None => format!("section [{name}]"),
+    })
 }
 
 /// Where to report to, and as whom, by the options and the section.

@@ -15,6 +15,7 @@ use vw_sim::satellite5::{Account, GuestState, Satellite5, Settings, Trouble};
 use crate::support::{Outcome, Run};
 
 mod once;
+mod told;
 
 /// So that what failed for now is not tried again.
 const ONCE: [&str; 2] = ["--timeout", "2"];
