@@ -93,7 +93,7 @@ impl Reporter {
         };
         let reporter = Reporter {
             section: section.name().map(str::to_owned),
-            whence: whence(&section),
+            whence: args::whence(&section),
             kind,
             registrations: Registrations::new(Folder::new(&args.state_dir)),
             destination,
@@ -120,7 +120,11 @@ impl Reporter {
         };
         log::debug!("reporting to {} as user {:?}", endpoint.base, account.username);
         let (connect, silence) = (endpoint.connect_limit.as_secs(), endpoint.silence_limit.as_secs());
-        log::debug!("limits: connecting {connect} s, silence {silence} s");
+        let whole = match self.args.connection.time() {
+            Some(time) => format!("{} s for an attempt (--timeout)", time.as_secs()),
+            None => format!("{} s for a document", documents::LONGEST.as_secs()),
+        };
+        log::debug!("limits: connecting {connect} s, silence {silence} s, {whole}");
     }
 
     /// Tries to report a document; what is left out of it is `told` once.
@@ -195,6 +199,7 @@ impl Reporter {
                 && failed
                     .as_ref()
                     .is_some_and(|error| cli::kind(error) == Kind::TempFail),
+            ends: report.login_refused,
             failed,
         }
     }
@@ -257,15 +262,6 @@ struct Planned<'a> {
     profile: String,
     registered: bool,
     plan: &'a Value<'a>,
-}
-
-/// How messages name a section that was found in a file.
-fn whence(section: &Section) -> Option<String> {
-    let name = section.name()?;
-    Some(match section.place() {
-        Some(place) => format!("section [{name}] ({place})"),
-        None => format!("section [{name}]"),
-    })
 }
 
 /// Where to report to, and as whom, by the options and the section.

@@ -86,6 +86,11 @@ impl Section {
             (None, _) => config.nameless(),
         };
         super::log::follow(&section);
+        let files = config.files().iter().map(|file| file.display().to_string());
+        match files.collect::<Vec<_>>().join(", ").as_str() {
+            "" => log::debug!("configuration files: none"),
+            files => log::debug!("configuration files: {files}"),
+        }
         let chosen = choose && self.name.is_none();
         let doubtful = |note: &config::Note| {
             // A broken section may be the one that was meant, and so may one whose header makes no sense; a variable, which
@@ -103,6 +108,15 @@ impl Section {
         }
         Ok(section.with_key_file(key_file.map(Path::to_owned).or_else(credential)))
     }
+}
+
+/// How messages name a section that was found in a file.
+pub fn whence(section: &config::Section) -> Option<String> {
+    let name = section.name()?;
+    Some(match section.place() {
+        Some(place) => format!("section [{name}] ({place})"),
+        None => format!("section [{name}]"),
+    })
 }
 
 /// Where the key of encrypted passwords lies, for a command that makes one where there is none.

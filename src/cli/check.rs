@@ -283,7 +283,7 @@ impl Check {
                 "is missing, so it can't be reported to Candlepin",
             );
         }
-        self.take(section.need("owner", "--owner"));
+        self.take(super::candlepin::owner(section));
         let Some(rhsm) = self.take(Rhsm::load(None, section)) else {
             return;
         };

@@ -130,6 +130,11 @@ impl Config {
         Ok(config)
     }
 
+    /// The files that were read.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// The section of this name.
     pub fn named(&self, name: &str) -> Result<Section, Error> {
         match self.index.get(name).and_then(|at| self.sections.get(*at)) {

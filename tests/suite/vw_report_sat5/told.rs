@@ -26,7 +26,7 @@ fn debug_messages_say_what_is_in_force_and_how_long_it_took() {
         format!("reporting to {url} as user \"sim\"\n"),
         format!("registrations are kept in {}\n", site.file("state")),
         "the source is of type esx\n".to_owned(),
-        "connecting 10 s, silence 60 s".to_owned(),
+        "limits: connecting 10 s, silence 60 s, 14400 s for a document\n".to_owned(),
         "the user's organisation is 1\n".to_owned(),
         "auth.login: answered after ".to_owned(),
         "registration.virt_notify: answered after ".to_owned(),
@@ -67,6 +67,25 @@ fn a_long_pause_that_the_server_asks_for_is_told() {
         .misbehave(|_, _| Some(vw_sim::hostile::retry_after(503, "3600")));
     let outcome = site.run().run();
     failed(&outcome, 75, "the server asks to wait 3600 s");
+}
+
+#[test]
+fn when_the_time_is_over_it_is_told_what_went_wrong_before() {
+    let site = Site::new();
+    site.server.misbehave(|number, _| {
+        Some(match number {
+            1 => vw_sim::hostile::status(502),
+            _ => Fault::Silence,
+        })
+    });
+    let outcome = site.run().args(["--timeout", "4"]).run();
+    assert_eq!(outcome.status, 75, "{outcome:?}");
+    let last = outcome.stderr.lines().last().unwrap();
+    let (before, late) = last.split_once("; the last attempt: ").unwrap();
+    assert!(
+        before.contains("502") && late.contains("--timeout"),
+        "{outcome:?}"
+    );
 }
 
 #[test]
