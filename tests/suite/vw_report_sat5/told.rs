@@ -78,7 +78,7 @@ fn when_the_time_is_over_it_is_told_what_went_wrong_before() {
             _ => Fault::Silence,
         })
     });
-    let outcome = site.run().args(["--timeout", "4"]).run();
+    let outcome = site.run().args(["--timeout", "8"]).run();
     assert_eq!(outcome.status, 75, "{outcome:?}");
     let last = outcome.stderr.lines().last().unwrap();
     let (before, late) = last.split_once("; the last attempt: ").unwrap();
