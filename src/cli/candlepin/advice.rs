@@ -13,7 +13,11 @@ impl Report {
             Some(section) => log::debug!("using {section}"),
             None => log::debug!("using no section"),
         }
-        log::debug!("subscription service by {}", self.rhsm_conf.display());
+        let missing = match self.rhsm_conf.exists() {
+            true => "",
+            false => " (missing: subscription-manager's defaults)",
+        };
+        log::debug!("rhsm.conf: {}{missing}", self.rhsm_conf.display());
         let Some(destination) = &self.destination else {
             return log::debug!("reporting nowhere");
         };

@@ -124,7 +124,7 @@ fn debug_messages_show_what_a_section_and_its_files_come_to() {
     for words in [
         &format!("configuration files: {files}"),
         &format!("using section [prod] ({files}:1)"),
-        &format!("subscription service by {conf}"),
+        &format!("rhsm.conf: {conf}\n"),
         "reporting to https://127.0.0.1:1/here, owner \"sim\"",
         "logging in as user \"me\"",
         "silence 7 s (server_timeout)",
