@@ -28,3 +28,4 @@ mod vw_scan_esx_odd;
 mod vw_scan_esx_options;
 mod vw_scan_esx_watch;
 mod vw_scan_fake;
+mod way;
