@@ -16,6 +16,7 @@ pub mod password;
 pub mod progress;
 pub mod result;
 pub mod rhsm;
+pub mod shared_ids;
 pub mod shown;
 mod signals;
 pub mod stamp;

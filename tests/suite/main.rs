@@ -24,6 +24,7 @@ mod vw_password;
 mod vw_report_candlepin;
 mod vw_report_sat5;
 mod vw_scan_esx;
+mod vw_scan_esx_faults;
 mod vw_scan_esx_odd;
 mod vw_scan_esx_options;
 mod vw_scan_esx_watch;
