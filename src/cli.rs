@@ -19,6 +19,7 @@ pub mod rhsm;
 pub mod shared_ids;
 pub mod shown;
 mod signals;
+pub mod source;
 pub mod stamp;
 pub mod table;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, args, password, stamp};
+use super::{Failure, args, password, source, stamp};
 use crate::cancel::Cancel;
 use crate::config;
 use crate::error::Kind;
@@ -114,8 +114,8 @@ impl Scan {
         let user = given.as_ref().and_then(|given| given.username.as_ref());
         let complete = given.is_some() && options.account.username.as_ref().or(user).is_some();
         let key_file = options.account.key_file.as_deref();
-        let fits = |section: &config::Section| Ok(section.source_type()? == TYPE);
-        let section = options.section.find(key_file, complete, fits);
+        let server = ("server", given.is_some());
+        let section = source::find(&options.section, key_file, TYPE, server, complete);
         let section = section.map_err(|error| match given {
             Some(_) => args::beside_server(error, &["--username"]),
             None => error,

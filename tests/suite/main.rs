@@ -27,5 +27,6 @@ mod vw_scan_esx;
 mod vw_scan_esx_faults;
 mod vw_scan_esx_odd;
 mod vw_scan_esx_options;
+mod vw_scan_esx_sections;
 mod vw_scan_esx_watch;
 mod vw_scan_fake;
