@@ -34,8 +34,8 @@ const STAGE: &str = "vw-scan-fake";
 
 fn main() -> ExitCode {
     cli::main(|args: Args| {
-        let fits = |section: &Section| Ok(section.source_type()? == "fake");
-        let section = args.section.find(None, args.file.is_some(), fits)?;
+        let given = args.file.is_some();
+        let section = cli::source::find(&args.section, None, "fake", ("file", given), given)?;
         let file = match &args.file {
             Some(file) => file.clone(),
             None => section.need("file", "--file")?.into(),

@@ -307,7 +307,7 @@ impl fmt::Display for Limit {
                 limit.as_secs_f32()
             ),
             Limit::Silence(limit) => write!(f, "the server was silent for {} s", limit.as_secs_f32()),
-            Limit::Deadline => f.write_str("not done within the time that --timeout allows"),
+            Limit::Deadline => f.write_str("not done within the time limit (see --timeout)"),
         }
     }
 }
