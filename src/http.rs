@@ -18,6 +18,7 @@
 
 mod base;
 mod connect;
+mod dial;
 mod error;
 mod message;
 mod proxy;
@@ -35,7 +36,6 @@ use std::time::{Duration, Instant};
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::Uri;
-use ureq::unversioned::transport::TcpConnector;
 use ureq::{Agent, Timeout};
 
 pub use base::Base;
@@ -177,7 +177,7 @@ impl Http {
             .max_idle_connections(16)
             .build();
         let dialer = Dialer {
-            tcp: TcpConnector::default(),
+            cancel: cancel.clone(),
             server: base.authority(),
             origin: base.origin(),
             route: route.clone(),

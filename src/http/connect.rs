@@ -10,12 +10,13 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::time::{Duration, Instant};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport, TransportAdapter,
+    Buffers, ConnectionDetails, Connector, NextTimeout, Transport, TransportAdapter,
 };
 
 use super::proxy::{ProxyUrl, Route};
 use super::tls::Tls;
 use super::{Error, Link};
+use crate::cancel::Cancel;
 use crate::secret::Secret;
 
 /// A proxy's answer to CONNECT has at most this many bytes of header.
@@ -86,7 +87,7 @@ impl fmt::Debug for Lookup {
 
 /// Makes connections to one server.
 pub(super) struct Dialer {
-    pub(super) tcp: TcpConnector,
+    pub(super) cancel: Cancel,
     /// The server's host and port.
     pub(super) server: String,
     /// Its URL without a path.
@@ -107,9 +108,8 @@ impl Dialer {
 
     fn dial(&self, details: &ConnectionDetails<'_>) -> Result<Box<dyn Transport>, ureq::Error> {
         self.made.fetch_add(1, Ordering::Relaxed);
-        let dialed: Result<Option<_>, _> = self.tcp.connect(details, None::<()>);
-        match dialed {
-            Ok(Some(tcp)) => Ok(Box::new(tcp)),
+        match super::dial::dial(&self.cancel, details) {
+            Ok(Some(tcp)) => Ok(tcp),
             Ok(None) => Err(ureq::Error::ConnectionFailed),
             Err(ureq::Error::Io(error)) => Err(carried(super::unreachable(self.hop(), &error))),
             Err(error) => Err(error),
