@@ -1,13 +1,14 @@
 //! What a signal does to a command, at each moment of its life: it ends with the signal's status, and leaves nothing open.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use tempfile::TempDir;
 use vw_sim::candlepin::{self, Candlepin, JobTime};
 use vw_sim::http::{Fault, Server};
@@ -405,6 +406,36 @@ fn a_signal_ends_a_reporter_and_closes_its_session() {
             site.satellite_server.behave();
         }
         assert!(!site.candlepin.jobs().is_empty());
+    }
+}
+
+/// The writing end of a pipe that is full, and the other end, which nobody reads.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let flags = fcntl_getfl(&writer).unwrap();
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'\n'; 4096]).is_ok() {}
+    fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer)
+}
+
+#[test]
+fn a_signal_ends_a_result_line_that_nobody_reads() {
+    for signal in SIGNALS {
+        let site = Site::new(0);
+        fs::write(site.path("mapping"), MAPPING).unwrap();
+        let server = site.satellite_server.url();
+        let (reader, writer) = full_pipe();
+        let words = format!("--server {server} --username sim --password-file @password --state-dir @state");
+        let child = site
+            .command(SAT5, &words)
+            .stdin(fs::File::open(site.path("mapping")).unwrap())
+            .stdout(writer)
+            .spawn()
+            .unwrap();
+        until(|| site.satellite.count("auth.logout") > 0);
+        ends(child, signal, "printing the result");
+        drop(reader);
     }
 }
 
