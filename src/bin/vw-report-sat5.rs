@@ -181,6 +181,7 @@ impl Reporter {
                 && failed
                     .as_ref()
                     .is_some_and(|error| cli::kind(error) == Kind::TempFail),
+            ends: false,
             failed,
         }
     }

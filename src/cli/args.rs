@@ -96,6 +96,11 @@ impl Section {
             (None, _) => config.nameless(),
         };
         super::log::follow(&section);
+        let files = config.files().iter().map(|file| file.display().to_string());
+        match files.collect::<Vec<_>>().join(", ").as_str() {
+            "" => log::debug!("configuration files: none"),
+            files => log::debug!("configuration files: {files}"),
+        }
         let chosen = choose && self.name.is_none();
         let doubtful = |note: &config::Note| {
             // A broken section may be the one that was meant, and so may one whose header makes no sense; a variable, which

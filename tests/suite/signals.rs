@@ -208,7 +208,10 @@ fn a_signal_ends_the_wait_for_a_file() {
         ),
         (CANDLEPIN, "-n sim -c @fifo".to_owned()),
         (CANDLEPIN, "-n sim -c @encrypted.conf --key-file @fifo".to_owned()),
-        (CANDLEPIN, "-n sim -c @encrypted.conf --rhsm-conf @fifo".to_owned()),
+        (
+            CANDLEPIN,
+            "-n sim -c @encrypted.conf --rhsm-conf @fifo".to_owned(),
+        ),
         (
             CANDLEPIN,
             "--server 127.0.0.1:1 --owner sim --cert @fifo --check".to_owned(),
