@@ -120,6 +120,15 @@ impl Section {
     }
 }
 
+/// How messages name a section that was found in a file.
+pub fn whence(section: &config::Section) -> Option<String> {
+    let name = section.name()?;
+    Some(match section.place() {
+        Some(place) => format!("section [{name}] ({place})"),
+        None => format!("section [{name}]"),
+    })
+}
+
 /// The error of [`Section::find`] for a command that got a server from an option and misses others: not the choice of a section is
 /// what its user forgot.
 ///

@@ -180,7 +180,7 @@ impl Report {
             }
             _ => None,
         };
-        let whence = whence(&section);
+        let whence = args::whence(&section);
         let local = options.local || section.is_local()?;
         let consumer = match &login {
             _ if !local => None,
@@ -311,15 +311,6 @@ pub(super) fn owner(section: &Section) -> Result<String, config::Error> {
         Ok(owner) => Ok(owner),
         Err(reason) => Err(section.wrong("owner", &format!("is {owner:?}: {reason}"))),
     }
-}
-
-/// How messages name a section that was found in a file.
-fn whence(section: &Section) -> Option<String> {
-    let name = section.name()?;
-    Some(match section.place() {
-        Some(place) => format!("section [{name}] ({place})"),
-        None => format!("section [{name}]"),
-    })
 }
 
 impl Options {
