@@ -13,7 +13,9 @@ mod log;
 pub mod mapping;
 pub mod omitted;
 pub mod password;
+mod patient;
 pub mod progress;
+mod prompt;
 pub mod result;
 pub mod rhsm;
 pub mod shared_ids;
@@ -25,6 +27,7 @@ pub mod table;
 pub mod way;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
+pub use patient::stdout_until;
 pub use signals::{cancel_on_signals, end_at_once};
 
 use std::io::{self, BufWriter, IsTerminal, Write};

@@ -18,6 +18,7 @@
 
 mod base;
 mod connect;
+mod dial;
 mod error;
 mod message;
 mod proxy;
@@ -35,7 +36,6 @@ use std::time::{Duration, Instant};
 
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderValue, Uri};
-use ureq::unversioned::transport::TcpConnector;
 use ureq::{Agent, Timeout};
 
 pub use base::Base;
@@ -183,7 +183,6 @@ impl Http {
             .max_idle_connections(16)
             .build();
         let dialer = Dialer {
-            tcp: TcpConnector::default(),
             link: link.clone(),
             origin: base.origin(),
             route: route.clone(),

@@ -21,6 +21,9 @@ fn main() -> ExitCode {
         let cancel = cli::cancel_on_signals()?;
         let (check, job) = (options.check, options.job.clone());
         let report = Report::new(options, &cancel)?;
+        if check || job.is_some() {
+            report.ask(&cancel)?;
+        }
         let asked = match job {
             Some(id) => report.job(&id, &cancel),
             None if check => report.check(&cancel),
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
                 return documents::report(
                     &cancel,
                     report.time(),
+                    || report.ask(&cancel),
                     |mapping, memo, until| report.document(mapping, memo, until, &cancel),
                     |error| report.say(error),
                 );

@@ -8,8 +8,9 @@ use std::time::Instant;
 use clap::builder::NonEmptyStringValueParser;
 use vw::cancel::Cancel;
 use vw::cli::documents::{self, Attempt};
+use vw::cli::password::{self, Password};
 use vw::cli::result::{Line, Results, State};
-use vw::cli::{self, Exit, Failure, args, password};
+use vw::cli::{self, Exit, Failure, args};
 use vw::config::Section;
 use vw::error::Kind;
 use vw::http::Endpoint;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         documents::report(
             &cancel,
             reporter.args.connection.time(),
+            || reporter.ask(&cancel),
             |mapping, told, until| reporter.report(mapping, told, until, &cancel),
             |error| log::error!("{error:#}"),
         )
@@ -73,11 +75,18 @@ struct Reporter {
     kind: Option<String>,
     registrations: Registrations,
     /// Where to report to, and as whom; nowhere with `--dry-run`.
-    destination: Option<(Endpoint, Account)>,
+    destination: Option<(Endpoint, User)>,
+}
+
+/// Who logs in; the password may have to be asked for.
+struct User {
+    username: String,
+    password: Password,
 }
 
 impl Reporter {
     fn new(args: Args, cancel: &Cancel) -> anyhow::Result<Self> {
+        let _at_once = cli::end_at_once(cancel);
         let complete = args.dry_run || args.server.is_some() && args.account.username.is_some();
         let key_file = args.account.key_file.as_deref();
         let fits = |section: &Section| Ok(section.has("sat_server"));
@@ -131,6 +140,11 @@ impl Reporter {
         log::debug!("limits: connecting {connect} s, silence {silence} s, {whole}");
     }
 
+    fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+        let user = self.destination.as_ref().map(|(_, user)| user);
+        user.map_or(Ok(()), |user| user.password.ask(cancel))
+    }
+
     /// Tries to report a document; what is left out of it is `told` once.
     fn report(
         &self,
@@ -145,26 +159,24 @@ impl Reporter {
         }
         match &self.destination {
             None => Attempt::without_line(self.dry_run(&roster)),
-            Some((endpoint, account)) => {
+            Some((endpoint, user)) => {
                 let mut endpoint = endpoint.clone();
                 self.args.connection.apply(&mut endpoint);
                 endpoint.deadline = until;
-                self.send(&roster, endpoint, account.clone(), cancel)
+                self.send(&roster, endpoint, user, cancel)
             }
         }
     }
 
-    fn send(
-        &self,
-        roster: &Roster,
-        endpoint: Endpoint,
-        account: Account,
-        cancel: &Cancel,
-    ) -> Attempt<Failed> {
+    fn send(&self, roster: &Roster, endpoint: Endpoint, user: &User, cancel: &Cancel) -> Attempt<Failed> {
         let server = endpoint.base.to_string();
         let mut report = Report::default();
         let mut organisation = None;
         let sent = self.inspect(roster).map_err(anyhow::Error::from).and_then(|()| {
+            let account = Account {
+                username: user.username.clone(),
+                password: user.password.secret()?,
+            };
             let mut satellite = Satellite5::new(&endpoint, account, self.registrations.clone(), cancel)?;
             report = satellite.report(roster);
             organisation = satellite.organisation().map(|number| number.to_string());
@@ -269,7 +281,7 @@ struct Planned<'a> {
 }
 
 /// Where to report to, and as whom, by the options and the section.
-fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Result<(Endpoint, Account)> {
+fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Result<(Endpoint, User)> {
     let given = |option: &Option<String>, key, name| match option {
         Some(given) => Ok(given.clone()),
         None => section.need(key, name),
@@ -287,8 +299,8 @@ fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Resul
         named: args.section.name.is_some(),
         whose: &format!("{username} at {}", endpoint.base.authority()),
     };
-    let password = password::find(&sources, cancel)?;
-    Ok((endpoint, Account { username, password }))
+    let password = Password::look_up(&sources, cancel)?;
+    Ok((endpoint, User { username, password }))
 }
 
 /// Fails if anything of a document that was reported is not on the server.

@@ -90,13 +90,14 @@ fn main() -> ExitCode {
                 api_version,
                 ..
             } = about;
+            let _at_once = cli::end_at_once(&cancel);
             return Ok(cli::print(&format!("{full_name}, API {api_version}\n"))?);
         }
         if args.watching.watch {
             return watch(&scan, &args, &cancel);
         }
         let (about, inventory) = in_session(&scan, &cancel, |session| read(session, scan.guest_names))?;
-        Printer::new(&scan, &args).tell(&about, inventory, Occasion::News)?;
+        Printer::new(&scan, &args, &cancel).tell(&about, inventory, Occasion::News)?;
         Ok(())
     })
 }
@@ -132,7 +133,7 @@ fn watch(scan: &Scan, args: &Args, cancel: &Cancel) -> anyhow::Result<()> {
     let nudge = Nudge::default();
     let asked = nudge.clone();
     cli::on_user_signal(move || asked.ask())?;
-    let mut printer = Printer::new(scan, args);
+    let mut printer = Printer::new(scan, args, cancel);
     let tell = |about: &About, inventory: Inventory, occasion| printer.tell(about, inventory, occasion);
     let watched = Watched {
         endpoint: &scan.endpoint,
@@ -148,6 +149,7 @@ fn watch(scan: &Scan, args: &Args, cancel: &Cancel) -> anyhow::Result<()> {
 struct Printer<'a> {
     scan: &'a Scan,
     args: &'a Args,
+    cancel: &'a Cancel,
     last: Option<u64>,
     /// The ids that several hosts share, and several machines, as they were told last.
     shared: (Shared, Shared),
@@ -157,10 +159,11 @@ struct Printer<'a> {
 type Shared = Vec<(String, Vec<String>)>;
 
 impl<'a> Printer<'a> {
-    fn new(scan: &'a Scan, args: &'a Args) -> Self {
+    fn new(scan: &'a Scan, args: &'a Args, cancel: &'a Cancel) -> Self {
         Printer {
             scan,
             args,
+            cancel,
             last: None,
             shared: Default::default(),
         }
@@ -188,7 +191,9 @@ impl<'a> Printer<'a> {
         if watching && source.time.is_some() {
             source.time = Some(cli::stamp::utc(SystemTime::now()));
         }
-        self.write(cli::stdout(), &identified, Some(source))?;
+        let written = self.write(cli::stdout_until(self.cancel), &identified, Some(source));
+        // A signal while nobody reads is no failure of stdout.
+        written.or_else(|error| self.cancel.check().map_err(anyhow::Error::from).and(Err(error)))?;
         Ok(true)
     }
 

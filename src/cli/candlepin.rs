@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 use super::result::{Results, State};
 use super::{Exit, Failure, args, documents, rhsm};
 use crate::cancel::Cancel;
-use crate::candlepin::{
-    self, Candlepin, Correlation, Delivery, Login, Memory, Outcome, Place, Reporter, Tally,
-};
+use crate::candlepin::{self, Candlepin, Correlation, Delivery, Memory, Outcome, Place, Reporter, Tally};
 use crate::config::{self, Rhsm, Section};
 use crate::error::Kind;
 use crate::http::{Endpoint, Identity};
@@ -121,7 +119,7 @@ pub struct Report {
     /// Where to report to; nowhere with `--dry-run`, unless what was reported there before counts.
     destination: Option<Destination>,
     /// As whom; nobody has to be let in for `--dry-run`.
-    login: Option<Login>,
+    login: Option<rhsm::Who>,
     delivery: Delivery,
     connection: args::Connection,
     strict: bool,
@@ -141,8 +139,9 @@ struct Destination {
 }
 
 impl Report {
-    /// What the options ask for. `cancel` ends a prompt for the password.
+    /// What the options ask for; only for the password nobody is asked yet. A signal ends the process at once.
     pub fn new(options: Options, cancel: &Cancel) -> anyhow::Result<Self> {
+        let _at_once = super::end_at_once(cancel);
         let somewhere = !options.dry_run || options.state_dir.is_some();
         let someone = options.dry_run || options.account.username.is_some() || options.cert.is_some();
         let complete = !somewhere || options.server.is_some() && options.owner.is_some() && someone;
@@ -185,7 +184,7 @@ impl Report {
         let local = options.local || section.is_local()?;
         let consumer = match &login {
             _ if !local => None,
-            Some(Login::Consumer { uuid }) => Some(uuid.clone()),
+            Some(rhsm::Who::System { uuid }) => Some(uuid.clone()),
             _ => Some(candlepin::consumer(&certificate, cancel)?),
         };
         let report = Report {
@@ -204,6 +203,11 @@ impl Report {
         };
         report.tell_what_is_in_force(&rhsm);
         Ok(report)
+    }
+
+    /// Asks for the password, if there is one and it is not known.
+    pub fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+        self.login.as_ref().map_or(Ok(()), |login| login.ask(cancel))
     }
 
     /// The time that `--timeout` allows for each document.
@@ -276,7 +280,7 @@ impl Report {
         let mut endpoint = destination.endpoint.clone();
         self.connection.apply(&mut endpoint);
         endpoint.deadline = until.or(endpoint.deadline);
-        let login = self.login.clone();
+        let login = self.login.as_ref().map(rhsm::Who::login).transpose()?;
         let reporter = Reporter {
             owner: destination.owner.clone(),
             id: destination.reporter_id.clone(),

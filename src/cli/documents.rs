@@ -29,6 +29,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 /// How many documents wait, each of another source, before no more are read.
 const MOST_WAITING: usize = 64;
 
+/// How long a result line is waited for after a signal.
+const LAST_LINE: Duration = Duration::from_secs(1);
+
 /// Without so much time left nothing is attempted again.
 const ATTEMPT: Duration = Duration::from_secs(1);
 
@@ -68,16 +71,19 @@ impl<F> Attempt<F> {
 
 /// Reports each document on stdin, prints its result line, and says what went wrong by `say`.
 ///
-/// `attempt` is given the document, the moment when it has to be done, and what it wants to remember from one attempt at
+/// `ready` is called once, when the first document has come: a prompt before that would be for nothing where the stage before
+/// fails. `attempt` is given the document, the moment when it has to be done, and what it wants to remember from one attempt at
 /// this document to the next. `timeout` is that of `--timeout`; without it a document has [`LONGEST`].
 pub fn report<P: Default, F: Serialize>(
     cancel: &Cancel,
     timeout: Option<Duration>,
+    ready: impl FnOnce() -> anyhow::Result<()>,
     mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     say: impl Fn(&anyhow::Error),
 ) -> anyhow::Result<Exit> {
     let documents = Documents::from_stdin(cancel)?;
     let mut results = Results::default();
+    let mut ready = Some(ready);
     loop {
         let mut mapping = match documents.next() {
             Ok(Some(mapping)) => mapping,
@@ -88,6 +94,9 @@ pub fn report<P: Default, F: Serialize>(
                 return Ok(results.exit());
             }
         };
+        if let Some(ready) = ready.take() {
+            ready()?;
+        }
         let ends = loop {
             let started = Instant::now();
             let limit = Limit::new(timeout, started);
@@ -95,6 +104,9 @@ pub fn report<P: Default, F: Serialize>(
             let ends = done.ends_all();
             if let Some(mut line) = done.line {
                 line.set_seconds(started);
+                // Nobody may be reading the results, as on a terminal after Ctrl-S.
+                let late = Cancel::default();
+                let _guards = (late.follow_late(cancel, LAST_LINE), super::end_at_once(&late));
                 results.print(&line);
             }
             // What is newer stands for what it replaces, and so does its success.
@@ -104,19 +116,28 @@ pub fn report<P: Default, F: Serialize>(
             }
             done.besides.into_iter().for_each(|kind| results.failed(kind));
             if let Some(error) = done.failed {
+                let kind = super::kind(&error);
                 say(&error);
-                results.failed(super::kind(&error));
+                results.failed(kind);
+                // A signal has cut it off, or keeps us from trying again.
+                if let (true, Err(cancelled)) = (done.again || is_signal(kind), cancel.check()) {
+                    if !is_signal(kind) {
+                        say(&cancelled.into());
+                    }
+                    results.failed(cancelled.kind());
+                    break true;
+                }
             }
             break ends;
         };
-        if let Err(cancelled) = cancel.check() {
-            results.failed(cancelled.kind());
-            return Ok(results.exit());
-        }
         if ends {
             return Ok(results.exit());
         }
     }
+}
+
+fn is_signal(kind: Kind) -> bool {
+    matches!(kind, Kind::Signal(_))
 }
 
 /// How long the server asks us to wait.
@@ -208,6 +229,10 @@ impl Documents {
     fn next(&self) -> anyhow::Result<Option<Mapping>> {
         let mut waiting = self.inbox.lock();
         loop {
+            // What has come to its end is done, whatever signal comes then.
+            if waiting.ended.is_some() && waiting.documents.is_empty() && waiting.failed.is_none() {
+                return Ok(None);
+            }
             self.cancel.check()?;
             if let Some(mapping) = waiting.documents.pop_front() {
                 self.inbox.changed.notify_all();
@@ -215,9 +240,6 @@ impl Documents {
             }
             if let Some(error) = waiting.failed.take() {
                 return Err(error);
-            }
-            if waiting.ended.is_some() {
-                return Ok(None);
             }
             waiting = self.inbox.wait(waiting, None);
         }
@@ -351,6 +373,7 @@ fn read(mut give: impl FnMut(Mapping)) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::Signal;
     use crate::mapping::{Hypervisor, Source};
 
     fn mapping(section: Option<&str>, id: &str) -> Mapping {
@@ -395,6 +418,25 @@ mod tests {
         };
         let ids: Vec<_> = std::iter::from_fn(next).flatten().collect();
         assert_eq!(ids, ["2", "3", "5"]);
+    }
+
+    #[test]
+    fn a_signal_ends_the_wait_for_more_but_not_what_is_done() {
+        let of = |documents: &Documents| documents.next().map_err(|error| super::super::kind(&error));
+        let signal = Err(Kind::Signal(Signal::Terminate));
+        let waiting = documents();
+        waiting.inbox.add(mapping(None, "1"));
+        waiting.cancel.cancel(Signal::Terminate);
+        assert_eq!(of(&waiting), signal);
+        let open = documents();
+        open.cancel.cancel(Signal::Terminate);
+        assert_eq!(of(&open), signal);
+        // All was reported, the result is printed: this is success.
+        open.inbox.change(|waiting| waiting.ended = Some(Instant::now()));
+        assert_eq!(of(&open), Ok(None));
+        open.inbox
+            .change(|waiting| waiting.failed = Some(anyhow::anyhow!("cut")));
+        assert_eq!(of(&open), signal);
     }
 
     #[test]

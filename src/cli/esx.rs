@@ -99,8 +99,9 @@ impl Scan {
 
     /// What the options ask for; where there is a trace, that is saved in it.
     ///
-    /// `cancel` ends a prompt for the password.
+    /// A signal ends the process at once.
     pub fn new(options: &Options, cancel: &Cancel) -> anyhow::Result<Self> {
+        let _at_once = super::end_at_once(cancel);
         match &options.replay {
             Some(folder) => Scan::recorded(folder, options),
             None => Scan::configured(options, cancel),

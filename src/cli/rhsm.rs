@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Failure, args, password};
+use super::password::{self, Password};
+use super::{Failure, args};
 use crate::cancel::Cancel;
 use crate::candlepin::{self, Login};
 use crate::config::{self, Rhsm, Section};
@@ -104,6 +105,44 @@ pub struct Account<'a> {
     pub named: bool,
 }
 
+/// Who logs in.
+#[derive(Debug)]
+pub enum Who {
+    /// This system, by its certificate.
+    System {
+        /// The system's uuid.
+        uuid: String,
+    },
+    /// A user, whose password may have to be asked for.
+    User {
+        /// The name.
+        username: String,
+        /// The password.
+        password: Password,
+    },
+}
+
+impl Who {
+    /// Asks for the password, unless it is known.
+    pub fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+        match self {
+            Who::System { .. } => Ok(()),
+            Who::User { password, .. } => password.ask(cancel),
+        }
+    }
+
+    /// What the server is told; the password has been asked for.
+    pub fn login(&self) -> Result<Login, Failure> {
+        Ok(match self {
+            Who::System { uuid } => Login::Consumer { uuid: uuid.clone() },
+            Who::User { username, password } => Login::User {
+                username: username.clone(),
+                password: password.secret()?,
+            },
+        })
+    }
+}
+
 impl Account<'_> {
     /// Who logs in: a user where one is named, else this system by its certificate, which the endpoint gets.
     pub fn login(
@@ -112,7 +151,7 @@ impl Account<'_> {
         rhsm: &Rhsm,
         endpoint: &mut Endpoint,
         cancel: &Cancel,
-    ) -> anyhow::Result<Login> {
+    ) -> anyhow::Result<Who> {
         let username = match (&self.identity, &self.options.username) {
             (Some(_), _) => None,
             (None, Some(username)) => Some(username.clone()),
@@ -130,7 +169,7 @@ impl Account<'_> {
             }
             let uuid = candlepin::consumer(&identity.cert, cancel)?;
             endpoint.identity = Some(identity);
-            return Ok(Login::Consumer { uuid });
+            return Ok(Who::System { uuid });
         };
         let sources = password::Sources {
             file: self.options.password_file.as_deref(),
@@ -140,8 +179,8 @@ impl Account<'_> {
             named: self.named,
             whose: &format!("{username} at {}", endpoint.base.authority()),
         };
-        let password = password::find(&sources, cancel)?;
-        Ok(Login::User { username, password })
+        let password = Password::look_up(&sources, cancel)?;
+        Ok(Who::User { username, password })
     }
 }
 

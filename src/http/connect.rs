@@ -10,7 +10,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::time::{Duration, Instant};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport, TransportAdapter,
+    Buffers, ConnectionDetails, Connector, NextTimeout, Transport, TransportAdapter,
 };
 
 use super::proxy::{ProxyUrl, Route};
@@ -92,7 +92,6 @@ impl fmt::Debug for Lookup {
 
 /// Makes connections to one server.
 pub(super) struct Dialer {
-    pub(super) tcp: TcpConnector,
     /// The server, and the limits in time.
     pub(super) link: Arc<Link>,
     /// The server's URL without a path.
@@ -106,9 +105,8 @@ pub(super) struct Dialer {
 impl Dialer {
     fn dial(&self, details: &ConnectionDetails<'_>) -> Result<Box<dyn Transport>, ureq::Error> {
         self.made.fetch_add(1, Ordering::Relaxed);
-        let dialed: Result<Option<_>, _> = self.tcp.connect(details, None::<()>);
-        match dialed {
-            Ok(Some(tcp)) => Ok(Box::new(tcp)),
+        match super::dial::dial(&self.link.cancel, details) {
+            Ok(Some(tcp)) => Ok(tcp),
             Ok(None) => Err(ureq::Error::ConnectionFailed),
             Err(error @ (ureq::Error::Io(_) | ureq::Error::Timeout(_))) => {
                 let hop = self.route.hop(&self.link.server);

@@ -15,7 +15,7 @@ use crate::xml;
 /// How long a log-out over a new connection may take, after a signal or an error.
 const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a log-in has at least, whatever is left of the time for the whole.
+/// What a log-in has at least, after a signal and whatever is left of the time for the whole.
 const LOGIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Who logs in.
@@ -68,8 +68,8 @@ pub struct Session {
 impl Session {
     /// Connects and logs in.
     ///
-    /// A signal interrupts everything but the log-in itself, and so does the endpoint's deadline unless the server takes its
-    /// time: cut off there, the server would keep a session that nobody can close any more.
+    /// A signal interrupts everything at once but the log-in itself, for whose answer it leaves five seconds, as the endpoint's
+    /// deadline does: cut off there, the server would keep a session that nobody can close any more.
     pub fn open(endpoint: &Endpoint, credentials: &Credentials, cancel: &Cancel) -> Result<Self, Error> {
         let begun = Instant::now();
         let connection = Cancel::default();
@@ -89,7 +89,9 @@ impl Session {
             Some(deadline) if deadline < soon => client.anew(&connection, Some(soon)),
             _ => client.clone(),
         };
+        let late = connection.follow_late(cancel, LOGIN_LIMIT);
         let logged_in = login(&mut unhurried, &content.session_manager, credentials);
+        drop(late);
         client.continue_session(unhurried);
         if let Err(error) = logged_in {
             let refused = matches!(error, Error::Login { .. } | Error::Fault { .. });

@@ -13,6 +13,8 @@ mod faults;
 mod layers;
 mod man;
 mod odd_files;
+mod prompts;
+mod signals;
 mod support;
 mod trace;
 mod trust;

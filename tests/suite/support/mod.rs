@@ -1,5 +1,8 @@
 //! Runs a command as its users do: arguments and stdin in, stdout, stderr and status out.
 
+pub(crate) mod signals;
+pub(crate) mod terminal;
+
 use std::fs;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
