@@ -45,19 +45,18 @@ struct Watching {
     #[arg(long, conflicts_with = "replay")]
     watch: bool,
     /// Let changes settle for so long
-    #[arg(long, value_name = "SECONDS", requires = "watch", default_value_t = 10)]
-    settle: u32,
+    #[arg(long, value_name = "SECONDS", requires = "watch", default_value = "10", value_parser = args::duration)]
+    settle: Duration,
     /// Print the unchanged document again after this time, 0 never
-    #[arg(long, value_name = "SECONDS", requires = "watch", default_value_t = 3600)]
-    repeat: u32,
+    #[arg(long, value_name = "SECONDS", requires = "watch", default_value = "1h", value_parser = args::duration)]
+    repeat: Duration,
 }
 
 impl Watching {
     fn pace(&self) -> Pace {
-        let seconds = |number: u32| Duration::from_secs(number.into());
         Pace {
-            settle: seconds(self.settle),
-            repeat: Some(seconds(self.repeat)).filter(|repeat| !repeat.is_zero()),
+            settle: self.settle,
+            repeat: Some(self.repeat).filter(|repeat| !repeat.is_zero()),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::error::Kind;
 use crate::mapping::Mapping;
 
 /// Refuses a document that is older than `--max-age` allows, or that does not say how old it is.
-pub fn check(mapping: &Mapping, max_age: Option<u32>) -> Result<(), Failure> {
+pub fn check(mapping: &Mapping, max_age: Option<Duration>) -> Result<(), Failure> {
     let Some(max_age) = max_age else {
         return Ok(());
     };
@@ -29,10 +29,11 @@ pub fn check(mapping: &Mapping, max_age: Option<u32>) -> Result<(), Failure> {
     };
     // A clock that is ahead makes a document young, not old.
     let age = SystemTime::now().duration_since(made).unwrap_or_default();
-    match age > Duration::from_secs(max_age.into()) {
+    match age > max_age {
         true => refused(format!(
-            "the mapping is {} s old, and --max-age allows {max_age}; scan again",
-            age.as_secs()
+            "the mapping is {} s old, and --max-age allows {} s; scan again",
+            age.as_secs(),
+            max_age.as_secs()
         )),
         false => Ok(()),
     }
@@ -118,15 +119,15 @@ mod tests {
             });
             mapping
         };
-        let refusal = |time, max_age| {
-            let refused = check(&stamped(time), max_age).err();
+        let refusal = |time, max_age: Option<u64>| {
+            let refused = check(&stamped(time), max_age.map(Duration::from_secs)).err();
             refused.map(|failure| failure.to_string()).unwrap_or_default()
         };
         assert_eq!(refusal(None, None), "");
         assert!(refusal(None, Some(60)).contains("--stamp"));
         assert!(refusal(Some("yesterday"), Some(60)).contains("RFC 3339"));
-        assert!(refusal(Some("2020-01-01T00:00:00Z"), Some(60)).contains("--max-age allows 60"));
-        assert_eq!(refusal(Some("2020-01-01T00:00:00Z"), Some(u32::MAX)), "");
+        assert!(refusal(Some("2020-01-01T00:00:00Z"), Some(60)).contains("--max-age allows 60 s"));
+        assert_eq!(refusal(Some("2020-01-01T00:00:00Z"), Some(u32::MAX.into())), "");
         assert_eq!(refusal(Some("2999-01-01T00:00:00Z"), Some(60)), "");
     }
 }

@@ -1,6 +1,7 @@
 //! Options that commands share.
 
 mod connection;
+pub mod duration;
 mod hosts;
 mod output;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, FromArgMatches as _};
 
 pub use connection::{Connection, endpoint};
+pub use duration::{duration, limit};
 pub use hosts::{Hosts, List};
 pub use output::Output;
 

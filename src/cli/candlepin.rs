@@ -48,8 +48,8 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
     /// Wait for each of the server's jobs, and for those before it
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..))]
-    job_timeout: u32,
+    #[arg(long, value_name = "SECONDS", default_value = "1h", value_parser = args::limit)]
+    job_timeout: Duration,
     /// Do not wait for the last job
     #[arg(long)]
     no_wait: bool,
@@ -63,8 +63,8 @@ pub struct Options {
     #[arg(long)]
     allow_empty: bool,
     /// Refuse a mapping that is older (see vw-scan-esx --stamp)
-    #[arg(long, value_name = "SECONDS")]
-    max_age: Option<u32>,
+    #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
+    max_age: Option<Duration>,
     /// Report this machine's own guests, too
     #[arg(long)]
     local: bool,
@@ -75,10 +75,11 @@ pub struct Options {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value_t = 86_400,
+        default_value = "24h",
+        value_parser = args::duration,
         requires = "state_dir"
     )]
-    full_every: u32,
+    full_every: Duration,
     /// Report though nothing changed, and clear though much vanished
     #[arg(long, requires = "state_dir")]
     force: bool,
@@ -110,7 +111,7 @@ pub struct Report {
     connection: args::Connection,
     strict: bool,
     allow_empty: bool,
-    max_age: Option<u32>,
+    max_age: Option<Duration>,
     dry_run: bool,
 }
 
@@ -268,16 +269,15 @@ impl Report {
 impl Options {
     /// How documents are delivered; `consumer` is this machine, where its own guests are reported.
     fn delivery(&self, consumer: Option<String>) -> Delivery {
-        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         Delivery {
             batch: self.batch as usize,
-            limit: seconds(self.job_timeout),
+            limit: self.job_timeout,
             wait: !self.no_wait,
             heartbeat: self.heartbeat,
             consumer,
             memory: self.state_dir.as_ref().map(|folder| Memory {
                 folder: Folder::new(folder),
-                full_every: seconds(self.full_every),
+                full_every: self.full_every,
                 force: self.force,
                 clear_vanished: self.clear_vanished,
             }),

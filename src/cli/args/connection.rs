@@ -26,9 +26,9 @@ pub struct Connection {
     /// Use the HTTP proxy at URL, with USER:PASSWORD@ if need be; an empty URL means none
     #[arg(long, value_name = "URL", value_parser = ProxyParser)]
     pub proxy: Option<Proxy>,
-    /// Give up after this time
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub timeout: Option<u32>,
+    /// Give up after this time, such as 90, 5m or 1h
+    #[arg(long, value_name = "SECONDS", value_parser = super::limit)]
+    pub timeout: Option<Duration>,
     /// Save each HTTP exchange, without secrets, in the new folder DIR
     #[arg(long, value_name = "DIR")]
     pub trace: Option<Trace>,
@@ -37,7 +37,7 @@ pub struct Connection {
 impl Connection {
     /// The time that `--timeout` allows.
     pub fn time(&self) -> Option<Duration> {
-        self.timeout.map(|seconds| Duration::from_secs(seconds.into()))
+        self.timeout
     }
 
     /// Sets what the options say; what they do not mention stays. The time that `--timeout` allows begins now.
@@ -147,6 +147,8 @@ mod tests {
         assert_eq!(endpoint(&["--proxy", "http://p:3128"]).unwrap().proxy, proxy);
         let deadline = endpoint(&["--timeout", "5"]).unwrap().deadline.unwrap();
         assert!(deadline <= Instant::now() + Duration::from_secs(5));
+        let minutes = endpoint(&["--timeout", "5m"]).unwrap().deadline.unwrap();
+        assert!(minutes > Instant::now() + Duration::from_secs(240));
     }
 
     #[test]
