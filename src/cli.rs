@@ -9,6 +9,7 @@ pub mod check;
 pub mod documents;
 pub mod esx;
 mod events;
+pub mod filtering;
 mod log;
 pub mod mapping;
 pub mod omitted;
@@ -20,6 +21,7 @@ pub mod shown;
 mod signals;
 pub mod stamp;
 pub mod table;
+pub mod words;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 pub use signals::{cancel_on_signals, end_at_once};

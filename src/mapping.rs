@@ -13,8 +13,8 @@
 //! What is wrong with a single hypervisor or guest, such as a missing id, is a [`Fault`]: it can be named and left out, and the
 //! others go on. A state or fact that is wrong costs only itself.
 
-mod entry;
 mod clones;
+mod entry;
 mod error;
 mod fault;
 mod flaw;
@@ -294,12 +294,14 @@ impl Omitted {
 pub struct Fault {
     /// The byte of the stream where the hypervisor begins.
     pub at: u64,
-    /// [`Omitted::HOST`] or [`Omitted::GUEST`].
+    /// [`Omitted::HOST`] or [`Omitted::GUEST`]; of what can be used all the same [`Fault::STATE`] or [`Fault::FACT`].
     pub kind: &'static str,
     /// The hypervisor's id, when it is not the id that is wrong.
     pub id: Option<String>,
     /// The hypervisor's name.
     pub name: Option<String>,
+    /// The id of the hypervisor that it is about or on, if it has one.
+    pub host: Option<String>,
     /// What is wrong.
     pub reason: String,
     /// How many hypervisors, guests, states or facts this stands for: more than one where the others are only counted.
@@ -307,6 +309,11 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// The kind of a guest's state that is none.
+    pub const STATE: &'static str = "state";
+    /// The kind of a fact that can't be sent.
+    pub const FACT: &'static str = "fact";
+
     /// For the document: left out by this stage.
     pub fn omitted_by(self, stage: &'static str) -> Omitted {
         let reason = self.counted_reason();
@@ -331,7 +338,11 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.kind)?;
+        // A state or fact is named by its hypervisor.
+        f.write_str(match self.kind {
+            Omitted::GUEST => "guest ",
+            _ => "host ",
+        })?;
         if let Some(known) = self.name.as_ref().or(self.id.as_ref()) {
             write!(f, "{known} ")?;
         }
@@ -359,7 +370,7 @@ pub struct Mapping {
     pub hypervisors: Vec<Hypervisor>,
     /// What could not be used.
     pub faults: Vec<Fault>,
-    /// What is wrong beside that: [`Omitted::GUEST`], a state, which reads as none; [`Omitted::HOST`], a fact.
+    /// What is wrong with what can be used: states, which read as none, and facts.
     pub flaws: Vec<Fault>,
     /// The rest.
     pub tail: Tail,

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
                 return documents::report(
                     &cancel,
                     report.time(),
+                    |mapping| report.begin(mapping),
                     |mapping, memo, until| report.document(mapping, memo, until, &cancel),
                     |error| report.say(error),
                 );

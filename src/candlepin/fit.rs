@@ -4,6 +4,8 @@
 //! or attribute that is too long has the hypervisor refused; a value that is a list or an object has the whole report refused.
 //! So the smallest part that does not fit is left out, and named.
 
+use std::collections::HashSet;
+
 use crate::mapping::{Attributes, Guest, Hypervisor, Members, Value};
 
 /// The longest name of a hypervisor, in characters.
@@ -14,13 +16,40 @@ const LONGEST: usize = 255;
 /// The fact that the server reads as a number.
 const SOCKETS: &str = "cpu.cpu_socket(s)";
 
+/// What of one hypervisor does not fit: the first faults, and how many more there are.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    named: Vec<String>,
+    more: usize,
+}
+
+impl Faults {
+    /// How many are named.
+    const SOME: usize = 10;
+
+    pub(super) fn push(&mut self, fault: String) {
+        match self.named.len() < Faults::SOME {
+            true => self.named.push(fault),
+            false => self.more += 1,
+        }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<String> {
+        let Faults { mut named, more } = self;
+        if more > 0 {
+            named.push(format!("{more} more of its parts do not fit"));
+        }
+        named
+    }
+}
+
 /// Why a hypervisor can't be sent under this id.
 pub(super) fn id(id: &str) -> Result<(), String> {
     text("its id", id, LONGEST)
 }
 
 /// The name as it can be sent. An empty one says nothing, and the server would refuse the hypervisor for it.
-pub(super) fn name<'m>(hypervisor: &'m Hypervisor, faults: &mut Vec<String>) -> Option<&'m str> {
+pub(super) fn name<'m>(hypervisor: &'m Hypervisor, faults: &mut Faults) -> Option<&'m str> {
     odd_member(&hypervisor.unknown, "name", "a text", faults);
     odd_member(&hypervisor.unknown, "facts", "an object", faults);
     let name = hypervisor.name.as_deref().filter(|name| !name.is_empty())?;
@@ -36,7 +65,7 @@ pub(super) fn name<'m>(hypervisor: &'m Hypervisor, faults: &mut Vec<String>) -> 
 /// The facts as they can be sent; `None` where the hypervisor has none.
 pub(super) fn facts<'m>(
     hypervisor: &'m Hypervisor,
-    faults: &mut Vec<String>,
+    faults: &mut Faults,
 ) -> Option<Vec<(&'m str, &'m Value)>> {
     if hypervisor.facts.is_empty() {
         return None;
@@ -48,7 +77,8 @@ pub(super) fn facts<'m>(
             _ => Ok(()),
         }
     };
-    Some(fitting(hypervisor.facts.iter(), fits, faults))
+    // Those that are not valid are named as flaws of the document.
+    Some(fitting(hypervisor.facts.valid(), fits, faults))
 }
 
 /// Why a guest can't be sent.
@@ -57,20 +87,38 @@ pub(super) fn guest(guest: &Guest) -> Result<(), String> {
 }
 
 /// The attributes of a guest beside those that are understood, as they can be sent.
-pub(super) fn attributes<'m>(guest: &'m Guest, faults: &mut Vec<String>) -> Vec<(&'m str, &'m Value)> {
-    let mut own = Vec::new();
+pub(super) fn attributes<'m>(guest: &'m Guest, faults: &mut Faults) -> Vec<(&'m str, &'m Value)> {
+    let mut own = Faults::default();
     odd_member(&guest.unknown, "attributes", "an object", &mut own);
-    let fits = |name: &str, value: &Value| member("attribute", name, value);
+    let doubled = doubled(&guest.attributes);
+    let fits = |name: &str, value: &Value| match doubled.contains(name) {
+        true => Err(format!("the attribute {name} is there twice")),
+        false => member("attribute", name, value),
+    };
     let fitting = fitting(guest.attributes.unknown.iter(), fits, &mut own);
-    faults.extend(
-        own.into_iter()
-            .map(|fault| format!("guest {}: {fault}", guest.id)),
-    );
+    for fault in own.into_vec() {
+        faults.push(format!("guest {}: {fault}", guest.id));
+    }
     fitting
 }
 
+/// The names of attributes that are there once more than they should be.
+fn doubled(attributes: &Attributes) -> HashSet<&str> {
+    let understood = [
+        ("active", attributes.active.is_some()),
+        ("virtWhoType", attributes.virt_who_type.is_some()),
+    ];
+    let mut seen: HashSet<&str> = understood
+        .into_iter()
+        .filter(|(_, is_there)| *is_there)
+        .map(|(name, _)| name)
+        .collect();
+    let names = attributes.unknown.iter().map(|(name, _)| name);
+    names.filter(|name| !seen.insert(name)).collect()
+}
+
 /// virt-who's type of the source, where it can be sent.
-pub(super) fn kind<'m>(attributes: &'m Attributes, faults: &mut Vec<String>) -> Option<&'m str> {
+pub(super) fn kind<'m>(attributes: &'m Attributes, faults: &mut Faults) -> Option<&'m str> {
     let kind = attributes.virt_who_type.as_deref()?;
     match text("the attribute virtWhoType", kind, LONGEST) {
         Ok(()) => Some(kind),
@@ -84,7 +132,7 @@ pub(super) fn kind<'m>(attributes: &'m Attributes, faults: &mut Vec<String>) -> 
 fn fitting<'m>(
     members: impl Iterator<Item = (&'m str, &'m Value)>,
     fits: impl Fn(&str, &Value) -> Result<(), String>,
-    faults: &mut Vec<String>,
+    faults: &mut Faults,
 ) -> Vec<(&'m str, &'m Value)> {
     let fitting = members.filter(|(name, value)| match fits(name, value) {
         Ok(()) => true,
@@ -102,6 +150,7 @@ fn member(what: &str, name: &str, value: &Value) -> Result<(), String> {
     let what = format!("the {what} {name}");
     match value {
         Value::Text(value) => text(&what, value, LONGEST),
+        Value::Other(raw) if raw.get().starts_with('"') => Err(format!("{what} is no valid text")),
         Value::Other(raw) if raw.get().starts_with(['[', '{']) => Err(format!("{what} is no single value")),
         Value::Other(raw) => text(&what, raw.get(), LONGEST),
     }
@@ -131,7 +180,7 @@ fn text(what: &str, text: &str, limit: usize) -> Result<(), String> {
 }
 
 /// A member of a known name whose value is of another kind; null is as good as none.
-fn odd_member(members: &Members, name: &str, kind: &str, faults: &mut Vec<String>) {
+fn odd_member(members: &Members, name: &str, kind: &str, faults: &mut Faults) {
     let odd = members.iter().find(|(own, _)| *own == name);
     if odd.is_some_and(|(_, value)| !matches!(value, Value::Other(raw) if raw.get() == "null")) {
         faults.push(format!("its {name:?} is not {kind}"));

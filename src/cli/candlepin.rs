@@ -5,6 +5,7 @@ mod document;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::filtering::Filtering;
 use super::result::{Results, State};
 use super::{Exit, Failure, args, rhsm};
 use crate::cancel::Cancel;
@@ -65,6 +66,9 @@ pub struct Options {
     /// Refuse a mapping that is older (see vw-scan-esx --stamp)
     #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
     max_age: Option<Duration>,
+    /// Report also what the section's filters leave out
+    #[arg(long)]
+    no_filter: bool,
     /// Report this machine's own guests, too
     #[arg(long)]
     local: bool,
@@ -109,6 +113,8 @@ pub struct Report {
     login: Option<Login>,
     delivery: Delivery,
     connection: args::Connection,
+    /// Which hypervisors of a document are reported; all where there is none.
+    filtering: Option<Filtering>,
     strict: bool,
     allow_empty: bool,
     max_age: Option<Duration>,
@@ -134,6 +140,10 @@ impl Report {
         let key_file = options.account.key_file.as_deref();
         let fits = |section: &Section| Ok(section.has("owner") && !section.has("sat_server"));
         let section = options.section.find(key_file, complete, fits)?;
+        let filtering = match options.no_filter {
+            true => None,
+            false => Filtering::of_section(&section)?,
+        };
         let rhsm = Rhsm::load(options.rhsm_conf.as_deref(), &section)?;
         let mut destination = match somewhere {
             true => Some(Destination::new(&options, &section, &rhsm)?),
@@ -170,6 +180,7 @@ impl Report {
             login,
             delivery: options.delivery(consumer),
             connection: options.connection,
+            filtering,
             strict: options.strict,
             allow_empty: options.allow_empty,
             max_age: options.max_age,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use super::args::Hosts;
+use super::filtering::Filtering;
 use crate::config::{Config, Error, Note, Rhsm, Section, keys, password};
 use crate::satellite5;
 use crate::vsphere::{Address, HypervisorId};
@@ -157,7 +158,7 @@ impl Check {
         }
         self.key_file(section, surroundings);
         self.source(section, surroundings);
-        if let Err(error) = Hosts::default().filter(Some(section)) {
+        if let Err(error) = Filtering::new(&Hosts::default(), Some(section)) {
             match error.downcast::<Error>() {
                 Ok(error) => drop(self.take::<()>(Err(error))),
                 Err(error) => self.tell(true, elsewhere(&error)),

@@ -56,11 +56,12 @@ impl<F> Attempt<F> {
 
 /// Reports each document on stdin, prints its result line, and says what went wrong by `say`.
 ///
-/// `attempt` is given the document, the moment when it has to be done, and what it wants to remember from one attempt at
-/// this document to the next. `timeout` is that of `--timeout`.
-pub fn report<P: Default, F: Serialize>(
+/// `begin` makes a document ready once, and says what is to be remembered from one attempt at it to the next. `attempt` is given
+/// the document, that, and the moment when it has to be done. `timeout` is that of `--timeout`.
+pub fn report<P, F: Serialize>(
     cancel: &Cancel,
     timeout: Option<Duration>,
+    mut begin: impl FnMut(&mut Mapping) -> P,
     mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     say: impl Fn(&anyhow::Error),
 ) -> anyhow::Result<Exit> {
@@ -76,7 +77,7 @@ pub fn report<P: Default, F: Serialize>(
                 return Ok(results.exit());
             }
         };
-        let mut progress = P::default();
+        let mut progress = begin(&mut mapping);
         let mut started = Instant::now();
         let mut pauses = Pauses::default();
         let mut limit = None;
@@ -112,7 +113,7 @@ pub fn report<P: Default, F: Serialize>(
                 (Next::Newer(newer, end), _) => {
                     mapping = *newer;
                     limit = end;
-                    (progress, started) = (P::default(), Instant::now());
+                    (progress, started) = (begin(&mut mapping), Instant::now());
                 }
                 (_, failed) => {
                     besides.into_iter().for_each(|kind| results.failed(kind));

@@ -32,7 +32,10 @@ impl fmt::Display for Copies {
             hypervisor,
             count,
         } = self;
-        write!(f, "guest {guest} is there {count} times on {hypervisor}; reported once")
+        write!(
+            f,
+            "guest {guest} is there {count} times on {hypervisor}; reported once"
+        )
     }
 }
 
@@ -143,7 +146,11 @@ mod tests {
             r#"{"hypervisors":[{"uuid":"a","guests":[{"guestId":"G","state":5},{"guestId":"h","state":5},
                 {"guestId":"g","state":1},{"guestId":"g","state":3},{"guestId":"i","state":5},{"guestId":"I","state":3}]}]}"#,
         );
-        let told: Vec<String> = mapping.keep_one_of_each_guest().iter().map(Copies::to_string).collect();
+        let told: Vec<String> = mapping
+            .keep_one_of_each_guest()
+            .iter()
+            .map(Copies::to_string)
+            .collect();
         assert_eq!(
             told,
             [

@@ -32,7 +32,7 @@ pub struct Read {
     pub hypervisor: Hypervisor,
     /// The guests that can't be used.
     pub faults: Vec<Fault>,
-    /// States, as [`Omitted::GUEST`], and facts, as [`Omitted::HOST`], that are not what they should be.
+    /// States and facts that are not what they should be.
     pub flaws: Vec<Fault>,
 }
 
@@ -156,7 +156,8 @@ impl<'a> Entry<'a> {
         };
         let (mut faults, mut flaws) = (Bounded::of_hypervisor(), Bounded::of_hypervisor());
         for (reason, count) in wrong_facts {
-            flaws.push_with(Omitted::HOST, count, || Fault {
+            flaws.push_with(Fault::FACT, count, || Fault {
+                kind: Fault::FACT,
                 count,
                 ..self.fault(hypervisor.id.clone(), reason)
             });
@@ -168,11 +169,13 @@ impl<'a> Entry<'a> {
             match guest(raw) {
                 Ok((guest, None)) => guests.push(guest),
                 Ok((guest, Some(wrong))) => {
-                    flaws.push_with(Omitted::GUEST, 1, || self.state_flaw(&guest, &wrong, &hypervisor));
+                    flaws.push_with(Fault::STATE, 1, || self.state_flaw(&guest, &wrong, &hypervisor));
                     guests.push(guest);
                 }
                 Err(wrong) => {
-                    faults.push_with(Omitted::GUEST, 1, || self.guest_fault(number, &wrong, &hypervisor));
+                    faults.push_with(Omitted::GUEST, 1, || {
+                        self.guest_fault(number, &wrong, &hypervisor)
+                    });
                 }
             }
         };
@@ -195,7 +198,9 @@ impl<'a> Entry<'a> {
             return Vec::new();
         }
         match self.read() {
-            Ok(Read { mut faults, flaws, .. }) => {
+            Ok(Read {
+                mut faults, flaws, ..
+            }) => {
                 faults.extend(flaws);
                 faults
             }
@@ -207,6 +212,7 @@ impl<'a> Entry<'a> {
         Fault {
             at: self.at,
             kind: Omitted::HOST,
+            host: id.clone(),
             id,
             name: self.name().map(Cow::into_owned),
             reason,
@@ -217,13 +223,14 @@ impl<'a> Entry<'a> {
     /// A guest that can't be used has no id by which to call it, so its place tells which one it is.
     fn guest_fault(&self, number: usize, wrong: &str, host: &Hypervisor) -> Fault {
         let known = host.name.as_ref().or(host.id.as_ref());
-        let host = known.map_or("this machine", String::as_str);
+        let (known, host) = (known.map_or("this machine", String::as_str), host.id.clone());
         Fault {
             at: self.at,
             kind: Omitted::GUEST,
             id: None,
             name: None,
-            reason: format!("number {number} of {host}: {wrong}"),
+            host,
+            reason: format!("number {number} of {known}: {wrong}"),
             count: 1,
         }
     }
@@ -231,9 +238,10 @@ impl<'a> Entry<'a> {
     fn state_flaw(&self, guest: &Guest, wrong: &str, host: &Hypervisor) -> Fault {
         Fault {
             at: self.at,
-            kind: Omitted::GUEST,
+            kind: Fault::STATE,
             id: host.id.clone(),
             name: host.name.clone(),
+            host: host.id.clone(),
             reason: format!("guest {}: {wrong}", flaw::excerpt(&guest.id)),
             count: 1,
         }

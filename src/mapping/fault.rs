@@ -12,7 +12,7 @@ const OF_DOCUMENT: usize = 1000;
 pub struct Bounded {
     most: usize,
     named: Vec<Fault>,
-    /// The last host and the last guest that were not named, with the count of all of these.
+    /// The first host or fact and the first guest or state that are not named, with the count of all of these.
     rest: [Option<Fault>; 2],
 }
 
@@ -44,7 +44,7 @@ impl Bounded {
         if self.named.len() < self.most {
             return self.named.push(fault());
         }
-        match &mut self.rest[usize::from(kind == Omitted::GUEST)] {
+        match &mut self.rest[usize::from(matches!(kind, Omitted::GUEST | Fault::STATE))] {
             Some(rest) => rest.count += count,
             rest => *rest = Some(fault()),
         }
@@ -69,6 +69,7 @@ mod tests {
             kind,
             id: None,
             name: None,
+            host: None,
             reason: "it is odd".into(),
             count: 1,
         };
@@ -81,6 +82,9 @@ mod tests {
         let counts: Vec<_> = faults.iter().map(|fault| (fault.at, fault.count)).collect();
         assert_eq!(counts[..10], std::array::from_fn::<_, 10, _>(|n| (n as u64, 1)));
         assert_eq!(counts[10..], [(20, 1), (10, 10)]);
-        assert_eq!(faults[11].to_string(), "guest at byte 10: it is odd, and 9 more such");
+        assert_eq!(
+            faults[11].to_string(),
+            "guest at byte 10: it is odd, and 9 more such"
+        );
     }
 }

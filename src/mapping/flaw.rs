@@ -22,12 +22,7 @@ pub(super) fn state(guest: &Object<'_>) -> Result<GuestState, String> {
     };
     number(raw.get())
         .and_then(GuestState::from_number)
-        .ok_or_else(|| {
-            format!(
-                "its state is {}, not a number from 0 to 7",
-                excerpt(raw.get())
-            )
-        })
+        .ok_or_else(|| format!("its state is {}, not a number from 0 to 7", excerpt(raw.get())))
 }
 
 /// The whole number that JSON text is, if it fits into a byte: 1, 1.0 and 1e0 are one.
@@ -87,9 +82,12 @@ pub(super) fn are_facts_well(facts: &RawValue) -> bool {
     let Some(Object(facts)) = Object::of(facts) else {
         return false;
     };
-    let is_first = |(n, (name, _)): (usize, &(Cow<'_, str>, _))| !facts[..n].iter().any(|(own, _)| own == name);
+    let is_first =
+        |(n, (name, _)): (usize, &(Cow<'_, str>, _))| !facts[..n].iter().any(|(own, _)| own == name);
     // Only few are compared each with each.
-    facts.len() < 32 && facts.iter().enumerate().all(is_first) && facts.iter().all(|(_, raw)| is_valid_text(raw))
+    facts.len() < 32
+        && facts.iter().enumerate().all(is_first)
+        && facts.iter().all(|(_, raw)| is_valid_text(raw))
 }
 
 /// Half a surrogate pair is written by a backslash, and makes a string that is no text.
@@ -191,13 +189,33 @@ mod tests {
     fn states_are_the_numbers_from_0_to_7() {
         let of = |json: &str| state(&Object::of(raw(json)).unwrap());
         assert_eq!(of("{}"), Ok(GuestState::None));
-        for (json, state) in [("0", GuestState::None), ("1", GuestState::Running), ("7", GuestState::PmSuspended)] {
+        for (json, state) in [
+            ("0", GuestState::None),
+            ("1", GuestState::Running),
+            ("7", GuestState::PmSuspended),
+        ] {
             assert_eq!(of(&format!("{{\"state\":{json}}}")), Ok(state));
         }
         for json in ["1.0", "1e0", "10E-1"] {
-            assert_eq!(of(&format!("{{\"state\":{json}}}")), Ok(GuestState::Running), "{json}");
+            assert_eq!(
+                of(&format!("{{\"state\":{json}}}")),
+                Ok(GuestState::Running),
+                "{json}"
+            );
         }
-        for json in ["8", "99", "-1", "1.5", "1e400", "\"1\"", "\"running\"", "null", "true", "[1]", "{}"] {
+        for json in [
+            "8",
+            "99",
+            "-1",
+            "1.5",
+            "1e400",
+            "\"1\"",
+            "\"running\"",
+            "null",
+            "true",
+            "[1]",
+            "{}",
+        ] {
             let wrong = format!("its state is {json}, not a number from 0 to 7");
             assert_eq!(of(&format!("{{\"state\":{json}}}")), Err(wrong));
         }
@@ -217,7 +235,10 @@ mod tests {
                 "the fact c is no valid text"
             ]
         );
-        assert_eq!(members.valid().map(|(name, _)| name).collect::<Vec<_>>(), ["b", "d"]);
+        assert_eq!(
+            members.valid().map(|(name, _)| name).collect::<Vec<_>>(),
+            ["b", "d"]
+        );
         assert!(facts(raw("[]")).is_none() && facts(raw("null")).is_none());
     }
 
@@ -225,7 +246,10 @@ mod tests {
     fn a_quick_look_finds_whatever_a_long_one_does() {
         for (json, well) in [
             ("[]", true),
-            (r#"[{"guestId":"a"},{"state":7,"guestId":"b","x":{"state":9}}]"#, true),
+            (
+                r#"[{"guestId":"a"},{"state":7,"guestId":"b","x":{"state":9}}]"#,
+                true,
+            ),
             (r#"[{"guestId":""}]"#, false),
             (r#"[{}]"#, false),
             (r#"[null]"#, false),

@@ -46,11 +46,13 @@ impl Mapping {
                 reportable.hypervisors += fault.count;
             }
             reportable.omitted += fault.count;
-            reportable.left_out.push(LeftOut::new(fault, &format!("{}: ", fault.kind), ""));
+            reportable
+                .left_out
+                .push(LeftOut::new(fault, &format!("{}: ", fault.kind), ""));
         }
         for flaw in &self.flaws {
             let sent = match flaw.kind {
-                Omitted::GUEST => "; reported with state 0",
+                Fault::STATE => "; reported with state 0",
                 _ => "; reported without it",
             };
             reportable.left_out.push(LeftOut::new(flaw, "", sent));

@@ -4,8 +4,8 @@ use std::io::{self, BufRead};
 
 use memchr::memchr2;
 
-use super::json::is_blank;
 use super::error::Limit;
+use super::json::is_blank;
 use super::{Error, MAX_DEPTH};
 
 /// A stream of bytes and how many of them have been taken.

@@ -380,17 +380,27 @@ fn what_there_is_too_much_of_is_refused_or_only_counted() {
     // Each of these is small, and would take hundreds of bytes in memory for each of its bytes.
     let members = many("\"\":1,", MAX_PARTS + 1);
     assert!(too_large(&format!("{{{members}\"hypervisors\":[]}}")));
-    assert!(too_large(&format!("{{\"hypervisors\":[{{{members}\"uuid\":\"a\",\"guests\":[]}}]}}")));
+    assert!(too_large(&format!(
+        "{{\"hypervisors\":[{{{members}\"uuid\":\"a\",\"guests\":[]}}]}}"
+    )));
     let list = many("{},", MAX_PARTS + 1);
-    assert!(too_large(&format!("{{\"hypervisors\":[],\"omitted\":[{list}{{}}]}}")));
-    assert!(too_large(&format!("{{\"hypervisors\":[],\"x\":[{}1],\"y\":[{0}1]}}", many("1,", MAX_PARTS / 2))));
+    assert!(too_large(&format!(
+        "{{\"hypervisors\":[],\"omitted\":[{list}{{}}]}}"
+    )));
+    assert!(too_large(&format!(
+        "{{\"hypervisors\":[],\"x\":[{}1],\"y\":[{0}1]}}",
+        many("1,", MAX_PARTS / 2)
+    )));
 
     let guests = many("{},", 100_000);
     let text = format!("{{\"hypervisors\":[{{\"uuid\":\"a\",\"guests\":[{guests}{{\"guestId\":\"g\"}}]}}]}}");
     let mapping = read(&text).unwrap();
     assert_eq!(mapping.hypervisors[0].guests.len(), 1);
     assert!(mapping.faults.len() <= 20, "{}", mapping.faults.len());
-    assert_eq!(mapping.faults.iter().map(|fault| fault.count).sum::<usize>(), 100_000);
+    assert_eq!(
+        mapping.faults.iter().map(|fault| fault.count).sum::<usize>(),
+        100_000
+    );
 
     let text = format!("{{\"hypervisors\":[{guests}{{}}]}}");
     let mapping = read(&text).unwrap();
