@@ -240,6 +240,16 @@ impl HostFilter {
         Ok(rule)
     }
 
+    /// Whether the lists of hosts alone drop a host, of which only the id is known; so does a pattern that is too slow to know.
+    pub fn drops_id(&self, id: &str) -> bool {
+        let matches_id = |pattern: &Pattern| pattern.matches(id).unwrap_or(true);
+        self.exclude.iter().any(matches_id)
+            || self.keep.as_ref().is_some_and(|keep| {
+                let kept = |pattern: &Pattern| pattern.matches(id).unwrap_or(false);
+                !self.match_names && !keep.iter().any(kept)
+            })
+    }
+
     /// Notes which patterns match a host that is not there, as an earlier stage left it out: by whatever is known of it.
     pub fn note_absent(&self, id: Option<&str>, name: Option<&str>, used: &mut Used) -> Result<(), Error> {
         let of_host = |pattern: &Pattern, _: &mut Use| Ok(matches(pattern, id)? || matches(pattern, name)?);

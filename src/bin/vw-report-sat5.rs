@@ -310,7 +310,7 @@ fn complete(roster: &Roster, failed: &[Failed]) -> anyhow::Result<()> {
     let problem = format!(
         "not all of {} is reported: {} left out, {} not on the server as it should be",
         counted(roster.hypervisors, "hypervisor"),
-        roster.left_out.len(),
+        roster.left_out.len() + roster.unnamed,
         failed.len()
     );
     Err(Failure::new(kind, problem).into())

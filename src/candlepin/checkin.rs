@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::account::Failed;
 use super::body::{Batch, GuestId, Host, SYSTEM_UUID, guests};
 use super::fit::{self, Faults};
+use crate::filter::HostFilter;
 use crate::mapping::{Hypervisor, Mapping, Shared};
 
 /// What boards report that nobody gave a uuid of their own, beside the texts and the runs of one digit that
@@ -37,6 +38,10 @@ pub struct CheckIn<'m> {
     pub guests: usize,
     /// How many guests of this machine itself the document has.
     pub local_guests: usize,
+    /// How many more are not sent than `left_out` names.
+    pub unnamed: usize,
+    /// What keeps hypervisors out of reports.
+    filter: Option<&'m HostFilter>,
     /// The ids of all hypervisors that the document tells of, those that a stage left out among them, in lower case.
     known: HashSet<String>,
 }
@@ -54,6 +59,8 @@ impl<'m> CheckIn<'m> {
             hypervisors: reportable.hypervisors,
             guests: reportable.guests,
             local_guests: reportable.local.map_or(0, |local| local.guests.len()),
+            unnamed: reportable.unnamed,
+            filter: None,
             known: known(mapping),
         };
         if let Some(local) = reportable.local {
@@ -94,6 +101,7 @@ impl<'m> CheckIn<'m> {
     }
 
     fn leave_out(&mut self, hypervisor: &Hypervisor, faults: Faults) {
+        self.unnamed += faults.more().saturating_sub(1);
         self.left_out
             .extend(faults.into_vec().into_iter().map(|error| Failed {
                 id: hypervisor.id.clone(),
@@ -146,9 +154,15 @@ impl<'m> CheckIn<'m> {
         self.hosts.iter().map(|host| &*host.id)
     }
 
-    /// Whether the document tells of a hypervisor of this id, be it as one that a stage left out.
+    /// Takes hypervisors that this filter drops for known ones.
+    pub fn filtered_by(self, filter: Option<&'m HostFilter>) -> Self {
+        CheckIn { filter, ..self }
+    }
+
+    /// Whether the document tells of a hypervisor of this id, be it as one that a stage left out, or would be silent about it as
+    /// filters drop it.
     pub fn knows(&self, id: &str) -> bool {
-        self.known.contains(&id.to_lowercase())
+        self.known.contains(&id.to_lowercase()) || self.filter.is_some_and(|filter| filter.drops_id(id))
     }
 
     /// Also sends that these hypervisors, of which the document does not tell, have no guests.

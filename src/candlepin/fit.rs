@@ -34,6 +34,11 @@ impl Faults {
         }
     }
 
+    /// How many are not named, which one more of [`Faults::into_vec`] stands for.
+    pub(super) fn more(&self) -> usize {
+        self.more
+    }
+
     pub(super) fn into_vec(self) -> Vec<String> {
         let Faults { mut named, more } = self;
         if more > 0 {
@@ -206,16 +211,34 @@ mod tests {
                 "list":[1],"object":{{}},"number":7,"nothing":null,"nul":"\u0000","most":"{}"}}}}"#,
             &long[..255]
         ));
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
         let names: Vec<&str> = facts(&host, &mut faults)
             .unwrap()
             .iter()
             .map(|(name, _)| *name)
             .collect();
         assert_eq!(names, ["good", "number", "nothing", "most"]);
+        let faults = faults.into_vec();
         assert_eq!(faults.len(), 6, "{faults:?}");
         assert!(faults[0].contains("cpu.cpu_socket(s)"), "{faults:?}");
-        assert!(facts(&hypervisor(r#"{"uuid":"a","guests":[]}"#), &mut faults).is_none());
+        let none = hypervisor(r#"{"uuid":"a","guests":[]}"#);
+        assert!(facts(&none, &mut Faults::default()).is_none());
+        // What is wrong with these is a flaw of the document, which names it.
+        let host = hypervisor(r#"{"uuid":"a","guests":[],"facts":{"a":"1","b":"\ud800","a":"2","c":"3"}}"#);
+        let mut faults = Faults::default();
+        assert_eq!(facts(&host, &mut faults).unwrap(), [("c", &Value::from("3"))]);
+        assert!(faults.into_vec().is_empty());
+    }
+
+    #[test]
+    fn of_many_faults_the_first_are_named() {
+        let mut faults = Faults::default();
+        (0..1000).for_each(|n| faults.push(n.to_string()));
+        let faults = faults.into_vec();
+        assert_eq!(
+            (faults.len(), &*faults[10]),
+            (11, "990 more of its parts do not fit")
+        );
     }
 
     #[test]
@@ -235,7 +258,7 @@ mod tests {
     #[test]
     fn names_and_attributes() {
         let long = "n".repeat(251);
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
         let mut named = |text: &str| {
             let host = hypervisor(text);
             name(&host, &mut faults).map(str::to_owned)
@@ -254,12 +277,25 @@ mod tests {
             None
         );
         assert_eq!(named(r#"{"uuid":"a","guests":[],"name":7,"facts":[]}"#), None);
+        let faults = faults.into_vec();
         assert_eq!(faults.len(), 3, "{faults:?}");
-        let host =
-            hypervisor(r#"{"uuid":"a","guests":[{"guestId":"g","state":1,"attributes":{"x":{},"y":1}}]}"#);
-        faults.clear();
-        assert_eq!(attributes(&host.guests[0], &mut faults).len(), 1);
+
+        let attributes_of = |text: &str| {
+            let host = hypervisor(&format!(
+                r#"{{"uuid":"a","guests":[{{"guestId":"g","state":1,"attributes":{{{text}}}}}]}}"#
+            ));
+            let mut faults = Faults::default();
+            let names: Vec<String> = attributes(&host.guests[0], &mut faults)
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect();
+            (names.join(" "), faults.into_vec())
+        };
+        let (names, faults) = attributes_of(r#""x":{},"y":1"#);
+        assert_eq!(names, "y");
         assert!(faults[0].starts_with("guest g: the attribute x"), "{faults:?}");
+        let (names, faults) = attributes_of(r#""active":1,"active":0,"x":1,"x":2,"y":"\ud800","z":1"#);
+        assert_eq!((names.as_str(), faults.len()), ("z", 4), "{faults:?}");
         assert!(id(&"i".repeat(255)).is_ok() && id(&"i".repeat(256)).is_err());
     }
 }

@@ -84,6 +84,11 @@ impl Filtering {
         }
     }
 
+    /// The filter itself.
+    pub fn hosts(&self) -> &HostFilter {
+        &self.filter
+    }
+
     /// Begins with a document, for the command `stage`.
     pub fn document(&self, stage: &'static str) -> Sieve<'_> {
         Sieve {
@@ -196,7 +201,7 @@ impl Sieve<'_> {
     pub fn finish(mut self, tail: &Tail, advice: &str) -> anyhow::Result<Dropped> {
         let Filtering { filter, .. } = self.filtering;
         if filter.needs_parents() && self.hosts > 0 && self.with_parent == 0 {
-            let problem = format!("no hypervisor of the document has a \"parent\" to filter by: {advice}");
+            let problem = format!("no host of the document has a \"parent\" to filter by: {advice}");
             return Err(Failure::new(Kind::Data, problem).into());
         }
         for absent in tail.omitted.iter().filter(|absent| absent.kind == Omitted::HOST) {

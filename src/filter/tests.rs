@@ -254,6 +254,24 @@ proptest! {
 }
 
 #[test]
+fn an_id_alone_is_dropped_by_the_lists_of_hosts() {
+    let filter = |keep: &[&str], exclude: &[&str], parents: &[&str]| {
+        let some = |patterns: &[&str]| (!patterns.is_empty()).then(|| list(patterns)).flatten();
+        HostFilter::new(Rules {
+            filter_hosts: some(keep),
+            exclude_hosts: some(exclude),
+            filter_host_parents: some(parents),
+            ..Rules::default()
+        })
+        .unwrap()
+    };
+    assert!(filter(&[], &["esx*"], &[]).drops_id("ESX1"));
+    assert!(filter(&["esx*"], &[], &[]).drops_id("other"));
+    assert!(!filter(&["esx*"], &["other"], &[]).drops_id("esx1"));
+    assert!(!filter(&[], &[], &["domain-c7"]).drops_id("esx1"));
+}
+
+#[test]
 fn a_pattern_that_matches_nothing_is_known_whatever_decides() {
     let rules = Rules {
         filter_hosts: list(&["esx1", "esx2.example.com", "nobody"]),

@@ -1,5 +1,6 @@
 //! Guests that are there more than once, as virtual machines are that were copied together with their uuid.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
@@ -63,11 +64,14 @@ impl Mapping {
 }
 
 fn keep_one_of_each(hypervisor: &mut Hypervisor, copies: &mut Vec<Copies>) {
+    if !has_copies(&hypervisor.guests) {
+        return;
+    }
     let mut places: HashMap<String, usize> = HashMap::with_capacity(hypervisor.guests.len());
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     let mut kept: Vec<Guest> = Vec::with_capacity(hypervisor.guests.len());
     for guest in std::mem::take(&mut hypervisor.guests) {
-        let place = *places.entry(guest.id.to_lowercase()).or_insert(kept.len());
+        let place = *places.entry(folded(&guest.id).into_owned()).or_insert(kept.len());
         let Some(other) = kept.get_mut(place) else {
             kept.push(guest);
             continue;
@@ -85,14 +89,28 @@ fn keep_one_of_each(hypervisor: &mut Hypervisor, copies: &mut Vec<Copies>) {
     }));
 }
 
+fn has_copies(guests: &[Guest]) -> bool {
+    let mut ids: Vec<Cow<'_, str>> = guests.iter().map(|guest| folded(&guest.id)).collect();
+    ids.sort_unstable();
+    ids.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// An id as it is compared; most are in lower case already.
+fn folded(id: &str) -> Cow<'_, str> {
+    match id.is_ascii() && !id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Borrowed(id),
+        false => Cow::Owned(id.to_lowercase()),
+    }
+}
+
 /// Sorts hypervisors by id, those last on which guests run that others have too; returns such guests.
 pub(super) fn shared(hosts: &mut [(&str, &Hypervisor)]) -> Vec<Shared> {
     hosts.sort_by_key(|(id, _)| *id);
-    let mut first: HashMap<String, Holder> = HashMap::new();
-    let mut holders: BTreeMap<String, Vec<Holder>> = BTreeMap::new();
+    let mut first: HashMap<Cow<'_, str>, Holder> = HashMap::new();
+    let mut holders: BTreeMap<Cow<'_, str>, Vec<Holder>> = BTreeMap::new();
     for (place, (_, hypervisor)) in hosts.iter().enumerate() {
         for guest in &hypervisor.guests {
-            let id = guest.id.to_lowercase();
+            let id = folded(&guest.id);
             let runs = guest.state == GuestState::Running;
             let own = Holder { place, runs };
             let other = *first.entry(id.clone()).or_insert(own);
@@ -111,7 +129,10 @@ pub(super) fn shared(hosts: &mut [(&str, &Hypervisor)]) -> Vec<Shared> {
         holders.sort_by_key(|holder| last.contains(hosts[holder.place].0));
         let hypervisors = holders.iter().map(|holder| known_as(hosts[holder.place].1));
         let hypervisors = hypervisors.collect();
-        told.push(Shared { guest, hypervisors });
+        told.push(Shared {
+            guest: guest.into_owned(),
+            hypervisors,
+        });
     }
     hosts.sort_by_key(|(id, _)| last.contains(id));
     told

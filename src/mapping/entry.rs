@@ -183,6 +183,8 @@ impl<'a> Entry<'a> {
         if !matches!(list, Ok(Ok(()))) {
             return Err(self.fault(hypervisor.id, "its guests are no list".into()));
         }
+        // In a reporter all of them are in memory at once.
+        guests.shrink_to_fit();
         hypervisor.guests = guests;
         Ok(Read {
             hypervisor,

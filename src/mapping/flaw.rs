@@ -2,9 +2,10 @@
 //! is there twice or is no valid text.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
+use memchr::memchr2;
 use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -27,9 +28,10 @@ pub(super) fn state(guest: &Object<'_>) -> Result<GuestState, String> {
 
 /// The whole number that JSON text is, if it fits into a byte: 1, 1.0 and 1e0 are one.
 fn number(json: &str) -> Option<u8> {
-    let first = json.as_bytes().first()?;
-    if !first.is_ascii_digit() && *first != b'-' {
-        return None;
+    match json.as_bytes() {
+        [digit @ b'0'..=b'9'] => return Some(digit - b'0'),
+        [b'0'..=b'9' | b'-', ..] => {}
+        _ => return None,
     }
     let number: f64 = json.parse().ok()?;
     (0..=u8::MAX).find(|byte| f64::from(*byte) == number)
@@ -44,13 +46,10 @@ pub(super) fn facts(raw: &RawValue) -> Option<(Members, Vec<(String, usize)>)> {
     if nameless > 0 {
         wrong.push(("the name of a fact is no valid text".to_owned(), nameless));
     }
-    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(object.0.len());
+    for name in doubled(object.0.iter().map(|(name, _)| &**name)) {
+        wrong.push((format!("the fact {} is there twice", excerpt(name)), 1));
+    }
     for (name, value) in &object.0 {
-        let times = seen.entry(name).or_default();
-        *times += 1;
-        if *times == 2 {
-            wrong.push((format!("the fact {} is there twice", excerpt(name)), 1));
-        }
         if !is_valid_text(value) {
             wrong.push((format!("the fact {} is no valid text", excerpt(name)), 1));
         }
@@ -61,20 +60,61 @@ pub(super) fn facts(raw: &RawValue) -> Option<(Members, Vec<(String, usize)>)> {
 impl Members {
     /// Those that are there once and are no invalid text: what can be sent of facts.
     pub fn valid(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let mut seen: HashMap<&str, usize> = HashMap::with_capacity(self.len());
-        for (name, _) in self.iter() {
-            *seen.entry(name).or_default() += 1;
-        }
+        let doubled = doubled(self.iter().map(|(name, _)| name));
         self.iter().filter(move |(name, value)| {
             let invalid = matches!(value, Value::Other(raw) if raw.get().starts_with('"'));
-            !invalid && seen.get(name).is_none_or(|times| *times == 1)
+            !invalid && !doubled.contains(name)
         })
     }
 }
 
+/// The names that are there more than once.
+fn doubled<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    let pairs = names.windows(2).filter(|pair| pair[0] == pair[1]);
+    pairs.map(|pair| pair[0]).collect()
+}
+
 /// Whether each element of a list of guests is a guest as it should be.
 pub(super) fn are_guests_well(list: &RawValue) -> bool {
-    serde_json::from_str::<WellGuests>(list.get()).is_ok()
+    are_guests_usual(list.get().as_bytes()) || serde_json::from_str::<WellGuests>(list.get()).is_ok()
+}
+
+/// Whether all guests are well and written as a scan writes them, which is seen much quicker than read.
+fn are_guests_usual(list: &[u8]) -> bool {
+    let mut rest = list.strip_prefix(b"[");
+    while let Some(guest) = rest {
+        let Some(behind) = behind_usual(guest) else {
+            return guest == b"]";
+        };
+        rest = match behind {
+            b"]" => return true,
+            _ => behind.strip_prefix(b","),
+        };
+    }
+    false
+}
+
+/// What follows a guest that is written as a scan writes it: id, state, and attributes.
+fn behind_usual(guest: &[u8]) -> Option<&[u8]> {
+    let rest = behind_text(guest.strip_prefix(b"{\"guestId\":\"")?)?;
+    let (b'0'..=b'7', rest) = rest.strip_prefix(b",\"state\":")?.split_first()? else {
+        return None;
+    };
+    let (b'0' | b'1', rest) = rest
+        .strip_prefix(b",\"attributes\":{\"active\":")?
+        .split_first()?
+    else {
+        return None;
+    };
+    behind_text(rest.strip_prefix(b",\"virtWhoType\":\"")?)?.strip_prefix(b"}}")
+}
+
+/// What follows the rest of a text that is not empty and has no escapes.
+fn behind_text(text: &[u8]) -> Option<&[u8]> {
+    let end = memchr2(b'"', b'\\', text).filter(|end| *end > 0)?;
+    text[end..].strip_prefix(b"\"")
 }
 
 /// Whether all facts are as they should be.
@@ -82,12 +122,8 @@ pub(super) fn are_facts_well(facts: &RawValue) -> bool {
     let Some(Object(facts)) = Object::of(facts) else {
         return false;
     };
-    let is_first =
-        |(n, (name, _)): (usize, &(Cow<'_, str>, _))| !facts[..n].iter().any(|(own, _)| own == name);
-    // Only few are compared each with each.
-    facts.len() < 32
-        && facts.iter().enumerate().all(is_first)
-        && facts.iter().all(|(_, raw)| is_valid_text(raw))
+    let names = facts.iter().map(|(name, _)| &**name);
+    doubled(names).is_empty() && facts.iter().all(|(_, raw)| is_valid_text(raw))
 }
 
 /// Half a surrogate pair is written by a backslash, and makes a string that is no text.
@@ -249,6 +285,38 @@ mod tests {
             (
                 r#"[{"guestId":"a"},{"state":7,"guestId":"b","x":{"state":9}}]"#,
                 true,
+            ),
+            (
+                r#"[{"guestId":"a","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
+                true,
+            ),
+            (
+                r#"[{"guestId":"a","state":1,"attributes":{"active":1,"virtWhoType":"esx"}},{"guestId":"b"}]"#,
+                true,
+            ),
+            (
+                r#"[{"guestId":"a","state":1,"attributes":{"active":1,"virtWhoType":"esx"}},{}]"#,
+                false,
+            ),
+            (
+                r#"[{"guestId":"a","state":1,"attributes":{"active":1,"virtWhoType":"esx"},"state":2}]"#,
+                false,
+            ),
+            (
+                r#"[{"guestId":"a","state":8,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
+                false,
+            ),
+            (
+                r#"[{"guestId":"a","state":1.5,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
+                false,
+            ),
+            (
+                r#"[{"guestId":"","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
+                false,
+            ),
+            (
+                r#"[{"guestId":"\ud800","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
+                false,
             ),
             (r#"[{"guestId":""}]"#, false),
             (r#"[{}]"#, false),

@@ -13,6 +13,8 @@ pub struct Reportable<'m> {
     pub hosts: Vec<(&'m str, &'m Hypervisor)>,
     /// What can't, because of what the document says.
     pub left_out: Vec<LeftOut>,
+    /// How many more there are than `left_out` names.
+    pub unnamed: usize,
     /// How many hypervisors and guests can't be reported.
     pub omitted: usize,
     /// Guests that several hypervisors have.
@@ -41,6 +43,9 @@ impl Mapping {
     /// would take the guests of the others away.
     pub fn reportable(&self) -> Reportable<'_> {
         let mut reportable = Reportable::default();
+        for fault in self.faults.iter().chain(&self.flaws) {
+            reportable.unnamed += fault.count.saturating_sub(1);
+        }
         for fault in &self.faults {
             if fault.kind == Omitted::HOST {
                 reportable.hypervisors += fault.count;

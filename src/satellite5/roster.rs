@@ -14,6 +14,8 @@ pub struct Roster<'m> {
     pub hosts: Vec<Host<'m>>,
     /// What is not, because of what the document says.
     pub left_out: Vec<Failed>,
+    /// How many more there are than `left_out` names.
+    pub unnamed: usize,
     /// How many hypervisors and guests are not reported.
     pub omitted: usize,
     /// Guests that several hypervisors have.
@@ -65,6 +67,7 @@ impl<'m> Roster<'m> {
         Roster {
             hosts,
             left_out,
+            unnamed: reportable.unnamed,
             omitted,
             shared: reportable.shared,
             hypervisors: reportable.hypervisors,

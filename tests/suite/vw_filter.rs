@@ -55,7 +55,10 @@ fn indenting_changes_nothing_but_blanks() {
 
 #[test]
 fn what_is_dropped_is_told_in_omitted() {
-    let stdout = filter(&["--exclude-hosts", "nobody, ESX1"], MAPPING).quiet_success();
+    let outcome = filter(&["--exclude-hosts", "nobody, ESX1"], MAPPING);
+    let warning = "vw-filter: warning: exclude_hosts has \"nobody\", which matches no hypervisor\n";
+    assert_eq!((outcome.status, &*outcome.stderr), (0, warning));
+    let stdout = outcome.stdout;
     assert!(!stdout.contains(r#""uuid":"esx1""#), "{stdout}");
     assert!(
         stdout.contains(r#"{"guests":[{"guestId":"here","state":1}]},{"uuid":"esx2""#),
@@ -75,7 +78,8 @@ fn what_is_dropped_is_told_in_omitted() {
 #[test]
 fn rules_keep_what_they_say() {
     let ids = |args: &[&str]| -> Vec<String> {
-        let stdout = filter(args, MAPPING).quiet_success();
+        // What matches nothing is named; see below.
+        let stdout = filter(&[args, &["-q"]].concat(), MAPPING).quiet_success();
         let mapping = Reader::new(stdout.as_bytes()).next_mapping().unwrap().unwrap();
         let id = |host: Hypervisor| host.id.unwrap_or("local".into());
         mapping.hypervisors.into_iter().map(id).collect()
@@ -119,7 +123,7 @@ fn the_other_layout_has_the_same_members_under_its_names() {
     );
     let outcome = filter(&["--layout", "checkin", "--exclude-hosts", "esx2"], MAPPING);
     assert_eq!((outcome.status, &*outcome.stdout), (0, expected));
-    let said = "vw-filter: host two.example.com is left out: exclude_hosts has \"esx2\"\n";
+    let said = "vw-filter: the lists left out 1 of 2 hypervisors: two.example.com\n";
     assert_eq!(outcome.stderr, said, "this layout can't tell it");
 
     let back = filter(&["--layout=mapping", "--exclude-hosts=esx2"], CHECKIN).quiet_success();
@@ -232,10 +236,21 @@ fn input_that_is_no_mapping_is_refused_by_position() {
         ),
         ("{\"hypervisors\":[null]}", "a hypervisor is not an object"),
         ("{\"hypervisors\":[{\"uuid\":a}]}", "at byte 24"),
-        ("{\"hypervisors\":[{\"uuid\":\"a\"},]}", "should at byte 29"),
+        (
+            "{\"hypervisors\":[{\"uuid\":\"a\",\"guests\":[]},]}",
+            "should at byte 41",
+        ),
         (
             "{\"hypervisors\":[],\"hypervisors\":[]}",
             "two members \"hypervisors\"",
+        ),
+        (
+            "{\"omitted\":[],\"hypervisors\":[],\"omitted\":[{\"kind\":\"host\"}]}",
+            "two members \"omitted\"",
+        ),
+        (
+            "{\"omitted\":[{}],\"hypervisors\":[],\"omitted\":[]}",
+            "two members \"omitted\"",
         ),
         ("{\"hypervisors\":[]},", "at byte 18"),
         ("{\"hypervisors\":[]}garbage", "at byte 18"),
@@ -291,7 +306,7 @@ fn a_section_has_the_rules_that_no_option_states() {
         filter(&[&[&*config], args].concat(), MAPPING)
     };
     let kept = |keys, args: &[&str]| {
-        let stdout = run(keys, args).quiet_success();
+        let stdout = run(keys, &[args, &["-q"]].concat()).quiet_success();
         ["esx1", "esx2"].map(|id| stdout.contains(&format!("\"uuid\":\"{id}\"")))
     };
     assert_eq!(kept("", &[]), [true, true]);
@@ -336,7 +351,10 @@ fn wrong_options_are_usage_errors() {
     filter(&["--pretty", "--compact"], MAPPING).failed(64, "--compact");
     filter(&["surplus"], MAPPING).failed(64, "surplus");
     let explosive = ["--filter-type=regex", "--filter-hosts", "(?:(a|aa)+)(?=[b-z]).*"];
-    let document = format!("{{\"hypervisors\":[{{\"uuid\":\"{}\"}}]}}", "a".repeat(60));
+    let document = format!(
+        "{{\"hypervisors\":[{{\"uuid\":\"{}\",\"guests\":[]}}]}}",
+        "a".repeat(60)
+    );
     filter(&explosive, document).failed(64, "takes too long");
 }
 
@@ -378,4 +396,237 @@ fn a_pattern_that_has_several_parents_is_pointed_out() {
     for list in ["domain-c7$", "domain-c*", "domain-c8"] {
         assert_eq!(said(list), "", "{list}");
     }
+}
+
+/// A document with one hypervisor, in which only these members are odd.
+fn document_of(guests: &str, facts: &str) -> String {
+    format!(r#"{{"hypervisors":[{{"uuid":"esx1","guests":{guests},"facts":{facts}}}]}}"#) + "\n"
+}
+
+#[test]
+fn states_and_facts_that_are_wrong_pass_as_written_with_a_warning() {
+    for state in ["99", "-1", "1.5", "\"1\"", "\"running\"", "null", "1,\"state\":5"] {
+        let document = document_of(&format!(r#"[{{"guestId":"g1","state":{state}}}]"#), "{}");
+        let outcome = filter(&[], &*document);
+        assert_eq!((outcome.status, &*outcome.stdout), (0, &*document));
+        assert!(
+            outcome
+                .stderr
+                .starts_with("vw-filter: warning: host esx1 at byte 16: guest g1: it"),
+            "{outcome:?}"
+        );
+        assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
+    }
+    for (facts, words) in [
+        (r#"{"a":"1","a":"2"}"#, "the fact a is there twice"),
+        (r#"{"a":"\ud800"}"#, "the fact a is no valid text"),
+        (r#"{"\ud800":"a","b":"1"}"#, "the name of a fact is no valid text"),
+    ] {
+        let document = document_of("[]", facts);
+        let outcome = filter(&[], &*document);
+        assert_eq!((outcome.status, &*outcome.stdout), (0, &*document));
+        assert!(outcome.stderr.contains(words), "{outcome:?}");
+    }
+    // These are as they should be.
+    let document = document_of(
+        r#"[{"guestId":"g1","state":1.0},{"guestId":"g2"},{"guestId":"g3","state":7}]"#,
+        r#"{"a":"\ud83d\ude00","b":"\\","c":1}"#,
+    );
+    assert_eq!(filter(&[], &*document).quiet_success(), document);
+}
+
+#[test]
+fn a_hypervisor_without_a_list_of_guests_is_left_out_and_named() {
+    for (entry, words) in [
+        (r#"{"uuid":"esx1"}"#, "it has no list of guests"),
+        (r#"{"uuid":"esx1","guests":null}"#, "its guests are no list"),
+        (
+            r#"{"uuid":"esx1","guests":[],"guestIds":[]}"#,
+            "it has both \"guests\" and \"guestIds\"",
+        ),
+    ] {
+        let document = format!(r#"{{"hypervisors":[{entry},{{"uuid":"esx2","guests":[]}}]}}"#);
+        let outcome = filter(&[], document);
+        assert_eq!(outcome.status, 0, "{outcome:?}");
+        let warning = format!("vw-filter: warning: host esx1 at byte 16: {words}; it is left out\n");
+        assert_eq!(outcome.stderr, warning);
+        assert!(
+            outcome.stdout.starts_with(
+                r#"{"hypervisors":[{"uuid":"esx2","guests":[]}],"omitted":[{"kind":"host","id":"esx1""#
+            ),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_many_times_is_said_ten_times_and_counted() {
+    let guests = format!("[{}{{\"guestId\":\"g\",\"state\":1}}]", "{},".repeat(5000));
+    let outcome = filter(&[], document_of(&guests, "{}"));
+    assert_eq!(outcome.status, 0);
+    let lines: Vec<&str> = outcome.stderr.lines().collect();
+    assert_eq!(lines.len(), 11, "{}", outcome.stderr);
+    assert!(
+        lines[0].ends_with("number 1 of esx1: it has no guestId"),
+        "{lines:?}"
+    );
+    assert_eq!(
+        lines[10],
+        "vw-filter: warning: and 1 warning like these (-d names all)"
+    );
+
+    let hosts = format!(
+        "{{\"hypervisors\":[{}{{\"uuid\":\"a\",\"guests\":[]}}]}}",
+        "{},".repeat(5000)
+    );
+    let outcome = filter(&[], hosts);
+    assert_eq!(outcome.stderr.lines().count(), 11, "{}", outcome.stderr);
+    assert!(
+        outcome
+            .stderr
+            .ends_with("and 4990 warnings like these (-d names all)\n")
+    );
+    assert!(
+        outcome.stdout.len() < 200_000,
+        "each of very many is not in omitted"
+    );
+    assert!(
+        outcome.stdout.contains("and 3999 more such"),
+        "but they are counted there"
+    );
+}
+
+#[test]
+fn in_checkin_layout_what_is_dropped_is_summed_up() {
+    let hosts: Vec<String> = (0..2470)
+        .map(|n| format!(r#"{{"uuid":"esx{n}","guests":[],"name":"n{n}"}}"#))
+        .collect();
+    let document = format!(r#"{{"hypervisors":[{}]}}"#, hosts.join(","));
+    let options = ["--layout=checkin", "--exclude-hosts=*"];
+    let outcome = filter(&options, &*document);
+    let said = "vw-filter: the lists left out 2470 of 2470 hypervisors: n0, n1, n2, n3, n4, n5, n6, n7, n8, n9 and 2460 more \
+                (-d names all)\n";
+    assert_eq!((outcome.status, &*outcome.stderr), (0, said));
+    let all = filter(&[options[0], options[1], "-d"], &*document).stderr;
+    assert!(all.contains("hypervisor n2469 is left out: exclude_hosts has \"*\""));
+    assert_eq!(filter(&[options[0], options[1], "-q"], &*document).stderr, "");
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_is_named() {
+    let said = |args: &[&str]| filter(args, MAPPING).stderr;
+    let warning = |words: &str| format!("vw-filter: warning: {words}\n");
+    // A blank where a comma was meant.
+    assert_eq!(
+        said(&["--filter-hosts", "esx1 esx2"]),
+        warning("filter_hosts has \"esx1 esx2\", which matches no hypervisor; separate patterns with commas")
+    );
+    // A host that an earlier stage left out is known by the name or id that this stage gave it.
+    assert_eq!(said(&["--exclude-hosts", "HOST-17, esx1"]), "");
+    // Ids are compared, unless names are wanted.
+    assert_eq!(
+        said(&["--exclude-hosts", "esx1, two.example.com"]),
+        warning(
+            "exclude_hosts has \"two.example.com\", which matches no hypervisor; it is the name of one, and ids are \
+             compared (see vw-filter --match-names)"
+        )
+    );
+    assert_eq!(said(&["--exclude-hosts", "esx1, two.*", "--match-names"]), "");
+    // Of a pattern whose host another one has dropped already something is known all the same.
+    assert_eq!(
+        said(&["--exclude-hosts", "esx*, esx1, ESX2", "--filter-hosts=esx2"]),
+        ""
+    );
+    assert_eq!(
+        said(&["--exclude-host-parents", "Cluster A"]),
+        "",
+        "an inner blank is kept"
+    );
+    assert_eq!(
+        said(&["--exclude-host-parents", "Cluster B, c7"]),
+        warning(
+            "exclude_host_parents has \"Cluster B\", which matches no parent of a hypervisor; separate patterns with commas"
+        )
+    );
+    assert_eq!(said(&["--exclude-hosts", "nobody", "-q"]), "");
+
+    // In a stream each is told once.
+    let stream = MAPPING.repeat(3) + CHECKIN;
+    let stderr = filter(&["--exclude-hosts", "nobody,one"], stream).stderr;
+    assert_eq!(stderr.matches("\"nobody\"").count(), 1, "{stderr}");
+    assert_eq!(stderr.matches("\"one\"").count(), 1, "{stderr}");
+    // An empty document tells nothing about patterns.
+    filter(&["--exclude-hosts", "nobody"], "{\"hypervisors\":[]}").quiet_success();
+}
+
+#[test]
+fn the_output_is_marked_with_the_section_whose_lists_were_applied() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.conf");
+    std::fs::write(
+        &file,
+        "[prod]\ntype=esx\nserver=vc\nowner=o\nexclude_hosts=esx1\n[test]\ntype=esx\nserver=vc\nowner=o\n",
+    )
+    .unwrap();
+    let config = format!("--config={}", file.display());
+    let run = |args: &[&str], document: &str| filter(&[&[&*config], args].concat(), document).quiet_success();
+    let marked = |document: &str| {
+        let mapping = Reader::new(document.as_bytes()).next_mapping().unwrap().unwrap();
+        mapping.tail.source.and_then(|source| source.filtered)
+    };
+    let of_prod = run(&["-n", "prod"], MAPPING);
+    assert_eq!(marked(&of_prod).as_deref(), Some("prod"));
+    assert!(
+        of_prod.contains(r#""instanceUuid":"i","filtered":"prod","x":1234"#),
+        "{of_prod}"
+    );
+    // A document without source gets one.
+    let bare = r#"{"hypervisors":[{"uuid":"esx1","guests":[]},{"uuid":"esx2","guests":[]}]}"#;
+    assert_eq!(marked(&run(&["-n", "prod"], bare)).as_deref(), Some("prod"));
+    // The last section counts, and one that says nothing is one, too.
+    assert_eq!(marked(&run(&["-n", "test"], &of_prod)).as_deref(), Some("test"));
+    // Without a section the mark stays; options that replace a list of the section set none.
+    assert_eq!(
+        marked(&filter(&[], &*of_prod).quiet_success()).as_deref(),
+        Some("prod")
+    );
+    assert_eq!(
+        marked(&run(&["-n", "prod", "--exclude-hosts=esx2"], MAPPING)),
+        None
+    );
+    assert_eq!(
+        marked(&run(&["-n", "prod", "--filter-hosts=esx2"], MAPPING)).as_deref(),
+        Some("prod")
+    );
+    let checkin = run(&["-n", "prod", "--layout=checkin", "-q"], MAPPING);
+    assert!(!checkin.contains("filtered"), "{checkin}");
+}
+
+#[test]
+fn a_slow_pattern_of_a_section_is_wrong_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.conf");
+    std::fs::write(
+        &file,
+        "[prod]\nfilter_type=regex\nfilter_hosts=(?:(a|aa)+)(?=[b-z]).*\n",
+    )
+    .unwrap();
+    let config = format!("--config={}", file.display());
+    let document = format!(
+        "{{\"hypervisors\":[{{\"uuid\":\"{}\",\"guests\":[]}}]}}",
+        "a".repeat(60)
+    );
+    filter(&[&config], document).failed(78, "a.conf:3: [prod] filter_hosts: has");
+}
+
+#[test]
+fn little_memory_is_used_whatever_comes() {
+    let members = format!("{{{}\"hypervisors\":[]}}", "\"\":1,".repeat(2 << 20));
+    let (outcome, used) = command(&[]).stdin(members).measured();
+    outcome.failed(65, "an item of more than 1048576 members and elements");
+    assert!(used.memory < 250 << 20, "{} bytes", used.memory);
+    let guests = format!("[{}{{\"guestId\":\"g\"}}]", "{},".repeat(1_000_000));
+    let (outcome, used) = command(&["-q"]).stdin(document_of(&guests, "{}")).measured();
+    assert_eq!(outcome.status, 0);
+    assert!(used.memory < 100 << 20, "{} bytes", used.memory);
 }

@@ -6,6 +6,7 @@ use super::Report;
 use crate::cancel::Cancel;
 use crate::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally};
 use crate::cli::documents::Attempt;
+use crate::cli::filtering::Filtering;
 use crate::cli::progress::Progress;
 use crate::cli::result::{Line, State};
 use crate::cli::words::Warnings;
@@ -42,7 +43,8 @@ impl Report {
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> Attempt<Failed> {
-        let mut check_in = CheckIn::new(mapping);
+        let filter = self.filtering.as_ref().map(Filtering::hosts);
+        let mut check_in = CheckIn::new(mapping).filtered_by(filter);
         if !std::mem::replace(&mut memo.told, true) {
             self.tell(&check_in);
         }
@@ -116,7 +118,7 @@ impl Report {
         }
         let failed = match done {
             Ok(Done::Heartbeat) => None,
-            Ok(_) => complete(check_in.left_out.len(), &delivered.tally).err(),
+            Ok(_) => complete(check_in.left_out.len() + check_in.unnamed, &delivered.tally).err(),
             Err(error) if begun => {
                 let arrived = check_in.len().min(delivered.batches * self.delivery.batch);
                 let all = check_in.len();
@@ -175,13 +177,13 @@ impl Report {
             let last = Accepted::read(&memory.folder, &place);
             if check_in.news(&place, memory, last.as_ref())?.is_none() {
                 log::info!("unchanged: a heartbeat would be sent, if anything");
-                return complete(check_in.left_out.len(), &Tally::default());
+                return complete(check_in.left_out.len() + check_in.unnamed, &Tally::default());
             }
         }
         for body in check_in.bodies(&self.delivery) {
             cli::print(&format!("{}\n", String::from_utf8(body?)?))?;
         }
-        complete(check_in.left_out.len(), &Tally::default())
+        complete(check_in.left_out.len() + check_in.unnamed, &Tally::default())
     }
 
     /// Says what of a document is not sent.
