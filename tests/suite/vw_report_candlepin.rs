@@ -14,7 +14,9 @@ use vw_sim::http::{Fault, Request, Response, Server};
 use crate::support::{Outcome, Run};
 
 mod consumer;
+mod documents;
 mod failures;
+mod filters;
 mod parts;
 mod report;
 mod settings;
