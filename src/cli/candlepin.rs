@@ -139,7 +139,15 @@ impl Report {
         let complete = !somewhere || options.server.is_some() && options.owner.is_some() && someone;
         let key_file = options.account.key_file.as_deref();
         let fits = |section: &Section| Ok(section.has("owner") && !section.has("sat_server"));
-        let section = options.section.find(key_file, complete, fits)?;
+        let section = options.section.find(key_file, complete, fits);
+        let section = section.map_err(|error| {
+            let owner = options.owner.is_none().then_some("--owner");
+            let user = (!someone).then_some("--username");
+            match options.server {
+                Some(_) => args::beside_server(error, &owner.into_iter().chain(user).collect::<Vec<_>>()),
+                None => error,
+            }
+        })?;
         let filtering = match options.no_filter {
             true => None,
             false => Filtering::of_section(&section)?,
@@ -168,7 +176,7 @@ impl Report {
             }
             _ => None,
         };
-        let local = options.local || section.flag("is_hypervisor")? == Some(false);
+        let local = options.local || section.is_local()?;
         let consumer = match &login {
             _ if !local => None,
             Some(Login::Consumer { uuid }) => Some(uuid.clone()),

@@ -195,4 +195,19 @@ fn this_machines_own_guests_go_to_its_own_consumer() {
     let outcome = here.report(&["-n", "here"], r#"{"hypervisors":[{"guestIds":[]}]}"#);
     assert_eq!(outcome.status, 0, "{outcome:?}");
     assert!(here.guests().is_empty());
+
+    // The key means nothing with another type: this machine's guests stay where they are.
+    here.write(
+        "virt-who.conf",
+        "[here]\ntype=esx\nis_hypervisor=false\nowner=sim\n",
+    );
+    let outcome = here.report(&["-n", "here"], both);
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    assert!(here.guests().is_empty(), "{:?}", here.guests());
+    here.write(
+        "virt-who.conf",
+        "[here]\ntype=esx\nis_hypervisor=maybe\nowner=sim\n",
+    );
+    let outcome = here.report(&["-n", "here"], both);
+    assert_eq!(outcome.status, 0, "{outcome:?}");
 }
