@@ -289,13 +289,36 @@ impl Omitted {
     pub const GUEST: &'static str = "guest";
 }
 
+/// What a [`Fault`] makes unusable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concerns {
+    /// A hypervisor.
+    Host,
+    /// A guest.
+    Guest,
+    /// The state of a guest, which reads as none.
+    State,
+    /// A fact of a hypervisor.
+    Fact,
+}
+
+impl Concerns {
+    /// The kind of what is left out for it, in `omitted`.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Concerns::Guest | Concerns::State => Omitted::GUEST,
+            Concerns::Host | Concerns::Fact => Omitted::HOST,
+        }
+    }
+}
+
 /// What is wrong with a hypervisor or guest of the input; the rest of the document is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The byte of the stream where the hypervisor begins.
     pub at: u64,
-    /// [`Omitted::HOST`] or [`Omitted::GUEST`]; of what can be used all the same [`Fault::STATE`] or [`Fault::FACT`].
-    pub kind: &'static str,
+    /// What it makes unusable.
+    pub about: Concerns,
     /// The hypervisor's id, when it is not the id that is wrong.
     pub id: Option<String>,
     /// The hypervisor's name.
@@ -309,16 +332,11 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The kind of a guest's state that is none.
-    pub const STATE: &'static str = "state";
-    /// The kind of a fact that can't be sent.
-    pub const FACT: &'static str = "fact";
-
     /// For the document: left out by this stage.
     pub fn omitted_by(self, stage: &'static str) -> Omitted {
         let reason = self.counted_reason();
         Omitted {
-            kind: self.kind.into(),
+            kind: self.about.kind().into(),
             id: self.id,
             name: self.name,
             stage: stage.into(),
@@ -339,8 +357,8 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A state or fact is named by its hypervisor.
-        f.write_str(match self.kind {
-            Omitted::GUEST => "guest ",
+        f.write_str(match self.about {
+            Concerns::Guest => "guest ",
             _ => "host ",
         })?;
         if let Some(known) = self.name.as_ref().or(self.id.as_ref()) {

@@ -8,7 +8,7 @@ use super::{Failure, args};
 use crate::config;
 use crate::error::Kind;
 use crate::filter::{self, Host, HostFilter, List, Unmatched};
-use crate::mapping::{Mapping, Omitted, Parent, Tail};
+use crate::mapping::{Fault, Mapping, Omitted, Parent, Tail};
 
 /// A filter, and what has been said of it.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl Filtering {
             };
             let advice = match is_name {
                 true => "; it is the name of one, and ids are compared (see vw-filter --match-names)",
-                false if pattern.contains(char::is_whitespace) => "; separate patterns with commas",
+                false if pattern.contains(char::is_whitespace) => "; is a comma missing?",
                 false => "",
             };
             let place = self.place(list);
@@ -275,26 +275,30 @@ fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> 
     };
     let mut sieve = filtering.document(stage);
     let mut kept = Vec::with_capacity(mapping.hypervisors.len());
-    let mut gone = HashSet::new();
-    let all = std::mem::take(&mut mapping.hypervisors);
-    for hypervisor in all {
+    for hypervisor in &mapping.hypervisors {
         let (name, parent) = (hypervisor.name.as_deref(), hypervisor.parent.as_ref());
-        match &hypervisor.id {
-            Some(id) if !sieve.keeps(id, name, parent)? => _ = gone.insert(id.clone()),
-            _ => kept.push(hypervisor),
-        }
+        kept.push(match &hypervisor.id {
+            Some(id) => sieve.keeps(id, name, parent)?,
+            None => true,
+        });
     }
     let advice = format!(
         "put vw-filter -n {section} right behind the scan, or report all of it with --no-filter ([{section}] has lists of parents)"
     );
     let dropped = sieve.finish(&mapping.tail, &advice)?;
     dropped.tell(&format!("the filters of [{section}]"));
-    mapping.hypervisors = kept;
+    let mut kept = kept.into_iter();
+    let mut gone = HashSet::new();
+    mapping.hypervisors.retain(|hypervisor| {
+        let kept = kept.next().unwrap_or(true);
+        gone.extend(hypervisor.id.clone().filter(|_| !kept));
+        kept
+    });
     // What is wrong with guests of a hypervisor that is not reported concerns nobody.
     for hypervisor in &mapping.hypervisors {
         hypervisor.id.as_ref().map(|id| gone.remove(id));
     }
-    let concerns = |fault: &crate::mapping::Fault| fault.host.as_ref().is_none_or(|id| !gone.contains(id));
+    let concerns = |fault: &Fault| fault.host.as_ref().is_none_or(|id| !gone.contains(id));
     mapping.faults.retain(concerns);
     mapping.flaws.retain(concerns);
     mapping.tail.omitted.extend(dropped.omitted);
@@ -312,9 +316,12 @@ pub fn nothing_to_report(mapping: &Mapping, stage: &str) -> Failure {
         Some(first) => {
             let count = counted(1 + by_filters.count(), "hypervisor");
             let section = mapping.tail.source.as_ref().and_then(|source| source.filtered.as_ref());
-            let filters = section.map_or("the filters".to_owned(), |section| format!("the filters of [{section}]"));
+            let who = match section.filter(|_| first.stage == stage) {
+                Some(section) => format!("the filters of [{section}]"),
+                None => first.stage.to_string(),
+            };
             format!(
-                "no hypervisor is left: {filters} left out {count} ({}); if that is right, use --allow-empty",
+                "no hypervisor is left: {who} left out {count} ({}); if that is right, use --allow-empty",
                 first.reason
             )
         }

@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use super::fault::Bounded;
 use super::json::{Object, Value, each, text};
-use super::{Attributes, Fault, Guest, GuestState, Hypervisor, Layout, Omitted, Parent, Source, Tail, flaw};
+use super::{
+    Attributes, Concerns, Fault, Guest, GuestState, Hypervisor, Layout, Omitted, Parent, Source, Tail, flaw,
+};
 
 /// One hypervisor as the document has it.
 #[derive(Debug)]
@@ -156,8 +158,8 @@ impl<'a> Entry<'a> {
         };
         let (mut faults, mut flaws) = (Bounded::of_hypervisor(), Bounded::of_hypervisor());
         for (reason, count) in wrong_facts {
-            flaws.push_with(Fault::FACT, count, || Fault {
-                kind: Fault::FACT,
+            flaws.push_with(Concerns::Fact, count, || Fault {
+                about: Concerns::Fact,
                 count,
                 ..self.fault(hypervisor.id.clone(), reason)
             });
@@ -169,11 +171,13 @@ impl<'a> Entry<'a> {
             match guest(raw) {
                 Ok((guest, None)) => guests.push(guest),
                 Ok((guest, Some(wrong))) => {
-                    flaws.push_with(Fault::STATE, 1, || self.state_flaw(&guest, &wrong, &hypervisor));
+                    flaws.push_with(Concerns::State, 1, || {
+                        self.state_flaw(&guest, &wrong, &hypervisor)
+                    });
                     guests.push(guest);
                 }
                 Err(wrong) => {
-                    faults.push_with(Omitted::GUEST, 1, || {
+                    faults.push_with(Concerns::Guest, 1, || {
                         self.guest_fault(number, &wrong, &hypervisor)
                     });
                 }
@@ -213,7 +217,7 @@ impl<'a> Entry<'a> {
     fn fault(&self, id: Option<String>, reason: String) -> Fault {
         Fault {
             at: self.at,
-            kind: Omitted::HOST,
+            about: Concerns::Host,
             host: id.clone(),
             id,
             name: self.name().map(Cow::into_owned),
@@ -228,7 +232,7 @@ impl<'a> Entry<'a> {
         let (known, host) = (known.map_or("this machine", String::as_str), host.id.clone());
         Fault {
             at: self.at,
-            kind: Omitted::GUEST,
+            about: Concerns::Guest,
             id: None,
             name: None,
             host,
@@ -240,7 +244,7 @@ impl<'a> Entry<'a> {
     fn state_flaw(&self, guest: &Guest, wrong: &str, host: &Hypervisor) -> Fault {
         Fault {
             at: self.at,
-            kind: Fault::STATE,
+            about: Concerns::State,
             id: host.id.clone(),
             name: host.name.clone(),
             host: host.id.clone(),

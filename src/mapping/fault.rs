@@ -1,6 +1,6 @@
 //! Faults in numbers that memory and readers can bear: a few are named, the rest is counted.
 
-use super::{Fault, Omitted};
+use super::{Concerns, Fault};
 
 /// How many faults of one kind are named of one hypervisor.
 const OF_HYPERVISOR: usize = 10;
@@ -36,15 +36,15 @@ impl Bounded {
 
     /// Adds a fault.
     pub fn push(&mut self, fault: Fault) {
-        self.push_with(fault.kind, fault.count, || fault);
+        self.push_with(fault.about, fault.count, || fault);
     }
 
     /// Adds a fault about `count` of a kind, which is not put into words unless they are kept.
-    pub(super) fn push_with(&mut self, kind: &'static str, count: usize, fault: impl FnOnce() -> Fault) {
+    pub(super) fn push_with(&mut self, about: Concerns, count: usize, fault: impl FnOnce() -> Fault) {
         if self.named.len() < self.most {
             return self.named.push(fault());
         }
-        match &mut self.rest[usize::from(matches!(kind, Omitted::GUEST | Fault::STATE))] {
+        match &mut self.rest[usize::from(matches!(about, Concerns::Guest | Concerns::State))] {
             Some(rest) => rest.count += count,
             rest => *rest = Some(fault()),
         }
@@ -64,9 +64,9 @@ mod tests {
 
     #[test]
     fn the_first_are_named_and_all_are_counted() {
-        let fault = |kind, n: u64| Fault {
+        let fault = |about, n: u64| Fault {
             at: n,
-            kind,
+            about,
             id: None,
             name: None,
             host: None,
@@ -75,9 +75,9 @@ mod tests {
         };
         let mut bounded = Bounded::of_hypervisor();
         for n in 0..20 {
-            bounded.push(fault(Omitted::GUEST, n));
+            bounded.push(fault(Concerns::Guest, n));
         }
-        bounded.push(fault(Omitted::HOST, 20));
+        bounded.push(fault(Concerns::Host, 20));
         let faults = bounded.into_vec();
         let counts: Vec<_> = faults.iter().map(|fault| (fault.at, fault.count)).collect();
         assert_eq!(counts[..10], std::array::from_fn::<_, 10, _>(|n| (n as u64, 1)));

@@ -10,8 +10,8 @@ use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::GuestState;
 use super::json::{Members, Object, Text, Value, members_of, text};
-use super::{GuestState, Omitted};
 
 /// A guest's state, [`GuestState::None`] where it has none, or what is wrong with it.
 pub(super) fn state(guest: &Object<'_>) -> Result<GuestState, String> {
@@ -158,7 +158,7 @@ impl<'de> Deserialize<'de> for WellGuests {
             fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<WellGuests, S::Error> {
                 while let Some(guest) = list.next_element::<WellGuest<'de>>()? {
                     if guest.id.is_empty() || GuestState::from_number(guest.state).is_none() {
-                        return Err(S::Error::custom(Omitted::GUEST));
+                        return Err(S::Error::custom("not well"));
                     }
                 }
                 Ok(WellGuests)
@@ -204,7 +204,7 @@ impl<'de> Deserialize<'de> for WellGuest<'de> {
                         id,
                         state: state.unwrap_or_default(),
                     }),
-                    _ => Err(M::Error::custom(Omitted::GUEST)),
+                    _ => Err(M::Error::custom("not well")),
                 }
             }
         }

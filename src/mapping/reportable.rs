@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::clones::{Shared, shared};
-use super::{Fault, Hypervisor, Mapping, Omitted};
+use super::{Concerns, Fault, Hypervisor, Mapping};
 
 /// The hypervisors of a document that can be reported, and what can't.
 #[derive(Debug, Default)]
@@ -47,17 +47,17 @@ impl Mapping {
             reportable.unnamed += fault.count.saturating_sub(1);
         }
         for fault in &self.faults {
-            if fault.kind == Omitted::HOST {
+            if fault.about == Concerns::Host {
                 reportable.hypervisors += fault.count;
             }
             reportable.omitted += fault.count;
             reportable
                 .left_out
-                .push(LeftOut::new(fault, &format!("{}: ", fault.kind), ""));
+                .push(LeftOut::new(fault, &format!("{}: ", fault.about.kind()), ""));
         }
         for flaw in &self.flaws {
-            let sent = match flaw.kind {
-                Fault::STATE => "; reported with state 0",
+            let sent = match flaw.about {
+                Concerns::State => "; reported with state 0",
                 _ => "; reported without it",
             };
             reportable.left_out.push(LeftOut::new(flaw, "", sent));

@@ -432,7 +432,41 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
+/// A guest, or something else, of pieces that are well, odd, or in an odd place.
+fn guest_or_not() -> impl Strategy<Value = String> {
+    let member = proptest::sample::select(vec![
+        r#""guestId":"g1""#,
+        r#""guestId":"""#,
+        r#""guestId":"\ud800""#,
+        r#""state":1"#,
+        r#""state":5"#,
+        r#""state":8"#,
+        r#""state":"1""#,
+        r#""state":1.0"#,
+        r#""attributes":{"active":1,"virtWhoType":"esx"}"#,
+        r#""attributes":{"active":1,"virtWhoType":"esx"},"x":{"state":9,"guestId":""}"#,
+    ]);
+    prop_oneof![
+        4 => Just(r#"{"guestId":"g","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}"#.to_owned()),
+        4 => proptest::collection::vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(","))),
+        1 => proptest::sample::select(vec!["null", "[\"a\",1]", "\"a\"", "{\"guestId\":[]}"]).prop_map(str::to_owned),
+    ]
+}
+
 proptest! {
+    /// A quick look at guests finds something wrong whenever reading them does.
+    #[test]
+    fn what_is_wrong_with_guests_is_found_on_both_ways(guests in proptest::collection::vec(guest_or_not(), 0..4)) {
+        let text = format!("{{\"hypervisors\":[{{\"uuid\":\"a\",\"guests\":[{}]}}]}}", guests.join(","));
+        let mut reader = Reader::new(text.as_bytes());
+        let mut document = reader.next_document().unwrap().unwrap();
+        let entry = document.next_entry().unwrap().unwrap();
+        let read = entry.read().unwrap();
+        let mut expected = read.faults;
+        expected.extend(read.flaws);
+        prop_assert_eq!(entry.inspect(), expected);
+    }
+
     #[test]
     fn any_unknown_member_passes_as_it_is(value in json()) {
         let text = format!("{{\"hypervisors\":[{{\"uuid\":\"a\",\"guests\":[],\"xx\":{value}}}],\"xy\":{value}}}\n");

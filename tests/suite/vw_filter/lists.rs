@@ -9,7 +9,7 @@ fn a_pattern_that_matches_nothing_is_named() {
     // A blank where a comma was meant.
     assert_eq!(
         said(&["--filter-hosts", "esx1 esx2"]),
-        warning("filter_hosts has \"esx1 esx2\", which matches no hypervisor; separate patterns with commas")
+        warning("filter_hosts has \"esx1 esx2\", which matches no hypervisor; is a comma missing?")
     );
     // A host that an earlier stage left out is known by the name or id that this stage gave it.
     assert_eq!(said(&["--exclude-hosts", "HOST-17, esx1"]), "");
@@ -35,7 +35,7 @@ fn a_pattern_that_matches_nothing_is_named() {
     assert_eq!(
         said(&["--exclude-host-parents", "Cluster B, c7"]),
         warning(
-            "exclude_host_parents has \"Cluster B\", which matches no parent of a hypervisor; separate patterns with commas"
+            "exclude_host_parents has \"Cluster B\", which matches no parent of a hypervisor; is a comma missing?"
         )
     );
     assert_eq!(said(&["--exclude-hosts", "nobody", "-q"]), "");
