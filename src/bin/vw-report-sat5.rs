@@ -87,6 +87,8 @@ struct Memo {
 struct Reporter {
     args: Args,
     section: Option<String>,
+    /// The section as messages name it, with its file and line.
+    whence: Option<String>,
     /// virt-who's type of the source, if anybody said it.
     kind: Option<String>,
     registrations: Registrations,
@@ -119,14 +121,41 @@ impl Reporter {
             true => None,
             false => Some(destination(&args, &section, cancel)?),
         };
-        Ok(Reporter {
+        let reporter = Reporter {
             section: section.name().map(str::to_owned),
+            whence: args::whence(&section),
             kind,
             filtering,
             registrations: Registrations::new(Folder::new(&args.state_dir)),
             destination,
             args,
-        })
+        };
+        reporter.tell_what_is_in_force();
+        Ok(reporter)
+    }
+
+    /// Debug messages that say what options and section come to.
+    fn tell_what_is_in_force(&self) {
+        match &self.whence {
+            Some(section) => log::debug!("using {section}"),
+            None => log::debug!("using no section"),
+        }
+        let state_dir = self.args.state_dir.display();
+        log::debug!("registrations are kept in {state_dir}");
+        match &self.kind {
+            Some(kind) => log::debug!("the source is of type {kind}"),
+            None => log::debug!("the source is of the type that its guests say"),
+        }
+        let Some((endpoint, account)) = &self.destination else {
+            return log::debug!("reporting nowhere");
+        };
+        log::debug!("reporting to {} as user {:?}", endpoint.base, account.username);
+        let (connect, silence) = (endpoint.connect_limit.as_secs(), endpoint.silence_limit.as_secs());
+        let whole = match self.args.connection.time() {
+            Some(time) => format!("{} s for an attempt (--timeout)", time.as_secs()),
+            None => format!("{} s for a document", documents::LONGEST.as_secs()),
+        };
+        log::debug!("limits: connecting {connect} s, silence {silence} s, {whole}");
     }
 
     /// Tries to report a document.
@@ -199,6 +228,11 @@ impl Reporter {
             seconds: 0.0,
         };
         let failed = sent.and_then(|()| complete(roster, &report.failed)).err();
+        let failed = failed.map(|error| match (&self.whence, report.login_refused) {
+            // User and password are mended there.
+            (Some(section), true) => error.context(section.clone()),
+            _ => error,
+        });
         Attempt {
             besides: line.failed.iter().map(|failed| failed.kind).collect(),
             line: Some(line),
@@ -206,6 +240,7 @@ impl Reporter {
                 && failed
                     .as_ref()
                     .is_some_and(|error| cli::kind(error) == Kind::TempFail),
+            ends: report.login_refused,
             failed,
         }
     }

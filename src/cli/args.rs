@@ -96,6 +96,11 @@ impl Section {
             (None, _) => config.nameless(),
         };
         super::log::follow(&section);
+        let files = config.files().iter().map(|file| file.display().to_string());
+        match files.collect::<Vec<_>>().join(", ").as_str() {
+            "" => log::debug!("configuration files: none"),
+            files => log::debug!("configuration files: {files}"),
+        }
         let chosen = choose && self.name.is_none();
         let doubtful = |note: &config::Note| {
             // A broken section may be the one that was meant, and so may one whose header makes no sense; a variable, which
@@ -113,6 +118,15 @@ impl Section {
         }
         Ok(section.with_key_file(key_file.map(Path::to_owned).or_else(credential)))
     }
+}
+
+/// How messages name a section that was found in a file.
+pub fn whence(section: &config::Section) -> Option<String> {
+    let name = section.name()?;
+    Some(match section.place() {
+        Some(place) => format!("section [{name}] ({place})"),
+        None => format!("section [{name}]"),
+    })
 }
 
 /// The error of [`Section::find`] for a command that got a server from an option and misses others: not the choice of a section is

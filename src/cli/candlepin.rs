@@ -1,5 +1,6 @@
 //! Who reports to which Candlepin, what and how: what options, section and rhsm.conf say together.
 
+mod advice;
 mod document;
 
 use std::path::PathBuf;
@@ -7,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use super::filtering::Filtering;
 use super::result::{Results, State};
-use super::{Exit, Failure, args, rhsm};
+use super::{Exit, Failure, args, documents, rhsm};
 use crate::cancel::Cancel;
 use crate::candlepin::{
     self, Candlepin, Correlation, Delivery, Login, Memory, Outcome, Place, Reporter, Tally,
 };
-use crate::config::{Rhsm, Section};
+use crate::config::{self, Rhsm, Section};
 use crate::error::Kind;
 use crate::http::{Endpoint, Identity};
 use crate::mapping::Mapping;
@@ -29,7 +30,7 @@ pub struct Options {
     #[arg(long, value_name = "SERVER")]
     server: Option<String>,
     /// The owner, or organisation, of the hypervisors
-    #[arg(long, value_name = "OWNER")]
+    #[arg(long, value_name = "OWNER", value_parser = nameable)]
     owner: Option<String>,
     #[command(flatten)]
     account: args::Account,
@@ -55,7 +56,7 @@ pub struct Options {
     #[arg(long)]
     no_wait: bool,
     /// Ask what became of the job ID, and read no mapping
-    #[arg(long, value_name = "ID", conflicts_with_all = ["check", "dry_run", "heartbeat"])]
+    #[arg(long, value_name = "ID", value_parser = nameable, conflicts_with_all = ["check", "dry_run", "heartbeat"])]
     pub job: Option<String>,
     /// Refuse a mapping of which anything would be left out
     #[arg(long)]
@@ -84,7 +85,7 @@ pub struct Options {
         requires = "state_dir"
     )]
     full_every: Duration,
-    /// Report though nothing changed, and clear though much vanished
+    /// Report though nothing changed, and clear however many vanished
     #[arg(long, requires = "state_dir")]
     force: bool,
     /// Tell that hypervisors which vanished have no guests
@@ -103,10 +104,24 @@ pub struct Options {
     connection: args::Connection,
 }
 
+/// An owner or a job that can be asked for.
+fn nameable(text: &str) -> Result<String, &'static str> {
+    match candlepin::can_be_named(text) {
+        true => Ok(text.to_owned()),
+        false => Err("it would be read as a folder of the path"),
+    }
+}
+
 /// Reports that are about to be made.
 #[derive(Debug)]
 pub struct Report {
     section: Option<String>,
+    /// The section as messages name it, with its file and line: `section [prod] (/etc/virt-who.conf:3)`.
+    whence: Option<String>,
+    /// The certificate of this system, whether it is used or not.
+    certificate: PathBuf,
+    /// The rhsm.conf that was read, or looked for.
+    rhsm_conf: PathBuf,
     /// Where to report to; nowhere with `--dry-run`, unless what was reported there before counts.
     destination: Option<Destination>,
     /// As whom; nobody has to be let in for `--dry-run`.
@@ -176,14 +191,18 @@ impl Report {
             }
             _ => None,
         };
+        let whence = args::whence(&section);
         let local = options.local || section.is_local()?;
         let consumer = match &login {
             _ if !local => None,
             Some(Login::Consumer { uuid }) => Some(uuid.clone()),
             _ => Some(candlepin::consumer(&certificate)?),
         };
-        Ok(Report {
+        let report = Report {
             section: section.name().map(str::to_owned),
+            whence,
+            certificate,
+            rhsm_conf: options.rhsm_conf.clone().unwrap_or_else(|| Rhsm::FILE.into()),
             destination,
             login,
             delivery: options.delivery(consumer),
@@ -193,7 +212,9 @@ impl Report {
             allow_empty: options.allow_empty,
             max_age: options.max_age,
             dry_run: options.dry_run,
-        })
+        };
+        report.tell_what_is_in_force(&rhsm);
+        Ok(report)
     }
 
     /// The time that `--timeout` allows for each document.
@@ -215,7 +236,7 @@ impl Report {
 
     /// `--check`: proves that a report would be taken.
     pub fn check(&self, cancel: &Cancel) -> anyhow::Result<Exit> {
-        let mut candlepin = self.connect(None, cancel)?;
+        let mut candlepin = self.connect(self.end_of_question(), cancel)?;
         let status = candlepin.status()?;
         candlepin.try_out(&status, self.delivery.limit)?;
         let Destination { endpoint, owner, .. } = self.destination()?;
@@ -230,7 +251,7 @@ impl Report {
     pub fn job(&self, id: &str, cancel: &Cancel) -> anyhow::Result<Exit> {
         let started = Instant::now();
         let mut tally = Tally::default();
-        let asked = self.connect(None, cancel)?.job(id, &mut tally);
+        let asked = self.connect(self.end_of_question(), cancel)?.job(id, &mut tally);
         let hypervisors = tally.created + tally.updated + tally.unchanged + tally.refused;
         let mut line = self.line(&tally, hypervisors, 0)?;
         line.state = match &asked {
@@ -248,6 +269,11 @@ impl Report {
         }
         document::complete(0, &tally)?;
         Ok(results.exit())
+    }
+
+    /// When `--check` or `--job` has to be done.
+    fn end_of_question(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.time().unwrap_or(documents::LONGEST))
     }
 
     fn destination(&self) -> Result<&Destination, Failure> {
@@ -285,6 +311,15 @@ impl Report {
     }
 }
 
+/// The owner that a section names.
+pub(super) fn owner(section: &Section) -> Result<String, config::Error> {
+    let owner = section.need("owner", "--owner")?;
+    match nameable(&owner) {
+        Ok(owner) => Ok(owner),
+        Err(reason) => Err(section.wrong("owner", &format!("is {owner:?}: {reason}"))),
+    }
+}
+
 impl Options {
     /// How documents are delivered; `consumer` is this machine, where its own guests are reported.
     fn delivery(&self, consumer: Option<String>) -> Delivery {
@@ -312,7 +347,7 @@ impl Destination {
             endpoint: rhsm::endpoint(rhsm, section, options.server.as_deref())?,
             owner: match &options.owner {
                 Some(owner) => owner.clone(),
-                None => section.need("owner", "--owner")?,
+                None => owner(section)?,
             },
             reporter_id: match &options.reporter_id {
                 Some(id) => id.clone(),

@@ -373,7 +373,7 @@ impl Check {
                 "is missing, so it can't be reported to Candlepin",
             );
         }
-        self.take(section.need("owner", "--owner"));
+        self.take(super::candlepin::owner(section));
         let before = self.errors;
         self.connection(section, &connection::CANDLEPIN);
         let Some(rhsm) = self.take(Rhsm::load(surroundings.rhsm_conf, section)) else {

@@ -15,6 +15,7 @@ use crate::support::{Outcome, Run};
 
 mod consumer;
 mod documents;
+mod ends;
 mod failures;
 mod filters;
 mod parts;

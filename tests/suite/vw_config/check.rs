@@ -70,6 +70,10 @@ fn what_would_go_wrong_is_said_before_it_does() {
             esx("hypervisor_id=moref"),
             "'moref' is not uuid, hostname or hwuuid",
         ),
+        (
+            esx("owner=.."),
+            "error: a.conf:7: [prod] owner: is \"..\": it would be read as a folder",
+        ),
         (esx("owner="), "error: a.conf:7: [prod] owner: is empty"),
         (
             esx("encrypted_password="),

@@ -85,6 +85,13 @@ fn a_registered_system_needs_no_user() {
             .all(|logged| logged.request.header("Authorization").is_none())
     );
     assert_eq!(here.report(&["--check"], "").status, 0);
+    let told = here.report(&["--check", "-d"], "").stderr;
+    let words = format!(
+        "logging in as consumer {} with {}",
+        here.uuid,
+        here.site.file("cert.pem")
+    );
+    assert!(told.contains(&words), "{told}");
     assert_eq!(here.report(&["--heartbeat"], MAPPING).status, 0);
     here.report(&["--owner", "other"], MAPPING);
 

@@ -136,6 +136,49 @@ fn two_runs_at_once_do_no_harm() {
 }
 
 #[test]
+fn one_who_waits_for_another_run_in_vain_names_it_and_not_the_server() {
+    let site = Site::new();
+    let folder = site.file("state");
+    let checks_in = |request: &Request| request.method == "POST";
+    site.server
+        .misbehave(move |_, request| checks_in(request).then_some(Fault::Silence));
+    let mut first = site.spawn(&["--state-dir", &folder]);
+    first.stdin.take().unwrap().write_all(MAPPING.as_bytes()).unwrap();
+    let checked_in = || {
+        let requests = site.server.requests();
+        requests
+            .iter()
+            .filter(|logged| checks_in(&logged.request))
+            .count()
+    };
+    until(|| checked_in() == 1);
+    std::fs::write(site.file("state/.vw-a1b2c3"), "left by a killed run").unwrap();
+
+    let outcome = site.kept(&["--timeout", "1"], MAPPING);
+    let holder = format!("process {}", first.id());
+    assert_eq!(outcome.status, 75, "{outcome:?}");
+    let said: Vec<&str> = outcome.stderr.lines().collect();
+    assert!(
+        said[0].contains(&format!("waiting for {holder}, which holds the lock")),
+        "{outcome:?}"
+    );
+    let last = said.last().unwrap();
+    assert!(
+        last.contains(&format!("{holder} still holds the lock")),
+        "{outcome:?}"
+    );
+    assert!(!last.contains("127.0.0.1"), "{outcome:?}");
+    assert_eq!((checked_in(), &line(&outcome)["state"]), (1, &json!("failed")));
+
+    // A killed process holds no lock.
+    first.kill().unwrap();
+    first.wait().unwrap();
+    site.server.behave();
+    assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
+    assert!(!std::fs::exists(site.file("state/.vw-a1b2c3")).unwrap());
+}
+
+#[test]
 fn a_heartbeat_takes_a_good_scan_for_its_proof() {
     let site = Site::new();
     assert_eq!(state(&site.report(&["--heartbeat"], MAPPING)), "heartbeat");
@@ -148,27 +191,59 @@ fn a_heartbeat_takes_a_good_scan_for_its_proof() {
 }
 
 #[test]
-fn hypervisors_that_vanished_are_cleared_unless_they_are_too_many() {
+fn a_vanished_hypervisor_of_a_small_site_is_cleared() {
+    let site = Site::new();
+    assert_eq!(state(&site.kept(&[], &mapping(&["a", "b", "c"], ""))), "finished");
+    let outcome = site.kept(&["--clear-vanished"], &mapping(&["a", "b"], ""));
+    assert_eq!(state(&outcome), "finished");
+    let held = site.candlepin.hypervisors("sim");
+    assert!(held["c"].guests.is_empty() && !held["a"].guests.is_empty());
+    // It is forgotten then.
+    let again = site.kept(&["--clear-vanished"], &mapping(&["a", "b"], ""));
+    assert_eq!(state(&again), "unchanged");
+}
+
+#[test]
+fn too_many_that_vanished_are_kept_until_somebody_says_that_it_is_right() {
     let site = Site::new();
     let ids: Vec<String> = (10..31).map(|n| format!("h{n}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     assert_eq!(state(&site.kept(&[], &mapping(&ids, ""))), "finished");
     let guests = |id: &str| site.candlepin.hypervisors("sim")[id].guests.len();
 
-    let outcome = site.kept(&["--clear-vanished"], &mapping(&ids[3..], ""));
-    outcome.failed(65, "3 of the 21 hypervisors");
-    assert_eq!(line(&outcome)["state"], "failed");
     // A stage that left one out tells that it is there.
     let omitted = r#","omitted":[{"kind":"host","id":"H10","stage":"vw-filter","reason":"x"}]"#;
-    let outcome = site.kept(&["--clear-vanished"], &mapping(&ids[3..], omitted));
+    let outcome = site.kept(&["--clear-vanished"], &mapping(&ids[6..], omitted));
     assert_eq!(state(&outcome), "finished");
-    assert_eq!(["h10", "h11", "h12", "h13"].map(guests), [1, 0, 0, 1]);
-    let outcome = site.kept(&["--clear-vanished", "--force"], &mapping(&ids[..1], ""));
+    assert_eq!(["h10", "h11", "h15", "h16"].map(guests), [1, 0, 0, 1]);
+
+    // Six of the fifteen that are left, and one that is new, which is reported.
+    let rest = [&ids[12..], &["new"]].concat();
+    for of in [15, 16] {
+        let outcome = site.kept(&["--clear-vanished"], &mapping(&rest, ""));
+        let words = format!("6 of the {of} hypervisors reported before vanished (h16, h17, h18 and 3 more)");
+        outcome.failed(65, &words);
+        outcome.failed(65, "--force");
+        assert_eq!(line(&outcome)["state"], "partial");
+        assert_eq!(["h16", "h21", "new"].map(guests), [1, 1, 1]);
+    }
+    // The second time there was nothing to send.
+    assert_eq!(site.candlepin.heartbeats().len(), 1);
+    let dry = site.kept(&["--clear-vanished", "--dry-run"], &mapping(&rest, ""));
+    failed_after_notes(&dry, 65, "--force");
+
+    let outcome = site.kept(&["--clear-vanished", "--force"], &mapping(&rest, ""));
     assert_eq!(state(&outcome), "finished");
-    assert_eq!(["h10", "h13", "h30"].map(guests), [1, 0, 0]);
-    // They are forgotten then.
-    assert_eq!(
-        state(&site.kept(&["--clear-vanished"], &mapping(&ids[..1], ""))),
-        "unchanged"
+    assert_eq!(["h16", "h21", "new"].map(guests), [0, 0, 1]);
+    let again = site.kept(&["--clear-vanished"], &mapping(&rest, ""));
+    assert_eq!(state(&again), "unchanged");
+}
+
+#[track_caller]
+fn failed_after_notes(outcome: &Outcome, status: i32, words: &str) {
+    assert_eq!(outcome.status, status, "{outcome:?}");
+    assert!(
+        outcome.stderr.lines().last().unwrap().contains(words),
+        "{outcome:?}"
     );
 }
