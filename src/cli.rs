@@ -9,6 +9,7 @@ pub mod check;
 pub mod documents;
 pub mod esx;
 mod events;
+pub mod filtering;
 mod log;
 pub mod mapping;
 pub mod omitted;
@@ -25,6 +26,7 @@ pub mod source;
 pub mod stamp;
 pub mod table;
 pub mod way;
+pub mod words;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 pub use patient::stdout_until;

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
                     &cancel,
                     report.time(),
                     || report.ask(&cancel),
+                    |mapping| report.begin(mapping),
                     |mapping, memo, until| report.document(mapping, memo, until, &cancel),
                     |error| report.say(error),
                 );

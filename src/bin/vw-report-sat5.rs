@@ -8,8 +8,10 @@ use std::time::Instant;
 use clap::builder::NonEmptyStringValueParser;
 use vw::cancel::Cancel;
 use vw::cli::documents::{self, Attempt};
+use vw::cli::filtering::{self, Filtering};
 use vw::cli::password::{self, Password};
 use vw::cli::result::{Line, Results, State};
+use vw::cli::words::{Warnings, counted};
 use vw::cli::{self, Exit, Failure, args};
 use vw::config::Section;
 use vw::error::Kind;
@@ -41,6 +43,9 @@ struct Args {
     /// virt-who's type of the source, for names [default: that of the guests]
     #[arg(long = "type", value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
     kind: Option<String>,
+    /// Report also what the section's filters leave out
+    #[arg(long)]
+    no_filter: bool,
     /// Accept a mapping without any hypervisor
     #[arg(long)]
     allow_empty: bool,
@@ -51,6 +56,9 @@ struct Args {
     connection: args::Connection,
 }
 
+/// The name by which `omitted` calls this stage.
+const STAGE: &str = "vw-report-sat5";
+
 fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
@@ -59,10 +67,22 @@ fn main() -> ExitCode {
             &cancel,
             reporter.args.connection.time(),
             || reporter.ask(&cancel),
-            |mapping, told, until| reporter.report(mapping, told, until, &cancel),
+            |mapping| Memo {
+                refused: filtering::prepare(mapping, reporter.filtering.as_ref(), STAGE).err(),
+                told: false,
+            },
+            |mapping, memo, until| reporter.report(mapping, memo, until, &cancel),
             |error| log::error!("{error:#}"),
         )
     })
+}
+
+/// What is remembered from one attempt at a document to the next.
+struct Memo {
+    /// Why the document can't be reported at all.
+    refused: Option<anyhow::Error>,
+    /// Whether it has been said what of it is not sent.
+    told: bool,
 }
 
 /// What to do with each document.
@@ -74,6 +94,8 @@ struct Reporter {
     /// virt-who's type of the source, if anybody said it.
     kind: Option<String>,
     registrations: Registrations,
+    /// Which hypervisors of a document are reported; all where there is none.
+    filtering: Option<Filtering>,
     /// Where to report to, and as whom; nowhere with `--dry-run`.
     destination: Option<(Endpoint, User)>,
 }
@@ -100,6 +122,10 @@ impl Reporter {
             // Not virt-who's default, libvirt: it would only be the name of something that is not there.
             None => section.text("type")?,
         };
+        let filtering = match args.no_filter {
+            true => None,
+            false => Filtering::of_section(&section)?,
+        };
         let destination = match args.dry_run {
             true => None,
             false => Some(destination(&args, &section, cancel)?),
@@ -108,6 +134,7 @@ impl Reporter {
             section: section.name().map(str::to_owned),
             whence: args::whence(&section),
             kind,
+            filtering,
             registrations: Registrations::new(Folder::new(&args.state_dir)),
             destination,
             args,
@@ -145,34 +172,49 @@ impl Reporter {
         user.map_or(Ok(()), |user| user.password.ask(cancel))
     }
 
-    /// Tries to report a document; what is left out of it is `told` once.
+    /// Tries to report a document.
     fn report(
         &self,
         mapping: &Mapping,
-        told: &mut bool,
+        memo: &mut Memo,
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> Attempt<Failed> {
         let roster = Roster::new(mapping, self.kind.as_deref());
-        if !std::mem::replace(told, true) {
+        if !std::mem::replace(&mut memo.told, true) {
             tell(&roster);
         }
+        let ready = match memo.refused.take() {
+            Some(error) => Err(error),
+            None => self.inspect(mapping, &roster),
+        };
         match &self.destination {
-            None => Attempt::without_line(self.dry_run(&roster)),
+            None => Attempt::without_line(ready.and_then(|()| self.dry_run(&roster))),
             Some((endpoint, user)) => {
                 let mut endpoint = endpoint.clone();
                 self.args.connection.apply(&mut endpoint);
                 endpoint.deadline = until;
-                self.send(&roster, endpoint, user, cancel)
+                let mut attempt = self.send(ready, &roster, endpoint, user, cancel);
+                if let Some(line) = &mut attempt.line {
+                    line.omitted = mapping.tail.omitted.len() + roster.omitted;
+                }
+                attempt
             }
         }
     }
 
-    fn send(&self, roster: &Roster, endpoint: Endpoint, user: &User, cancel: &Cancel) -> Attempt<Failed> {
+    fn send(
+        &self,
+        ready: anyhow::Result<()>,
+        roster: &Roster,
+        endpoint: Endpoint,
+        user: &User,
+        cancel: &Cancel,
+    ) -> Attempt<Failed> {
         let server = endpoint.base.to_string();
         let mut report = Report::default();
         let mut organisation = None;
-        let sent = self.inspect(roster).map_err(anyhow::Error::from).and_then(|()| {
+        let sent = ready.and_then(|()| {
             let account = Account {
                 username: user.username.clone(),
                 password: user.password.secret()?,
@@ -198,6 +240,7 @@ impl Reporter {
             created: report.created,
             updated: report.updated,
             unchanged: 0,
+            omitted: 0,
             failed,
             jobs: Vec::new(),
             seconds: 0.0,
@@ -222,7 +265,6 @@ impl Reporter {
 
     /// Prints each hypervisor's plan as a line of JSON.
     fn dry_run(&self, roster: &Roster) -> anyhow::Result<()> {
-        self.inspect(roster)?;
         let mut failed = Vec::new();
         let mut text = String::new();
         for host in &roster.hosts {
@@ -249,11 +291,9 @@ impl Reporter {
     }
 
     /// Refuses an empty document.
-    fn inspect(&self, roster: &Roster) -> Result<(), Failure> {
+    fn inspect(&self, mapping: &Mapping, roster: &Roster) -> anyhow::Result<()> {
         if roster.hypervisors == 0 && !self.args.allow_empty {
-            let problem = "the mapping has no hypervisor, as from a scan account without rights; \
-                           if that is right, use --allow-empty";
-            return Err(Failure::new(Kind::Data, problem));
+            return Err(filtering::nothing_to_report(mapping, STAGE).into());
         }
         Ok(())
     }
@@ -261,9 +301,16 @@ impl Reporter {
 
 /// Says what of a document is not sent.
 fn tell(roster: &Roster) {
+    let mut warnings = Warnings::default();
     for failed in &roster.left_out {
-        log::warn!("left out: {}", named(failed));
+        warnings.say(format_args!("left out: {}", named(failed)));
     }
+    warnings.end();
+    let mut warnings = Warnings::default();
+    for shared in &roster.shared {
+        warnings.say(shared);
+    }
+    warnings.end();
     if roster.local {
         log::warn!(
             "this machine's own guests are left out: Satellite 5 takes them only from rhn-virtualization-host"
@@ -320,9 +367,9 @@ fn complete(roster: &Roster, failed: &[Failed]) -> anyhow::Result<()> {
         log::warn!("{cause}");
     }
     let problem = format!(
-        "of {} hypervisors {} are left out and {} are not on the server as they should be",
-        roster.hypervisors,
-        roster.left_out.len(),
+        "not all of {} is reported: {} left out, {} not on the server as it should be",
+        counted(roster.hypervisors, "hypervisor"),
+        roster.left_out.len() + roster.unnamed,
         failed.len()
     );
     Err(Failure::new(kind, problem).into())

@@ -11,7 +11,7 @@ use clap::{ArgMatches, FromArgMatches as _};
 
 pub use connection::{Connection, Keys, Said, way};
 pub use duration::{duration, limit};
-pub use hosts::{Hosts, List};
+pub use hosts::{Hosts, List, filter_type_of};
 pub use output::Output;
 
 use crate::config::{self, sysconfig::Variables};

@@ -6,6 +6,7 @@ mod document;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::filtering::Filtering;
 use super::result::{Results, State};
 use super::{Exit, Failure, args, documents, rhsm};
 use crate::cancel::Cancel;
@@ -64,6 +65,9 @@ pub struct Options {
     /// Refuse a mapping that is older (see vw-scan-esx --stamp)
     #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
     max_age: Option<Duration>,
+    /// Report also what the section's filters leave out
+    #[arg(long)]
+    no_filter: bool,
     /// Report this machine's own guests, too
     #[arg(long)]
     local: bool,
@@ -122,6 +126,8 @@ pub struct Report {
     login: Option<rhsm::Who>,
     delivery: Delivery,
     connection: args::Connection,
+    /// Which hypervisors of a document are reported; all where there is none.
+    filtering: Option<Filtering>,
     strict: bool,
     allow_empty: bool,
     max_age: Option<Duration>,
@@ -156,6 +162,10 @@ impl Report {
                 None => error,
             }
         })?;
+        let filtering = match options.no_filter {
+            true => None,
+            false => Filtering::of_section(&section)?,
+        };
         let rhsm = Rhsm::load(options.rhsm_conf.as_deref(), &section)?;
         let mut destination = match somewhere {
             true => Some(Destination::new(&options, &section, &rhsm, cancel)?),
@@ -196,6 +206,7 @@ impl Report {
             login,
             delivery: options.delivery(consumer),
             connection: options.connection,
+            filtering,
             strict: options.strict,
             allow_empty: options.allow_empty,
             max_age: options.max_age,

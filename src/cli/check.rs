@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::args::{self, Hosts};
+use super::filtering::Filtering;
 use super::way;
 use crate::config::keys::Origin;
 use crate::config::{Config, Error, Note, Rhsm, Section, keys, password};
@@ -235,7 +236,7 @@ impl Check {
         }
         self.key_file(section, surroundings);
         self.source(section, surroundings);
-        if let Err(error) = Hosts::default().filter(Some(section)) {
+        if let Err(error) = Filtering::new(&Hosts::default(), Some(section)) {
             match error.downcast::<Error>() {
                 Ok(error) => drop(self.take::<()>(Err(error))),
                 Err(error) => self.tell(true, elsewhere(&error)),

@@ -72,12 +72,14 @@ impl<F> Attempt<F> {
 /// Reports each document on stdin, prints its result line, and says what went wrong by `say`.
 ///
 /// `ready` is called once, when the first document has come: a prompt before that would be for nothing where the stage before
-/// fails. `attempt` is given the document, the moment when it has to be done, and what it wants to remember from one attempt at
-/// this document to the next. `timeout` is that of `--timeout`; without it a document has [`LONGEST`].
-pub fn report<P: Default, F: Serialize>(
+/// fails. `begin` makes a document ready, and says what is to be remembered from one attempt at it to the next. `attempt` is
+/// given the document, that, and the moment when it has to be done. `timeout` is that of `--timeout`; without it a document has
+/// [`LONGEST`].
+pub fn report<P, F: Serialize>(
     cancel: &Cancel,
     timeout: Option<Duration>,
     ready: impl FnOnce() -> anyhow::Result<()>,
+    mut begin: impl FnMut(&mut Mapping) -> P,
     mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     say: impl Fn(&anyhow::Error),
 ) -> anyhow::Result<Exit> {
@@ -100,7 +102,8 @@ pub fn report<P: Default, F: Serialize>(
         let ends = loop {
             let started = Instant::now();
             let limit = Limit::new(timeout, started);
-            let (done, newer) = documents.see_through(&mapping, &limit, &mut attempt);
+            let progress = begin(&mut mapping);
+            let (done, newer) = documents.see_through(&mapping, progress, &limit, &mut attempt);
             let ends = done.ends_all();
             if let Some(mut line) = done.line {
                 line.set_seconds(started);
@@ -246,13 +249,13 @@ impl Documents {
     }
 
     /// Tries a document until it is done, failed for good, out of time, or replaced by the newer one that is returned.
-    fn see_through<P: Default, F>(
+    fn see_through<P, F>(
         &self,
         mapping: &Mapping,
+        mut progress: P,
         limit: &Limit,
         mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     ) -> (Attempt<F>, Option<Mapping>) {
-        let mut progress = P::default();
         let mut pauses = Pauses::default();
         let mut latest = None;
         let mut before = None;
@@ -479,7 +482,7 @@ mod tests {
             again: errors.len() > 1,
             ..Attempt::without_line(errors.pop().map_or(Ok(()), |error| Err(error.into())))
         };
-        let (done, newer) = documents.see_through(&mapping(None, "1"), &limit, attempt);
+        let (done, newer) = documents.see_through(&mapping(None, "1"), (), &limit, attempt);
         let told = format!("{:#}", done.failed.unwrap());
         assert!(newer.is_none());
         let (cause, last) = told.split_once("; the last attempt: ").unwrap();
@@ -499,7 +502,7 @@ mod tests {
                 given = until;
                 Attempt::<()>::without_line(Ok(()))
             };
-            documents.see_through(&mapping(None, "1"), &limit, attempt);
+            documents.see_through(&mapping(None, "1"), (), &limit, attempt);
             let (given, longest) = (given.unwrap(), timeout.unwrap_or(LONGEST));
             assert!(given > Instant::now() && given <= Instant::now() + longest);
         }

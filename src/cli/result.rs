@@ -46,6 +46,8 @@ pub struct Line<F> {
     pub updated: usize,
     /// How many hypervisors the server knew so already.
     pub unchanged: usize,
+    /// How many hypervisors and guests were left out on the way: the document's `omitted`, and what this stage left out.
+    pub omitted: usize,
     /// Those that are not on the server as they should be.
     pub failed: Vec<F>,
     /// The ids of the server's jobs.
@@ -180,13 +182,14 @@ mod tests {
             created: 1,
             updated: 0,
             unchanged: 0,
+            omitted: 4,
             failed,
             jobs: vec!["j".to_owned()],
             seconds: 0.25,
         };
         let expected = concat!(
             r#"{"section":null,"server":"https://sub.example.com","owner":"org","state":"partial","#,
-            r#""hypervisors":2,"guests":3,"created":1,"updated":0,"unchanged":0,"#,
+            r#""hypervisors":2,"guests":3,"created":1,"updated":0,"unchanged":0,"omitted":4,"#,
             r#""failed":[{"id":"a","name":null,"error":"no"}],"jobs":["j"],"seconds":0.25}"#
         );
         assert_eq!(serde_json::to_string(&line).unwrap(), expected);

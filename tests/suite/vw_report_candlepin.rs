@@ -14,8 +14,10 @@ use vw_sim::http::{Fault, Request, Response, Server};
 use crate::support::{Outcome, Run};
 
 mod consumer;
+mod documents;
 mod ends;
 mod failures;
+mod filters;
 mod parts;
 mod report;
 mod settings;

@@ -20,6 +20,8 @@ mod told;
 /// So that what failed for now is not tried again.
 const ONCE: [&str; 2] = ["--timeout", "2"];
 
+mod documents;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
 const WEB: &str = "564dae86-0000-1000-8000-00000000000A";
 const DB: &str = "564dae86-0000-1000-8000-00000000000b";
@@ -157,7 +159,7 @@ fn a_first_report_registers_and_the_next_one_only_notifies() {
     );
     let expected = json!({
         "section": null, "server": site.server.url(), "owner": "1", "state": "finished", "hypervisors": 2, "guests": 2,
-        "created": 2, "updated": 0, "unchanged": 0, "failed": [], "jobs": [],
+        "created": 2, "updated": 0, "unchanged": 0, "omitted": 0, "failed": [], "jobs": [],
     });
     assert_eq!(result, expected);
 
