@@ -19,6 +19,8 @@ pub mod rhsm;
 pub mod shown;
 pub mod stamp;
 pub mod table;
+pub mod text;
+mod width;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 
@@ -205,6 +207,11 @@ pub fn stdout() -> BufWriter<io::StdoutLock<'static>> {
     BufWriter::with_capacity(64 * 1024, io::stdout().lock())
 }
 
+/// Standard output for JSON, buffered; on a terminal what would steer it is escaped.
+pub fn json_stdout() -> text::Json<BufWriter<io::StdoutLock<'static>>> {
+    text::Json::new(stdout(), io::stdout().is_terminal())
+}
+
 /// Standard input, buffered; a terminal is refused, for whoever started the command so forgot the pipe.
 pub fn stdin() -> Result<io::BufReader<io::StdinLock<'static>>, Failure> {
     let stdin = io::stdin().lock();
@@ -222,10 +229,26 @@ pub fn stdin_or_terminal() -> io::BufReader<io::StdinLock<'static>> {
     io::BufReader::with_capacity(64 * 1024, io::stdin().lock())
 }
 
-/// Prints text that is a command's whole result, such as the answer to `--check`.
+/// Prints text that is a command's whole result, such as the answer to `--check`; nothing in it steers a terminal.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = stdout();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match io::stdout().is_terminal() {
+        true => print_raw(&text::printable(text)),
+        false => print_raw(text),
+    }
+}
+
+/// Prints text as it is, also on a terminal, for a command that converts what it is given.
+pub fn print_raw(text: &str) -> Result<(), Failure> {
+    write_out(stdout(), text)
+}
+
+/// Prints JSON.
+pub fn print_json(text: &str) -> Result<(), Failure> {
+    write_out(json_stdout(), text)
+}
+
+fn write_out(mut out: impl Write, text: &str) -> Result<(), Failure> {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.map_err(|error| Failure::of_stdout(&error))
 }
 

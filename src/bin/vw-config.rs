@@ -75,7 +75,7 @@ fn load(args: &Args) -> anyhow::Result<Config> {
 /// Prints a JSON document, or the text.
 fn print(args: &Args, json: &Value, text: &str) -> anyhow::Result<()> {
     match args.json {
-        true => cli::print(&format!("{json}\n"))?,
+        true => cli::print_json(&format!("{json}\n"))?,
         false => cli::print(text)?,
     }
     Ok(())

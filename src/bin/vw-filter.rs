@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         let filter = args.hosts.filter(section.as_ref())?;
         cli::end_without_reader()?;
         let mut input = cli::mapping::reader()?;
-        let mut out = cli::stdout();
+        let mut out = cli::json_stdout();
         while let Some(document) = input.next_document()? {
             pass(document, &filter, &args.output, &mut out)?;
         }

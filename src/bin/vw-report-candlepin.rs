@@ -7,7 +7,7 @@ use vw::cli::{self, Exit, documents};
 
 /// Check hypervisors and their guests in with Candlepin
 ///
-/// It reads mappings from stdin and prints what became of each as one line of JSON.
+/// It reads mappings from stdin and prints what became of each: a line on a terminal, else one line of JSON.
 #[derive(clap::Parser)]
 #[command(name = "vw-report-candlepin", version)]
 #[command(after_help = "Example: vw-scan-esx -n prod | vw-report-candlepin -n prod")]
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
                 return documents::report(
                     &cancel,
                     report.time(),
+                    report.form(),
                     |mapping, memo, until| report.document(mapping, memo, until, &cancel),
                     |error| report.say(error),
                 );

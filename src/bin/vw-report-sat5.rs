@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::builder::NonEmptyStringValueParser;
 use vw::cancel::Cancel;
 use vw::cli::documents::{self, Attempt};
-use vw::cli::result::{Line, Results, State};
+use vw::cli::result::{Form, Line, Results, State};
 use vw::cli::{self, Exit, Failure, args, password};
 use vw::config::Section;
 use vw::error::Kind;
@@ -22,7 +22,7 @@ use vw::state::Folder;
 
 /// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
 ///
-/// It reads mappings from stdin and prints what became of each as one line of JSON.
+/// It reads mappings from stdin and prints what became of each: a line on a terminal, else one line of JSON.
 #[derive(clap::Parser)]
 #[command(name = "vw-report-sat5", version)]
 #[command(after_help = "Example: vw-scan-esx -n prod | vw-report-sat5 -n prod")]
@@ -47,6 +47,8 @@ struct Args {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    results: args::Results,
+    #[command(flatten)]
     connection: args::Connection,
 }
 
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         documents::report(
             &cancel,
             reporter.args.connection.time(),
+            Form::new(reporter.args.results.json),
             |mapping, told, until| reporter.report(mapping, told, until, &cancel),
             |error| log::error!("{error:#}"),
         )
@@ -139,6 +142,7 @@ impl Reporter {
         });
         let failed: Vec<Failed> = roster.left_out.iter().chain(&report.failed).cloned().collect();
         let line = Line {
+            time: String::new(),
             section: self.section.clone(),
             server,
             owner: organisation,
@@ -148,6 +152,7 @@ impl Reporter {
                 Ok(()) if report.arrived_nowhere() => State::Failed,
                 Ok(()) => State::Partial,
             },
+            error: None,
             hypervisors: roster.hypervisors,
             guests: roster.guests,
             created: report.created,
@@ -193,7 +198,7 @@ impl Reporter {
                 }
             }
         }
-        cli::print(&text)?;
+        cli::print_json(&text)?;
         complete(roster, &failed)
     }
 

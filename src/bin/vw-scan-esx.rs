@@ -72,7 +72,8 @@ fn main() -> ExitCode {
                 api_version,
                 ..
             } = about;
-            return Ok(cli::print(&format!("{full_name}, API {api_version}\n"))?);
+            let answer = cli::text::line(&format!("{full_name}, API {api_version}"));
+            return Ok(cli::print(&format!("{answer}\n"))?);
         }
         if args.watching.watch {
             return watch(&scan, &args, &cancel);
@@ -160,7 +161,7 @@ impl<'a> Printer<'a> {
         if watching && source.time.is_some() {
             source.time = Some(cli::stamp::utc(SystemTime::now()));
         }
-        self.write(cli::stdout(), &identified, Some(source))?;
+        self.write(cli::json_stdout(), &identified, Some(source))?;
         Ok(true)
     }
 

@@ -77,7 +77,7 @@ fn first_guests(mapping: &mut Mapping) -> Vec<Guest> {
 
 fn print(mut mapping: Mapping, section: &Section, options: &args::Output) -> Result<(), vw::mapping::Error> {
     mapping.sort();
-    let mut writer = cli::mapping::writer(cli::stdout(), options);
+    let mut writer = cli::mapping::writer(cli::json_stdout(), options);
     for hypervisor in &mapping.hypervisors {
         writer.hypervisor(hypervisor)?;
     }

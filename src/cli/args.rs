@@ -12,7 +12,7 @@ use clap::{ArgMatches, FromArgMatches as _};
 pub use connection::{Connection, endpoint};
 pub use duration::{duration, limit};
 pub use hosts::{Hosts, List};
-pub use output::Output;
+pub use output::{Output, Results};
 
 use crate::config;
 
@@ -74,6 +74,9 @@ impl Section {
         complete: bool,
         fits: impl Fn(&config::Section) -> Result<bool, config::Error>,
     ) -> Result<config::Section, config::Error> {
+        if let Some(name) = &self.name {
+            super::log::set_section(name);
+        }
         let config = self.load()?;
         let choose = !(complete && self.config.is_empty());
         let environment = config

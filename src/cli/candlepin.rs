@@ -5,8 +5,8 @@ mod document;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::result::{Results, State};
-use super::{Exit, Failure, args, rhsm};
+use super::result::{Form, Results, State};
+use super::{Exit, Failure, args, rhsm, text};
 use crate::cancel::Cancel;
 use crate::candlepin::{
     self, Candlepin, Correlation, Delivery, Login, Memory, Outcome, Place, Reporter, Tally,
@@ -96,6 +96,8 @@ pub struct Options {
     #[arg(long, conflicts_with = "check")]
     dry_run: bool,
     #[command(flatten)]
+    results: args::Results,
+    #[command(flatten)]
     connection: args::Connection,
 }
 
@@ -113,6 +115,7 @@ pub struct Report {
     allow_empty: bool,
     max_age: Option<Duration>,
     dry_run: bool,
+    form: Form,
 }
 
 /// Where reports go, and whose they are.
@@ -174,12 +177,18 @@ impl Report {
             allow_empty: options.allow_empty,
             max_age: options.max_age,
             dry_run: options.dry_run,
+            form: Form::new(options.results.json),
         })
     }
 
     /// The time that `--timeout` allows for each document.
     pub fn time(&self) -> Option<Duration> {
         self.connection.time()
+    }
+
+    /// How results are printed.
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// One line for a failure, with the ids by which the server's log has it.
@@ -201,9 +210,8 @@ impl Report {
         candlepin.try_out(&status, self.delivery.limit)?;
         let Destination { endpoint, owner, .. } = self.destination()?;
         let (base, version) = (&endpoint.base, &status.version);
-        super::print(&format!(
-            "{base}: Candlepin {version}, reports for owner {owner} are taken\n"
-        ))?;
+        let taken = format!("{base}: Candlepin {version}, reports for owner {owner} are taken");
+        super::print(&format!("{}\n", text::line(&taken)))?;
         Ok(Exit::Ok)
     }
 
@@ -220,15 +228,18 @@ impl Report {
             Ok(Outcome::Finished) if tally.failed.is_empty() => State::Finished,
             Ok(Outcome::Finished) => State::Partial,
         };
-        line.set_seconds(started);
-        let mut results = Results::default();
+        let done = match asked {
+            Err(error) => Err(error.into()),
+            Ok(Outcome::Pending) => {
+                let problem = format!("job {id} is not done yet; ask again later");
+                Err(Failure::new(Kind::TempFail, problem).into())
+            }
+            Ok(Outcome::Finished) => document::complete(0, &tally),
+        };
+        line.end(started, done.as_ref().err());
+        let mut results = Results::new(self.form);
         results.print(&line);
-        if asked? == Outcome::Pending {
-            let problem = format!("job {id} is not done yet; ask again later");
-            return Err(Failure::new(Kind::TempFail, problem).into());
-        }
-        document::complete(0, &tally)?;
-        Ok(results.exit())
+        done.map(|()| results.exit())
     }
 
     fn destination(&self) -> Result<&Destination, Failure> {

@@ -8,9 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
-use super::result::{Line, Results};
+use super::result::{Failing, Form, Line, Results};
 use super::{Exit, Failure};
 use crate::cancel::{Cancel, HookGuard};
 use crate::error::Kind;
@@ -54,18 +52,19 @@ impl<F> Attempt<F> {
     }
 }
 
-/// Reports each document on stdin, prints its result line, and says what went wrong by `say`.
+/// Reports each document on stdin, prints its result line in this form, and says what went wrong by `say`.
 ///
 /// `attempt` is given the document, the moment when it has to be done, and what it wants to remember from one attempt at
 /// this document to the next. `timeout` is that of `--timeout`.
-pub fn report<P: Default, F: Serialize>(
+pub fn report<P: Default, F: Failing>(
     cancel: &Cancel,
     timeout: Option<Duration>,
+    form: Form,
     mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     say: impl Fn(&anyhow::Error),
 ) -> anyhow::Result<Exit> {
     let documents = Documents::from_stdin(cancel)?;
-    let mut results = Results::default();
+    let mut results = Results::new(form);
     loop {
         let mut mapping = match documents.next() {
             Ok(Some(mapping)) => mapping,
@@ -104,7 +103,7 @@ pub fn report<P: Default, F: Serialize>(
                 continue;
             }
             if let Some(mut line) = line {
-                line.set_seconds(started);
+                line.end(started, failed.as_ref());
                 results.print(&line);
             }
             match (newer, failed) {

@@ -8,7 +8,7 @@ use crate::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally};
 use crate::cli::documents::Attempt;
 use crate::cli::progress::Progress;
 use crate::cli::result::{Line, State};
-use crate::cli::{self, Failure, age};
+use crate::cli::{self, Failure, age, text};
 use crate::error::Kind;
 use crate::mapping::Mapping;
 
@@ -105,7 +105,9 @@ impl Report {
         let mut besides = Vec::new();
         if let Some(error) = delivered.unkept.take() {
             besides.push(error.kind());
-            log::error!("{:#}", anyhow::Error::from(error));
+            let error = format!("{:#}", anyhow::Error::from(error));
+            log::error!("{error}");
+            line.error = Some(text::message(&error));
         }
         Ok(Attempt {
             line: Some(line),
@@ -127,10 +129,12 @@ impl Report {
     ) -> Result<Line<Failed>, Failure> {
         let destination = self.destination()?;
         Ok(Line {
+            time: String::new(),
             section: self.section.clone(),
             server: destination.endpoint.base.to_string(),
             owner: Some(destination.owner.clone()),
             state: State::Finished,
+            error: None,
             hypervisors,
             guests,
             created: tally.created,
@@ -154,7 +158,7 @@ impl Report {
             }
         }
         for body in check_in.bodies(&self.delivery) {
-            cli::print(&format!("{}\n", String::from_utf8(body?)?))?;
+            cli::print_json(&format!("{}\n", String::from_utf8(body?)?))?;
         }
         complete(check_in.left_out.len(), &Tally::default())
     }
