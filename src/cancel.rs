@@ -1,8 +1,8 @@
 //! The token that a signal sets and that long work obeys.
 
-use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
 
 /// The signal that asked the command to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,13 +11,23 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM: a service manager stops us.
     Terminate,
+    /// SIGHUP: the terminal or the ssh connection is gone.
+    Hangup,
+    /// SIGQUIT: Ctrl-\.
+    Quit,
     /// What SIGPIPE stands for: nobody reads stdout any more.
     Pipe,
 }
 
 /// Work was given up because a signal came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{}", match .0 { Signal::Interrupt => "interrupted", Signal::Terminate => "terminated", Signal::Pipe => "nobody reads stdout" })]
+#[error("{}", match .0 {
+    Signal::Interrupt => "interrupted",
+    Signal::Terminate => "terminated",
+    Signal::Hangup => "ended by SIGHUP",
+    Signal::Quit => "ended by SIGQUIT",
+    Signal::Pipe => "nobody reads stdout",
+})]
 pub struct Cancelled(pub Signal);
 
 impl Cancelled {
@@ -52,7 +62,7 @@ struct State {
 type Hook = Box<dyn FnOnce() + Send>;
 
 impl Cancel {
-    /// Sets the token, wakes sleepers and runs the registered hooks. Only the first call counts.
+    /// Sets the token, wakes sleepers and runs the registered hooks, the newest first. Only the first call counts.
     pub fn cancel(&self, signal: Signal) {
         let mut state = self.lock();
         if state.signal.is_some() {
@@ -62,7 +72,7 @@ impl Cancel {
         let hooks = std::mem::take(&mut state.hooks);
         drop(state);
         self.0.changed.notify_all();
-        for (_, hook) in hooks {
+        for (_, hook) in hooks.into_iter().rev() {
             hook();
         }
     }
@@ -83,6 +93,67 @@ impl Cancel {
                 follower.cancel(signal);
             }
         })
+    }
+
+    /// Like [`Cancel::follow`], but `delay` later: for a call whose answer must not be lost, and is worth waiting for a little
+    /// longer.
+    pub fn follow_late(&self, leader: &Cancel, delay: Duration) -> LateGuard {
+        let (follower, leader_too) = (self.clone(), leader.clone());
+        let alive = Arc::new(());
+        let still = Arc::downgrade(&alive);
+        let hook = leader.on_cancel(move || {
+            let late = move || {
+                // A token that nobody cancels: this only sleeps.
+                let _ = Cancel::default().sleep(delay);
+                if still.upgrade().is_some()
+                    && let Err(Cancelled(signal)) = leader_too.check()
+                {
+                    follower.cancel(signal);
+                }
+            };
+            if let Err(error) = thread::Builder::new().name("delay".into()).spawn(late) {
+                log::debug!("the call that is running is not limited: {error}");
+            }
+        });
+        LateGuard {
+            _hook: hook,
+            _alive: alive,
+        }
+    }
+
+    /// Runs `work`, which may block where no signal ends it (such as opening a FIFO, reading a terminal or a file system that
+    /// does not answer), in a thread, and returns its result, or fails as soon as the token is set.
+    ///
+    /// Work that is given up goes on in its thread until the process ends.
+    ///
+    /// ```
+    /// # use vw::cancel::Cancel;
+    /// let content = Cancel::default().unblocked(|| std::fs::read("/dev/null"))??;
+    /// assert!(content.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unblocked<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<io::Result<T>, Cancelled> {
+        self.check()?;
+        let (tell, told) = mpsc::channel();
+        let cancelled = tell.clone();
+        let _hook = self.on_cancel(move || _ = cancelled.send(None));
+        let started = thread::Builder::new().name("blocking".into()).spawn(move || {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            let done = done.unwrap_or_else(|_| Err(io::Error::other("the work ended without a result")));
+            _ = tell.send(Some(done));
+        });
+        if let Err(error) = started {
+            return Ok(Err(error));
+        }
+        // A result that is there counts, though a signal has come meanwhile.
+        let done = told.recv().ok().flatten().or_else(|| told.try_recv().ok()?);
+        match done {
+            Some(done) => Ok(done),
+            None => self.check().map(|()| Err(io::ErrorKind::Interrupted.into())),
+        }
     }
 
     /// Sleeps, or fails as soon as the token is set.
@@ -145,6 +216,13 @@ impl Drop for HookGuard {
     }
 }
 
+/// Keeps a follower of [`Cancel::follow_late`] registered.
+#[derive(Debug)]
+pub struct LateGuard {
+    _hook: HookGuard,
+    _alive: Arc<()>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,5 +255,57 @@ mod tests {
         assert_eq!(runs.load(Ordering::SeqCst), 1);
         let _late = cancel.on_cancel(count());
         assert_eq!(runs.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn hooks_run_newest_first() {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let note = |n| {
+            let order = order.clone();
+            move || order.lock().unwrap().push(n)
+        };
+        let cancel = Cancel::default();
+        let _guards = [1, 2, 3].map(|n| cancel.on_cancel(note(n)));
+        cancel.cancel(Signal::Hangup);
+        assert_eq!(*order.lock().unwrap(), [3, 2, 1]);
+    }
+
+    #[test]
+    fn a_late_follower_follows_as_long_as_its_guard_lives() {
+        let (leader, late, free) = (Cancel::default(), Cancel::default(), Cancel::default());
+        let _guard = late.follow_late(&leader, Duration::from_millis(1));
+        drop(free.follow_late(&leader, Duration::ZERO));
+        let waits = Cancel::default();
+        let patient = waits.follow_late(&leader, Duration::from_secs(3600));
+        leader.cancel(Signal::Quit);
+        let woken = late.sleep(Duration::from_secs(60));
+        assert_eq!(woken, Err(Cancelled(Signal::Quit)));
+        assert_eq!(free.check(), Ok(()));
+        assert_eq!(waits.check(), Ok(()));
+        drop(patient);
+    }
+
+    #[test]
+    fn work_that_blocks_is_left_when_the_token_is_set() {
+        let cancel = Cancel::default();
+        assert_eq!(cancel.unblocked(|| Ok(7)).unwrap().unwrap(), 7);
+        let (_never_written, mut silent) = {
+            let (reader, writer) = io::pipe().unwrap();
+            (writer, reader)
+        };
+        let (begun, has_begun) = mpsc::channel();
+        let worker = thread::spawn({
+            let cancel = cancel.clone();
+            move || {
+                cancel.unblocked(move || {
+                    begun.send(()).unwrap();
+                    io::Read::read(&mut silent, &mut [0])
+                })
+            }
+        });
+        has_begun.recv().unwrap();
+        cancel.cancel(Signal::Terminate);
+        assert_eq!(worker.join().unwrap().unwrap_err(), Cancelled(Signal::Terminate));
+        assert!(cancel.unblocked(|| Ok(())).is_err());
     }
 }

@@ -17,20 +17,21 @@ pub mod progress;
 pub mod result;
 pub mod rhsm;
 pub mod shown;
+mod signals;
 pub mod stamp;
 pub mod table;
 pub mod text;
 mod width;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
+pub use signals::{cancel_on_signals, end_at_once};
 
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, Parser};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::cancel::{Cancel, Cancelled, Signal};
+use crate::cancel::{Cancelled, Signal};
 use crate::error::Kind;
 
 /// How a command ended.
@@ -89,7 +90,9 @@ fn start<A: Parser, E: Into<Exit>>(
         Err(error) => return usage(&name, &error),
     };
     log::catch_panics(&name);
+    signals::ignore_user_signal();
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(args)));
+    signals::take_last_word();
     match ended {
         Ok(Ok(exit)) => match exit.into() {
             Exit::Ok => ExitCode::SUCCESS,
@@ -144,7 +147,9 @@ fn status(kind: Kind) -> u8 {
         Kind::Protocol => 76,
         Kind::NoPerm => 77,
         Kind::Config => 78,
+        Kind::Signal(Signal::Hangup) => 129,
         Kind::Signal(Signal::Interrupt) => 130,
+        Kind::Signal(Signal::Quit) => 131,
         Kind::Signal(Signal::Terminate) => 143,
     }
 }
@@ -252,29 +257,6 @@ fn write_out(mut out: impl Write, text: &str) -> Result<(), Failure> {
     written.map_err(|error| Failure::of_stdout(&error))
 }
 
-/// A token that SIGINT and SIGTERM set; a second signal ends the process at once.
-pub fn cancel_on_signals() -> Result<Cancel, Failure> {
-    let cancel = Cancel::default();
-    let failed = |error: io::Error| Failure::new(Kind::Software, format!("catching signals: {error}"));
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
-    let token = cancel.clone();
-    let watch = move || {
-        for (count, number) in signals.forever().enumerate() {
-            let signal = match number {
-                SIGINT => Signal::Interrupt,
-                _ => Signal::Terminate,
-            };
-            if count > 0 {
-                std::process::exit(status(Kind::Signal(signal)).into());
-            }
-            token.cancel(signal);
-        }
-    };
-    let thread = std::thread::Builder::new().name("signals".into());
-    thread.spawn(watch).map_err(failed)?;
-    Ok(cancel)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,7 +276,9 @@ mod tests {
             (Kind::Protocol, 76),
             (Kind::NoPerm, 77),
             (Kind::Config, 78),
+            (Kind::Signal(Signal::Hangup), 129),
             (Kind::Signal(Signal::Interrupt), 130),
+            (Kind::Signal(Signal::Quit), 131),
             (Kind::Signal(Signal::Terminate), 143),
         ];
         for (kind, expected) in table {

@@ -157,6 +157,21 @@ impl VCenter {
         self.vim.limit_pages(objects);
     }
 
+    /// Has an object vanish while the server works on each of the next so many calls of this name: ManagedObjectNotFound.
+    pub fn vanish_during(&self, method: &str, calls: usize) {
+        self.vim.vanish_during(method, calls);
+    }
+
+    /// Tells those who wait for updates that an object has changed, without any property that did.
+    pub fn touch(&self, kind: &str, id: &str) {
+        self.vim.touch(kind, id);
+    }
+
+    /// Takes away the views under the filters of all sessions.
+    pub fn lose_views(&self) {
+        self.vim.lose_views();
+    }
+
     /// Ends all sessions, as half an hour without a call does.
     pub fn expire_sessions(&self) {
         self.vim.expire_sessions();

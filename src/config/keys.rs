@@ -7,12 +7,17 @@ use super::virt_who::Config;
 use super::{Note, Place, Section, value};
 
 /// The keys of a section that describes a source, and so of `[defaults]`.
-pub const SECTION: [&str; 36] = [
+pub const SECTION: [&str; 47] = [
     "type",
     "server",
     "username",
     "password",
     "encrypted_password",
+    "cacert",
+    "thumbprint",
+    "insecure",
+    "proxy",
+    "proxy_password_file",
     "hypervisor_id",
     "owner",
     "env",
@@ -37,10 +42,16 @@ pub const SECTION: [&str; 36] = [
     "rhsm_encrypted_proxy_password",
     "rhsm_no_proxy",
     "rhsm_insecure",
+    "rhsm_cacert",
+    "rhsm_thumbprint",
     "sat_server",
     "sat_username",
     "sat_password",
     "sat_encrypted_password",
+    "sat_cacert",
+    "sat_thumbprint",
+    "sat_insecure",
+    "sat_proxy",
     "sm_type",
     "file",
     "is_hypervisor",

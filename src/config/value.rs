@@ -23,7 +23,8 @@ pub(super) struct Value {
 
 /// Does the key hold something that must not be seen?
 pub(super) fn is_secret(key: &str) -> bool {
-    key.contains("password")
+    // Such a key names a file; the password is in there.
+    key.contains("password") && !key.ends_with("_file")
 }
 
 /// Yes or no, as Python's ConfigParser has them.

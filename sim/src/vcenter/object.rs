@@ -49,8 +49,10 @@ pub struct Host {
     pub dns_domain: Option<String>,
     /// `runtime.connectionState`: connected, disconnected or notResponding.
     pub connection: Option<String>,
-    /// Properties that the account may not read: they come as a `missingSet` with NoPermission.
+    /// Properties that are not sent: they come as a `missingSet` with NoPermission, or with `fault`.
     pub denied: Vec<String>,
+    /// The type of the fault in that `missingSet`, such as ManagedObjectNotFound.
+    pub fault: Option<&'static str>,
 }
 
 impl Host {
@@ -69,6 +71,7 @@ impl Host {
             dns_domain: some(domain),
             connection: some("connected"),
             denied: Vec::new(),
+            fault: None,
         }
     }
 }
@@ -86,8 +89,10 @@ pub struct Vm {
     pub version: Option<String>,
     /// `runtime.powerState`: poweredOn, poweredOff or suspended; anything is sent.
     pub power: Option<String>,
-    /// Properties that the account may not read: they come as a `missingSet` with NoPermission.
+    /// Properties that are not sent: they come as a `missingSet` with NoPermission, or with `fault`.
     pub denied: Vec<String>,
+    /// The type of the fault in that `missingSet`, such as ManagedObjectNotFound.
+    pub fault: Option<&'static str>,
 }
 
 impl Vm {
@@ -101,6 +106,7 @@ impl Vm {
             version: some("vmx-19"),
             power: some("poweredOn"),
             denied: Vec::new(),
+            fault: None,
         }
     }
 }

@@ -201,6 +201,16 @@ impl Inventory {
         denied.iter().any(|hidden| hidden == path)
     }
 
+    /// The fault that stands in place of a denied property.
+    fn fault_of(&self, node: Node) -> &'static str {
+        let fault = match node {
+            Node::Vm(vm) => self.vm(vm).fault,
+            Node::Host(host) => self.host(host).fault,
+            _ => None,
+        };
+        fault.unwrap_or("NoPermission")
+    }
+
     /// A property as it is sent; empty when it is unset or denied.
     pub(super) fn rendered(&self, node: Node, path: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -281,12 +291,22 @@ impl Inventory {
             }
             out.write_all(close.as_bytes())?;
         }
+        let fault = self.fault_of(node);
+        let (members, message) = match fault {
+            "ManagedObjectNotFound" => (
+                format!("<obj type=\"{kind}\">{id}</obj>"),
+                "The object has already been deleted or has not been completely created",
+            ),
+            _ => (
+                format!("<object type=\"{kind}\">{id}</object><privilegeId>System.Read</privilegeId>"),
+                "Permission to perform this operation was denied.",
+            ),
+        };
         for path in paths.iter().filter(|path| self.is_denied(node, path)) {
             write!(
                 out,
-                "<missingSet><path>{path}</path><fault><fault xsi:type=\"NoPermission\"><object type=\"{kind}\">{id}</object>\
-                 <privilegeId>System.Read</privilegeId></fault><localizedMessage>Permission to perform this operation was denied.\
-                 </localizedMessage></fault></missingSet>"
+                "<missingSet><path>{path}</path><fault><fault xsi:type=\"{fault}\">{members}</fault>\
+                 <localizedMessage>{message}</localizedMessage></fault></missingSet>"
             )?;
         }
         Ok(())

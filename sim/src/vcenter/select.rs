@@ -1,11 +1,12 @@
 //! Which objects a PropertyFilterSpec means, and which of their properties.
 
 use std::collections::HashSet;
+use std::io::{self, Write};
 
 use super::inventory::Inventory;
 use super::object::Node;
 use super::property::{check, is_a, is_type};
-use super::soap::{Element, Fault};
+use super::soap::{Element, Fault, escape};
 
 /// A PropertyFilterSpec.
 #[derive(Debug)]
@@ -80,6 +81,20 @@ impl Spec {
             true => Err(Fault::invalid_argument("specSet.objectSet")),
             false => Ok(parsed),
         }
+    }
+
+    /// Writes the objects that the spec starts from as missing. How a real server tells that a view is gone is a guess, made from the
+    /// description of `PropertyFilterUpdate.missingSet`.
+    pub(super) fn write_missing(&self, out: &mut dyn Write) -> io::Result<()> {
+        for ObjectSpec { kind, id, .. } in &self.objects {
+            let obj = format!("<obj type=\"{}\">{}</obj>", escape(kind), escape(id));
+            write!(
+                out,
+                "<missingSet>{obj}<fault><fault xsi:type=\"ManagedObjectNotFound\">{obj}</fault><localizedMessage/></fault>\
+                 </missingSet>"
+            )?;
+        }
+        Ok(())
     }
 
     /// Notes every traversal within an element, whatever its depth, with the name that others may refer to.

@@ -32,6 +32,8 @@ struct State {
     calls: Vec<String>,
     abandoned: usize,
     page_limit: Option<usize>,
+    /// How many more calls of a name meet an object that vanishes meanwhile.
+    vanishing: BTreeMap<String, usize>,
     stopped: bool,
 }
 
@@ -55,6 +57,7 @@ impl Vim {
                 calls: Vec::new(),
                 abandoned: 0,
                 page_limit: None,
+                vanishing: BTreeMap::new(),
                 stopped: false,
             }),
             changed: Condvar::new(),
@@ -100,6 +103,26 @@ impl Vim {
         self.changed.notify_all();
     }
 
+    pub(super) fn vanish_during(&self, method: &str, calls: usize) {
+        self.state().vanishing.insert(method.to_owned(), calls);
+    }
+
+    pub(super) fn touch(&self, kind: &str, id: &str) {
+        let mut state = self.state();
+        if let Some(node) = state.inventory.find(kind, id) {
+            state
+                .sessions
+                .values_mut()
+                .for_each(|session| session.touch(node));
+        }
+        self.changed.notify_all();
+    }
+
+    pub(super) fn lose_views(&self) {
+        self.state().sessions.values_mut().for_each(Session::lose_views);
+        self.changed.notify_all();
+    }
+
     /// Ends calls that wait for updates.
     pub(super) fn stop(&self) {
         self.state().stopped = true;
@@ -120,6 +143,10 @@ impl Vim {
         let anonymous = matches!(call.name.as_str(), "RetrieveServiceContent" | "Login");
         if session.is_none() && !anonymous {
             return Err(Fault::not_authenticated(kind, id));
+        }
+        if let Some(left @ 1..) = self.state().vanishing.get_mut(&call.name) {
+            *left -= 1;
+            return Err(Fault::not_found("VirtualMachine", "vm-4711"));
         }
         let call = Call {
             arguments: &call,

@@ -47,6 +47,15 @@ pub(super) struct Filter {
     inventory: Arc<Inventory>,
     nodes: Vec<Node>,
     queue: VecDeque<Update>,
+    /// Whether the objects that it starts from are gone, which is told once.
+    lost: Lost,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    No,
+    Untold,
+    Told,
 }
 
 #[derive(Clone)]
@@ -70,6 +79,7 @@ struct FilterUpdates {
     spec: Arc<Spec>,
     inventory: Arc<Inventory>,
     updates: Vec<Update>,
+    lost: bool,
 }
 
 impl Session {
@@ -107,9 +117,25 @@ impl Session {
             inventory: Arc::clone(inventory),
             queue: nodes.iter().copied().map(Update::Enter).collect(),
             nodes,
+            lost: Lost::No,
         };
         self.filters.insert(id, filter);
         Ok(())
+    }
+
+    /// Tells of a change of an object in which no property changes.
+    pub(super) fn touch(&mut self, node: Node) {
+        for filter in self.filters.values_mut().filter(|f| f.nodes.contains(&node)) {
+            filter.queue.push_back(Update::Modify(node, Vec::new()));
+        }
+    }
+
+    /// Takes the views away under filters that start from them.
+    pub(super) fn lose_views(&mut self) {
+        self.views.clear();
+        for filter in self.filters.values_mut() {
+            filter.lost = Lost::Untold;
+        }
     }
 
     /// Takes the version that the client has seen: forgets what it has got, or makes ready to tell it again.
@@ -154,8 +180,9 @@ impl Session {
 
     /// Compares what the filters have told with the inventory as it is now.
     pub(super) fn look(&mut self, inventory: &Arc<Inventory>) {
-        let outdated =
-            |filter: &Filter| filter.queue.is_empty() && !Arc::ptr_eq(&filter.inventory, inventory);
+        let outdated = |filter: &Filter| {
+            filter.lost == Lost::No && filter.queue.is_empty() && !Arc::ptr_eq(&filter.inventory, inventory)
+        };
         let ids: Vec<String> = self
             .filters
             .iter()
@@ -178,13 +205,18 @@ impl Session {
         let mut filters = Vec::new();
         for (id, filter) in &mut self.filters {
             let take = left.min(filter.queue.len());
-            if take > 0 {
+            let lost = filter.lost == Lost::Untold;
+            if take > 0 || lost {
                 left -= take;
+                if lost {
+                    filter.lost = Lost::Told;
+                }
                 filters.push(FilterUpdates {
                     id: id.clone(),
                     spec: Arc::clone(&filter.spec),
                     inventory: Arc::clone(&filter.inventory),
                     updates: filter.queue.drain(..take).collect(),
+                    lost,
                 });
             }
         }
@@ -246,6 +278,7 @@ impl Page {
                 spec,
                 inventory,
                 updates,
+                lost,
             } = filter;
             write!(
                 out,
@@ -270,6 +303,9 @@ impl Page {
                     }
                 }
                 out.write_all(b"</objectSet>")?;
+            }
+            if *lost {
+                spec.write_missing(out)?;
             }
             out.write_all(b"</filterSet>")?;
         }

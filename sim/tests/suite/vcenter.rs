@@ -1,5 +1,7 @@
 //! The simulated vCenter, asked by hand-written SOAP.
 
+mod faults;
+
 use std::collections::BTreeSet;
 use std::thread;
 

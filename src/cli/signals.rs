@@ -1,0 +1,132 @@
+//! Signals that end a command, and the one that must not.
+//!
+//! A command that speaks to a server catches SIGINT, SIGTERM, SIGHUP and SIGQUIT: the first of them sets a [`Cancel`] token, which
+//! ends what blocks and leads to the log-out.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use super::Failure;
+use crate::cancel::{Cancel, HookGuard, Signal};
+use crate::error::Kind;
+
+/// The signals that end a command.
+const ENDING: [(i32, Signal); 4] = [
+    (SIGHUP, Signal::Hangup),
+    (SIGINT, Signal::Interrupt),
+    (SIGQUIT, Signal::Quit),
+    (SIGTERM, Signal::Terminate),
+];
+
+/// A second signal counts only after this time: timeout(1), for one, sends two at once, to the process and to its group.
+const ECHO: Duration = Duration::from_millis(500);
+
+/// Held for good by the thread that has the last word on stderr and decides the exit status.
+static LAST_WORD: Mutex<()> = Mutex::new(());
+
+/// A token that the first signal sets. A second signal, half a second later or more, ends the process at once.
+///
+/// A signal that was ignored when the process started stays ignored: SIGHUP under nohup(1), SIGINT and SIGQUIT of a command that sh
+/// started with `&`.
+pub fn cancel_on_signals() -> Result<Cancel, Failure> {
+    let cancel = Cancel::default();
+    let failed = |error: io::Error| Failure::new(Kind::Software, format!("catching signals: {error}"));
+    // Without /proc nothing counts as ignored.
+    let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
+    let caught = ENDING.map(|(number, _)| number).into_iter();
+    let caught = caught.filter(|number| ignored & (1 << (number - 1)) == 0);
+    let mut signals = Signals::new(caught).map_err(failed)?;
+    let token = cancel.clone();
+    let watch = move || {
+        let mut first: Option<Instant> = None;
+        for number in signals.forever() {
+            let Some((_, signal)) = ENDING.into_iter().find(|(own, _)| *own == number) else {
+                continue;
+            };
+            match first {
+                None => {
+                    first = Some(Instant::now());
+                    set(&token, signal);
+                }
+                Some(first) if first.elapsed() < ECHO => {}
+                Some(_) => std::process::exit(super::status(Kind::Signal(signal)).into()),
+            }
+        }
+    };
+    let thread = thread::Builder::new().name("signals".into());
+    thread.spawn(watch).map_err(failed)?;
+    Ok(cancel)
+}
+
+/// Sets the token in another thread: one of its hooks may block, and the next signal must be heard all the same.
+fn set(token: &Cancel, signal: Signal) {
+    let own = token.clone();
+    let started = thread::Builder::new().spawn(move || own.cancel(signal));
+    if started.is_err() {
+        token.cancel(signal);
+    }
+}
+
+/// The set of ignored signals (`SigIgn` in proc_pid_status(5)), as a bit mask: signal 1 is the lowest bit.
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.unwrap_or(0)
+}
+
+/// As long as the guard lives, a signal ends the process at once, with its message and exit status.
+///
+/// It is for a time in which nothing is open at a server, and in which the main thread may block where it hears of no signal:
+/// while the configuration is read, which may be a FIFO, or while a document is printed.
+pub fn end_at_once(cancel: &Cancel) -> HookGuard {
+    let token = cancel.clone();
+    cancel.on_cancel(move || {
+        if let Err(cancelled) = token.check() {
+            take_last_word();
+            let kind = cancelled.kind();
+            if kind != Kind::ReaderGone {
+                ::log::error!("{cancelled}");
+            }
+            std::process::exit(super::status(kind).into());
+        }
+    })
+}
+
+/// Lets one thread end the process: any other waits here until that has happened.
+pub(super) fn take_last_word() {
+    std::mem::forget(LAST_WORD.lock());
+}
+
+/// Has SIGUSR1 do nothing, until [`super::on_user_signal`] gives it a meaning: whoever asks a watch for a document may send it to
+/// the whole pipeline.
+pub(super) fn ignore_user_signal() {
+    if let Err(error) = signal_hook::flag::register(SIGUSR1, Arc::default()) {
+        ::log::debug!("SIGUSR1 is not ignored: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_ignored_is_read_from_the_systems_mask() {
+        let of = |signals: &[i32]| {
+            let mask: u64 = signals.iter().map(|signal| 1 << (signal - 1)).sum();
+            ignored(&format!(
+                "Name:\tvw\nSigBlk:\tffff\nSigIgn:\t{mask:016x}\nSigCgt:\tffff\n"
+            ))
+        };
+        assert_eq!(of(&[SIGHUP]), 1);
+        assert_eq!(of(&[SIGINT, SIGQUIT]), 0b110);
+        assert_eq!(ignored("SigIgn:\t8000000000000000\n"), 1 << 63);
+        assert_eq!(ignored("SigIgn:\tnonsense\n"), 0);
+        assert_eq!(ignored(""), 0);
+    }
+}
