@@ -9,6 +9,7 @@ pub mod check;
 pub mod documents;
 pub mod esx;
 mod events;
+mod help;
 mod log;
 pub mod mapping;
 pub mod omitted;
@@ -27,9 +28,11 @@ pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 pub use signals::{cancel_on_signals, end_at_once};
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, Parser};
+use rustix::fs::{OFlags, fcntl_getfl};
 
 use crate::cancel::{Cancelled, Signal};
 use crate::error::Kind;
@@ -71,12 +74,19 @@ fn start<A: Parser, E: Into<Exit>>(
     run: impl FnOnce(A) -> anyhow::Result<E>,
 ) -> ExitCode {
     let name = command.get_name().to_owned();
+    if !is_writable(io::stdout()) {
+        let problem =
+            "stdout is open for reading only, so nothing can be printed; redirect it with > and not with <";
+        log::line(&name, problem);
+        return ExitCode::from(status(Kind::Io));
+    }
     // The short help fits a screen, whichever way it is asked for; the man page has the rest.
     let help = Arg::new("help")
         .short('h')
         .long("help")
         .action(ArgAction::HelpShort);
     let command = command.disable_help_flag(true).arg(help.help("Print help"));
+    let command = help::shaped(command);
     let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return usage(&name, &error),
@@ -107,6 +117,12 @@ fn start<A: Parser, E: Into<Exit>>(
         }
         Err(_) => ExitCode::from(status(Kind::Software)),
     }
+}
+
+/// Whether a descriptor takes what is written, as far as its mode says. std ignores the error that one for reading only gives.
+fn is_writable(descriptor: impl AsFd) -> bool {
+    let mode = fcntl_getfl(descriptor).map(|flags| flags & OFlags::ACCMODE);
+    mode != Ok(OFlags::RDONLY)
 }
 
 /// Prints help or version where they were asked for, else what is wrong with the options, in one line.
@@ -284,6 +300,20 @@ mod tests {
         for (kind, expected) in table {
             assert_eq!(status(kind), expected, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn the_mode_of_a_descriptor_says_whether_it_can_be_written() {
+        let null = |read, write| {
+            let mut options = std::fs::File::options();
+            options.read(read).write(write).open("/dev/null").unwrap()
+        };
+        assert!(!is_writable(null(true, false)));
+        assert!(is_writable(null(false, true)));
+        assert!(is_writable(null(true, true)));
+        let (reader, writer) = io::pipe().unwrap();
+        assert!(!is_writable(reader));
+        assert!(is_writable(writer));
     }
 
     #[test]

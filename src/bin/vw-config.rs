@@ -22,7 +22,7 @@ use vw::error::Kind;
         list            the sections\n  \
         show [SECTION]  what is in force in a section, and where it comes from\n  \
         check           all that is wrong, or would go wrong\n  \
-        migrate [FILE]  VIRTWHO_* variables of FILE, as sections [default: /etc/sysconfig/virt-who]\n\n\
+        migrate [FILE]  VIRTWHO_* as sections [default: /etc/sysconfig/virt-who]\n\n\
         Example: vw-config check"
 )]
 struct Args {

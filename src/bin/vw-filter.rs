@@ -14,9 +14,11 @@ use vw::mapping::{Document, Id, Omitted};
 #[command(
     name = "vw-filter",
     version,
-    after_help = "A LIST is PATTERN,PATTERN...; a pattern is a wildcard (* ? [seq] [!seq]) or a regular expression for the\n\
+    after_help = "A LIST is PATTERN,PATTERN...; a pattern is a wildcard (* ? [seq] [!seq]) or a regular expression for the \
                   whole id, ignoring case. What is excluded goes first.\n\n\
-                  Example:\n  vw-scan-esx -n prod | vw-filter --exclude-hosts 'test*,esx9.example.com' --match-names"
+                  Examples:\n  \
+                      vw-scan-esx -n prod | vw-filter -n prod | vw-report-candlepin -n prod\n  \
+                      vw-scan-esx -n prod | vw-filter --exclude-hosts 'test*,dev*' --match-names"
 )]
 struct Args {
     #[command(flatten)]

@@ -10,7 +10,7 @@ use vw::cli::{self, Exit, documents};
 /// It reads mappings from stdin and prints what became of each: a line on a terminal, else one line of JSON.
 #[derive(clap::Parser)]
 #[command(name = "vw-report-candlepin", version)]
-#[command(after_help = "Example: vw-scan-esx -n prod | vw-report-candlepin -n prod")]
+#[command(after_help = "Example:\n  vw-scan-esx -n prod | vw-filter -n prod | vw-report-candlepin -n prod")]
 struct Args {
     #[command(flatten)]
     report: Options,

@@ -25,7 +25,7 @@ use vw::state::Folder;
 /// It reads mappings from stdin and prints what became of each: a line on a terminal, else one line of JSON.
 #[derive(clap::Parser)]
 #[command(name = "vw-report-sat5", version)]
-#[command(after_help = "Example: vw-scan-esx -n prod | vw-report-sat5 -n prod")]
+#[command(after_help = "Example:\n  vw-scan-esx -n prod | vw-filter -n prod | vw-report-sat5 -n prod")]
 struct Args {
     #[command(flatten)]
     section: args::Section,

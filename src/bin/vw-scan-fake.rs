@@ -16,7 +16,7 @@ use vw::mapping::{Guest, Hypervisor, Mapping, Reader, Source};
 #[command(
     name = "vw-scan-fake",
     version,
-    after_help = "Example: vw-scan-fake -n test | vw-report-candlepin -n test"
+    after_help = "Example:\n  vw-scan-fake -n test | vw-filter -n test | vw-report-candlepin -n test"
 )]
 struct Args {
     /// Read FILE, in either layout of a mapping

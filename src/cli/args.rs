@@ -19,7 +19,7 @@ use crate::config;
 /// What is said on stderr.
 #[derive(Debug, Default, clap::Args)]
 pub struct Messages {
-    /// Print debug messages on stderr (also VIRTWHO_DEBUG=1)
+    /// Print debug messages (also VIRTWHO_DEBUG=1)
     #[arg(short, long, conflicts_with = "quiet")]
     pub debug: bool,
     /// Print nothing but errors

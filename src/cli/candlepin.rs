@@ -27,7 +27,7 @@ pub struct Options {
     /// Report to SERVER: a name, NAME:PORT or URL
     #[arg(long, value_name = "SERVER")]
     server: Option<String>,
-    /// The owner, or organisation, of the hypervisors
+    /// The owner (organisation) of the hypervisors
     #[arg(long, value_name = "OWNER")]
     owner: Option<String>,
     #[command(flatten)]
@@ -47,31 +47,31 @@ pub struct Options {
     /// Report N hypervisors at a time
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
-    /// Wait for each of the server's jobs, and for those before it
+    /// How long to wait for one of the server's jobs
     #[arg(long, value_name = "SECONDS", default_value = "1h", value_parser = args::limit)]
     job_timeout: Duration,
     /// Do not wait for the last job
     #[arg(long)]
     no_wait: bool,
-    /// Ask what became of the job ID, and read no mapping
+    /// Only ask what became of the job ID
     #[arg(long, value_name = "ID", conflicts_with_all = ["check", "dry_run", "heartbeat"])]
     pub job: Option<String>,
-    /// Refuse a mapping of which anything would be left out
+    /// Refuse a mapping that can't be sent whole
     #[arg(long)]
     strict: bool,
     /// Report a mapping without any hypervisor
     #[arg(long)]
     allow_empty: bool,
-    /// Refuse a mapping that is older (see vw-scan-esx --stamp)
+    /// Refuse a mapping stamped longer ago than this
     #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
     max_age: Option<Duration>,
     /// Report this machine's own guests, too
     #[arg(long)]
     local: bool,
-    /// Keep in DIR what was accepted, and send only what changed
+    /// Remember in DIR what was accepted; send only changes
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Report all of it after this time, changed or not
+    /// Send everything after this time
     #[arg(
         long,
         value_name = "SECONDS",
@@ -80,19 +80,19 @@ pub struct Options {
         requires = "state_dir"
     )]
     full_every: Duration,
-    /// Report though nothing changed, and clear though much vanished
+    /// Send everything now; clear however many vanished
     #[arg(long, requires = "state_dir")]
     force: bool,
-    /// Tell that hypervisors which vanished have no guests
+    /// Clear the guests of vanished hypervisors
     #[arg(long, requires = "state_dir")]
     clear_vanished: bool,
-    /// Only tell the server that the mapping was scanned well
+    /// Only tell the server that the scan worked
     #[arg(long, conflicts_with_all = ["check", "dry_run", "no_wait"])]
     heartbeat: bool,
-    /// Prove that a report would be taken, and read no mapping
+    /// Only check that a report would be accepted
     #[arg(long)]
     pub check: bool,
-    /// Print the bodies that would be sent, and send nothing
+    /// Print what would be sent, and send nothing
     #[arg(long, conflicts_with = "check")]
     dry_run: bool,
     #[command(flatten)]

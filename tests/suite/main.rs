@@ -10,6 +10,7 @@
 
 mod durations;
 mod faults;
+mod help;
 mod layers;
 mod man;
 mod messages;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The commands' names, from their sources.
-fn commands() -> Vec<String> {
+pub(crate) fn commands() -> Vec<String> {
     names(&root().join("src/bin"), "rs")
 }
 
@@ -17,7 +17,7 @@ fn root() -> &'static Path {
 }
 
 /// Where the built commands are.
-fn built() -> &'static Path {
+pub(crate) fn built() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_vw-escape")).parent().unwrap()
 }
 

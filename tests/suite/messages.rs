@@ -127,6 +127,20 @@ fn the_section_that_was_chosen_is_told_from_then_on() {
 }
 
 #[test]
+fn a_stdout_for_reading_only_ends_with_an_error_and_nothing_is_done() {
+    let closed = || fs::File::open("/dev/null").unwrap();
+    for command in crate::man::commands() {
+        let program = crate::man::built().join(&command);
+        let run = Run::new(program.to_str().unwrap()).args(["--help"]);
+        run.run_with_stdout(closed()).failed(74, "reading only");
+    }
+    let run = || Run::new(FILTER).stdin(r#"{"hypervisors":[]}"#);
+    run().run_with_stdout(closed()).failed(74, "stdout");
+    let open = fs::File::options().write(true).open("/dev/null").unwrap();
+    assert_eq!(run().run_with_stdout(open).status, 0);
+}
+
+#[test]
 fn no_message_has_the_number_of_an_error() {
     let place = Place::new(
         "[global]\nlog_dir=/gone/dir\n[fake]\ntype=fake\nfile=gone\n\
