@@ -29,7 +29,7 @@ pub use self::account::{Failed, Tally};
 pub use self::body::Batch;
 pub use self::checkin::CheckIn;
 pub use self::consumer::consumer;
-pub use self::delivery::{Delivered, Delivery, Done, Memory};
+pub use self::delivery::{Delivered, Delivery, Done, Memory, News, Uncleared};
 pub use self::error::{Correlation, Error, Trace};
 use self::job::shortened;
 pub use self::report::{Manner, Outcome};
@@ -108,8 +108,9 @@ pub struct Status {
     /// Its version.
     #[serde(default)]
     pub version: String,
-    /// What it can do, such as `hypervisors_async`.
-    pub manager_capabilities: Vec<String>,
+    /// What it can do, such as `hypervisors_async`; a server of before there were such lists has none.
+    #[serde(default)]
+    pub manager_capabilities: Option<Vec<String>>,
 }
 
 impl Status {
@@ -124,7 +125,8 @@ impl Status {
     }
 
     fn can(&self, capability: &str) -> bool {
-        self.manager_capabilities.iter().any(|own| own == capability)
+        let capabilities = self.manager_capabilities.iter().flatten();
+        capabilities.into_iter().any(|own| own == capability)
     }
 }
 
@@ -147,8 +149,30 @@ impl Candlepin {
 
     /// Asks the server what it is and can do. This proves neither the credentials nor that it works.
     pub fn status(&mut self) -> Result<Status, Error> {
-        let (response, trace) = self.exchange(STATUS, Request::get("/status"))?;
-        Ok(json(response, LARGEST_STATUS, STATUS, trace)?.0)
+        let asked = self.exchange(STATUS, Request::get("/status"));
+        let (response, trace) = asked.map_err(|error| match error {
+            // Every Candlepin has a status: one that finds none was asked at a wrong path.
+            Error::NotFound { doing, trace, source } => Error::NoCandlepin { doing, trace, source },
+            error => error,
+        })?;
+        let (status, trace): (Status, Trace) = json(response, LARGEST_STATUS, STATUS, trace)?;
+        if status.version.is_empty() && status.manager_capabilities.is_none() {
+            return Err(Error::Answer {
+                doing: STATUS.to_owned(),
+                reason: "it has neither version nor managerCapabilities".to_owned(),
+                trace,
+            });
+        }
+        log::debug!(
+            "Candlepin {}: {}",
+            shortened(&status.version),
+            match (status.is_asynchronous(), status.has_heartbeat()) {
+                (false, _) => "checks in without jobs",
+                (true, false) => "makes jobs of check-ins, knows no heartbeat",
+                (true, true) => "makes jobs of check-ins, knows heartbeats",
+            }
+        );
+        Ok(status)
     }
 
     /// Sends a request, and makes an error of every answer but a good one.
@@ -166,16 +190,22 @@ impl Candlepin {
             Login::User { username, password } if doing != STATUS => request.basic(username, password),
             _ => request,
         };
+        let mut candlepins_own = false;
+        let begun = Instant::now();
         let source = match self.http.send(&request) {
             Ok(response) => {
                 trace.request = response.header("x-candlepin-request-uuid").map(shortened);
-                let status = response.status();
-                log::debug!("{doing}: {status}, {trace}");
+                let (status, seconds) = (response.status(), begun.elapsed().as_secs_f32());
+                log::debug!("{doing}: {status} after {seconds:.3} s, {trace}");
                 // 200 from current servers, 202 from old ones for a check-in, 204 where there is nothing to tell.
                 if matches!(status, 200 | 202 | 204) {
                     return Ok((response, trace));
                 }
-                response.into_error(displayed)
+                response.into_error(|body| {
+                    let message = displayed(body);
+                    candlepins_own = message.is_some();
+                    message
+                })
             }
             Err(error) => error,
         };
@@ -185,10 +215,6 @@ impl Candlepin {
                 status: 401 | 403, ..
             } => Error::Refused {
                 who: self.reporter.login.to_string(),
-                advice: match self.reporter.login {
-                    Login::User { .. } => "check user name, password and role",
-                    Login::Consumer { .. } => "check that it is registered with this server",
-                },
                 trace,
                 source,
             },
@@ -197,6 +223,13 @@ impl Candlepin {
                 trace,
                 source,
             },
+            http::Error::Status { status: 404, .. } => {
+                let doing = doing.to_owned();
+                match candlepins_own {
+                    true => Error::NotFound { doing, trace, source },
+                    false => Error::NoCandlepin { doing, trace, source },
+                }
+            }
             _ => Error::Exchange {
                 doing: doing.to_owned(),
                 trace,
@@ -204,6 +237,11 @@ impl Candlepin {
             },
         })
     }
+}
+
+/// Whether an owner or a job can be named in a path: empty, `.` and `..` make another path of it, encoded or not.
+pub fn can_be_named(key: &str) -> bool {
+    !matches!(key, "" | "." | "..")
 }
 
 /// Reads the body of an answer as JSON.
@@ -278,5 +316,6 @@ mod tests {
     fn an_owner_is_encoded_as_the_server_reads_it() {
         let encoded = utf8_percent_encode("A b/ü+", PLAIN).to_string();
         assert_eq!(encoded, "A%20b%2F%C3%BC%2B");
+        assert!(can_be_named("...") && can_be_named("a/..") && !can_be_named(".") && !can_be_named(".."));
     }
 }

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod password;
 mod rhsm;
 mod section;
+mod similar;
 pub mod sysconfig;
 #[cfg(test)]
 mod tests;
@@ -96,7 +97,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// A file is not one that holds a configuration: a directory, or far too large.
+    /// A file is not one that holds a configuration: a folder, or far too large.
     #[error("{}: {reason}", file.display())]
     NoConfiguration {
         /// The file.
@@ -105,12 +106,14 @@ pub enum Error {
         reason: String,
     },
     /// `-n` names a section that does not exist.
-    #[error("there is no section [{name}]{}", others(known, also))]
+    #[error("there is no section [{name}]{}", others(name, known, looked_at, also))]
     UnknownSection {
         /// The name that was asked for.
         name: String,
         /// The sections that exist.
         known: Vec<String>,
+        /// If there is none: the files and folders that were looked at.
+        looked_at: String,
         /// Files that could not be read, where the section may stand.
         also: Vec<Note>,
     },
@@ -118,6 +121,17 @@ pub enum Error {
     #[error("several sections fit: choose one with -n: {}", some(names))]
     SeveralSections {
         /// Those that fit.
+        names: Vec<String>,
+    },
+    /// A server was named by an option without what it needs, and more than one section could say that.
+    #[error(
+        "--server without {missing}: add that, or choose a section with -n: {}",
+        some(names)
+    )]
+    Incomplete {
+        /// The options that are missing.
+        missing: String,
+        /// The sections.
         names: Vec<String>,
     },
     /// A section that can't be understood, a missing key or a value that makes no sense.
@@ -132,15 +146,20 @@ impl Error {
     }
 }
 
-fn others(known: &[String], also: &[Note]) -> String {
+fn others(name: &str, known: &[String], looked_at: &str, also: &[Note]) -> String {
     let mut text = match known {
-        [] => "; no section was found".to_owned(),
-        known => format!("; there are {}", some(known)),
+        [] => format!(": {looked_at}"),
+        [only] => format!("{}; there is {only}", meant(name, known)),
+        known => format!("{}; there are {}", meant(name, known), some(known)),
     };
     for note in also {
         text += &format!("; {note}");
     }
     text
+}
+
+fn meant(name: &str, known: &[String]) -> String {
+    similar::did_you_mean(name, known.iter().map(String::as_str))
 }
 
 /// Appends to a text that may hold a password: where it must move to grow, what it leaves behind is overwritten.
@@ -187,8 +206,9 @@ fn read(file: &Path) -> Result<Content, Error> {
     };
     let opened = std::fs::File::open(file).map_err(unreadable)?;
     let about = opened.metadata().map_err(unreadable)?;
+    // Folders are read file by file, where a folder may be given.
     if about.is_dir() {
-        return Err(refused("is a directory; name the files in it".to_owned()));
+        return Err(refused("is a folder, and a file is needed".to_owned()));
     }
     // Allocated once, for what a growing buffer leaves behind may be a password.
     let expected = usize::try_from(about.len()).unwrap_or(0).min(LARGEST_FILE);

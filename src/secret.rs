@@ -1,5 +1,7 @@
 //! Text that must not be seen.
 
+pub mod redact;
+
 use std::fmt;
 
 use zeroize::Zeroizing;

@@ -70,6 +70,8 @@ pub struct Settings {
     pub generation: Generation,
     /// Whether it makes jobs of check-ins; an old one without has the synchronous call only.
     pub asynchronous: bool,
+    /// Whether its status lists what it can do; servers of before there were such lists have the synchronous call only.
+    pub tells_capabilities: bool,
     /// The keys of the owners (organisations).
     pub owners: Vec<String>,
     /// Who may log in.
@@ -85,6 +87,7 @@ impl Default for Settings {
             prefix: "/candlepin".into(),
             generation: Generation::Current,
             asynchronous: true,
+            tells_capabilities: true,
             owners: vec!["sim".into()],
             accounts: vec![Account {
                 username: "sim".into(),
@@ -111,6 +114,8 @@ pub enum JobState {
     Failed,
     /// Taken back by an administrator.
     Canceled,
+    /// Given up before it ran: current servers.
+    Aborted,
 }
 
 impl JobState {
@@ -123,6 +128,7 @@ impl JobState {
             JobState::Finished => "FINISHED",
             JobState::Failed => "FAILED",
             JobState::Canceled => "CANCELED",
+            JobState::Aborted => "ABORTED",
         }
     }
 }
@@ -134,6 +140,8 @@ pub enum Fate {
     Fail(String),
     /// CANCELED by an administrator.
     Cancel,
+    /// ABORTED at once, with this resultData, of which there is no recording.
+    Abort(String),
 }
 
 /// A hypervisor as the server holds it.
@@ -211,7 +219,11 @@ struct State {
     /// The uuids of consumers that were deleted.
     deleted: BTreeSet<String>,
     refusals: VecDeque<u16>,
+    /// Texts that stand in every failedUpdate.
+    remarks: Vec<String>,
     database_down: bool,
+    deploying: bool,
+    heartbeats_unknown: bool,
 }
 
 impl Default for Candlepin {
@@ -327,6 +339,21 @@ impl Candlepin {
         self.lock().database_down = down;
     }
 
+    /// While it is deployed, or no longer is, Tomcat answers for it: 404 with a page of its own.
+    pub fn set_deploying(&self, deploying: bool) {
+        self.lock().deploying = deploying;
+    }
+
+    /// Something in front of it hands everything on but heartbeats, and answers those with 404 in Candlepin's manner.
+    pub fn lose_heartbeats(&self) {
+        self.lock().heartbeats_unknown = true;
+    }
+
+    /// From now on these texts stand in failedUpdate as well, whatever was reported.
+    pub fn remark(&self, texts: impl IntoIterator<Item = String>) {
+        self.lock().remarks = texts.into_iter().collect();
+    }
+
     /// A report of somebody else for this owner takes its time from now on; the id of its job.
     pub fn occupy(&self, owner: &str, time: JobTime) -> String {
         let job = Job::new(owner, Work::Nothing, time, self.settings.generation);
@@ -402,7 +429,8 @@ impl State {
             Some(Work::Nothing) | None => Ok(Lists::default()),
         };
         match lists {
-            Ok(lists) => {
+            Ok(mut lists) => {
+                lists.failed.extend_from_slice(&self.remarks);
                 let sentence = format!(
                     "Created: {}, Updated: {}, Unchanged: {}, Failed: {}",
                     lists.created.len(),

@@ -12,6 +12,7 @@ use vw::config::keys::{Origin, Shown};
 use vw::config::sysconfig::{self, Variables};
 use vw::config::{Config, Rhsm};
 use vw::error::Kind;
+use vw::secret::redact;
 
 /// List, show, check and migrate virt-who's configuration
 #[derive(Debug, clap::Parser)]
@@ -21,7 +22,7 @@ use vw::error::Kind;
     after_help = "Actions:\n  \
         list            the sections\n  \
         show [SECTION]  what is in force in a section, and where it comes from\n  \
-        check           all that is wrong, or would go wrong\n  \
+        check [SECTION] all that is wrong, or would go wrong\n  \
         migrate [FILE]  VIRTWHO_* as sections [default: /etc/sysconfig/virt-who]\n\n\
         Example: vw-config check"
 )]
@@ -29,9 +30,9 @@ struct Args {
     /// What to do: list, show, check or migrate
     #[arg(hide_possible_values = true, value_parser = PossibleValuesParser::new(["list", "show", "check", "migrate"]))]
     action: String,
-    /// The section to show, or the file to migrate
+    /// The section to show or check, or the file to migrate
     argument: Option<String>,
-    /// Read this configuration file (repeatable)
+    /// Read this file, or this folder's *.conf (repeatable)
     #[arg(short, long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// List nothing but the names
@@ -43,6 +44,9 @@ struct Args {
     /// Read encrypted passwords with the key in FILE
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// Read FILE in place of /etc/rhsm/rhsm.conf
+    #[arg(long, value_name = "FILE")]
+    rhsm_conf: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -54,22 +58,23 @@ fn main() -> ExitCode {
         match (args.action.as_str(), argument) {
             ("migrate", file) => migrate(Path::new(file.unwrap_or(sysconfig::FILE)), &args),
             ("show", name) => show(name, &args),
+            ("check", name) => check(name, &args),
             (action, Some(argument)) => {
                 let message = format!("{action} takes no argument, and got '{argument}'");
                 Err(Failure::new(Kind::Usage, message).into())
             }
-            ("list", None) => list(&args),
-            _ => check(&args),
+            (_, None) => list(&args),
         }
     })
 }
 
+/// The configuration as far as it can be read.
 fn load(args: &Args) -> anyhow::Result<Config> {
     let section = args::Section {
         config: args.config.clone(),
         name: None,
     };
-    Ok(section.load()?)
+    Ok(section.load_what_is_readable()?)
 }
 
 /// Prints a JSON document, or the text.
@@ -86,12 +91,12 @@ fn list(args: &Args) -> anyhow::Result<Exit> {
     if args.names && !args.json {
         let names: String = config.names().map(|name| format!("{name}\n")).collect();
         cli::print(&names)?;
-        return Ok(Exit::Ok);
+        return complete(&config);
     }
     if args.names {
         let names: Vec<&str> = config.names().collect();
         print(args, &json!({ "names": names }), "")?;
-        return Ok(Exit::Ok);
+        return complete(&config);
     }
     let mut rows = vec![
         ["SECTION", "TYPE", "SERVER", "REPORTED TO", "FILE"]
@@ -101,10 +106,11 @@ fn list(args: &Args) -> anyhow::Result<Exit> {
     let mut sections = Vec::new();
     for section in config.sections().chain(config.environment()) {
         let text = |key| match section.broken() {
-            None => section.text(key).ok().flatten(),
+            None => section.text(key).ok().flatten().map(|text| redact::value(&text)),
             Some(_) => None,
         };
         let kind = section.source_type().ok().filter(|_| section.broken().is_none());
+        let kind = kind.map(|kind| redact::value(&kind));
         let place = section.place();
         sections.push(json!({
             "section": section.name(),
@@ -133,7 +139,16 @@ fn list(args: &Args) -> anyhow::Result<Exit> {
         ]);
     }
     print(args, &json!({ "sections": sections }), &table::of(&rows))?;
-    Ok(Exit::Ok)
+    complete(&config)
+}
+
+/// What was printed is all there is, or an error that names the files that are missing in it.
+fn complete(config: &Config) -> anyhow::Result<Exit> {
+    let unreadable: Vec<String> = config.unreadable().iter().map(ToString::to_string).collect();
+    match unreadable.is_empty() {
+        true => Ok(Exit::Ok),
+        false => Err(Failure::new(Kind::Config, unreadable.join("; ")).into()),
+    }
 }
 
 fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
@@ -155,7 +170,7 @@ fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
         shown.push(Shown::built_in("hypervisor_id", "uuid"));
     }
     if missing("sat_server") {
-        shown.extend(Rhsm::shown(None, &section)?);
+        shown.extend(Rhsm::shown(args.rhsm_conf.as_deref(), &section)?);
     }
     let mut global = section.global().shown();
     for shown in &mut global {
@@ -178,12 +193,15 @@ fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn check(args: &Args) -> anyhow::Result<Exit> {
+fn check(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
     let config = load(args)?;
+    let only = name.map(|name| config.known(name)).transpose()?;
     let check = Check::new(
         &config,
+        only,
         &Surroundings {
             key_file: args::key_file(args.key_file.as_deref()),
+            rhsm_conf: args.rhsm_conf.as_deref(),
             has_command: &is_in_path,
         },
     );
@@ -219,12 +237,14 @@ fn check(args: &Args) -> anyhow::Result<Exit> {
         "next": next,
     });
     print(args, &json, &text)?;
-    if usable == check.sections.len() && usable > 0 {
+    if usable == check.sections.len() && usable > 0 && check.unreadable == 0 {
         return Ok(Exit::Ok);
     }
-    let problem = match check.sections.len() {
-        0 => config.nothing(),
-        _ => format!("{sentence}: mend what the errors name"),
+    let problem = match (check.sections.len(), check.unreadable) {
+        (0, _) => config.nothing(),
+        (_, 0) => format!("{sentence}: fix the errors above"),
+        (_, 1) => format!("{sentence}, and 1 file can't be read: fix the errors above"),
+        (_, files) => format!("{sentence}, and {files} files can't be read: fix the errors above"),
     };
     Err(Failure::new(Kind::Config, problem).into())
 }
@@ -264,14 +284,18 @@ fn migrate(file: &Path, args: &Args) -> anyhow::Result<Exit> {
     for note in variables.notes().iter().chain(&variables.unknown()) {
         log::warn!("{note}");
     }
-    let [global, section] = variables.migrated();
+    let [global, exported, section] = variables.migrated();
     let source = section
         .get("type")
         .map_or("satellite5", String::as_str)
         .to_owned();
     let mut text = String::new();
     let mut json = serde_json::Map::new();
-    for (name, keys) in [("global", global), (&source, section)] {
+    for (name, keys) in [
+        ("global", global),
+        ("system_environment", exported),
+        (&source, section),
+    ] {
         if keys.is_empty() {
             continue;
         }
@@ -290,7 +314,7 @@ fn migrate(file: &Path, args: &Args) -> anyhow::Result<Exit> {
         log::warn!("{}: has nothing to migrate", file.display());
     }
     if variables.has_password() {
-        log::info!("there is a password in it: let nobody but root read the file that you keep it in");
+        log::info!("the output contains a password: chmod 600 the file that you write it to");
     }
     print(args, &Value::Object(json), &text)?;
     Ok(Exit::Ok)

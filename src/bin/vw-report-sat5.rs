@@ -82,7 +82,11 @@ impl Reporter {
         let complete = args.dry_run || args.server.is_some() && args.account.username.is_some();
         let key_file = args.account.key_file.as_deref();
         let fits = |section: &Section| Ok(section.has("sat_server"));
-        let section = args.section.find(key_file, complete, fits)?;
+        let section = args.section.find(key_file, complete, fits);
+        let section = section.map_err(|error| match args.server {
+            Some(_) => args::beside_server(error, &["--username"]),
+            None => error,
+        })?;
         let kind = match &args.kind {
             Some(kind) => Some(kind.clone()),
             // Not virt-who's default, libvirt: it would only be the name of something that is not there.
@@ -170,6 +174,7 @@ impl Reporter {
                 && failed
                     .as_ref()
                     .is_some_and(|error| cli::kind(error) == Kind::TempFail),
+            ends: false,
             failed,
         }
     }

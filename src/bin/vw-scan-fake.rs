@@ -10,6 +10,7 @@ use vw::cli::{self, Failure, args};
 use vw::config::Section;
 use vw::error::Kind;
 use vw::mapping::{Guest, Hypervisor, Mapping, Reader, Source};
+use vw::secret::redact;
 
 /// Print the mapping that a section of type=fake names
 #[derive(Debug, clap::Parser)]
@@ -39,14 +40,14 @@ fn main() -> ExitCode {
             Some(file) => file.clone(),
             None => section.need("file", "--file")?.into(),
         };
-        let is_hypervisor = section.flag("is_hypervisor")?.unwrap_or(true);
+        let is_local = section.is_local()?;
         let opened = File::open(&file).map_err(|error| unreadable(&args, &section, &file, &error))?;
         let mut reader = Reader::new(BufReader::new(opened));
         let mut mapping = reader
             .next_mapping()
             .and_then(|mapping| mapping.ok_or(vw::mapping::Error::Empty))
-            .with_context(|| file.display().to_string())?;
-        if !is_hypervisor {
+            .with_context(|| redact::value(&file.to_string_lossy()))?;
+        if is_local {
             mapping.hypervisors = vec![Hypervisor::local(first_guests(&mut mapping))];
         }
         Ok(print(mapping, &section, &args.output)?)

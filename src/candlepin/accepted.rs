@@ -104,6 +104,11 @@ impl Accepted {
         ids.filter(|id| !check_in.knows(id)).cloned().collect()
     }
 
+    /// Also keeps these hypervisors, which vanished but have not been cleared.
+    pub fn add(&mut self, vanished: &[String]) {
+        self.hypervisors.extend_from_slice(vanished);
+    }
+
     /// How many hypervisors there were.
     pub fn hypervisors(&self) -> usize {
         self.hypervisors.len()

@@ -76,7 +76,7 @@ impl Tally {
         self.unchanged += lists.unchanged.len();
 
         let refusals = Refusals::new(sent, &lists.failed_update);
-        self.refused += refusals.of_sent.iter().flatten().count() + refusals.nobodys.len();
+        self.refused += refusals.of_sent.iter().flatten().count() + refusals.unknown;
         self.failed.extend(refusals.nobodys);
         let mut awaited: Vec<Sent<'_>> = Vec::new();
         let mut refused: Vec<Sent<'_>> = Vec::new();
@@ -118,42 +118,97 @@ fn failed(host: &Sent<'_>, error: String) -> Failed {
     }
 }
 
+/// So many refusals that name no hypervisor of ours are repeated; an honest server has none.
+const MOST_UNKNOWN: usize = 100;
+
 /// The server's refusals, `<hypervisorId>: <reason>`, by the hypervisors that were sent.
 struct Refusals {
     /// For each hypervisor that was sent, why it was refused.
     of_sent: Vec<Option<String>>,
-    /// Refusals that name no hypervisor of ours.
+    /// Refusals that name no hypervisor of ours; the last one stands for those beyond [`MOST_UNKNOWN`].
     nobodys: Vec<Failed>,
+    /// How many those are.
+    unknown: usize,
 }
 
 impl Refusals {
     fn new(sent: &[Sent<'_>], texts: &[String]) -> Self {
-        // The server compares ids without case, and answers in lower case.
-        let ids: HashMap<String, usize> = (0..)
-            .zip(sent)
-            .map(|(n, host)| (host.id.to_lowercase(), n))
-            .collect();
+        let ids = Ids::new(sent);
         let mut refusals = Refusals {
             of_sent: vec![None; sent.len()],
             nobodys: Vec::new(),
+            unknown: 0,
+        };
+        let nobodys = |error: String| Failed {
+            id: None,
+            name: None,
+            error,
         };
         for text in texts {
-            // An id may hold a colon itself, so each one is tried.
-            let whose = text.match_indices(':').find_map(|(colon, _)| {
-                let host = ids.get(&text[..colon].to_lowercase())?;
-                Some((*host, &text[colon + 1..]))
-            });
-            match whose {
+            match ids.named_by(text) {
                 Some((host, reason)) => refusals.of_sent[host] = Some(shortened(reason)),
-                None => refusals.nobodys.push(Failed {
-                    id: None,
-                    name: None,
-                    error: shortened(text),
-                }),
+                None => {
+                    refusals.unknown += 1;
+                    if refusals.unknown <= MOST_UNKNOWN {
+                        refusals.nobodys.push(nobodys(shortened(text)));
+                    }
+                }
             }
+        }
+        if let Some(more @ 1..) = refusals.unknown.checked_sub(MOST_UNKNOWN) {
+            let error = format!("{more} more refusals name no hypervisor of this report");
+            refusals.nobodys.push(nobodys(error));
         }
         refusals
     }
+}
+
+/// The ids that were sent, in order, with their places. The server compares them without case, and answers in lower case.
+struct Ids(Vec<(String, usize)>);
+
+impl Ids {
+    fn new(sent: &[Sent<'_>]) -> Self {
+        let mut ids: Vec<(String, usize)> = (0..)
+            .zip(sent)
+            .map(|(place, host)| (lower(host.id).map(|(_, c)| c).collect(), place))
+            .collect();
+        ids.sort_unstable();
+        Ids(ids)
+    }
+
+    /// The hypervisor whose id stands before a colon at the beginning of the text, and what stands behind that. An id may hold
+    /// colons itself: the longest one that fits counts.
+    ///
+    /// The text comes from the server and may be megabytes of colons: it is read once, and only as far as any id agrees with it.
+    fn named_by<'t>(&self, text: &'t str) -> Option<(usize, &'t str)> {
+        let mut fitting = &self.0[..];
+        let mut read = 0;
+        let mut found = None;
+        for (place, c) in lower(text) {
+            // Of those that begin with what was read, the one that is no longer comes first.
+            if let [(id, host), ..] = fitting
+                && c == ':'
+                && id.len() == read
+            {
+                found = Some((*host, &text[place + 1..]));
+            }
+            let next = |id: &str| id[read..].chars().next();
+            let from = fitting.partition_point(|(id, _)| next(id) < Some(c));
+            let to = fitting.partition_point(|(id, _)| next(id) <= Some(c));
+            fitting = &fitting[from..to];
+            if fitting.is_empty() {
+                break;
+            }
+            read += c.len_utf8();
+        }
+        found
+    }
+}
+
+/// The characters of a text in lower case, each with the place in the text of the one that it comes from.
+fn lower(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let all = text.char_indices();
+    all.flat_map(|(place, c)| c.to_lowercase().map(move |c| (place, c)))
 }
 
 /// The entries of a job's lists that have not been found among the hypervisors yet.
@@ -301,6 +356,42 @@ mod tests {
         assert_eq!((tally.refused, tally.lost), (2, 1));
         assert_eq!(ids(&tally), ["?", "URN:X:1", "2"]);
         assert_eq!(tally.failed[1].error, "no: good");
+    }
+
+    #[test]
+    fn a_text_without_end_costs_no_more_than_its_length() {
+        let long = ":".repeat(255);
+        let hosts = [
+            sent("urn", "a"),
+            sent("urn:x", "b"),
+            sent(&long, "c"),
+            sent("", "d"),
+        ];
+        let texts = vec![":".repeat(4 << 20), "urn:X: no".to_owned(), "URN: x".to_owned()];
+        let begun = std::time::Instant::now();
+        let refusals = Refusals::new(&hosts, &texts);
+        // Each prefix by itself took hours.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60));
+        let reasons: Vec<_> = refusals.of_sent.iter().map(Option::as_deref).collect();
+        assert_eq!(reasons[..2], [Some("x"), Some("no")]);
+        assert_eq!(refusals.of_sent.iter().flatten().count(), 3);
+        // Case folds to other lengths.
+        let hosts = [sent("\u{130}1\u{3a3}", "a")];
+        let refusals = Refusals::new(&hosts, &["\u{130}1\u{3a3}: no".to_owned()]);
+        assert_eq!(refusals.of_sent, [Some("no".to_owned())]);
+    }
+
+    #[test]
+    fn refusals_of_nobody_are_counted_and_not_all_repeated() {
+        let lists = Lists {
+            failed_update: vec![String::new(); 100_000],
+            ..Lists::default()
+        };
+        let tally = tally(&[sent("1", "a")], &lists);
+        assert_eq!((tally.refused, tally.lost), (100_000, 1));
+        assert_eq!(tally.failed.len(), MOST_UNKNOWN + 2);
+        let counted = &tally.failed[MOST_UNKNOWN].error;
+        assert!(counted.starts_with("99900 more"), "{counted}");
     }
 
     #[test]

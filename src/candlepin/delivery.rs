@@ -44,6 +44,28 @@ pub struct Delivered {
     pub batches: usize,
     /// Why what was accepted could not be kept.
     pub unkept: Option<Error>,
+    /// Hypervisors that vanished and are not cleared.
+    pub uncleared: Option<Uncleared>,
+}
+
+/// Hypervisors that vanished, more than are cleared unseen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uncleared {
+    /// Their ids.
+    pub ids: Vec<String>,
+    /// How many hypervisors there were in all.
+    pub of: usize,
+}
+
+/// What a check-in is beside the one that was accepted last.
+#[derive(Debug)]
+pub struct News {
+    /// Whether the server has it already.
+    pub is_known: bool,
+    /// Hypervisors that vanished and are not cleared.
+    pub uncleared: Option<Uncleared>,
+    /// What to keep when it has been accepted.
+    accepted: Accepted,
 }
 
 /// What was done with a document.
@@ -85,15 +107,12 @@ impl Candlepin {
                 Err(error) => delivered.unkept = Some(error),
             }
             let last = Accepted::read(&memory.folder, place);
-            match check_in.news(place, memory, last.as_ref())? {
-                None if delivered.batches == 0 => {
-                    if status.has_heartbeat() {
-                        self.heartbeat(&status, delivery.limit, &mut delivered.tally)?;
-                    }
-                    return Ok(Done::Unchanged);
-                }
-                found => news = found,
+            let found = check_in.news(place, memory, last.as_ref())?;
+            delivered.uncleared.clone_from(&found.uncleared);
+            if found.is_known && delivered.batches == 0 && self.is_enough(&status, delivery, delivered)? {
+                return Ok(Done::Unchanged);
             }
+            news = Some(found.accepted);
             if let Some(last) = last
                 && let Err(error) = last.doubt(&memory.folder)
             {
@@ -109,6 +128,26 @@ impl Candlepin {
         }
         drop(lock);
         Ok(done)
+    }
+
+    /// Tells a server that has the document already that the reporter is alive, if it knows heartbeats. One that says it does
+    /// and takes none has to get the document again: it may as well have forgotten the owner.
+    fn is_enough(
+        &mut self,
+        status: &Status,
+        delivery: &Delivery,
+        delivered: &mut Delivered,
+    ) -> Result<bool, Error> {
+        if !status.has_heartbeat() {
+            return Ok(true);
+        }
+        match self.heartbeat(status, delivery.limit, &mut delivered.tally) {
+            Err(error @ Error::HeartbeatNotFound { .. }) => {
+                log::warn!("{}; reporting all of it instead", error.told());
+                Ok(false)
+            }
+            sent => sent.map(|()| true),
+        }
     }
 
     fn send_all(
@@ -168,31 +207,54 @@ impl CheckIn<'_> {
         self.batches(size).filter(move |_| !nothing)
     }
 
-    /// What there will be to keep when the check-in has been accepted; none where the server has it already, by what was
-    /// accepted `last`.
+    /// What the check-in is beside the one that was accepted `last`.
     ///
-    /// Hypervisors that vanished since the last one are added, where they are to be cleared.
-    pub fn news(
-        &mut self,
-        place: &Place,
-        memory: &Memory,
-        last: Option<&Accepted>,
-    ) -> Result<Option<Accepted>, Error> {
+    /// Hypervisors that vanished since then are added, where they are to be cleared and are not too many. Those that are too
+    /// many are kept, so that they can be cleared later.
+    pub fn news(&mut self, place: &Place, memory: &Memory, last: Option<&Accepted>) -> Result<News, Error> {
         let digest = self.digest().map_err(Error::Body)?;
-        if !memory.force && last.is_some_and(|last| last.covers(&digest, memory.full_every)) {
-            return Ok(None);
-        }
-        let news = Accepted::new(place.clone(), self, digest);
+        let is_known = !memory.force && last.is_some_and(|last| last.covers(&digest, memory.full_every));
+        let mut accepted = Accepted::new(place.clone(), self, digest);
+        let mut uncleared = None;
         if let Some(last) = last.filter(|_| memory.clear_vanished) {
-            let vanished = last.vanished(self);
-            if vanished.len() * 10 > last.hypervisors() && !memory.force {
-                return Err(Error::Vanished {
-                    vanished: vanished.len(),
-                    of: last.hypervisors(),
-                });
+            let (ids, of) = (last.vanished(self), last.hypervisors());
+            if is_too_many(ids.len(), of) && !memory.force {
+                accepted.add(&ids);
+                uncleared = Some(Uncleared { ids, of });
+            } else {
+                self.clear(ids);
             }
-            self.clear(vanished);
         }
-        Ok(Some(news))
+        Ok(News {
+            is_known,
+            uncleared,
+            accepted,
+        })
+    }
+}
+
+/// Whether more hypervisors vanished than are cleared unseen: a share, and a number, so that few of a small site may go.
+fn is_too_many(vanished: usize, of: usize) -> bool {
+    vanished > 5 && vanished * 10 > of
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_and_a_number_make_too_many() {
+        for (vanished, of, expected) in [
+            (0, 0, false),
+            (1, 3, false),
+            (5, 5, false),
+            (6, 6, true),
+            (6, 59, true),
+            (6, 60, false),
+            (10, 100, false),
+            (11, 100, true),
+        ] {
+            assert_eq!(is_too_many(vanished, of), expected, "{vanished} of {of}");
+        }
     }
 }

@@ -66,12 +66,10 @@ pub enum Error {
         source: Box<http::Error>,
     },
     /// 401, 403: the credentials are wrong, or the user has no role. The status request never tells this.
-    #[error("{who} may not check in; {advice}")]
+    #[error("{who} was refused")]
     Refused {
         /// The user or consumer.
         who: String,
-        /// What to look at.
-        advice: &'static str,
         /// Where to look for it in the server's log.
         trace: Trace,
         /// What the server said.
@@ -89,7 +87,29 @@ pub enum Error {
         #[source]
         source: Box<http::Error>,
     },
-    /// 404 for a check-in. The server does not tell an owner of others from none.
+    /// 404 in Candlepin's own words: what was asked for, such as a job or a consumer, is not there.
+    #[error("{doing}")]
+    NotFound {
+        /// What was asked for.
+        doing: String,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+        /// What the server said.
+        #[source]
+        source: Box<http::Error>,
+    },
+    /// 404 in other words than Candlepin's, or for its status: a server whose Candlepin has not started yet, or a wrong path.
+    #[error("{doing}: no Candlepin answers there")]
+    NoCandlepin {
+        /// What was asked for.
+        doing: String,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+        /// What the server said.
+        #[source]
+        source: Box<http::Error>,
+    },
+    /// 404 in Candlepin's own words for a check-in. The server does not tell an owner of others from none.
     #[error("owner {owner:?} is unknown, or {who} has no right to it; case counts")]
     Owner {
         /// The owner.
@@ -103,7 +123,7 @@ pub enum Error {
         source: Box<http::Error>,
     },
     /// What came is no answer of a Candlepin.
-    #[error("{doing}: the answer is not one of Candlepin, is the path right? {reason}")]
+    #[error("{doing}: the answer is not one of Candlepin: {reason}")]
     Answer {
         /// What was asked for.
         doing: String,
@@ -117,6 +137,17 @@ pub enum Error {
     NoHeartbeat {
         /// The server's version.
         version: String,
+    },
+    /// 404 for a heartbeat, from a server that says it knows them. It need not mean that the owner is unknown.
+    #[error("{doing}: the server takes none at this path")]
+    HeartbeatNotFound {
+        /// What was asked for.
+        doing: &'static str,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+        /// What the server said.
+        #[source]
+        source: Box<http::Error>,
     },
     /// The certificate of a registered system can't be used.
     #[error("{}: {reason}", path.display())]
@@ -160,6 +191,16 @@ pub enum Error {
         /// Where to look for it in the server's log.
         trace: Trace,
     },
+    /// The job, or one before it, was not done when the time for the whole was over.
+    #[error("job {job} was still {state} when the time was over that --timeout allows; it may go on")]
+    Late {
+        /// The job.
+        job: String,
+        /// Its last state.
+        state: String,
+        /// Where to look for it in the server's log.
+        trace: Trace,
+    },
     /// A signal came while a job was waited for.
     #[error("while waiting for job {job}, which goes on")]
     Waiting {
@@ -170,17 +211,6 @@ pub enum Error {
         /// The signal.
         #[source]
         source: Cancelled,
-    },
-    /// More hypervisors vanished than can be right.
-    #[error(
-        "{vanished} of the {of} hypervisors of the last report vanished, too many to clear them unseen; \
-         if that is right, use --force, else report without --clear-vanished"
-    )]
-    Vanished {
-        /// How many vanished.
-        vanished: usize,
-        /// How many there were.
-        of: usize,
     },
     /// What was reported last can't be kept.
     #[error("keeping what was reported")]
@@ -200,19 +230,43 @@ impl Error {
             Error::Exchange { trace, .. }
             | Error::Refused { trace, .. }
             | Error::Gone { trace, .. }
+            | Error::NotFound { trace, .. }
+            | Error::NoCandlepin { trace, .. }
+            | Error::HeartbeatNotFound { trace, .. }
             | Error::Owner { trace, .. }
             | Error::Answer { trace, .. }
             | Error::Job { trace, .. }
             | Error::Untold { trace, .. }
             | Error::JobTimeout { trace, .. }
+            | Error::Late { trace, .. }
             | Error::Waiting { trace, .. } => Some(trace),
             Error::Connection(_)
             | Error::NoHeartbeat { .. }
             | Error::Certificate { .. }
-            | Error::Vanished { .. }
             | Error::State(_)
             | Error::Locked(_)
             | Error::Body(_) => None,
+        }
+    }
+
+    /// Whether every report would fail the same way until a person does something: nobody is let in, or the owner is
+    /// unknown. Who goes on trying may get the account locked.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Error::Refused { .. } | Error::Gone { .. } | Error::Owner { .. } => true,
+            Error::Connection(source) | Error::Exchange { source, .. } => {
+                matches!(**source, http::Error::ProxyRefused { status: 407, .. })
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the path may be wrong: something answers there, and it is no Candlepin.
+    pub fn is_about_the_path(&self) -> bool {
+        match self {
+            Error::NoCandlepin { .. } => true,
+            Error::Answer { doing, .. } => doing == super::STATUS,
+            _ => false,
         }
     }
 
@@ -244,14 +298,16 @@ impl Error {
             Error::Connection(source)
             | Error::Exchange { source, .. }
             | Error::Refused { source, .. }
-            | Error::Gone { source, .. }
-            | Error::Owner { source, .. } => source.kind(),
-            Error::Answer { .. } | Error::Untold { .. } => Kind::Protocol,
+            | Error::Gone { source, .. } => source.kind(),
+            Error::NotFound { .. } | Error::Owner { .. } => Kind::Unavailable,
+            Error::NoCandlepin { .. }
+            | Error::HeartbeatNotFound { .. }
+            | Error::Answer { .. }
+            | Error::Untold { .. } => Kind::Protocol,
             Error::Certificate { .. } => Kind::Config,
             Error::NoHeartbeat { .. } | Error::Job { .. } => Kind::Unavailable,
-            Error::JobTimeout { .. } => Kind::TempFail,
+            Error::JobTimeout { .. } | Error::Late { .. } => Kind::TempFail,
             Error::Waiting { source, .. } => source.kind(),
-            Error::Vanished { .. } => Kind::Data,
             Error::State(source) => source.kind(),
             Error::Locked(source) => source.kind(),
             Error::Body(_) => Kind::Software,

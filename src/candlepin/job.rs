@@ -29,7 +29,7 @@ pub(super) struct Job {
 
 /// The states of a job.
 ///
-/// The first two and the last three are those of current servers, where a blocked job is FAILED; older ones have a second
+/// The first two and the last four are those of current servers, where a blocked job is FAILED; older ones have a second
 /// report of an owner WAITING or PENDING until the first is through.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
@@ -48,6 +48,8 @@ pub(super) enum State {
     Failed,
     /// Given up by an administrator.
     Canceled,
+    /// Given up by the server before it ran.
+    Aborted,
     /// A state that we do not know: no end that could be trusted, so it is waited for like a running job.
     Unknown(String),
 }
@@ -62,14 +64,16 @@ impl From<String> for State {
             "FINISHED" => State::Finished,
             "FAILED" => State::Failed,
             "CANCELED" => State::Canceled,
+            "ABORTED" => State::Aborted,
             _ => State::Unknown(shortened(&text)),
         }
     }
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl State {
+    /// The server's word for it.
+    pub(super) fn as_str(&self) -> &str {
+        match self {
             State::Created => "CREATED",
             State::Running => "RUNNING",
             State::Waiting => "WAITING",
@@ -77,8 +81,15 @@ impl fmt::Display for State {
             State::Finished => "FINISHED",
             State::Failed => "FAILED",
             State::Canceled => "CANCELED",
+            State::Aborted => "ABORTED",
             State::Unknown(text) => text,
-        })
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -138,7 +149,7 @@ impl Job {
                     Err(error) => End::Untold(shortened(&format!("its resultData: {error}"))),
                 },
             },
-            State::Failed | State::Canceled => {
+            State::Failed | State::Canceled | State::Aborted => {
                 let text = match self.data {
                     Value::String(text) => text,
                     Value::Object(data) => match data.get("displayMessage") {
@@ -269,11 +280,11 @@ mod tests {
         let blocked = recorded!("4.7.5-blocked").end();
         let ids = vec!["ff808081a2067cf701a206841e365669".to_owned()];
         assert_eq!(blocked, Some(End::Blocked(ids)));
-        let two = job("FAILED", r#""Job blocked by the following existing jobs: a, b""#);
-        assert_eq!(
-            two.end(),
-            Some(End::Blocked(vec!["a".to_owned(), "b".to_owned()]))
-        );
+        for state in ["FAILED", "ABORTED"] {
+            let two = job(state, r#""Job blocked by the following existing jobs: a, b""#);
+            let ids = ["a", "b"].map(str::to_owned).to_vec();
+            assert_eq!(two.end(), Some(End::Blocked(ids)), "{state}");
+        }
     }
 
     #[test]
@@ -288,6 +299,10 @@ mod tests {
         let with_message = job("FAILED", r#"{"displayMessage":"must be positive"}"#);
         assert_eq!(reason(with_message), "must be positive");
         assert_eq!(reason(job("CANCELED", "null")), "");
+        assert_eq!(
+            reason(job("ABORTED", r#""the server stops""#)),
+            "the server stops"
+        );
         // A text where the lists should be means failure, whatever the state says.
         assert_eq!(reason(job("FINISHED", r#""no way""#)), "no way");
         assert!(reason(recorded!("4.7.5-heartbeat")).starts_with("Last hypervisor check-in"));

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use percent_encoding::utf8_percent_encode;
 
 use super::job::{End, Job, Lists, Pauses, State, shortened};
-use super::{Batch, Candlepin, Error, PLAIN, Status, Tally, Trace, json};
+use super::{Batch, Candlepin, Error, PLAIN, Status, Tally, Trace, can_be_named, json};
 use crate::error::Kind;
-use crate::http::{self, Request, Response};
+use crate::http::{Request, Response};
 
 /// The largest answer about a job in bytes; one of 100,000 hypervisors has about 25 MB.
 const LARGEST_JOB: u64 = 32 << 20;
@@ -67,7 +67,12 @@ impl Candlepin {
                         "waiting for another report of this owner: job {}",
                         others.join(", ")
                     );
-                    self.pause(&mut pauses, None, &patience, &job)?;
+                    let awaited = Awaited {
+                        job: &others.join(", "),
+                        state: "under way, and no other report of this owner is taken",
+                        trace: &job.trace,
+                    };
+                    self.pause(&mut pauses, None, &patience, awaited)?;
                     for other in others {
                         self.wait_for_other(&other, &patience)?;
                     }
@@ -109,7 +114,11 @@ impl Candlepin {
         );
         let job = match self.exchange(doing, request) {
             Ok((response, trace)) => told(response, doing, trace)?,
-            Err(error) => return Err(self.unknown_owner(error)),
+            // The owner may be known all the same: not everything before a Candlepin hands this request on.
+            Err(Error::NotFound { trace, source, .. }) => {
+                return Err(Error::HeartbeatNotFound { doing, trace, source });
+            }
+            Err(error) => return Err(error),
         };
         tally.jobs.push(job.about.id.clone());
         let (end, job) = self.wait(job, &Patience::new(limit))?;
@@ -169,22 +178,26 @@ impl Candlepin {
     /// The server does not tell an owner of others from none.
     fn unknown_owner(&self, error: Error) -> Error {
         match error {
-            Error::Exchange { trace, source, .. }
-                if matches!(*source, http::Error::Status { status: 404, .. }) =>
-            {
-                Error::Owner {
-                    owner: self.reporter.owner.clone(),
-                    who: self.reporter.login.to_string(),
-                    trace,
-                    source,
-                }
-            }
+            Error::NotFound { trace, source, .. } => Error::Owner {
+                owner: self.reporter.owner.clone(),
+                who: self.reporter.login.to_string(),
+                trace,
+                source,
+            },
             error => error,
         }
     }
 
     fn ask(&mut self, id: &str) -> Result<Told, Error> {
         let doing = format!("asking for job {id}");
+        if !can_be_named(id) {
+            let trace = Trace {
+                correlation: self.correlation.clone(),
+                request: None,
+            };
+            let reason = "no job can have this id".to_owned();
+            return Err(Error::Answer { doing, reason, trace });
+        }
         // Without result_data=true old servers hide the result.
         let path = format!("/jobs/{}?result_data=true", utf8_percent_encode(id, PLAIN));
         let (response, trace) = self.exchange(&doing, Request::get(path))?;
@@ -193,28 +206,37 @@ impl Candlepin {
 
     /// Waits for the job's end. A server that can't be asked for a while, as it restarts, goes on with it afterwards.
     fn wait(&mut self, mut job: Told, patience: &Patience) -> Result<(End, Told), Error> {
+        let begun = Instant::now();
         let mut pauses = Pauses::default();
         let mut trouble: Option<Error> = None;
         loop {
             if let Some(end) = job.about.clone().end() {
+                let seconds = begun.elapsed().as_secs_f32();
+                log::debug!("job {} {} after {seconds:.1} s", job.about.id, job.about.state);
                 return Ok((end, job));
             }
             let asked = trouble.as_ref().and_then(Error::retry_after);
-            let paused = self.pause(&mut pauses, asked, patience, &job);
+            let paused = self.pause(&mut pauses, asked, patience, job.awaited());
             match paused.and_then(|()| self.ask(&job.about.id)) {
                 Ok(told) => {
                     job = told;
                     trouble = None;
                 }
-                Err(error) if error.may_pass() && !self.is_late() => {
+                // The path was right a moment ago: a server that restarts answers so until its Candlepin is there.
+                Err(error)
+                    if (error.may_pass() || matches!(error, Error::NoCandlepin { .. }))
+                        && !self.is_late() =>
+                {
                     log::warn!("{}; asking again", error.told());
                     trouble = Some(error);
                 }
                 // The time is over: what kept us from hearing of the end says more than that.
                 Err(error) => {
-                    return Err(trouble
-                        .filter(|_| error.kind() == Kind::TempFail)
-                        .unwrap_or(error));
+                    return Err(match (error.kind(), trouble) {
+                        (Kind::TempFail, Some(trouble)) => trouble,
+                        (Kind::TempFail, None) if self.is_late() => job.awaited().late(),
+                        _ => error,
+                    });
                 }
             }
         }
@@ -236,16 +258,15 @@ impl Candlepin {
         pauses: &mut Pauses,
         asked: Option<Duration>,
         patience: &Patience,
-        job: &Told,
+        awaited: Awaited<'_>,
     ) -> Result<(), Error> {
-        let Told { about, trace } = job;
         let pause = pauses.next().unwrap_or_default().max(asked.unwrap_or_default());
         let Some(pause) = patience.part_of(pause) else {
             return Err(Error::JobTimeout {
-                job: about.id.clone(),
-                state: about.state.to_string(),
+                job: awaited.job.to_owned(),
+                state: awaited.state.to_owned(),
                 waited: patience.limit,
-                trace: trace.clone(),
+                trace: awaited.trace.clone(),
             });
         };
         let left = self
@@ -253,10 +274,14 @@ impl Candlepin {
             .map(|end| end.saturating_duration_since(Instant::now()));
         let pause = left.into_iter().chain([pause]).min().unwrap_or(pause);
         self.cancel.sleep(pause).map_err(|source| Error::Waiting {
-            job: about.id.clone(),
-            trace: trace.clone(),
+            job: awaited.job.to_owned(),
+            trace: awaited.trace.clone(),
             source,
-        })
+        })?;
+        match self.is_late() {
+            true => Err(awaited.late()),
+            false => Ok(()),
+        }
     }
 
     /// Whether the time for the whole is over.
@@ -271,7 +296,33 @@ struct Told {
     trace: Trace,
 }
 
+/// A job that is waited for, as it is told if that takes too long.
+#[derive(Debug, Clone, Copy)]
+struct Awaited<'a> {
+    job: &'a str,
+    state: &'a str,
+    trace: &'a Trace,
+}
+
+impl Awaited<'_> {
+    fn late(&self) -> Error {
+        Error::Late {
+            job: self.job.to_owned(),
+            state: self.state.to_owned(),
+            trace: self.trace.clone(),
+        }
+    }
+}
+
 impl Told {
+    fn awaited(&self) -> Awaited<'_> {
+        Awaited {
+            job: &self.about.id,
+            state: self.about.state.as_str(),
+            trace: &self.trace,
+        }
+    }
+
     /// What the job says of the hypervisors, if its end is a good one.
     fn finished(self, end: End) -> Result<Lists, Error> {
         let Told { about, trace } = self;

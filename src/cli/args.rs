@@ -14,7 +14,7 @@ pub use duration::{duration, limit};
 pub use hosts::{Hosts, List};
 pub use output::{Output, Results};
 
-use crate::config;
+use crate::config::{self, sysconfig::Variables};
 
 /// What is said on stderr.
 #[derive(Debug, Default, clap::Args)]
@@ -42,7 +42,7 @@ impl Messages {
 /// Which section of which files.
 #[derive(Debug, Default, clap::Args)]
 pub struct Section {
-    /// Read this configuration file (repeatable)
+    /// Read this file, or this folder's *.conf (repeatable)
     ///
     /// The default is /etc/virt-who.conf and /etc/virt-who.d/*.conf, or the files in VW_CONFIG, between colons.
     #[arg(short, long, value_name = "FILE")]
@@ -57,9 +57,19 @@ pub struct Section {
 impl Section {
     /// The configuration, with the variables of the environment.
     pub fn load(&self) -> Result<config::Config, config::Error> {
-        let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
-        let variables = config::sysconfig::Variables::of_environment(std::env::vars_os());
+        let (files, variables) = self.files();
         config::Config::load_with(&files, &variables)
+    }
+
+    /// The same without what can't be read, for a command that looks at the configuration.
+    pub fn load_what_is_readable(&self) -> Result<config::Config, config::Error> {
+        let (files, variables) = self.files();
+        config::Config::load_what_is_readable(&files, &variables)
+    }
+
+    fn files(&self) -> (config::Files, Variables) {
+        let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
+        (files, Variables::of_environment(std::env::vars_os()))
     }
 
     /// The section to use: the one that was named, else that of the environment if it fits and no file was named, else the
@@ -89,6 +99,11 @@ impl Section {
             (None, _) => config.nameless(),
         };
         super::log::follow(&section);
+        let files = config.files().iter().map(|file| file.display().to_string());
+        match files.collect::<Vec<_>>().join(", ").as_str() {
+            "" => log::debug!("configuration files: none"),
+            files => log::debug!("configuration files: {files}"),
+        }
         let chosen = choose && self.name.is_none();
         let doubtful = |note: &config::Note| {
             // A broken section may be the one that was meant, and so may one whose header makes no sense; a variable, which
@@ -105,6 +120,20 @@ impl Section {
             }
         }
         Ok(section.with_key_file(key_file.map(Path::to_owned).or_else(credential)))
+    }
+}
+
+/// The error of [`Section::find`] for a command that got a server from an option and misses others: not the choice of a section is
+/// what its user forgot.
+///
+/// `missing` names the options that were not given.
+pub fn beside_server(error: config::Error, missing: &[&str]) -> config::Error {
+    match error {
+        config::Error::SeveralSections { names } if !missing.is_empty() => config::Error::Incomplete {
+            missing: missing.join(" and "),
+            names,
+        },
+        error => error,
     }
 }
 

@@ -1,17 +1,18 @@
 //! Who reports to which Candlepin, what and how: what options, section and rhsm.conf say together.
 
+mod advice;
 mod document;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::result::{Form, Results, State};
-use super::{Exit, Failure, args, rhsm, text};
+use super::{Exit, Failure, args, documents, rhsm, text};
 use crate::cancel::Cancel;
 use crate::candlepin::{
     self, Candlepin, Correlation, Delivery, Login, Memory, Outcome, Place, Reporter, Tally,
 };
-use crate::config::{Rhsm, Section};
+use crate::config::{self, Rhsm, Section};
 use crate::error::Kind;
 use crate::http::{Endpoint, Identity};
 use crate::mapping::Mapping;
@@ -28,7 +29,7 @@ pub struct Options {
     #[arg(long, value_name = "SERVER")]
     server: Option<String>,
     /// The owner (organisation) of the hypervisors
-    #[arg(long, value_name = "OWNER")]
+    #[arg(long, value_name = "OWNER", value_parser = nameable)]
     owner: Option<String>,
     #[command(flatten)]
     account: args::Account,
@@ -54,7 +55,7 @@ pub struct Options {
     #[arg(long)]
     no_wait: bool,
     /// Only ask what became of the job ID
-    #[arg(long, value_name = "ID", conflicts_with_all = ["check", "dry_run", "heartbeat"])]
+    #[arg(long, value_name = "ID", value_parser = nameable, conflicts_with_all = ["check", "dry_run", "heartbeat"])]
     pub job: Option<String>,
     /// Refuse a mapping that can't be sent whole
     #[arg(long)]
@@ -101,10 +102,24 @@ pub struct Options {
     connection: args::Connection,
 }
 
+/// An owner or a job that can be asked for.
+fn nameable(text: &str) -> Result<String, &'static str> {
+    match candlepin::can_be_named(text) {
+        true => Ok(text.to_owned()),
+        false => Err("it would be read as a folder of the path"),
+    }
+}
+
 /// Reports that are about to be made.
 #[derive(Debug)]
 pub struct Report {
     section: Option<String>,
+    /// The section as messages name it, with its file and line: `section [prod] (/etc/virt-who.conf:3)`.
+    whence: Option<String>,
+    /// The certificate of this system, whether it is used or not.
+    certificate: PathBuf,
+    /// The rhsm.conf that was read, or looked for.
+    rhsm_conf: PathBuf,
     /// Where to report to; nowhere with `--dry-run`, unless what was reported there before counts.
     destination: Option<Destination>,
     /// As whom; nobody has to be let in for `--dry-run`.
@@ -136,7 +151,15 @@ impl Report {
         let complete = !somewhere || options.server.is_some() && options.owner.is_some() && someone;
         let key_file = options.account.key_file.as_deref();
         let fits = |section: &Section| Ok(section.has("owner") && !section.has("sat_server"));
-        let section = options.section.find(key_file, complete, fits)?;
+        let section = options.section.find(key_file, complete, fits);
+        let section = section.map_err(|error| {
+            let owner = options.owner.is_none().then_some("--owner");
+            let user = (!someone).then_some("--username");
+            match options.server {
+                Some(_) => args::beside_server(error, &owner.into_iter().chain(user).collect::<Vec<_>>()),
+                None => error,
+            }
+        })?;
         let rhsm = Rhsm::load(options.rhsm_conf.as_deref(), &section)?;
         let mut destination = match somewhere {
             true => Some(Destination::new(&options, &section, &rhsm)?),
@@ -161,14 +184,18 @@ impl Report {
             }
             _ => None,
         };
-        let local = options.local || section.flag("is_hypervisor")? == Some(false);
+        let whence = whence(&section);
+        let local = options.local || section.is_local()?;
         let consumer = match &login {
             _ if !local => None,
             Some(Login::Consumer { uuid }) => Some(uuid.clone()),
             _ => Some(candlepin::consumer(&certificate)?),
         };
-        Ok(Report {
+        let report = Report {
             section: section.name().map(str::to_owned),
+            whence,
+            certificate,
+            rhsm_conf: options.rhsm_conf.clone().unwrap_or_else(|| Rhsm::FILE.into()),
             destination,
             login,
             delivery: options.delivery(consumer),
@@ -178,7 +205,9 @@ impl Report {
             max_age: options.max_age,
             dry_run: options.dry_run,
             form: Form::new(options.results.json),
-        })
+        };
+        report.tell_what_is_in_force(&rhsm);
+        Ok(report)
     }
 
     /// The time that `--timeout` allows for each document.
@@ -205,7 +234,7 @@ impl Report {
 
     /// `--check`: proves that a report would be taken.
     pub fn check(&self, cancel: &Cancel) -> anyhow::Result<Exit> {
-        let mut candlepin = self.connect(None, cancel)?;
+        let mut candlepin = self.connect(self.end_of_question(), cancel)?;
         let status = candlepin.status()?;
         candlepin.try_out(&status, self.delivery.limit)?;
         let Destination { endpoint, owner, .. } = self.destination()?;
@@ -219,7 +248,7 @@ impl Report {
     pub fn job(&self, id: &str, cancel: &Cancel) -> anyhow::Result<Exit> {
         let started = Instant::now();
         let mut tally = Tally::default();
-        let asked = self.connect(None, cancel)?.job(id, &mut tally);
+        let asked = self.connect(self.end_of_question(), cancel)?.job(id, &mut tally);
         let hypervisors = tally.created + tally.updated + tally.unchanged + tally.refused;
         let mut line = self.line(&tally, hypervisors, 0)?;
         line.state = match &asked {
@@ -240,6 +269,11 @@ impl Report {
         let mut results = Results::new(self.form);
         results.print(&line);
         done.map(|()| results.exit())
+    }
+
+    /// When `--check` or `--job` has to be done.
+    fn end_of_question(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.time().unwrap_or(documents::LONGEST))
     }
 
     fn destination(&self) -> Result<&Destination, Failure> {
@@ -277,6 +311,24 @@ impl Report {
     }
 }
 
+/// The owner that a section names.
+pub(super) fn owner(section: &Section) -> Result<String, config::Error> {
+    let owner = section.need("owner", "--owner")?;
+    match nameable(&owner) {
+        Ok(owner) => Ok(owner),
+        Err(reason) => Err(section.wrong("owner", &format!("is {owner:?}: {reason}"))),
+    }
+}
+
+/// How messages name a section that was found in a file.
+fn whence(section: &Section) -> Option<String> {
+    let name = section.name()?;
+    Some(match section.place() {
+        Some(place) => format!("section [{name}] ({place})"),
+        None => format!("section [{name}]"),
+    })
+}
+
 impl Options {
     /// How documents are delivered; `consumer` is this machine, where its own guests are reported.
     fn delivery(&self, consumer: Option<String>) -> Delivery {
@@ -304,7 +356,7 @@ impl Destination {
             endpoint: rhsm::endpoint(rhsm, section, options.server.as_deref())?,
             owner: match &options.owner {
                 Some(owner) => owner.clone(),
-                None => section.need("owner", "--owner")?,
+                None => owner(section)?,
             },
             reporter_id: match &options.reporter_id {
                 Some(id) => id.clone(),

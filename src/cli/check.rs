@@ -1,11 +1,15 @@
 //! What is wrong with a configuration, and what would go wrong when it is used: `vw-config check`.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+mod connection;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use super::args::Hosts;
+use crate::config::keys::Origin;
 use crate::config::{Config, Error, Note, Rhsm, Section, keys, password};
 use crate::satellite5;
+use crate::secret::redact;
 use crate::vsphere::{Address, HypervisorId};
 
 /// Something to be told about the configuration.
@@ -31,10 +35,16 @@ pub struct Checked {
 /// All that was found.
 #[derive(Debug, Default)]
 pub struct Check {
-    /// The findings, in the order of the files, then of the sections.
+    /// The findings, in the order of the files and their lines.
     pub findings: Vec<Finding>,
     /// The sections, in the order of the files.
     pub sections: Vec<Checked>,
+    /// How many configuration files exist and could not be read.
+    pub unreadable: usize,
+    /// The findings as text: what is wrong with [defaults] or rhsm.conf is wrong with each section, and told once.
+    told: HashSet<String>,
+    /// How many errors were found, whether or not they had been told before.
+    errors: usize,
     /// Certificates of registered machines that are missing, and the sections that need them.
     unregistered: BTreeMap<PathBuf, Vec<String>>,
 }
@@ -43,9 +53,14 @@ pub struct Check {
 pub struct Surroundings<'a> {
     /// The key of encrypted passwords.
     pub key_file: PathBuf,
+    /// `--rhsm-conf`.
+    pub rhsm_conf: Option<&'a Path>,
     /// Is there a command of this name in PATH?
     pub has_command: &'a dyn Fn(&str) -> bool,
 }
+
+/// Sections of one type that scan the same server for the same destination.
+type Servers = HashMap<[String; 4], Vec<String>>;
 
 /// Types of sources that virt-who knows, or knew.
 const TYPES: [&str; 9] = [
@@ -56,29 +71,42 @@ const TYPES: [&str; 9] = [
 const PASSWORDS: [&str; 4] = ["password", "rhsm_password", "rhsm_proxy_password", "sat_password"];
 
 impl Check {
-    /// Looks at all there is.
-    pub fn new(config: &Config, surroundings: &Surroundings<'_>) -> Self {
+    /// Looks at all there is, or at one section and what counts for it.
+    pub fn new(config: &Config, only: Option<&Section>, surroundings: &Surroundings<'_>) -> Self {
         let mut check = Check::default();
+        let concerns = |note: &Note| {
+            let general = ["global", "system_environment"];
+            let is_general = |section: &String| general.contains(&section.as_str());
+            only.is_none_or(|only| only.is_subject_of(note) || note.section.as_ref().is_some_and(is_general))
+        };
         let broken: Vec<&Note> = config.broken().collect();
         for note in config.notes() {
-            check.tell(broken.contains(&note), note.clone());
+            let is_unreadable = config.unreadable().contains(note);
+            check.unreadable += usize::from(is_unreadable);
+            if is_unreadable || concerns(note) {
+                check.tell(is_unreadable || broken.contains(&note), note.clone());
+            }
         }
-        for note in config.unknown_keys() {
+        for note in config.unknown().into_iter().filter(concerns) {
             check.tell(false, note);
         }
         check.global(&config.global().clone());
-        let mut servers = HashMap::new();
-        for section in config.sections().chain(config.environment()) {
+        let all: Vec<&Section> = config.sections().chain(config.environment()).collect();
+        let servers = servers(&all);
+        for section in all {
+            if only.is_some_and(|only| only.name() != section.name()) {
+                continue;
+            }
             let section = section.clone().with_key_file(Some(surroundings.key_file.clone()));
-            let before = check.errors();
+            let before = check.errors;
             if section.broken().is_none() {
                 check.section(&section, surroundings);
-                check.same_server(&section, &mut servers);
+                check.same_server(&section, &servers, only.is_some());
             }
             check.sections.push(Checked {
                 name: section.name().map(str::to_owned),
-                usable: section.broken().is_none() && check.errors() == before,
-                kind: section.source_type().ok(),
+                usable: section.broken().is_none() && check.errors == before,
+                kind: section.source_type().ok().map(|kind| redact::value(&kind)),
             });
         }
         for (file, sections) in std::mem::take(&mut check.unregistered) {
@@ -90,15 +118,39 @@ impl Check {
             );
             check.tell(false, elsewhere(&anyhow::Error::msg(message)));
         }
+        check.sort(config);
         check
     }
 
-    fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.is_error).count()
+    /// Puts the findings in the order of files and lines; what is in none of them comes last. That a key is empty is said once,
+    /// by the error if there is one.
+    fn sort(&mut self, config: &Config) {
+        let of_empty = |finding: &Finding| finding.note.message.starts_with("is empty");
+        let failed: Vec<Note> = self
+            .findings
+            .iter()
+            .filter(|finding| finding.is_error && of_empty(finding))
+            .map(|finding| finding.note.clone())
+            .collect();
+        self.findings.retain(|finding| {
+            let same = |error: &Note| error.place == finding.note.place && error.key == finding.note.key;
+            finding.is_error || !of_empty(finding) || !failed.iter().any(same)
+        });
+        let files: HashMap<&Path, usize> = config.files().iter().map(PathBuf::as_path).zip(0..).collect();
+        self.findings.sort_by_key(|finding| match &finding.note.place {
+            Some(place) => (
+                files.get(&*place.file).copied().unwrap_or(usize::MAX - 1),
+                place.line,
+            ),
+            None => (usize::MAX, 0),
+        });
     }
 
     fn tell(&mut self, is_error: bool, note: Note) {
-        self.findings.push(Finding { is_error, note });
+        self.errors += usize::from(is_error);
+        if self.told.insert(format!("{is_error} {note}")) {
+            self.findings.push(Finding { is_error, note });
+        }
     }
 
     /// Takes a value, or tells why there is none.
@@ -112,9 +164,7 @@ impl Check {
     }
 
     fn warn(&mut self, section: &Section, key: &str, reason: &str) {
-        if let Error::Wrong(note) = section.wrong(key, reason) {
-            self.tell(false, note);
-        }
+        self.tell(false, section.note(key, reason));
     }
 
     fn fail(&mut self, section: &Section, key: &str, reason: &str) {
@@ -131,8 +181,12 @@ impl Check {
         for key in ["debug", "oneshot", "print_", "status", "json", "log_per_config"] {
             said.extend(global.flag(key).err());
         }
-        for key in ["reporter_id", "log_dir", "log_file"] {
+        for key in ["reporter_id", "log_file"] {
             said.extend(global.text(key).err());
+        }
+        match global.text("log_dir") {
+            Ok(folder) => self.log_dir(global, folder.as_deref()),
+            Err(error) => said.push(error),
         }
         said.extend(global.list("configs").err());
         for error in said {
@@ -142,8 +196,31 @@ impl Check {
         }
     }
 
+    fn log_dir(&mut self, global: &Section, folder: Option<&str>) {
+        let folder = Path::new(folder.unwrap_or_default());
+        match folder.metadata() {
+            _ if folder == Path::new("") => {}
+            Ok(about) if about.is_dir() => {}
+            Ok(_) => {
+                let reason = format!(
+                    "{} is no folder, so messages go to stderr alone",
+                    folder.display()
+                );
+                self.warn(global, "log_dir", &reason);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let reason = format!(
+                    "{} does not exist; the first command that writes a log makes it",
+                    folder.display()
+                );
+                self.warn(global, "log_dir", &reason);
+            }
+            Err(error) => self.warn(global, "log_dir", &format!("{}: {error}", folder.display())),
+        }
+    }
+
     fn section(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
-        let before = self.errors();
+        let before = self.errors;
         for shown in section.shown() {
             if let Some(Err(reason)) = shown.value {
                 match keys::SECTION.contains(&shown.key.as_str()) {
@@ -152,7 +229,7 @@ impl Check {
                 }
             }
         }
-        if self.errors() > before {
+        if self.errors > before {
             return;
         }
         self.key_file(section, surroundings);
@@ -164,7 +241,7 @@ impl Check {
             }
         }
         self.patterns(section);
-        self.destination(section);
+        self.destination(section, surroundings);
     }
 
     fn key_file(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
@@ -185,6 +262,16 @@ impl Check {
             return;
         };
         let scan = format!("vw-scan-{kind}");
+        if kind != "fake" {
+            self.connection(section, &connection::SOURCE);
+            if section.has("is_hypervisor") {
+                self.warn(
+                    section,
+                    "is_hypervisor",
+                    "counts only with type=fake, so it is ignored",
+                );
+            }
+        }
         match kind.as_str() {
             "esx" => self.esx(section),
             "fake" => {
@@ -193,6 +280,7 @@ impl Check {
                 {
                     self.fail(section, "file", &format!("{file} can't be read: {error}"));
                 }
+                self.take(section.is_local());
             }
             _ if (surroundings.has_command)(&scan) => {}
             _ if !section.has("type") => {
@@ -261,13 +349,14 @@ impl Check {
         }
     }
 
-    fn destination(&mut self, section: &Section) {
+    fn destination(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
         if section.has("sat_server") {
             if let Some(server) = self.take(section.need("sat_server", "--server"))
                 && let Err(error) = satellite5::base(&server)
             {
                 self.fail(section, "sat_server", &error.to_string());
             }
+            self.connection(section, &connection::SATELLITE);
             self.take(section.need("sat_username", "--username"));
             if matches!(section.secret("sat_password"), Ok(None)) {
                 let reason =
@@ -283,10 +372,18 @@ impl Check {
                 "is missing, so it can't be reported to Candlepin",
             );
         }
-        self.take(section.need("owner", "--owner"));
-        let Some(rhsm) = self.take(Rhsm::load(None, section)) else {
+        self.take(super::candlepin::owner(section));
+        let before = self.errors;
+        self.connection(section, &connection::CANDLEPIN);
+        let Some(rhsm) = self.take(Rhsm::load(surroundings.rhsm_conf, section)) else {
             return;
         };
+        if rhsm.insecure {
+            self.insecure_rhsm(section, surroundings);
+        }
+        if self.errors > before {
+            return;
+        }
         if let Err(error) = super::rhsm::endpoint(&rhsm, section, None) {
             self.fail(section, "rhsm_hostname", &error.to_string());
         }
@@ -305,30 +402,68 @@ impl Check {
         }
     }
 
-    /// Tells of sections that report the same server to the same place, where each takes the other's hosts for its own.
-    fn same_server(&mut self, section: &Section, servers: &mut HashMap<[String; 4], String>) {
-        let text = |key| section.text(key).ok().flatten().unwrap_or_default();
-        let server = match Address::parse(&text("server")) {
-            Ok(Address { base, .. }) => format!("{}:{}", base.host.to_lowercase(), base.port),
-            Err(_) => return,
+    /// Tells where rhsm.conf says that the server's certificate is not verified.
+    fn insecure_rhsm(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
+        let shown = Rhsm::shown(surroundings.rhsm_conf, section).unwrap_or_default();
+        let insecure = |shown: &&keys::Shown| shown.key == "rhsm_insecure" && shown.origin == Origin::Rhsm;
+        if let Some(shown) = shown.iter().find(insecure) {
+            self.tell(
+                false,
+                Note {
+                    place: shown.place.clone(),
+                    section: Some("server".to_owned()),
+                    key: Some("insecure".to_owned()),
+                    message: "Candlepin's certificate is not verified; rhsm_cacert or rhsm_thumbprint would make it safe"
+                        .to_owned(),
+                },
+            );
+        }
+    }
+
+    /// Tells of sections that report the same server to the same place, where each takes the other's hosts for its own:
+    /// the later ones, or the only one that is looked at.
+    fn same_server(&mut self, section: &Section, servers: &Servers, is_only: bool) {
+        let name = name_of(section);
+        let same = server_of(section).and_then(|server| servers.get(&server));
+        let mut others = same.into_iter().flatten();
+        let other = match is_only {
+            true => others.find(|other| **other != name),
+            false => others.next().filter(|other| **other != name),
         };
-        let name = section.name().unwrap_or("the environment").to_owned();
-        let same = [
-            section.source_type().unwrap_or_default(),
-            server,
-            text("owner"),
-            text("sat_server"),
-        ];
-        if let Some(other) = servers.get(&same) {
+        if let Some(other) = other {
             let reason = format!(
                 "is that of [{other}], too, with the same destination: hosts are reported twice unless filters keep them \
                  apart"
             );
             self.warn(section, "server", &reason);
-        } else {
-            servers.insert(same, name);
         }
     }
+}
+
+fn name_of(section: &Section) -> String {
+    section.name().unwrap_or("the environment").to_owned()
+}
+
+fn servers(sections: &[&Section]) -> Servers {
+    let mut servers = Servers::new();
+    for section in sections.iter().filter(|section| section.broken().is_none()) {
+        if let Some(server) = server_of(section) {
+            servers.entry(server).or_default().push(name_of(section));
+        }
+    }
+    servers
+}
+
+/// What is scanned, and where it is reported.
+fn server_of(section: &Section) -> Option<[String; 4]> {
+    let text = |key| section.text(key).ok().flatten().unwrap_or_default();
+    let Address { base, .. } = Address::parse(&text("server")).ok()?;
+    Some([
+        section.source_type().unwrap_or_default(),
+        format!("{}:{}", base.host.to_lowercase(), base.port),
+        text("owner"),
+        text("sat_server"),
+    ])
 }
 
 /// An error that is about another file.

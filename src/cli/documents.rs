@@ -1,22 +1,25 @@
 //! The documents on stdin, for a command that works on each as it comes.
 //!
 //! [`report`] is the loop of a reporter: it reads ahead, and of the documents of one source that wait only the newest counts. A
-//! document that failed for now is tried again until it is accepted or a newer one takes its place.
+//! document that failed for now is tried again until it is accepted or a newer one takes its place. A failure that the next
+//! document would meet as well ends the reporter.
+
+mod limit;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use limit::LONGEST;
+
+use self::limit::Limit;
 use super::result::{Failing, Form, Line, Results};
 use super::{Exit, Failure};
 use crate::cancel::{Cancel, HookGuard};
 use crate::error::Kind;
 use crate::http;
 use crate::mapping::Mapping;
-
-/// How long a document is tried again after the end of the input, where `--timeout` does not say otherwise.
-const GRACE: Duration = Duration::from_secs(60);
 
 /// No server is waited for any longer, whatever it asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
@@ -36,6 +39,9 @@ pub struct Attempt<F> {
     pub failed: Option<anyhow::Error>,
     /// Whether the same again may work, later.
     pub again: bool,
+    /// Whether the next document would fail the same way, such as where the credentials were refused: accounts get locked
+    /// by those who try again. A failure of the kind [`Kind::Config`] always ends the reporter.
+    pub ends: bool,
     /// What else went wrong, and has been told: it counts for the exit status.
     pub besides: Vec<Kind>,
 }
@@ -47,15 +53,21 @@ impl<F> Attempt<F> {
             line: None,
             failed: done.err(),
             again: false,
+            ends: false,
             besides: Vec::new(),
         }
+    }
+
+    fn ends_all(&self) -> bool {
+        let kind = self.failed.as_ref().map(super::kind);
+        kind.is_some() && (self.ends || kind == Some(Kind::Config))
     }
 }
 
 /// Reports each document on stdin, prints its result line in this form, and says what went wrong by `say`.
 ///
 /// `attempt` is given the document, the moment when it has to be done, and what it wants to remember from one attempt at
-/// this document to the next. `timeout` is that of `--timeout`.
+/// this document to the next. `timeout` is that of `--timeout`; without it a document has [`LONGEST`].
 pub fn report<P: Default, F: Failing>(
     cancel: &Cancel,
     timeout: Option<Duration>,
@@ -75,56 +87,32 @@ pub fn report<P: Default, F: Failing>(
                 return Ok(results.exit());
             }
         };
-        let mut progress = P::default();
-        let mut started = Instant::now();
-        let mut pauses = Pauses::default();
-        let mut limit = None;
-        loop {
-            let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-            let until = limit.into_iter().chain(until).min();
-            let Attempt {
-                line,
-                failed,
-                again,
-                besides,
-            } = attempt(&mapping, &mut progress, until);
-            let newer = match &failed {
-                Some(error) if again => {
-                    let pause = pauses.next(asked_pause(error));
-                    let grace = timeout.unwrap_or(GRACE);
-                    documents.pause(&mapping, started, pause, grace, |pause| {
-                        log::warn!("{error:#}; trying again in {} s", pause.as_secs());
-                    })
-                }
-                _ => Next::Settled,
-            };
-            if let Next::Again(end) = newer {
-                limit = end;
-                continue;
-            }
-            if let Some(mut line) = line {
-                line.end(started, failed.as_ref());
+        let ends = loop {
+            let started = Instant::now();
+            let limit = Limit::new(timeout, started);
+            let (done, newer) = documents.see_through(&mapping, &limit, &mut attempt);
+            let ends = done.ends_all();
+            if let Some(mut line) = done.line {
+                line.end(started, done.failed.as_ref());
                 results.print(&line);
             }
-            match (newer, failed) {
-                // What is newer stands for what it replaces, and so does its success.
-                (Next::Newer(newer, end), _) => {
-                    mapping = *newer;
-                    limit = end;
-                    (progress, started) = (P::default(), Instant::now());
-                }
-                (_, failed) => {
-                    besides.into_iter().for_each(|kind| results.failed(kind));
-                    if let Some(error) = failed {
-                        say(&error);
-                        results.failed(super::kind(&error));
-                    }
-                    break;
-                }
+            // What is newer stands for what it replaces, and so does its success.
+            if let Some(newer) = newer {
+                mapping = newer;
+                continue;
             }
-        }
+            done.besides.into_iter().for_each(|kind| results.failed(kind));
+            if let Some(error) = done.failed {
+                say(&error);
+                results.failed(super::kind(&error));
+            }
+            break ends;
+        };
         if let Err(cancelled) = cancel.check() {
             results.failed(cancelled.kind());
+            return Ok(results.exit());
+        }
+        if ends {
             return Ok(results.exit());
         }
     }
@@ -160,12 +148,12 @@ impl Pauses {
 /// What to do after an attempt.
 #[derive(Debug)]
 enum Next {
-    /// Nothing more: it is done, or it failed for good.
+    /// Nothing more: no time is left for it.
     Settled,
     /// Try the document again, to be done by this moment.
     Again(Option<Instant>),
-    /// A newer document of its source has come: try that one, to be done by this moment.
-    Newer(Box<Mapping>, Option<Instant>),
+    /// A newer document of its source has come: try that one.
+    Newer(Box<Mapping>),
 }
 
 /// Reads documents from stdin, in a thread, since no signal ends a read of a pipe that stays silent.
@@ -234,22 +222,51 @@ impl Documents {
         }
     }
 
-    /// Lets a pause go by after a failure of `current`, the first attempt at which was `since`.
-    ///
-    /// Once the input has ended only `grace` is left, and a pause is not begun unless time for an attempt is left behind it.
-    fn pause(
+    /// Tries a document until it is done, failed for good, out of time, or replaced by the newer one that is returned.
+    fn see_through<P: Default, F>(
         &self,
-        current: &Mapping,
-        since: Instant,
-        pause: Duration,
-        grace: Duration,
-        say: impl FnOnce(Duration),
-    ) -> Next {
+        mapping: &Mapping,
+        limit: &Limit,
+        mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
+    ) -> (Attempt<F>, Option<Mapping>) {
+        let mut progress = P::default();
+        let mut pauses = Pauses::default();
+        let mut latest = None;
+        let mut before = None;
+        loop {
+            let until = limit.of_attempt(Instant::now());
+            let until = until.into_iter().chain(latest).min();
+            let mut done = attempt(mapping, &mut progress, until);
+            let told = done.failed.as_ref().map(|error| format!("{error:#}"));
+            let late = done.failed.as_ref().is_some_and(limit::is_late);
+            done.failed = done.failed.map(|error| limit.explain(error, before.clone()));
+            let Some(error) = done.failed.as_ref().filter(|_| done.again) else {
+                return (done, None);
+            };
+            if !late {
+                before = told;
+            }
+            let pause = pauses.next(asked_pause(error));
+            let next = self.pause(mapping, limit, pause, |pause| {
+                log::warn!("{error:#}; trying again in {} s", pause.as_secs());
+            });
+            match next {
+                Next::Settled => return (done, None),
+                Next::Again(end) => latest = end,
+                Next::Newer(newer) => return (done, Some(*newer)),
+            }
+        }
+    }
+
+    /// Lets a pause go by after a failure of `current`.
+    ///
+    /// It is not begun unless time for an attempt is left behind it.
+    fn pause(&self, current: &Mapping, limit: &Limit, pause: Duration, say: impl FnOnce(Duration)) -> Next {
         let end = Instant::now() + pause;
         let mut say = Some(say);
         let mut waiting = self.inbox.lock();
         loop {
-            let limit = waiting.ended.map(|ended| ended.max(since) + grace);
+            let limit = limit.of_retries(waiting.ended);
             if self.cancel.check().is_err() || limit.is_some_and(|limit| limit < end + ATTEMPT) {
                 return Next::Settled;
             }
@@ -259,7 +276,7 @@ impl Documents {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return match waiting.newer_than(current) {
-                    Some(newer) => Next::Newer(Box::new(newer), limit),
+                    Some(newer) => Next::Newer(Box::new(newer)),
                     None => Next::Again(limit),
                 };
             }
@@ -383,17 +400,76 @@ mod tests {
     fn a_pause_ends_with_the_newest_or_not_at_all() {
         let documents = documents();
         let current = mapping(None, "1");
-        let pause = |pause, grace| documents.pause(&current, Instant::now(), pause, grace, |_| {});
+        let limit = Limit::new(None, Instant::now());
+        let pause = |pause| documents.pause(&current, &limit, pause, |_| {});
         let short = Duration::from_millis(1);
-        assert!(matches!(pause(short, short), Next::Again(None)));
+        assert!(matches!(pause(short), Next::Again(Some(_))));
         documents.inbox.add(mapping(None, "2"));
-        assert!(matches!(pause(short, short), Next::Newer(newer, None) if *newer == mapping(None, "2")));
+        assert!(matches!(pause(short), Next::Newer(newer) if *newer == mapping(None, "2")));
         documents
             .inbox
             .change(|waiting| waiting.ended = Some(Instant::now()));
-        assert!(matches!(pause(short, GRACE), Next::Again(Some(_))));
+        assert!(matches!(pause(short), Next::Again(Some(_))));
         // It does not begin to wait for what it will not do.
-        assert!(matches!(pause(GRACE * 100, GRACE), Next::Settled));
+        assert!(matches!(pause(LONGEST / 2), Next::Settled));
+    }
+
+    #[test]
+    fn a_document_that_is_late_tells_what_kept_it() {
+        let documents = documents();
+        documents
+            .inbox
+            .change(|waiting| waiting.ended = Some(Instant::now()));
+        let limit = Limit::new(Some(Duration::from_secs(100)), Instant::now());
+        let server = || "sub:443".to_owned();
+        let mut errors = vec![
+            http::Error::Timeout {
+                server: server(),
+                limit: http::Limit::Deadline,
+            },
+            http::Error::Cut { server: server() },
+        ];
+        let attempt = |_: &Mapping, _: &mut (), _| Attempt::<()> {
+            again: errors.len() > 1,
+            ..Attempt::without_line(errors.pop().map_or(Ok(()), |error| Err(error.into())))
+        };
+        let (done, newer) = documents.see_through(&mapping(None, "1"), &limit, attempt);
+        let told = format!("{:#}", done.failed.unwrap());
+        assert!(newer.is_none());
+        let (cause, last) = told.split_once("; the last attempt: ").unwrap();
+        assert!(
+            cause.contains("ended before") && last.contains("--timeout"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn an_attempt_knows_when_it_has_to_be_done() {
+        let documents = documents();
+        for timeout in [None, Some(Duration::from_secs(5))] {
+            let limit = Limit::new(timeout, Instant::now());
+            let mut given = None;
+            let attempt = |_: &Mapping, _: &mut (), until| {
+                given = until;
+                Attempt::<()>::without_line(Ok(()))
+            };
+            documents.see_through(&mapping(None, "1"), &limit, attempt);
+            let (given, longest) = (given.unwrap(), timeout.unwrap_or(LONGEST));
+            assert!(given > Instant::now() && given <= Instant::now() + longest);
+        }
+    }
+
+    #[test]
+    fn a_wrong_configuration_ends_a_stream_and_a_wrong_document_does_not() {
+        let of = |kind, ends| Attempt::<()> {
+            ends,
+            ..Attempt::without_line(Err(Failure::new(kind, "no").into()))
+        };
+        assert!(of(Kind::Config, false).ends_all() && of(Kind::NoPerm, true).ends_all());
+        for kind in [Kind::NoPerm, Kind::Data, Kind::Protocol, Kind::Unavailable] {
+            assert!(!of(kind, false).ends_all(), "{kind:?}");
+        }
+        assert!(!Attempt::<()>::without_line(Ok(())).ends_all());
     }
 
     #[test]

@@ -97,7 +97,11 @@ impl Scan {
         let complete = given.is_some() && options.account.username.as_ref().or(user).is_some();
         let key_file = options.account.key_file.as_deref();
         let fits = |section: &config::Section| Ok(section.source_type()? == "esx");
-        let section = options.section.find(key_file, complete, fits)?;
+        let section = options.section.find(key_file, complete, fits);
+        let section = section.map_err(|error| match given {
+            Some(_) => args::beside_server(error, &["--username"]),
+            None => error,
+        })?;
         let address = match given {
             Some(address) => address,
             None => Address::parse(&section.need("server", "--server")?)

@@ -1,8 +1,9 @@
 //! Messages: one line each, on stderr and in the log file.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -12,6 +13,7 @@ use log::{Level, LevelFilter, Record};
 
 use super::args::Messages;
 use super::text;
+use crate::secret::redact;
 use crate::{config, state};
 
 /// The file of `--log-file`, else the one that the configuration names, which is read later.
@@ -120,11 +122,11 @@ pub(super) fn follow(section: &config::Section) {
         Ok(_) => return,
         Err(error) => return log::warn!("{error}"),
     };
-    match open(&file) {
+    match make_folder(&file).and_then(|()| open(&file)) {
         Ok(opened) => drop(FILE.set(opened)),
         Err(error) => log::warn!(
             "the log file {}: {error}; messages go to stderr alone",
-            file.display()
+            redact::value(&file.to_string_lossy())
         ),
     }
 }
@@ -143,6 +145,14 @@ fn file_of(global: &config::Section, section: Option<&str>) -> Result<Option<Pat
     Ok(Some(
         folder.join(own.or(name).unwrap_or_else(|| "rhsm.log".to_owned())),
     ))
+}
+
+/// Makes the folder of `log_dir` if it is missing, as virt-who does.
+fn make_folder(file: &Path) -> std::io::Result<()> {
+    match file.parent().filter(|folder| *folder != Path::new("")) {
+        Some(folder) => DirBuilder::new().recursive(true).mode(0o755).create(folder),
+        None => Ok(()),
+    }
 }
 
 /// One write a line, so that stages may share it.

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use crate::secret::redact;
+
 /// Whether a character steers a terminal or changes how its neighbours are shown: the control characters C0, DEL and C1, the
 /// separators of lines and paragraphs, and what controls the direction of writing.
 fn steers(c: char) -> bool {
@@ -18,9 +20,10 @@ pub fn line(text: &str) -> String {
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
 
-/// An error or a message in one line, without the system's error numbers, which help nobody: `(os error 2)`.
+/// An error or a message in one line, without the system's error numbers, which help nobody: `(os error 2)`. A URL may come from
+/// an option, which clap repeats: a password in it is not shown.
 pub fn message(text: &str) -> String {
-    line(&without_numbers(text))
+    line(&without_numbers(&redact::urls(text)))
 }
 
 /// Lines for a terminal: what steers is a blank, apart from the ends of the lines.

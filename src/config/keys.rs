@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::section::{ENCRYPTED, RENAMED};
-use super::virt_who::Config;
+use super::similar::{did_you_mean, similar};
+use super::virt_who::{Config, SPECIAL};
 use super::{Note, Place, Section, value};
+use crate::secret::redact;
 
 /// The keys of a section that describes a source, and so of `[defaults]`.
 pub const SECTION: [&str; 47] = [
@@ -72,6 +74,30 @@ pub const GLOBAL: [&str; 11] = [
     "configs",
 ];
 
+/// Keys of rhsm.conf.
+const RHSM: [&str; 13] = [
+    "hostname",
+    "port",
+    "prefix",
+    "insecure",
+    "proxy_hostname",
+    "proxy_port",
+    "proxy_user",
+    "proxy_password",
+    "no_proxy",
+    "server_timeout",
+    "ca_cert_dir",
+    "repo_ca_cert",
+    "consumercertdir",
+];
+
+/// Does any section know the key?
+pub(super) fn is_known(key: &str) -> bool {
+    [&SECTION[..], &GLOBAL, &RHSM]
+        .iter()
+        .any(|keys| keys.contains(&key))
+}
+
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -95,7 +121,7 @@ pub enum Origin {
 pub struct Shown {
     /// The key, under its name of today.
     pub key: String,
-    /// The value, unless it is secret, or the error.
+    /// The value without passwords, or the error; none where the whole value is secret, or the key is unknown.
     pub value: Option<Result<String, String>>,
     /// Where it comes from.
     pub origin: Origin,
@@ -141,9 +167,10 @@ impl Section {
     pub(super) fn shown_key(&self, key: &str) -> Option<Shown> {
         let (block, entry) = self.find(key)?;
         let value = match value::of(key, &entry.value, block) {
-            Ok(value) if value.secret => None,
-            Ok(value) => Some(Ok(value.text.to_string())),
-            Err(reason) => Some(Err(reason)),
+            // An unknown key may be a mistyped one: nobody knows what is in it.
+            Ok(value) if value.secret || !is_known(key) => None,
+            Ok(value) => Some(Ok(redact::value(&value.text))),
+            Err(reason) => Some(Err(redact::message(&reason))),
         };
         Some(Shown {
             key: key.to_owned(),
@@ -158,6 +185,14 @@ impl Section {
         })
     }
 
+    /// What a section without a type may be instead.
+    fn mistaken_name(&self) -> Option<Note> {
+        let block = self.blocks.first()?;
+        let meant = similar(&block.name, SPECIAL).filter(|_| !block.entries.contains_key("type"))?;
+        let message = format!("is the section of a source; did you mean [{meant}]?");
+        Some(block.note(block.place.line, None, message))
+    }
+
     /// Keys that no command knows.
     fn unknown_keys(&self, known: &[&str]) -> Vec<Note> {
         let Some(block) = self.blocks.iter().find(|block| !block.is_variables) else {
@@ -169,19 +204,24 @@ impl Section {
             .filter(|(key, _)| !known.contains(&key.as_str()));
         unknown
             .map(|(key, entry)| {
-                let message = "is a key that no command knows, so it is ignored".to_owned();
-                block.note(entry.line, Some(key), message)
+                let meant = did_you_mean(key, known.iter().copied());
+                block.note(
+                    entry.line,
+                    Some(key),
+                    format!("unknown key, so it is ignored{meant}"),
+                )
             })
             .collect()
     }
 }
 
 impl Config {
-    /// Keys that no command knows, in all sections.
-    pub fn unknown_keys(&self) -> Vec<Note> {
+    /// Keys that no command knows, and sections whose names look like those of the special ones.
+    pub fn unknown(&self) -> Vec<Note> {
         let mut notes = self.global().unknown_keys(&GLOBAL);
         notes.extend(self.defaults().unknown_keys(&SECTION));
         for section in self.sections() {
+            notes.extend(section.mistaken_name());
             notes.extend(section.unknown_keys(&SECTION));
         }
         notes

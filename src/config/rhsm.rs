@@ -125,9 +125,13 @@ impl Rhsm {
             hostname: server.need("rhsm_hostname", "hostname")?,
             port: server.port("rhsm_port", "port")?.unwrap_or(443),
             prefix: server.text("rhsm_prefix", "prefix")?.unwrap_or_default(),
-            insecure: server
-                .of("rhsm_insecure", "insecure", Section::flag)?
-                .unwrap_or(false),
+            // Whoever says in the section what to verify the certificate by, wants it verified.
+            insecure: !["rhsm_cacert", "rhsm_thumbprint"]
+                .iter()
+                .any(|key| section.has(key))
+                && server
+                    .of("rhsm_insecure", "insecure", Section::flag)?
+                    .unwrap_or(false),
             username: section.text("rhsm_username")?,
             password: section.secret("rhsm_password")?,
             server_timeout: server.below.number("server_timeout")?,
@@ -150,7 +154,8 @@ impl Rhsm {
     }
 }
 
-/// A section's `rhsm_*` keys above the same things of rhsm.conf; a key that is there but empty takes the thing away.
+/// A section's `rhsm_*` keys above the same things of rhsm.conf. An empty prefix or proxy takes rhsm.conf's away, any other
+/// empty key counts as not set.
 struct Layers<'a> {
     above: &'a Section,
     below: &'a Section,

@@ -7,11 +7,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::format::{Block, Entry};
+use super::keys;
 use super::password::{self, KEY_FILE};
 use super::value::{self, Value};
 use super::{Error, Note, Place, sysconfig};
 use crate::list;
-use crate::secret::Secret;
+use crate::secret::{Secret, redact};
 
 /// Keys that virt-who renamed, with the name of today.
 pub(super) const RENAMED: [(&str, &str); 2] = [
@@ -25,6 +26,25 @@ pub(super) const ENCRYPTED: [(&str, &str); 4] = [
     ("rhsm_password", "rhsm_encrypted_password"),
     ("rhsm_proxy_password", "rhsm_encrypted_proxy_password"),
     ("sat_password", "sat_encrypted_password"),
+];
+
+/// Keys that say how one certificate is verified: one of them in a section beats the others in `[defaults]`.
+const TRUST: [[&str; 3]; 3] = [
+    ["cacert", "thumbprint", "insecure"],
+    ["rhsm_cacert", "rhsm_thumbprint", "rhsm_insecure"],
+    ["sat_cacert", "sat_thumbprint", "sat_insecure"],
+];
+
+/// Keys that mean something when they are empty: no proxy or prefix, whatever rhsm.conf has, and for a filter an error,
+/// because it would keep nothing. Any other empty key counts as not set.
+const EMPTY: [&str; 7] = [
+    "filter_hosts",
+    "filter_host_uuids",
+    "filter_host_parents",
+    "rhsm_prefix",
+    "rhsm_proxy_hostname",
+    "rhsm_proxy_user",
+    "rhsm_no_proxy",
 ];
 
 /// What one section says, `[defaults]` included.
@@ -57,7 +77,13 @@ impl Section {
         Ok(self.text("type")?.unwrap_or_else(|| "libvirt".to_owned()))
     }
 
-    /// Is the key there, whatever its value?
+    /// `is_hypervisor=no` of a `type=fake`: the guests of its first hypervisor are this machine's own. For any other type the key
+    /// means nothing.
+    pub fn is_local(&self) -> Result<bool, Error> {
+        Ok(self.source_type()? == "fake" && self.flag("is_hypervisor")? == Some(false))
+    }
+
+    /// Is the key there, and not empty unless that means something?
     pub fn has(&self, key: &str) -> bool {
         self.find(key).is_some()
     }
@@ -73,7 +99,7 @@ impl Section {
         if let Some(text) = self.text(key)? {
             return Ok(text);
         }
-        if self.has(key) {
+        if self.has(key) || self.empty(key).is_some() {
             return Err(self.wrong(key, &format!("is empty; give it a value, or give {option}")));
         }
         let message = match (&self.name, &self.in_vain) {
@@ -120,7 +146,7 @@ impl Section {
         }
     }
 
-    /// The items of a list, as [`list::parse`] reads them. A key without a value yields an empty list.
+    /// The items of a list, as [`list::parse`] reads them. A `filter_*` without a value yields an empty list.
     pub fn list(&self, key: &str) -> Result<Option<Vec<String>>, Error> {
         let Some(value) = self.value(key)? else {
             return Ok(None);
@@ -170,9 +196,22 @@ impl Section {
         }
     }
 
-    /// The error that `key` has a value that makes no sense, for `reason`, which says what to do and shows no secret.
+    /// The error that `key` has an invalid value. `reason` says why and what to do; if it quotes the value, the passwords in
+    /// that are taken out.
     pub fn wrong(&self, key: &str, reason: &str) -> Error {
-        Error::Wrong(match self.find(key) {
+        let reason = &match self.value(key) {
+            Ok(Some(value)) if value.text.contains('@') => {
+                reason.replace(&*value.text, &redact::value(&value.text))
+            }
+            _ => reason.to_owned(),
+        };
+        Error::Wrong(self.note(key, reason))
+    }
+
+    /// What there is to say about a key, at its line if it has one.
+    pub fn note(&self, key: &str, reason: &str) -> Note {
+        let reason = &redact::message(reason);
+        match self.find(key).or_else(|| self.empty(key)) {
             Some((block, entry)) => {
                 let key = match block.is_variables {
                     true => entry.key.clone(),
@@ -189,15 +228,16 @@ impl Section {
                 }),
                 message: reason.to_owned(),
             },
-        })
+        }
     }
 
-    /// The same, with the value itself before the reason unless it is secret.
+    /// The error of [`Section::wrong`], with the value itself before the reason unless it is secret.
     pub fn wrong_value(&self, key: &str, reason: &str) -> Error {
         match self.value(key) {
-            Ok(Some(value)) if !value.secret => {
-                self.wrong(key, &format!("'{}' {reason}", Excerpt(&value.text)))
-            }
+            Ok(Some(value)) if !value.secret => self.wrong(
+                key,
+                &format!("'{}' {reason}", Excerpt(&redact::value(&value.text))),
+            ),
             _ => self.wrong(key, reason),
         }
     }
@@ -306,32 +346,65 @@ impl Section {
         };
         value::of(key, &entry.value, block)
             .map(Some)
-            .map_err(|reason| self.wrong(key, &reason))
+            .map_err(|reason| Error::Wrong(self.note(key, &reason)))
     }
 
-    /// Where a key stands, be it under its old name.
+    /// Finds the key that is in force, by its name or its old name.
     pub(super) fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
-        let old = RENAMED
-            .iter()
-            .find(|(_, today)| key == *today)
-            .map(|(old, _)| *old);
-        let other_form = ENCRYPTED.iter().find_map(|(plain, encrypted)| match key {
-            key if key == *plain => Some(*encrypted),
-            key if key == *encrypted => Some(*plain),
-            _ => None,
-        });
+        let old = old_name(key);
         for block in &self.blocks {
-            let entry = block.entry(key).or_else(|| block.entry(old?));
+            let filled = |key: &str| block.entry(key).filter(|entry| !is_unset(key, entry));
+            let entry = filled(key).or_else(|| filled(old?));
             if let Some(entry) = entry {
                 return Some((block, entry));
             }
-            // One form of a password in a section beats the other form in [defaults].
-            if other_form.is_some_and(|other| block.entry(other).is_some()) {
+            // What a section says in other words beats [defaults].
+            let says = |other: &&str| {
+                let is_switch = other.ends_with("insecure");
+                filled(other).is_some_and(|entry| !is_switch || value::flag(unquoted(entry)) == Some(true))
+            };
+            if rivals(key).iter().any(says) {
                 return None;
             }
         }
         None
     }
+
+    /// Where a key is that counts as not set because it is empty.
+    fn empty(&self, key: &str) -> Option<(&Block, &Entry)> {
+        let old = old_name(key);
+        self.blocks.iter().find_map(|block| {
+            let entry = block.entry(key).or_else(|| block.entry(old?))?;
+            Some((&**block, entry))
+        })
+    }
+}
+
+fn old_name(key: &str) -> Option<&'static str> {
+    let found = RENAMED.iter().find(|(_, today)| key == *today);
+    found.map(|(old, _)| *old)
+}
+
+/// The keys that say the same thing in another form.
+fn rivals(key: &str) -> Vec<&'static str> {
+    let encrypted = ENCRYPTED
+        .iter()
+        .map(|(plain, encrypted)| vec![*plain, *encrypted]);
+    let group = encrypted
+        .chain(TRUST.iter().map(|keys| keys.to_vec()))
+        .find(|group| group.contains(&key));
+    let mut group = group.unwrap_or_default();
+    group.retain(|other| *other != key);
+    group
+}
+
+/// Is the key empty, and does that not mean anything?
+fn is_unset(key: &str, entry: &Entry) -> bool {
+    unquoted(entry).is_empty() && !EMPTY.contains(&key)
+}
+
+fn unquoted(entry: &Entry) -> &str {
+    value::unquoted(&entry.value)
 }
 
 /// What is odd about a section but keeps nobody from using it.
@@ -348,25 +421,42 @@ pub(super) fn oddities(block: &Block) -> Vec<Note> {
                 "is the old name of {today}, which is there too; only {today} counts"
             ));
         }
-        let mark = [" #", " ;"].into_iter().find(|mark| entry.value.contains(mark));
-        if let Some(mark) = mark.filter(|_| !value::is_secret(key)) {
-            note(format!(
-                "'{mark}' and what follows it belong to the value; put a comment on a line of its own"
-            ));
+        if is_unset(key, entry) && keys::is_known(key) {
+            note("is empty, so it counts as not set; give it a value, or remove the line".to_owned());
+        }
+        if let Some(message) = comment(key, entry) {
+            note(message);
         }
     }
     notes
 }
 
+/// The warning about what looks like a comment after a value, unless quotes show that it belongs there.
+fn comment(key: &str, entry: &Entry) -> Option<String> {
+    let mark = [" #", " ;"].into_iter().find(|mark| entry.value.contains(mark))?;
+    if unquoted(entry).len() < entry.value.len() {
+        return None;
+    }
+    let cut = match mark {
+        " ;" => " (virt-who on Python 2 cut it off)",
+        _ => "",
+    };
+    let advice = match redact::is_secret_name(key) {
+        true => "put a comment on a line of its own, or the whole value in quotes if this is no comment",
+        false => "put a comment on a line of its own",
+    };
+    Some(format!(
+        "'{mark}' and what follows it belong to the value{cut}; {advice}"
+    ))
+}
+
 /// Does it hold a password that can be read as it stands?
 pub(super) fn holds_password(block: &Block) -> bool {
-    let filled = |key| {
-        block
-            .entries
-            .get(key)
-            .is_some_and(|entry| !entry.value.is_empty())
-    };
-    ENCRYPTED.iter().any(|(plain, _)| filled(*plain))
+    let is_encrypted = |key: &str| ENCRYPTED.iter().any(|(_, encrypted)| *encrypted == key);
+    block.entries.iter().any(|(key, entry)| {
+        let is_plain = redact::is_secret_name(key) && !is_encrypted(key);
+        is_plain && !entry.value.is_empty() || redact::value(&entry.value) != *entry.value
+    })
 }
 
 /// As much of a value as a message bears.

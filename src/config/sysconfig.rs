@@ -8,7 +8,9 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::format::{Block, Entries, Entry};
+use super::similar::did_you_mean;
 use super::{Error, Note, Place, Section, value};
+use crate::secret::redact;
 
 /// Variables about virt-who as a whole, and their keys in `[global]`.
 pub(super) const GENERAL: [(&str, &str); 7] = [
@@ -56,6 +58,12 @@ const UNSUPPORTED: [&str; 6] = [
     "VIRTWHO_KUBEVIRT",
 ];
 
+/// What virt-who did as a service; systemd or cron does it now.
+const IGNORED: [&str; 1] = ["VIRTWHO_BACKGROUND"];
+
+/// Variables beside virt-who's own that a file of it may set, because it read all of them; in small letters.
+const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
+
 /// What else a command takes from the environment.
 const OTHERS: [&str; 1] = ["VIRTWHO_RHSM_PASSWORD"];
 
@@ -72,7 +80,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
         .chain(&ESX)
         .chain(&SATELLITE)
         .map(|(name, _)| *name);
-    with_keys.chain(SWITCHES).chain(UNSUPPORTED).chain(OTHERS)
+    with_keys
+        .chain(SWITCHES)
+        .chain(UNSUPPORTED)
+        .chain(IGNORED)
+        .chain(OTHERS)
 }
 
 /// The variable that a key of the section or of `[global]` comes from.
@@ -86,6 +98,10 @@ pub(super) fn variable(key: &str) -> Option<&'static str> {
 pub struct Variables {
     file: Option<Arc<Path>>,
     found: BTreeMap<String, Variable>,
+    /// Proxies that a file sets, by their names in small letters, and whether they were written so.
+    proxies: BTreeMap<String, (bool, Zeroizing<String>)>,
+    /// Variables of a file that no command uses, and their lines.
+    unused: Vec<(String, usize)>,
     /// What is wrong with the file, and what of it is not understood.
     notes: Vec<Note>,
 }
@@ -138,12 +154,17 @@ impl Variables {
             }
             let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
             match line.split_once('=') {
-                // Other variables are for other programs.
-                Some((name, _)) if is_name(name) && !name.starts_with("VIRTWHO_") => {}
-                Some((name, value)) if is_name(name) => match unquoted(value) {
-                    Ok(value) => all.add(name, value, number),
-                    Err(reason) => all.note(name, number, reason),
-                },
+                Some((name, value)) if is_name(name) => {
+                    let is_proxy = PROXIES.contains(&&*name.to_lowercase());
+                    match unquoted(value) {
+                        _ if !is_proxy && !name.starts_with("VIRTWHO_") => {
+                            all.unused.push((name.to_owned(), number));
+                        }
+                        Ok(value) if is_proxy => all.add_proxy(name, value),
+                        Ok(value) => all.add(name, value, number),
+                        Err(reason) => all.note(name, number, reason),
+                    }
+                }
                 _ => all.note("", number, "the line is not NAME=value, so it is ignored"),
             }
         }
@@ -174,16 +195,31 @@ impl Variables {
         notes
     }
 
-    /// Those that no command knows.
+    /// Those that mean nothing to any command, in the order of their lines.
     pub fn unknown(&self) -> Vec<Note> {
         let known: Vec<&str> = names().collect();
-        let unknown = self
-            .found
-            .iter()
-            .filter(|(name, _)| !known.contains(&name.as_str()));
-        unknown
-            .map(|(name, variable)| self.note_on(name, variable.line, "is a variable that no command knows"))
-            .collect()
+        let unknown = self.found.iter().filter_map(|(name, variable)| {
+            let message = match IGNORED.contains(&name.as_str()) {
+                true if matches!(value::flag(&variable.value), Some(true)) => {
+                    "is ignored: systemd or cron runs the commands".to_owned()
+                }
+                false if !known.contains(&name.as_str()) => {
+                    format!(
+                        "unknown variable, so it is ignored{}",
+                        did_you_mean(name, names())
+                    )
+                }
+                _ => return None,
+            };
+            Some((variable.line, self.note_on(name, variable.line, &message)))
+        });
+        let unused = self.unused.iter().map(|(name, line)| {
+            let note = self.note_on(name, *line, "is ignored: no command uses it");
+            (*line, note)
+        });
+        let mut notes: Vec<(usize, Note)> = unknown.chain(unused).collect();
+        notes.sort_by_key(|(line, _)| *line);
+        notes.into_iter().map(|(_, note)| note).collect()
     }
 
     /// The section that they are; none where they choose neither a source nor Satellite 5.
@@ -223,22 +259,29 @@ impl Variables {
         })
     }
 
-    /// The same as the keys of `[global]` and of a section, passwords too: to be written into virt-who.conf.
-    pub fn migrated(&self) -> [Keys; 2] {
+    /// The same as the keys of `[global]`, of `[system_environment]` and of a section, passwords too: to be written into
+    /// virt-who.conf.
+    pub fn migrated(&self) -> [Keys; 3] {
         let section = self.section().unwrap_or_default();
-        [&[Arc::new(self.global())][..], &section.blocks].map(|blocks| {
+        let [global, section] = [&[Arc::new(self.global())][..], &section.blocks].map(|blocks| {
             let entries = blocks.iter().flat_map(|block| block.entries.iter());
             entries
                 .map(|(key, entry)| (key.clone(), entry.value.to_string()))
                 .collect()
-        })
+        });
+        let proxies = self.proxies.iter();
+        let proxies = proxies.map(|(name, (_, value))| (name.clone(), value.to_string()));
+        [global, proxies.collect(), section]
     }
 
     /// Is there a password among them?
     pub fn has_password(&self) -> bool {
-        self.found
-            .iter()
+        let found = self.found.iter();
+        let mut proxies = self.proxies.values();
+        found
+            .into_iter()
             .any(|(name, variable)| name.ends_with("_PASSWORD") && !variable.value.is_empty())
+            || proxies.any(|(_, value)| redact::value(value) != **value)
     }
 
     /// What they say of `[global]`.
@@ -306,6 +349,16 @@ impl Variables {
     /// Yes or no, if it says so.
     fn switch(&self, name: &str) -> Option<bool> {
         value::flag(&self.found.get(name)?.value)
+    }
+
+    /// A proxy in small letters beats the same in capitals, as for curl; virt-who knows them in small letters only.
+    fn add_proxy(&mut self, name: &str, value: String) {
+        let lower = name.to_lowercase();
+        let (is_lower, value) = (lower == name, Zeroizing::new(value));
+        let beats = |(was_lower, _): &(bool, _)| is_lower || !was_lower;
+        if !value.is_empty() && self.proxies.get(&lower).is_none_or(beats) {
+            self.proxies.insert(lower, (is_lower, value));
+        }
     }
 
     fn add(&mut self, name: &str, value: String, line: usize) {

@@ -1,5 +1,6 @@
 mod format;
 mod rhsm;
+mod sections;
 mod sysconfig;
 
 use std::fs;
@@ -146,8 +147,9 @@ fn a_section_in_an_ignored_file_is_told_where_it_is_missed() {
     let machine = Machine::new(&[("virt-who.d/prod.conf.bak", "[prod]\ntype=esx\n")]);
     assert_eq!(
         machine.said(machine.load().named("prod").unwrap_err()),
-        "there is no section [prod]; no section was found; virt-who.d/prod.conf.bak: looks like configuration but is \
-         ignored, for its name begins with a dot or does not end in .conf; rename it"
+        "there is no section [prod]: there is no section in virt-who.conf and virt-who.d/*.conf; add one, or name another \
+         file with -c; virt-who.d/prod.conf.bak: looks like configuration but is ignored, for its name begins with a dot \
+         or does not end in .conf; rename it"
     );
 }
 
@@ -157,9 +159,53 @@ fn no_file_is_no_error() {
     let section = machine.load().only(|_| Ok(true)).unwrap();
     assert_eq!(section.name(), None);
     assert_eq!(section.text("server").unwrap(), None);
+    let nowhere = "there is no configuration file (looked for virt-who.conf and virt-who.d/*.conf); write one, or name one \
+                   with -c";
     assert_eq!(
-        section.need("server", "--server").unwrap_err().to_string(),
-        "server: is missing; give --server, or a section with it by -n: there is no configuration file"
+        machine.said(section.need("server", "--server").unwrap_err()),
+        format!("server: is missing; give --server, or a section with it by -n: {nowhere}")
+    );
+    assert_eq!(
+        machine.said(machine.load().named("prod").unwrap_err()),
+        format!("there is no section [prod]: {nowhere}")
+    );
+}
+
+#[test]
+fn a_folder_that_is_named_stands_for_its_conf_files() {
+    let mut machine = Machine::new(&[
+        ("virt-who.d/20.conf", "[b]\nserver=b\n[a]\nserver=twenty\n"),
+        (
+            "virt-who.d/10.conf",
+            "[a]\nserver=ten\n[defaults]\nowner=folder\n",
+        ),
+        ("virt-who.d/.hidden.conf", "[d]\ntype=esx\n"),
+        ("virt-who.d/README", "[f]\nno sources here\n"),
+    ]);
+    let ignored = "virt-who.d/.hidden.conf: looks like configuration but is ignored, for its name begins with a dot or does \
+                   not end in .conf; rename it";
+    let replaced =
+        "virt-who.d/20.conf:3: [a] takes the place of the section of this name in virt-who.d/10.conf:1";
+    machine.files.main = machine.path("gone");
+    machine.files.folder = machine.path("gone.d");
+    let given = (vec![machine.path("virt-who.d")], None);
+    let listed = (Vec::new(), Some(vec![machine.path("virt-who.d")]));
+    for (given, listed) in [given, listed] {
+        machine.files.given = given;
+        machine.files.listed = listed;
+        let config = machine.load();
+        assert_eq!(config.names().collect::<Vec<_>>(), ["a", "b"]);
+        let section = config.named("a").unwrap();
+        assert_eq!(section.text("server").unwrap().as_deref(), Some("twenty"));
+        assert_eq!(section.text("owner").unwrap().as_deref(), Some("folder"));
+        assert_eq!(machine.notes(), [ignored, replaced]);
+    }
+    fs::create_dir(machine.path("empty")).unwrap();
+    machine.files.given = vec![machine.path("empty")];
+    machine.files.listed = None;
+    assert_eq!(
+        machine.said(machine.load().nothing()),
+        "there is no configuration file (looked for empty/*.conf); write one, or name one with -c"
     );
 }
 
@@ -174,10 +220,6 @@ fn a_file_that_was_named_must_be_readable() {
         machine.said(error)
     };
     assert_eq!(message("gone.conf"), "reading gone.conf");
-    assert_eq!(
-        message("virt-who.d"),
-        "virt-who.d: is a directory; name the files in it"
-    );
     assert_eq!(
         message("large.conf"),
         "large.conf: is larger than 4 MiB, so it is no configuration"
@@ -195,9 +237,21 @@ fn a_file_that_was_only_found_may_be_unreadable() {
         config.named("b").unwrap().need("server", "--server").unwrap(),
         "b"
     );
+    let unreadable: Vec<String> = config
+        .unreadable()
+        .iter()
+        .map(|note| machine.said(note))
+        .collect();
+    assert_eq!(
+        unreadable,
+        [
+            "virt-who.conf: is a folder, and a file is needed",
+            "virt-who.d/c.conf: is larger than 4 MiB, so it is no configuration",
+        ]
+    );
     assert_eq!(
         machine.said(config.named("prod").unwrap_err()),
-        "there is no section [prod]; there are b; virt-who.conf: is a directory; name the files in it; \
+        "there is no section [prod]; there is b; virt-who.conf: is a folder, and a file is needed; \
          virt-who.d/a.conf: is no regular file, so it is ignored; \
          virt-who.d/c.conf: is larger than 4 MiB, so it is no configuration"
     );
@@ -254,179 +308,6 @@ fn a_broken_section_leaves_the_others_usable() {
     assert_eq!(machine.notes(), [broken]);
 }
 
-#[test]
-fn a_value_is_of_the_type_that_is_asked_for() {
-    let (machine, section) = section(
-        "server=vc\nempty=\nyes=On\nno=FALSE\nmaybe=2\nn=7\nbig=99999\nzero=0\nlist=a, 'b c',\nopen='a\ntwo=a\n b\n\
-         bomb=%(bomb)s",
-    );
-    let message = |error: Error| machine.said(error);
-    assert_eq!(
-        section.text("SERVER".to_lowercase().as_str()).unwrap().as_deref(),
-        Some("vc")
-    );
-    assert_eq!(section.text("empty").unwrap(), None);
-    assert!(section.has("empty") && !section.has("gone"));
-    assert_eq!(section.flag("yes").unwrap(), Some(true));
-    assert_eq!(section.flag("no").unwrap(), Some(false));
-    assert_eq!(section.flag("gone").unwrap(), None);
-    assert_eq!(section.number::<u8>("n").unwrap(), Some(7));
-    assert_eq!(section.port("n").unwrap(), Some(7));
-    assert_eq!(section.list("list").unwrap().unwrap(), ["a", "b c"]);
-    assert_eq!(section.list("empty").unwrap().unwrap(), [""; 0]);
-    assert_eq!(section.list("gone").unwrap(), None);
-    assert_eq!(
-        message(section.flag("maybe").unwrap_err()),
-        "virt-who.d/a.conf:6: [a] maybe: '2' is neither yes nor no (true, on, 1; false, off, 0)"
-    );
-    assert_eq!(
-        message(section.number::<u8>("server").unwrap_err()),
-        "virt-who.d/a.conf:2: [a] server: 'vc' is not a number, or too large"
-    );
-    for port in ["big", "zero", "server"] {
-        let said = message(section.port(port).unwrap_err());
-        assert!(
-            said.ends_with("is not a port, a number from 1 to 65535"),
-            "{said}"
-        );
-    }
-    assert_eq!(
-        message(section.list("open").unwrap_err()),
-        "virt-who.d/a.conf:11: [a] open: the ' is never closed; close it, or write \\' for a quote that is part of \
-         an item"
-    );
-    assert_eq!(
-        message(section.text("two").unwrap_err()),
-        "virt-who.d/a.conf:12: [a] two: has more than one line, for an indented line continues the value before it; \
-         begin each key at the start of its line"
-    );
-    assert_eq!(
-        message(section.text("bomb").unwrap_err()),
-        "virt-who.d/a.conf:14: [a] bomb: its %(key)s stand for each other, or go deeper than 10; write %% for a percent \
-         sign"
-    );
-    assert_eq!(
-        message(section.need("empty", "--owner").unwrap_err()),
-        "virt-who.d/a.conf:3: [a] empty: is empty; give it a value, or give --owner"
-    );
-    assert_eq!(
-        message(section.need("owner", "--owner").unwrap_err()),
-        "virt-who.d/a.conf:1: [a] owner: is missing; add it, or give --owner"
-    );
-    assert_eq!(
-        message(section.wrong_value("server", "is no host")),
-        "virt-who.d/a.conf:2: [a] server: 'vc' is no host"
-    );
-}
-
-#[test]
-fn old_names_of_keys_are_understood() {
-    let (machine, section) = section("filter_host_uuids=a\nexclude_hosts=b\nexclude_host_uuids='c");
-    assert_eq!(section.list("filter_hosts").unwrap().unwrap(), ["a"]);
-    assert_eq!(section.list("exclude_hosts").unwrap().unwrap(), ["b"]);
-    assert_eq!(
-        machine.notes(),
-        [
-            "virt-who.d/a.conf:4: [a] exclude_host_uuids: is the old name of exclude_hosts, which is there too; only \
-          exclude_hosts counts"
-        ]
-    );
-    let error = section.wrong_value("filter_hosts", "is odd");
-    assert_eq!(
-        machine.said(error),
-        "virt-who.d/a.conf:2: [a] filter_host_uuids: 'a' is odd"
-    );
-}
-
-#[test]
-fn what_looks_like_a_comment_in_a_value_is_noted() {
-    let (machine, _) = section("hypervisor_id=uuid # or hostname\npassword=a #b\nowner=a#b");
-    assert_eq!(
-        machine.notes(),
-        [
-            "virt-who.d/a.conf:2: [a] hypervisor_id: ' #' and what follows it belong to the value; put a comment on a line \
-          of its own"
-        ]
-    );
-}
-
-#[test]
-fn a_key_that_repeats_is_noted() {
-    let (machine, section) = section("server=a\npassword=s3cret\nServer=b\nPASSWORD=s4cret");
-    assert_eq!(section.text("server").unwrap().as_deref(), Some("b"));
-    assert_eq!(
-        machine.notes(),
-        [
-            "virt-who.d/a.conf:4: [a] server: stands twice, also in line 2; the last one counts",
-            "virt-who.d/a.conf:5: [a] password: stands twice, also in line 3; the last one counts",
-        ]
-    );
-}
-
-#[test]
-fn one_form_of_a_password_in_a_section_beats_the_other_in_defaults() {
-    let machine = Machine::new(&[(
-        "virt-who.conf",
-        "[defaults]\nencrypted_password=00\nrhsm_password=d\n[a]\npassword=a\nrhsm_encrypted_password=00\n\
-         sat_encrypted_password=e3479dced51d8f33415fa527767f7af6\n[b]\npassword=\n",
-    )]);
-    let config = machine.load();
-    let section = config.named("a").unwrap();
-    assert_eq!(section.secret("password").unwrap().unwrap().expose(), "a");
-    machine.write(
-        "key",
-        b"000102030405060708090a0b0c0d0e0f\nf0e0d0c0b0a090807060504030201000\n",
-    );
-    let section = section.with_key_file(Some(machine.path("key")));
-    assert_eq!(
-        machine.said(section.secret("rhsm_password").unwrap_err()),
-        "virt-who.conf:6: [a] rhsm_encrypted_password: has 2 hexadecimal digits, but their number must be a multiple of 32; \
-         copy all that virt-who-password or vw-password printed"
-    );
-    assert_eq!(
-        section.secret("sat_password").unwrap().unwrap().expose(),
-        "s3cret"
-    );
-    assert_eq!(
-        machine.said(config.named("b").unwrap().secret("password").unwrap_err()),
-        "virt-who.conf:9: [b] password: is empty; give it a value, or remove the line"
-    );
-    assert_eq!(section.secret("rhsm_proxy_password").unwrap(), None);
-}
-
-#[test]
-fn secrets_are_in_no_message() {
-    let (machine, section) = section(
-        "password=s3cret %(s3cret)s\nowner=%(other)s\nother=%(sat_password)s\nsat_password=s3cret\n s3cret\n\
-         rhsm_password='s3cret\nenv=%(password)s",
-    );
-    let password = section.secret("password").unwrap_err();
-    assert_eq!(
-        machine.said(&password),
-        "virt-who.d/a.conf:2: [a] password: %(…)s names a key that the section does not have; write %% for a percent sign"
-    );
-    let errors = [
-        password,
-        section.flag("owner").unwrap_err(),
-        section.list("rhsm_password").unwrap_err(),
-        section.text("sat_password").unwrap_err(),
-        section.text("env").unwrap_err(),
-        section.wrong_value("owner", "is odd"),
-    ];
-    for error in &errors {
-        assert!(!error.to_string().contains("s3cret"), "{error}");
-        assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
-    }
-    let config = machine.load();
-    assert!(!format!("{config:?} {section:?}").contains("s3cret"));
-    assert!(
-        config
-            .notes()
-            .iter()
-            .all(|note| !note.to_string().contains("s3cret"))
-    );
-}
-
 #[cfg(unix)]
 #[test]
 fn passwords_that_everyone_may_read_are_noted() {
@@ -466,32 +347,6 @@ fn variables_for_the_environment_keep_their_case() {
             ("HTTPS_PROXY".into(), "p".into()),
             ("no_proxy".into(), "*".into())
         ]
-    );
-}
-
-#[test]
-fn a_bomb_ends_in_an_error() {
-    let mut wide = String::from("a=%(b)s\nc=x\nb=");
-    wide.extend(std::iter::repeat_n("%(c)s", 20_000));
-    let (_, section) = self::section(&wide);
-    assert!(
-        section
-            .text("a")
-            .unwrap_err()
-            .to_string()
-            .contains("longer than 1 MiB")
-    );
-    let mut deep: String = (0..9)
-        .map(|n| format!("k{n}={}\n", format!("%(k{})s", n + 1).repeat(50)))
-        .collect();
-    deep += "k9=";
-    let (_, section) = self::section(&deep);
-    assert!(
-        section
-            .text("k0")
-            .unwrap_err()
-            .to_string()
-            .contains("longer than 1 MiB")
     );
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::format::{self, Block};
+use crate::secret::redact::is_secret_name;
 
 /// As deep as Python's ConfigParser follows `%(key)s`.
 const DEEPEST: usize = 10;
@@ -19,12 +20,6 @@ pub(super) struct Value {
     pub(super) text: Zeroizing<String>,
     /// Must it stay out of messages?
     pub(super) secret: bool,
-}
-
-/// Does the key hold something that must not be seen?
-pub(super) fn is_secret(key: &str) -> bool {
-    // Such a key names a file; the password is in there.
-    key.contains("password") && !key.ends_with("_file")
 }
 
 /// Yes or no, as Python's ConfigParser has them.
@@ -56,13 +51,14 @@ pub(super) fn of(key: &str, text: &str, block: &Block) -> Result<Value, String> 
     if block.is_variables {
         return Ok(Value {
             text: Zeroizing::new(text.to_owned()),
-            secret: is_secret(key),
+            secret: is_secret_name(key),
         });
     }
     let mut expansion = Expansion {
         block,
         text: Zeroizing::default(),
-        secret: is_secret(key),
+        secret: is_secret_name(key),
+        has_at: text.contains('@'),
         left: MOST,
     };
     expansion.expand(text, 1)?;
@@ -77,6 +73,8 @@ struct Expansion<'a> {
     block: &'a Block,
     text: Zeroizing<String>,
     secret: bool,
+    /// Has the value an @, as a URL with a password does?
+    has_at: bool,
     left: usize,
 }
 
@@ -107,7 +105,8 @@ impl Expansion<'_> {
     fn refer(&mut self, name: &str, depth: usize) -> Result<(), String> {
         let name = name.to_lowercase();
         let Some(entry) = self.block.entry(&name) else {
-            let what = if self.secret {
+            // The name is part of the value, which may be a password after all.
+            let what = if self.secret || self.has_at {
                 "%(…)s names a key"
             } else {
                 &format!("%({name})s names a key")
@@ -117,7 +116,7 @@ impl Expansion<'_> {
             ));
         };
         self.left = self.left.checked_sub(1).ok_or_else(too_long)?;
-        self.secret |= is_secret(&name);
+        self.secret |= is_secret_name(&name);
         if entry.value.contains('%') {
             self.expand(&entry.value, depth + 1)
         } else {
@@ -149,7 +148,7 @@ fn reference(rest: &str) -> Option<(&str, &str)> {
 }
 
 /// Takes one pair of outer quotes off, unless the same quote appears inside.
-fn unquoted(text: &str) -> &str {
+pub(super) fn unquoted(text: &str) -> &str {
     for quote in ['"', '\''] {
         let inner = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote));
         if let Some(inner) = inner.filter(|inner| !inner.contains(quote)) {

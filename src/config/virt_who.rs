@@ -11,7 +11,7 @@ use super::sysconfig::Variables;
 use super::{Content, Error, Note, Place};
 
 /// Sections that describe no source.
-const SPECIAL: [&str; 3] = ["global", "defaults", "system_environment"];
+pub(super) const SPECIAL: [&str; 3] = ["global", "defaults", "system_environment"];
 
 /// Which files make up the configuration.
 ///
@@ -20,6 +20,8 @@ const SPECIAL: [&str; 3] = ["global", "defaults", "system_environment"];
 /// describe sources, as in virt-who; `[global]`, `[defaults]` and `[system_environment]` still come from `main` or
 /// `listed`. They also count in the given files, which virt-who ignores though everyone expects it; of a key in several
 /// files the last one counts.
+///
+/// A folder in place of a file stands for the `*.conf` in it.
 #[derive(Debug, Clone)]
 pub struct Files {
     /// Files named by `-c`.
@@ -56,6 +58,22 @@ impl Files {
             ..Files::default()
         }
     }
+
+    /// Where sections are looked for, for a message.
+    fn looked_at(&self) -> Vec<String> {
+        let name = |path: &PathBuf| match path.is_dir() {
+            true => format!("{}/*.conf", path.display()),
+            false => path.display().to_string(),
+        };
+        match (self.given.as_slice(), &self.listed) {
+            ([], None) => vec![
+                self.main.display().to_string(),
+                format!("{}/*.conf", self.folder.display()),
+            ],
+            ([], Some(listed)) => listed.iter().map(name).collect(),
+            (given, _) => given.iter().map(name).collect(),
+        }
+    }
 }
 
 /// The sections of all files.
@@ -71,8 +89,21 @@ pub struct Config {
     notes: Vec<Note>,
     /// Files that were not read and not named, so that only a command that misses something cares.
     unread: Vec<Note>,
-    /// The files that were read.
+    /// Those of `notes` that say that a file can't be read, not that it is ignored.
+    unreadable: Vec<Note>,
+    /// The files that were looked at, in their order.
     files: Vec<PathBuf>,
+    /// Where sections were looked for.
+    looked_at: Vec<String>,
+}
+
+/// What becomes of a file that was named and can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// It makes loading fail.
+    Needed,
+    /// It becomes a note.
+    Noted,
 }
 
 /// What a file counts for.
@@ -94,6 +125,16 @@ impl Config {
 
     /// The same in an environment with `variables`: they are a section of their own, and above `[global]`.
     pub fn load_with(files: &Files, variables: &Variables) -> Result<Self, Error> {
+        Config::load_as(Named::Needed, files, variables)
+    }
+
+    /// The same for those who look at the configuration rather than use it: whatever can't be read is only noted, see
+    /// [`Config::unreadable`].
+    pub fn load_what_is_readable(files: &Files, variables: &Variables) -> Result<Self, Error> {
+        Config::load_as(Named::Noted, files, variables)
+    }
+
+    fn load_as(named: Named, files: &Files, variables: &Variables) -> Result<Self, Error> {
         let mut config = Config::default();
         let base = if files.given.is_empty() {
             Part::Whole
@@ -103,19 +144,20 @@ impl Config {
         match &files.listed {
             Some(listed) => {
                 for file in listed {
-                    config.add(file, super::read(file)?, base);
+                    config.add_named(file, base, named)?;
                 }
             }
             None => {
                 config.add_found(&files.main, base);
                 if files.given.is_empty() {
-                    config.add_folder(&files.folder);
+                    config.add_folder(&files.folder, Part::Sources);
                 }
             }
         }
         for file in &files.given {
-            config.add(file, super::read(file)?, Part::Whole);
+            config.add_named(file, Part::Whole, named)?;
         }
+        config.looked_at = files.looked_at();
         config.environment = variables.section();
         config.notes.extend(variables.notes());
         let general = variables.global();
@@ -130,16 +172,23 @@ impl Config {
         Ok(config)
     }
 
-    /// The section of this name.
+    /// The section of this name, to be used.
     pub fn named(&self, name: &str) -> Result<Section, Error> {
+        let section = self.known(name)?;
+        match section.broken() {
+            Some(broken) => Err(Error::Wrong(broken.clone())),
+            None => Ok(section.clone()),
+        }
+    }
+
+    /// The section of this name, be it broken.
+    pub fn known(&self, name: &str) -> Result<&Section, Error> {
         match self.index.get(name).and_then(|at| self.sections.get(*at)) {
-            Some(section) => match section.broken() {
-                Some(broken) => Err(Error::Wrong(broken.clone())),
-                None => Ok(section.clone()),
-            },
+            Some(section) => Ok(section),
             None => Err(Error::UnknownSection {
                 name: name.to_owned(),
                 known: self.names().map(str::to_owned).collect(),
+                looked_at: self.without_sections(),
                 also: self.unread.clone(),
             }),
         }
@@ -187,21 +236,37 @@ impl Config {
 
     /// What was looked at in vain, for a message.
     pub fn nothing(&self) -> String {
-        let mut in_vain = match (self.sections.is_empty(), self.files.is_empty()) {
-            (false, _) => {
-                let names: Vec<String> = self.names().map(str::to_owned).collect();
-                format!("of {} none fits", super::some(&names))
-            }
-            (true, false) => {
-                let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
-                format!("there is no section in {}", files.join(", "))
-            }
-            (true, true) => "there is no configuration file".to_owned(),
+        let names: Vec<String> = self.names().map(str::to_owned).collect();
+        let mut in_vain = match names.is_empty() {
+            false => format!("of {} none fits", super::some(&names)),
+            true => self.without_sections(),
         };
         for note in &self.unread {
             in_vain += &format!("; {note}");
         }
         in_vain
+    }
+
+    /// Where no section was found, and what to do about it.
+    fn without_sections(&self) -> String {
+        let places = self.looked_at.join(" and ");
+        match (self.files.is_empty(), self.looked_at.is_empty()) {
+            (_, true) => "no configuration file was named; name one with -c".to_owned(),
+            (true, _) => format!(
+                "there is no configuration file (looked for {places}); write one, or name one with -c"
+            ),
+            (false, _) => format!("there is no section in {places}; add one, or name another file with -c"),
+        }
+    }
+
+    /// Which files, in their order, were looked at: read, ignored or unreadable.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The notes on files that exist and can't be read, so that sections may be missing.
+    pub fn unreadable(&self) -> &[Note] {
+        &self.unreadable
     }
 
     /// The section that variables of the environment are, if they choose a source or a destination.
@@ -244,18 +309,36 @@ impl Config {
         &self.notes
     }
 
-    /// virt-who.d: its `*.conf` in the order of their names.
-    fn add_folder(&mut self, folder: &Path) {
+    /// Reads a file, or the `*.conf` in a folder, that an option or a variable named.
+    fn add_named(&mut self, file: &Path, part: Part, named: Named) -> Result<(), Error> {
+        if file.is_dir() {
+            self.add_folder(file, part);
+            return Ok(());
+        }
+        match (super::read(file), named) {
+            (Ok(content), _) => self.add(file, content, part),
+            (Err(error), Named::Needed) => return Err(error),
+            (Err(error), Named::Noted) => self.unreadable_file(file, &error),
+        }
+        Ok(())
+    }
+
+    /// virt-who.d, or a folder like it: its `*.conf` in the order of their names.
+    fn add_folder(&mut self, folder: &Path, part: Part) {
+        let unreadable = |source| Error::Unreadable {
+            file: folder.to_owned(),
+            source,
+        };
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-            Err(error) => return self.skip(folder, &format!("can't be read: {error}")),
+            Err(error) => return self.unreadable_file(folder, &unreadable(error)),
         };
         let mut files: Vec<PathBuf> = Vec::new();
         for entry in entries {
             match entry {
                 Ok(entry) => files.push(entry.path()),
-                Err(error) => self.skip(folder, &format!("can't be read: {error}")),
+                Err(error) => self.unreadable_file(folder, &unreadable(error)),
             }
         }
         files.sort();
@@ -264,7 +347,7 @@ impl Config {
             if name.starts_with(b".") || !name.ends_with(b".conf") {
                 self.ignored(&file);
             } else if file.is_file() {
-                self.add_found(&file, Part::Sources);
+                self.add_found(&file, part);
             } else {
                 self.skip(&file, "is no regular file, so it is ignored");
             }
@@ -294,13 +377,22 @@ impl Config {
         match super::read(file) {
             Ok(content) => self.add(file, content, part),
             Err(Error::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
-            Err(Error::Unreadable { source, .. }) => self.skip(file, &format!("can't be read: {source}")),
-            Err(Error::NoConfiguration { reason, .. }) => self.skip(file, &reason),
-            Err(error) => self.skip(file, &error.to_string()),
+            Err(error) => self.unreadable_file(file, &error),
         }
     }
 
-    fn skip(&mut self, file: &Path, message: &str) {
+    fn unreadable_file(&mut self, file: &Path, error: &Error) {
+        let message = match error {
+            Error::Unreadable { source, .. } => format!("can't be read: {source}"),
+            Error::NoConfiguration { reason, .. } => reason.clone(),
+            error => error.to_string(),
+        };
+        let note = self.skip(file, &message);
+        self.unreadable.push(note);
+    }
+
+    fn skip(&mut self, file: &Path, message: &str) -> Note {
+        self.files.push(file.to_owned());
         let note = Note {
             place: Some(Place {
                 file: Arc::from(file),
@@ -311,7 +403,8 @@ impl Config {
             message: message.to_owned(),
         };
         self.unread.push(note.clone());
-        self.notes.push(note);
+        self.notes.push(note.clone());
+        note
     }
 
     fn add(&mut self, file: &Path, content: Content, part: Part) {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use super::Error;
+use crate::secret::redact;
 
 /// Where a server is: scheme, host, port, and the path that its services share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -33,7 +34,7 @@ impl Base {
     pub fn parse(text: &str, port: u16, path: &str) -> Result<Self, Error> {
         let text = text.trim();
         let fail = |reason| Error::Address {
-            text: without_user(text),
+            text: redact::value(text),
             reason,
         };
         let (scheme, rest) = match text.split_once("://") {
@@ -151,17 +152,6 @@ fn number(port: &str) -> Result<u16, &'static str> {
     match port.parse() {
         Ok(port) if digits && port > 0 => Ok(port),
         _ => Err("a port is a number from 1 to 65535"),
-    }
-}
-
-/// The text without what stands before the last `@` of its authority, which may be a password.
-fn without_user(text: &str) -> String {
-    match text.rsplit_once('@') {
-        Some((before, after)) => match before.split_once("://") {
-            Some((scheme, _)) => format!("{scheme}://…@{after}"),
-            None => format!("…@{after}"),
-        },
-        None => text.to_owned(),
     }
 }
 

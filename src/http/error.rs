@@ -153,7 +153,7 @@ pub enum Error {
         location: String,
     },
     /// The server answered with a status that was not wanted.
-    #[error("{server}: answered {}{}{message}", Answered(*status), if message.is_empty() { "" } else { ": " })]
+    #[error("{server}: answered {}{}{message}{}", Answered(*status), if message.is_empty() { "" } else { ": " }, Asked(*retry_after))]
     Status {
         /// The server.
         server: String,
@@ -261,6 +261,18 @@ impl fmt::Display for Limit {
             Limit::Connect(limit) => write!(f, "no connection within {} s", limit.as_secs_f32()),
             Limit::Silence(limit) => write!(f, "the server was silent for {} s", limit.as_secs_f32()),
             Limit::Deadline => f.write_str("not done within the time that --timeout allows"),
+        }
+    }
+}
+
+/// What the server asks for beside its status.
+struct Asked(Option<Duration>);
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.map(|wait| wait.as_secs()) {
+            Some(seconds @ 1..) => write!(f, " (the server asks to wait {seconds} s)"),
+            _ => Ok(()),
         }
     }
 }

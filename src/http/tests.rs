@@ -223,7 +223,7 @@ fn a_status_is_told_with_the_servers_words() {
     for (text, wanted, kind) in [
         (
             "503 Service Unavailable\r\nRetry-After: 7\r\n\r\n\n out of memory \nat line 1",
-            "answered 503 Service Unavailable: out of memory",
+            "answered 503 Service Unavailable: out of memory (the server asks to wait 7 s)",
             Kind::TempFail,
         ),
         (

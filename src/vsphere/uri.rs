@@ -4,6 +4,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::http::{Base, Error, Proxy};
+use crate::secret::redact;
 
 /// Where a server is, and what a libvirt URI says beside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +37,17 @@ impl Address {
     /// # Ok::<(), vw::http::Error>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let text = text.trim();
+        // Its parts, as an error about one names them, may be parts of a password.
+        Address::read(text.trim()).map_err(|error| match error {
+            Error::Address { reason, .. } => Error::Address {
+                text: redact::value(text.trim()),
+                reason,
+            },
+            error => error,
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, Error> {
         let plain = |base| Address {
             base,
             username: None,
@@ -68,7 +79,9 @@ impl Address {
         let username = match user {
             None | Some("") => None,
             Some(user) if user.contains(':') => {
-                return Err(fail("a password does not belong here; use --password-file"));
+                return Err(fail(
+                    "a password does not belong here; use --password-file or the key password",
+                ));
             }
             Some(user) => {
                 Some(decoded(user).ok_or_else(|| fail("the user name is not percent-encoded text"))?)
@@ -180,6 +193,8 @@ mod tests {
             "gsx://h",
             "esx://root:s3cret@h",
             "esx://root:s3c@ret@h",
+            "esx://root:s3c/ret@h",
+            "https://root:s3c/ret@h",
             "esx://h?no_verify=2",
             "esx://h?no_verify",
             "esx://h?auto_answer=yes",

@@ -1,5 +1,7 @@
 //! vw-config as its users meet it.
 
+mod check;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -137,207 +139,139 @@ fn what_is_in_force_is_shown_with_its_origin_and_no_secret() {
         .failed(78, "there is no section in a.conf");
 }
 
-#[test]
-fn a_good_configuration_passes_the_check() {
-    let place = Place::new(&TWO.replace("encrypted_password=00\nfilter_host_uuids=a, b\n", ""));
-    let (findings, summary, status) = place.findings();
-    assert_eq!(findings, [""; 0]);
-    assert_eq!(
-        summary,
-        "2 of 2 sections usable; try next: vw-scan-esx -n prod | vw-filter -n prod"
-    );
-    assert_eq!(status, 0);
-    let checked = place.json(&["check", "--json", "-c", "a.conf"]);
-    assert_eq!(checked["usable"], 2);
-    assert_eq!(
-        checked["next"],
-        "vw-scan-esx -c a.conf -n prod | vw-filter -c a.conf -n prod"
-    );
-    assert_eq!(
-        checked["sections"][1],
-        json!({"section": "old", "type": "esx", "usable": true})
-    );
-}
-
-/// A section that is fine, with more lines.
-fn esx(lines: &str) -> String {
-    format!("[prod]\ntype=esx\nserver=vc\nusername=u\npassword=p\nowner=o\n{lines}\n")
-}
+const HIDDEN: &str = "[defaults]\nrhsm_pass=s3cret\n[prod]\ntype=esx\nserver=esx://root:s3c/s3cret@vc.example.com/?proxy=u:s3cret@p\n\
+                      pasword=s3cret\npasswd=s3cret\nunknown=s3cret\nowner=o\nproxy=http://u:s3cret@p:x\n\
+                      sat_server=http://sat:s3cret@sat/\nhypervisor_id=http://u:s3cret@h\nthumbprint=u:s3cret@h\n\
+                      rhsm_port=u:s3cret@h\nfilter_type=u:s3cret@h\nfilter_hosts=u:s3cret@h/(\nusername=root\n  password=s3cret\n\
+                      [bad]\ntype=u:s3cret@h\nfile=u:s3cret@h\nserver=https://root:s3c/s3cret@vc\nusername=u\nowner=o\n\
+                      rhsm_cacert=u:s3cret@h\nrhsm_hostname=http://root:s3cret@h\n[fake]\ntype=fake\nowner=o\n\
+                      file=http://u:s3cret@h\nis_hypervisor=u:s3cret@h\n[global]\nlog_dir=u:s3cret@h\ninterval=u:s3cret@h\n\
+                      debug=u:s3cret@h\npaswd=s3cret\n";
 
 #[test]
-fn what_would_go_wrong_is_said_before_it_does() {
-    // Each configuration, and the end or all of its only finding.
-    let table = [
-        (
-            esx("foo=1"),
-            "warning: a.conf:7: [prod] foo: is a key that no command knows, so it is ignored",
-        ),
-        (
-            esx("env=x ; y"),
-            "warning: a.conf:7: [prod] env: ' ;' and what follows it belong to the value",
-        ),
-        (esx("type=exs"), "'exs' is no type that is known"),
-        (
-            esx("type=xen"),
-            "error: a.conf:7: [prod] type: xen is not supported: there is no command vw-scan-xen in PATH",
-        ),
-        (esx("server=vc:port"), "error: a.conf:7: [prod] server: "),
-        (
-            esx("hypervisor_id=moref"),
-            "'moref' is not uuid, hostname or hwuuid",
-        ),
-        (esx("owner="), "error: a.conf:7: [prod] owner: is empty"),
-        (esx("password="), "error: a.conf:7: [prod] password: is empty"),
-        (
-            esx("encrypted_password=abc"),
-            "error: a.conf:7: [prod] encrypted_password: has 3 hexadecimal digits, an odd number",
-        ),
-        (
-            esx("encrypted_password=00112233445566778899aabbccddeeff"),
-            "the key file gone does not exist",
-        ),
-        (
-            esx("filter_hosts="),
-            "error: a.conf:7: [prod] filter_hosts: is empty",
-        ),
-        (esx("filter_hosts='a"), "the ' is never closed"),
-        (esx("filter_hosts=a\\"), "ends with a backslash"),
-        (
-            esx("filter_type=regex\nfilter_hosts=*x"),
-            "error: a.conf:8: [prod] filter_hosts: has \"*x\", which is no regular",
-        ),
-        (esx("filter_type=glob"), "is neither wildcards nor regex"),
-        (
-            esx("exclude_hosts=esx1.example.com"),
-            "'esx1.example.com' is no uuid, but the ids are uuids",
-        ),
-        (
-            esx("hypervisor_id=hostname\nfilter_hosts=564dae86-b20b-0214-0203-dc50d3be0ec2"),
-            "is a uuid, but the ids are by hostname: it matches nothing",
-        ),
-        (
-            esx("rhsm_port=x"),
-            "error: a.conf:7: [prod] rhsm_port: 'x' is not a port",
-        ),
-        (esx("rhsm_insecure=maybe"), "'maybe' is neither yes nor no"),
-        (
-            esx("rhsm_username=u"),
-            "warning: a.conf:1: [prod] rhsm_password: is missing",
-        ),
-        (
-            esx("sat_server=sat\nsat_password=p"),
-            "error: a.conf:1: [prod] sat_username: is missing",
-        ),
-        (
-            esx("env=%(gone)s"),
-            "error: a.conf:7: [prod] env: %(gone)s names a key that the section does not have",
-        ),
-        (esx("env=%(env)s"), "stand for each other"),
-        (
-            esx("[two]\ntype=esx\nserver=https://VC/\nusername=u\npassword=p\nowner=o"),
-            "warning: a.conf:9: [two] server: is that of [prod], too, with the same destination",
-        ),
-        (
-            "[a]\nowner=o\n".to_owned(),
-            "error: a.conf:1: [a] type: is missing, which means libvirt",
-        ),
-        (
-            "[a]\ntype=fake\nowner=o\nfile=gone\n".to_owned(),
-            "error: a.conf:4: [a] file: gone can't be read",
-        ),
-        (
-            "[a]\ntype=fake\nowner=o\n".to_owned(),
-            "error: a.conf:1: [a] file: is missing",
-        ),
-        (
-            esx("[global]\ninterval=30"),
-            "warning: a.conf:8: [global] interval: '30' is less than 60",
-        ),
-        (
-            esx("[global]\ndebug=maybe\n"),
-            "warning: a.conf:8: [global] debug: 'maybe' is neither yes nor no",
-        ),
-        (
-            esx("[global]\nbar=1\n"),
-            "warning: a.conf:8: [global] bar: is a key that no command knows",
-        ),
-        (
-            esx("[]\nx=1\n"),
-            "warning: a.conf:7: the line is no section's header",
-        ),
-        (
-            esx("owner o"),
-            "error: a.conf:7: [prod] the line is neither a [section] nor 'key = value'",
-        ),
-        (esx("env=a\0b"), "error: a.conf:7: [prod] the line has a NUL byte"),
-    ];
-    for (text, expected) in table {
-        let place = Place::new(&text);
-        let outcome = place.command(&["check", "--key-file", "gone"]).run();
-        let said: Vec<&str> = outcome
-            .stdout
-            .lines()
-            .filter(|line| line.contains(": ") && !line.contains("not registered"))
-            .filter(|line| !line.contains("stands twice") && !line.contains("sections usable"))
-            .collect();
-        assert!(
-            said.len() == 1 && said[0].contains(expected),
-            "{text}\n{said:#?}\n{expected}"
-        );
-        let is_error = said[0].starts_with("error: ");
-        assert_eq!(outcome.status, if is_error { 78 } else { 0 }, "{text}");
-        if is_error {
-            outcome.failed(78, "sections usable: mend what the errors name");
-        }
-        let json = place.json(&["check", "--json", "--key-file", "gone"]);
-        let level = if is_error { "error" } else { "warning" };
-        let messages = json["messages"].as_array().unwrap();
-        assert!(messages.iter().any(|message| message["level"] == level), "{json}");
-    }
-}
-
-#[test]
-fn files_that_can_not_be_used_are_named() {
-    let place = Place::new("");
-    fs::create_dir(place.0.path().join("folder")).unwrap();
-    let large = fs::File::create(place.0.path().join("large")).unwrap();
-    large.set_len(100 << 20).unwrap();
-    for (file, words) in [
-        ("folder", "folder: is a directory"),
-        ("large", "is larger than 4 MiB"),
-        ("gone", "reading gone: No such file"),
-        ("a.conf/b", "reading a.conf/b: Not a directory"),
+fn no_secret_is_shown_wherever_it_stands() {
+    let place = Place::new(HIDDEN);
+    let mut said = Vec::new();
+    for args in [
+        &["list"][..],
+        &["list", "--json"],
+        &["show", "prod"],
+        &["show", "prod", "--json"],
+        &["show", "bad"],
+        &["show", "fake", "-d"],
+        &["check", "-d"],
+        &["check", "--json"],
+        &["check", "bad"],
     ] {
-        for action in ["check", "list", "show"] {
-            place.run(&[action, "-c", file]).failed(78, words);
-        }
-        if file != "large" {
-            place.run(&["migrate", file]).failed(78, words);
+        let outcome = place.run(args);
+        said.push(outcome.stdout + &outcome.stderr);
+    }
+    // What the commands say that use the section.
+    for program in [
+        env!("CARGO_BIN_EXE_vw-scan-esx"),
+        env!("CARGO_BIN_EXE_vw-scan-fake"),
+        env!("CARGO_BIN_EXE_vw-filter"),
+        env!("CARGO_BIN_EXE_vw-report-candlepin"),
+        env!("CARGO_BIN_EXE_vw-report-sat5"),
+    ] {
+        for name in ["prod", "bad", "fake"] {
+            let run = Run::new(program).args(["-d", "-n", name]).folder(place.0.path());
+            let outcome = run.env("VW_CONFIG", "a.conf").stdin("{\"hypervisors\":[]}").run();
+            said.push(outcome.stdout + &outcome.stderr);
         }
     }
-    let empty = place.run(&["check"]);
-    assert_eq!(empty.stdout, "0 of 0 sections usable\n");
-    empty.failed(78, "there is no section in a.conf");
+    for program in [env!("CARGO_BIN_EXE_vw-scan-esx"), env!("CARGO_BIN_EXE_vw-config")] {
+        let outcome = Run::new(program)
+            .args(["list", "esx://root:s3cret@vc", "-n=http://u:s3cret@p"])
+            .run();
+        outcome.failed(64, "");
+        said.push(outcome.stderr);
+    }
+    for said in &said {
+        assert!(!said.is_empty() && !said.contains("s3c"), "{said}");
+    }
+    let shown = &said[2];
+    for line in [
+        "server         esx://root:(redacted)@p  ",
+        "pasword        (redacted)  ",
+        "unknown        (redacted)  ",
+        "username       root, password=(redacted)  ",
+        "rhsm_pass      (redacted)  ",
+    ] {
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(shown).contains(&words(line)), "{line}\n{shown}");
+    }
+    let keys = place.json(&["show", "prod", "--json"])["keys"].clone();
+    let unknown = keys
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["key"] == "unknown")
+        .unwrap();
+    assert_eq!(
+        (&unknown["value"], &unknown["secret"]),
+        (&Value::Null, &json!(true))
+    );
 }
 
 #[test]
-fn a_thousand_sections_are_no_trouble() {
-    let sections: String = (0..1000)
-        .map(|n| {
-            esx("")
-                .replace("prod", &format!("s{n}"))
-                .replace("=vc", &format!("=vc{n}"))
-        })
-        .collect();
-    let place = Place::new(&sections);
-    let (findings, summary, status) = place.findings();
-    assert_eq!(findings, [""; 0]);
-    assert!(summary.starts_with("1000 of 1000 sections usable"), "{summary}");
-    assert_eq!(status, 0);
-    assert_eq!(
-        place.run(&["list", "--names"]).quiet_success().lines().count(),
-        1000
+fn no_configuration_at_all_names_the_places_and_what_to_do() {
+    let place = Place::new("");
+    let empty = place.0.path().join("none");
+    fs::create_dir(&empty).unwrap();
+    let said = "there is no configuration file (looked for none/*.conf); write one, or name one with -c";
+    for (program, args) in [
+        (env!("CARGO_BIN_EXE_vw-scan-esx"), &[][..]),
+        (env!("CARGO_BIN_EXE_vw-scan-esx"), &["-n", "prod"]),
+        (env!("CARGO_BIN_EXE_vw-scan-fake"), &[]),
+        (env!("CARGO_BIN_EXE_vw-report-candlepin"), &[]),
+        (env!("CARGO_BIN_EXE_vw-report-sat5"), &[]),
+        (env!("CARGO_BIN_EXE_vw-config"), &["check"]),
+        (env!("CARGO_BIN_EXE_vw-config"), &["show"]),
+        (env!("CARGO_BIN_EXE_vw-config"), &["show", "prod"]),
+    ] {
+        let run = Run::new(program).args(args).folder(place.0.path());
+        run.env("VW_CONFIG", "none").run().failed(78, said);
+    }
+    // The usual places of a machine that runs the tests are not ours, but they are named where they have nothing.
+    if !Path::new("/etc/virt-who.conf").exists() && !Path::new("/etc/virt-who.d").exists() {
+        let run = Run::new(env!("CARGO_BIN_EXE_vw-scan-esx")).run();
+        run.failed(78, "looked for /etc/virt-who.conf and /etc/virt-who.d/*.conf");
+    }
+}
+
+#[test]
+fn a_server_without_a_user_says_that_the_user_is_missing() {
+    let place =
+        Place::new("[a]\ntype=esx\nowner=o\n[b]\ntype=esx\nowner=o\n[c]\nsat_server=c\n[d]\nsat_server=d\n");
+    let run = |program: &str, args: &[&str]| {
+        let run = Run::new(program).args(args).folder(place.0.path());
+        run.env("VW_CONFIG", "a.conf").run()
+    };
+    run(env!("CARGO_BIN_EXE_vw-scan-esx"), &["--server", "vc"]).failed(
+        78,
+        "--server without --username: add that, or choose a section with -n: a, b",
     );
+    run(env!("CARGO_BIN_EXE_vw-report-sat5"), &["--server", "sat"]).failed(
+        78,
+        "--server without --username: add that, or choose a section with -n: c, d",
+    );
+    let candlepin = |args: &[&str]| run(env!("CARGO_BIN_EXE_vw-report-candlepin"), args);
+    candlepin(&["--server", "c"]).failed(
+        78,
+        "--server without --owner and --username: add that, or choose a section with -n: a, b",
+    );
+    candlepin(&["--server", "c", "-u", "me"]).failed(78, "--server without --owner: add that");
+    candlepin(&["-u", "me"]).failed(78, "several sections fit: choose one with -n: a, b");
+    // Without sections it is the key that is missing.
+    place.write("a.conf", "[x]\ntype=fake\n");
+    run(env!("CARGO_BIN_EXE_vw-scan-esx"), &["--server", "vc"]).failed(
+        78,
+        "username: is missing; give --username, or a section with it by -n",
+    );
+    // The only section that fits gives its account.
+    place.write("a.conf", "[x]\ntype=esx\nserver=vc\nusername=u\n");
+    run(env!("CARGO_BIN_EXE_vw-scan-esx"), &["--server", ":1"]).failed(64, "--server: ");
 }
 
 const SYSCONFIG: &str = "# General options\nVIRTWHO_DEBUG=1\nVIRTWHO_INTERVAL=60\nVIRTWHO_SATELLITE6=1\nVIRTWHO_SATELLITE5=0\n\
@@ -360,6 +294,31 @@ fn the_first_configuration_is_migrated() {
     let json = place.json(&["migrate", "virt-who", "--json"]);
     assert_eq!(json["esx"]["password"], "\"50%\"");
     assert_eq!(json["global"]["interval"], "60");
+
+    place.write(
+        "virt-who",
+        "VIRTWHO_BACKGROUND=1\nhttp_proxy=http://u:50%@proxy:3128\nhttps_proxy=proxy\nNO_PROXY=.example.com\nLANG=C\n",
+    );
+    let migrated = place.run(&["migrate", "virt-who"]);
+    assert_eq!(
+        (migrated.status, &*migrated.stdout),
+        (
+            0,
+            "[system_environment]\nhttp_proxy=http://u:50%%@proxy:3128\nhttps_proxy=proxy\nno_proxy=.example.com\n"
+        )
+    );
+    for words in [
+        "warning: virt-who:1: VIRTWHO_BACKGROUND: is ignored: systemd or cron runs the commands",
+        "warning: virt-who:5: LANG: is ignored: no command uses it",
+        "vw-config: the output contains a password: chmod 600 the file that you write it to",
+    ] {
+        assert!(migrated.stderr.contains(words), "{}", migrated.stderr);
+    }
+    let json = place.json(&["migrate", "virt-who", "--json"]);
+    assert_eq!(
+        json["system_environment"]["http_proxy"],
+        "http://u:50%@proxy:3128"
+    );
 
     place.write("virt-who", "VIRTWHO_LIBVIRT=1\nVIRTWHO_ESX_SERVER=$HOST\n");
     let nothing = place.run(&["migrate", "virt-who"]);
@@ -439,9 +398,12 @@ fn global_directs_the_messages_of_each_command() {
     assert_eq!(read("variable.log"), said);
     scan(&[]).env("VIRTWHO_LOG_PER_CONFIG", "1").run();
     assert_eq!(read("prod.log"), said);
-    let said = scan(&[]).env("VIRTWHO_LOG_DIR", "gone").run().stderr;
+    // A missing folder is made, as by virt-who.
+    scan(&[]).env("VIRTWHO_LOG_DIR", "made/deep").run();
+    assert_eq!(read("made/deep/all.log"), said);
+    let said = scan(&[]).env("VIRTWHO_LOG_DIR", "all.log/x").run().stderr;
     assert!(
-        said.contains("warning: the log file gone/all.log: No such file"),
+        said.contains("warning: the log file all.log/x/all.log: "),
         "{said}"
     );
 
@@ -479,6 +441,7 @@ fn wrong_options_are_told() {
     place.run(&[]).failed(64, "<ACTION>");
     place.run(&["lst"]).failed(64, "'lst'");
     place.run(&["list", "x"]).failed(64, "list takes no argument");
+    place.run(&["check", "--rhsm-conf"]).failed(64, "--rhsm-conf");
     place.run(&["check", "--names"]).failed(64, "--names is for list");
 }
 

@@ -14,6 +14,7 @@ use vw_sim::http::{Fault, Request, Response, Server};
 use crate::support::{Outcome, Run, is_utc};
 
 mod consumer;
+mod ends;
 mod failures;
 mod parts;
 mod printed;

@@ -70,5 +70,5 @@ fn a_file_that_is_no_mapping_is_a_failure() {
     scan(&folder, &["--file", "gone"]).failed(78, "--file gone: No such file");
     fs::write(folder.path().join("a.conf"), "[test]\ntype=fake\n").unwrap();
     scan(&folder, &[]).failed(78, "a.conf:1: [test] file: is missing; add it, or give --file");
-    scan(&folder, &["-n", "x"]).failed(78, "there is no section [x]; there are test");
+    scan(&folder, &["-n", "x"]).failed(78, "there is no section [x]; there is test");
 }

@@ -10,7 +10,7 @@ use super::consumer::Who;
 use super::job::{Job, Work};
 use super::report::{self, Refusal};
 use super::store::Manner;
-use super::{Access, Account, Candlepin, Fate, Generation, State};
+use super::{Access, Account, Candlepin, Fate, Generation, JobState, State};
 use crate::http::{Request, Response};
 use crate::{clock, fresh};
 
@@ -22,7 +22,8 @@ pub(super) type Answer = Result<(u16, Value), Refused>;
 impl Candlepin {
     pub(super) fn respond(&self, request: &Request) -> Response {
         let uuid = fresh::uuid();
-        let Some(path) = self.below_prefix(&request.path) else {
+        let deploying = self.lock().deploying;
+        let Some(path) = self.below_prefix(&request.path).filter(|_| !deploying) else {
             return Response::new(
                 404,
                 "text/html;charset=utf-8",
@@ -131,11 +132,18 @@ impl Candlepin {
                 "typed_environments",
             ]);
         }
-        json!({
+        let mut status = json!({
             "managerCapabilities": able, "mode": "NORMAL", "modeChangeTime": null, "modeReason": null, "release": "1",
             "result": !self.lock().database_down, "rulesSource": "default", "rulesVersion": "5.44",
             "standalone": true, "timeUTC": clock::with_zone(SystemTime::now()), "version": self.version(),
-        })
+        });
+        if let Some(members) = status
+            .as_object_mut()
+            .filter(|_| !self.settings.tells_capabilities)
+        {
+            members.remove("managerCapabilities");
+        }
+        status
     }
 
     fn check_in(&self, owner: &str, request: &Request) -> Answer {
@@ -180,6 +188,10 @@ impl Candlepin {
             match state.fates.pop_front() {
                 Some(Fate::Fail(reason)) => job.work = Some(Work::Fail(reason)),
                 Some(Fate::Cancel) => job.work = Some(Work::Cancel),
+                Some(Fate::Abort(reason)) => {
+                    job.work = None;
+                    job.end(JobState::Aborted, reason.into(), None);
+                }
                 None => {}
             }
         }
@@ -190,6 +202,9 @@ impl Candlepin {
 
     fn heartbeat(&self, owner: &str, request: &Request) -> Answer {
         let (who, mut state) = self.admit(owner, request)?;
+        if state.heartbeats_unknown {
+            return Err(Refused(404, "Couldn't find a route for this request".into()));
+        }
         let reporter = parameter(&request.query, "reporter_id").filter(|reporter| !reporter.is_empty());
         let Some(reporter) = reporter else {
             return Err(Refused(400, "reporter_id is absent or empty".into()));

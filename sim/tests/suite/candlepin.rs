@@ -11,6 +11,7 @@ use vw_sim::candlepin::{Access, Account, Candlepin, Fate, Generation, JobTime, S
 use vw_sim::http::{Body, Request, Service};
 
 mod consumer;
+mod odd;
 
 struct Exchange {
     title: &'static str,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Report;
 use crate::cancel::Cancel;
-use crate::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally};
+use crate::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally, Uncleared};
 use crate::cli::documents::Attempt;
 use crate::cli::progress::Progress;
 use crate::cli::result::{Line, State};
@@ -72,7 +72,7 @@ impl Report {
             .map_or(0, |_| check_in.local_guests);
         let mut line = self.line(&delivered.tally, check_in.hypervisors, check_in.guests + local)?;
         line.failed.splice(0..0, check_in.left_out.iter().cloned());
-        let all_well = line.failed.is_empty();
+        let all_well = line.failed.is_empty() && delivered.uncleared.is_none();
         let begun = delivered.batches > 0;
         line.state = match &done {
             Ok(Done::Heartbeat) => State::Heartbeat,
@@ -92,7 +92,10 @@ impl Report {
         }
         let failed = match done {
             Ok(Done::Heartbeat) => None,
-            Ok(_) => complete(check_in.left_out.len(), &delivered.tally).err(),
+            Ok(_) => {
+                let complete = complete(check_in.left_out.len(), &delivered.tally);
+                cleared(complete, delivered.uncleared.as_ref()).err()
+            }
             Err(error) if begun => {
                 let arrived = check_in.len().min(delivered.batches * self.delivery.batch);
                 let all = check_in.len();
@@ -109,13 +112,12 @@ impl Report {
             log::error!("{error}");
             line.error = Some(text::message(&error));
         }
+        let known: Option<&candlepin::Error> = failed.as_ref().and_then(|error| error.downcast_ref());
         Ok(Attempt {
             line: Some(line),
-            again: failed
-                .as_ref()
-                .and_then(|error| error.downcast_ref())
-                .is_some_and(candlepin::Error::may_pass),
-            failed,
+            again: known.is_some_and(candlepin::Error::may_pass),
+            ends: known.is_some_and(candlepin::Error::is_lasting),
+            failed: failed.map(|error| self.explain(error)),
             besides,
         })
     }
@@ -149,18 +151,23 @@ impl Report {
     /// Prints each body that would be sent, on a line of its own.
     fn dry_run(&self, mapping: &Mapping, mut check_in: CheckIn<'_>) -> anyhow::Result<()> {
         self.inspect(mapping, &check_in)?;
+        let mut uncleared = None;
         if let Some(memory) = &self.delivery.memory {
             let place = self.place(mapping)?;
             let last = Accepted::read(&memory.folder, &place);
-            if check_in.news(&place, memory, last.as_ref())?.is_none() {
+            let news = check_in.news(&place, memory, last.as_ref())?;
+            uncleared = news.uncleared;
+            if news.is_known {
                 log::info!("unchanged: a heartbeat would be sent, if anything");
-                return complete(check_in.left_out.len(), &Tally::default());
+                let complete = complete(check_in.left_out.len(), &Tally::default());
+                return cleared(complete, uncleared.as_ref());
             }
         }
         for body in check_in.bodies(&self.delivery) {
             cli::print_json(&format!("{}\n", String::from_utf8(body?)?))?;
         }
-        complete(check_in.left_out.len(), &Tally::default())
+        let complete = complete(check_in.left_out.len(), &Tally::default());
+        cleared(complete, uncleared.as_ref())
     }
 
     /// Says what of a document is not sent.
@@ -192,6 +199,31 @@ impl Report {
                 "not all of it can be sent, and so nothing is (--strict)",
             )),
             false => Ok(()),
+        }
+    }
+}
+
+/// Fails where hypervisors vanished and are not cleared, as long as nothing else failed: that comes first.
+fn cleared(complete: anyhow::Result<()>, uncleared: Option<&Uncleared>) -> anyhow::Result<()> {
+    let Some(Uncleared { ids, of }) = uncleared else {
+        return complete;
+    };
+    let named = match &ids[..] {
+        [first, second, third, _, ..] => {
+            format!("{first}, {second}, {third} and {} more", ids.len() - 3)
+        }
+        ids => ids.join(", "),
+    };
+    let problem = format!(
+        "{} of the {of} hypervisors reported before vanished ({named}), too many to clear their guests unseen; if that is \
+         right, run it once with --force",
+        ids.len()
+    );
+    match complete {
+        Ok(()) => Err(Failure::new(Kind::Data, problem).into()),
+        failed => {
+            log::warn!("{problem}");
+            failed
         }
     }
 }

@@ -63,6 +63,21 @@ fn a_section_overrides_rhsm_conf() {
     assert_eq!(proxy.password.unwrap().expose(), "y");
 
     assert!(rhsm(file, "rhsm_proxy_hostname=").unwrap().proxy.is_none());
+    assert_eq!(rhsm(file, "rhsm_prefix=").unwrap().prefix, "");
+    assert_eq!(rhsm(file, "rhsm_no_proxy=").unwrap().no_proxy, None);
+    let found = rhsm(
+        file,
+        "rhsm_hostname=\nrhsm_port=\nrhsm_encrypted_proxy_password=\nrhsm_insecure=",
+    )
+    .unwrap();
+    assert_eq!((found.hostname.as_str(), found.port), ("sat", 8443));
+    assert_eq!(found.proxy.unwrap().password.unwrap().expose(), "50%");
+
+    let insecure = "[server]\ninsecure=1\n";
+    assert!(rhsm(insecure, "").unwrap().insecure);
+    assert!(!rhsm(insecure, "rhsm_insecure=0").unwrap().insecure);
+    assert!(!rhsm(insecure, "rhsm_cacert=ca.pem").unwrap().insecure);
+    assert!(!rhsm(insecure, "rhsm_thumbprint=00").unwrap().insecure);
 }
 
 #[test]

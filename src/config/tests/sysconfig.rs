@@ -155,6 +155,53 @@ fn sources_that_no_command_reads_are_named() {
     let unknown = of(&[("VIRTWHO_ESX_HOST", "1"), ("VIRTWHO_RHSM_PASSWORD", "p")]).unknown();
     assert_eq!(unknown.len(), 1);
     assert_eq!(unknown[0].key.as_deref(), Some("VIRTWHO_ESX_HOST"));
+    let unknown = |variables: &[(&str, &str)]| -> Vec<String> {
+        let notes = of(variables).unknown();
+        notes.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        unknown(&[("VIRTWHO_ESX_PASWORD", "s3cret"), ("VIRTWHO_BACKGROUND", "1")]),
+        [
+            "VIRTWHO_BACKGROUND: is ignored: systemd or cron runs the commands",
+            "VIRTWHO_ESX_PASWORD: unknown variable, so it is ignored (did you mean VIRTWHO_ESX_PASSWORD?)",
+        ]
+    );
+    assert_eq!(unknown(&[("VIRTWHO_BACKGROUND", "0")]), [""; 0]);
+}
+
+#[test]
+fn proxies_in_a_file_are_kept_and_what_is_not_is_named() {
+    let machine = Machine::new(&[(
+        "virt-who",
+        "HTTP_PROXY=http://old:1\nexport http_proxy='http://u:p%40ss@proxy:3128'\nHTTPS_PROXY=http://secure:1 # x\n\
+         no_proxy=\"localhost,.example.com\"\nall_proxy=\nLANG=C\nVIRTWHO_BACKGROUND=yes\nNO_PROXY=$LIST\n",
+    )]);
+    let variables = Variables::read(&machine.path("virt-who")).unwrap();
+    let [global, exported, section] = variables.migrated();
+    assert!(global.is_empty() && section.is_empty());
+    let exported: Vec<(&str, &str)> = exported.iter().map(|(key, value)| (&**key, &**value)).collect();
+    assert_eq!(
+        exported,
+        [
+            ("http_proxy", "http://u:p%40ss@proxy:3128"),
+            ("https_proxy", "http://secure:1"),
+            ("no_proxy", "localhost,.example.com"),
+        ]
+    );
+    assert!(variables.has_password());
+    let notes = [variables.notes(), variables.unknown()].concat();
+    let notes: Vec<String> = notes.iter().map(|note| machine.said(note)).collect();
+    assert!(
+        notes[0].starts_with("virt-who:8: NO_PROXY: has a $ or `"),
+        "{notes:?}"
+    );
+    assert_eq!(
+        notes[1..],
+        [
+            "virt-who:6: LANG: is ignored: no command uses it",
+            "virt-who:7: VIRTWHO_BACKGROUND: is ignored: systemd or cron runs the commands",
+        ]
+    );
 }
 
 #[test]

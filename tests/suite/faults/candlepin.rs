@@ -8,7 +8,7 @@ use vw_sim::candlepin::{Candlepin, JobTime, Settings};
 use vw_sim::http::{Request, Server};
 use vw_sim::proxy::Proxy;
 
-use super::{Call, Row, common, ended, json, meets, walk};
+use super::{Call, Row, common, ended, json, meets, page, row, walk};
 use crate::support::{Outcome, Run};
 
 const NAME: &str = "vw-report-candlepin";
@@ -126,5 +126,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
 fn vw_report_candlepin_meets_all_of_it_at_each_call() {
     let mut rows = common();
     rows.extend(json());
+    // A job is asked for again, as long as there is time: its server is being deployed.
+    rows.push(row("404 as a page", || page(404), &[75, 76], "Please log in"));
     walk(&rows, &calls(), step);
 }

@@ -85,6 +85,13 @@ fn a_registered_system_needs_no_user() {
             .all(|logged| logged.request.header("Authorization").is_none())
     );
     assert_eq!(here.report(&["--check"], "").status, 0);
+    let told = here.report(&["--check", "-d"], "").stderr;
+    let words = format!(
+        "logging in as consumer {} with {}",
+        here.uuid,
+        here.site.file("cert.pem")
+    );
+    assert!(told.contains(&words), "{told}");
     assert_eq!(here.report(&["--heartbeat"], MAPPING).status, 0);
     here.report(&["--owner", "other"], MAPPING);
 
@@ -195,4 +202,19 @@ fn this_machines_own_guests_go_to_its_own_consumer() {
     let outcome = here.report(&["-n", "here"], r#"{"hypervisors":[{"guestIds":[]}]}"#);
     assert_eq!(outcome.status, 0, "{outcome:?}");
     assert!(here.guests().is_empty());
+
+    // The key means nothing with another type: this machine's guests stay where they are.
+    here.write(
+        "virt-who.conf",
+        "[here]\ntype=esx\nis_hypervisor=false\nowner=sim\n",
+    );
+    let outcome = here.report(&["-n", "here"], both);
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    assert!(here.guests().is_empty(), "{:?}", here.guests());
+    here.write(
+        "virt-who.conf",
+        "[here]\ntype=esx\nis_hypervisor=maybe\nowner=sim\n",
+    );
+    let outcome = here.report(&["-n", "here"], both);
+    assert_eq!(outcome.status, 0, "{outcome:?}");
 }

@@ -13,11 +13,11 @@ fn what_is_wrong_with_the_account() {
         settings.accounts.push(account("nothing", Access::Nothing));
         settings.accounts.push(account("other", Access::Owners(vec![])));
     });
-    std::fs::write(site.folder.path().join("password"), "wrong").unwrap();
+    std::fs::write(site.folder.path().join("password"), "no-good-secret").unwrap();
     let outcome = site.run().run();
     outcome.failed(77, "Invalid Credentials");
     outcome.failed(77, "request uuid");
-    assert!(!outcome.stderr.contains("wrong"), "{outcome:?}");
+    assert!(!outcome.stderr.contains("no-good"), "{outcome:?}");
     assert_eq!(line(&outcome)["state"], "failed");
 
     std::fs::write(site.folder.path().join("password"), "sim-secret\r\n").unwrap();
@@ -77,16 +77,17 @@ fn answers_that_are_cut_or_not_those_of_a_candlepin() {
         Fault::Answer(Response::new(200, "application/json", text))
     }
     type Trouble = fn() -> Fault;
-    let troubles: [(Trouble, i32, &str); 8] = [
+    let troubles: [(Trouble, i32, &str); 9] = [
         (|| Fault::Close, 75, "ended before the answer was complete"),
         (|| Fault::Cut(20), 75, "ended before the answer was complete"),
         (page, 76, "a web page came instead"),
-        (|| json("{"), 76, "is the path right?"),
-        (|| json("[]"), 76, "is the path right?"),
+        (|| json("{"), 76, "is not one of Candlepin"),
+        (|| json("[]"), 76, "is not one of Candlepin"),
+        (|| json("{}"), 76, "is not one of Candlepin"),
         (
             || json(r#"{"id":7,"state":[],"managerCapabilities":{}}"#),
             76,
-            "is the path right?",
+            "is not one of Candlepin",
         ),
         (
             || Fault::Answer(Response::new(415, "text/plain", "no")),
@@ -117,6 +118,9 @@ fn answers_that_are_cut_or_not_those_of_a_candlepin() {
             let outcome = site.report(&["--timeout", "1"], MAPPING);
             failed(&outcome, status, words);
             assert_eq!(line(&outcome)["state"], "failed");
+            // What is asked first tells whether the path is right.
+            let doubted = status == 76 && words != "415" && path.ends_with("status");
+            assert_eq!(outcome.stderr.contains("rhsm_prefix"), doubted, "{outcome:?}");
         }
     }
 }
@@ -142,9 +146,19 @@ fn the_server_says_how_long_to_wait() {
                 Fault::Answer(answer)
             })
         });
+        let begun = Instant::now();
         let outcome = site.run().run();
         assert_eq!(outcome.status, status, "{outcome:?}");
         assert_eq!(count(&site, "/hypervisors/"), posts);
+        // Beyond the minute that is left after the end of the input nothing is waited for.
+        assert!(begun.elapsed() < Duration::from_secs(50));
+        let told = outcome.stderr.split("(the server asks to wait ").nth(1);
+        let told = told.and_then(|told| told.split(" s)").next()?.parse::<u64>().ok());
+        assert_eq!(
+            told.is_some_and(|told| (3_500..=3_600).contains(&told)),
+            status == 75,
+            "{outcome:?}"
+        );
     }
 }
 
@@ -200,7 +214,171 @@ fn a_path_where_no_candlepin_is() {
     let site = Site::new();
     let mut options = site.options();
     options[1] = format!("{}/nothing", site.server.url());
-    site.bare().args(options).stdin(MAPPING).run().failed(69, "404");
+    let outcome = site.bare().args(options).stdin(MAPPING).run();
+    outcome.failed(76, "404");
+    outcome.failed(76, "/nothing; check the path");
+    outcome.failed(76, "rhsm_prefix");
+
+    // Candlepin answers, though not at its root.
+    let mut options = site.options();
+    options[1] += "/more";
+    let outcome = site.bare().args(options).stdin(MAPPING).run();
+    outcome.failed(76, "/candlepin/more; check the path");
+}
+
+#[test]
+fn a_refused_login_names_server_user_and_section() {
+    let site = Site::new();
+    let address = site.server.address();
+    let section = format!(
+        "[other]\ntype=esx\n[prod]\ntype=esx\nowner=sim\nrhsm_hostname=http://{address}\nrhsm_prefix=/candlepin\n\
+         rhsm_username=sim\nrhsm_password=no-good-secret\n"
+    );
+    std::fs::write(site.file("virt-who.conf"), section).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(site.file("virt-who.conf"), private).unwrap();
+    let outcome = site.bare().args(["-n", "prod"]).stdin(MAPPING).run();
+    for words in [
+        format!("section [prod] ({}:3)", site.file("virt-who.conf")),
+        format!("login to http://{address}/candlepin as \"sim\" failed: wrong user name or password"),
+        "may lock the account".to_owned(),
+        "401 Unauthorized: Invalid Credentials".to_owned(),
+    ] {
+        outcome.failed(77, &words);
+    }
+    let checked = site.bare().args(["-n", "prod", "--check"]).run();
+    checked.failed(77, "section [prod]");
+    assert!(!outcome.stderr.contains("no-good"), "{outcome:?}");
+}
+
+#[test]
+fn an_aborted_job_is_given_up_and_one_that_was_blocked_is_sent_again() {
+    let site = Site::new();
+    site.candlepin
+        .doom_next_job(Fate::Abort("the server stops".to_owned()));
+    let outcome = site.run().run();
+    outcome.failed(69, "ABORTED: the server stops");
+    assert_eq!(line(&outcome)["state"], "failed");
+    assert_eq!(site.candlepin.jobs().len(), 1);
+
+    let other = site.candlepin.occupy("sim", JobTime::Polls(1));
+    let blocked = format!("Job blocked by the following existing jobs: {other}");
+    let answer = json!({"id": "j", "state": "ABORTED", "resultData": blocked}).to_string();
+    let mut first = true;
+    site.server.misbehave(move |_, request: &Request| {
+        let aborted = || Response::new(200, "application/json", answer.as_str());
+        (request.method == "POST" && std::mem::replace(&mut first, false)).then(|| Fault::Answer(aborted()))
+    });
+    let outcome = site.run().run();
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    assert!(outcome.stderr.contains(&other), "{outcome:?}");
+    assert_eq!(site.held(), ["h1", "h2"]);
+}
+
+#[test]
+fn a_server_that_lists_nothing_it_can_do_is_an_old_one() {
+    let site = Site::with(|settings| {
+        settings.generation = Generation::Old;
+        settings.asynchronous = false;
+        settings.tells_capabilities = false;
+    });
+    let outcome = site.run().run();
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+    assert_eq!(line(&outcome)["state"], "finished");
+    assert_eq!(site.held(), ["h1", "h2"]);
+}
+
+#[test]
+fn a_refusal_of_megabytes_is_read_at_once() {
+    let site = Site::new();
+    site.candlepin.remark([":".repeat(4 << 20), "h1: no".to_owned()]);
+    let outcome = site.report(&["--timeout", "60"], MAPPING);
+    // Its colons took hours, whatever the limit.
+    failed(&outcome, 69, "2 refused");
+    let line = line(&outcome);
+    assert_eq!(line["state"], "partial");
+    assert!(line.to_string().len() < 10_000);
+}
+
+#[test]
+fn a_job_that_is_not_done_when_the_time_is_over_is_told() {
+    let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
+    let outcome = site.report(&["--timeout", "5"], MAPPING);
+    failed(&outcome, 75, "was still ");
+    failed(&outcome, 75, "--timeout");
+    let job = &site.candlepin.jobs()[0].id;
+    failed(&outcome, 75, job);
+
+    // Behind the report of somebody else.
+    let site = Site::new();
+    let other = site.candlepin.occupy("sim", JobTime::Polls(100_000));
+    let outcome = site.report(&["--timeout", "5"], MAPPING);
+    let last = outcome.stderr.lines().last().unwrap();
+    assert!(
+        last.contains(&other) && last.contains("was still "),
+        "{outcome:?}"
+    );
+    assert_eq!(outcome.status, 75);
+}
+
+#[test]
+fn why_the_attempts_failed_is_told_when_the_time_is_over() {
+    let site = Site::new();
+    let mut first = true;
+    site.server.misbehave(move |_, request: &Request| {
+        (request.method == "POST").then(|| match std::mem::replace(&mut first, false) {
+            true => Fault::Answer(Response::new(503, "text/plain", "no database")),
+            false => Fault::Silence,
+        })
+    });
+    let outcome = site.report(&["--timeout", "5"], MAPPING);
+    let last = outcome.stderr.lines().last().unwrap();
+    assert_eq!(outcome.status, 75, "{outcome:?}");
+    // Whether or not there was time for a second attempt, which ends without any answer.
+    assert!(
+        last.contains("503 Service Unavailable: no database"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_server_that_is_deployed_anew_while_the_job_runs_is_asked_again() {
+    let site = Site::new();
+    let mut asked = 0;
+    site.server.misbehave(move |_, request: &Request| {
+        asked += usize::from(request.path.starts_with("/candlepin/jobs/"));
+        let page = || Response::new(404, "text/html", "<html><title>HTTP Status 404</title></html>");
+        (asked == 1).then(|| Fault::Answer(page()))
+    });
+    let outcome = site.run().run();
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    assert!(outcome.stderr.contains("asking again"), "{outcome:?}");
+    assert_eq!(site.candlepin.jobs().len(), 1);
+}
+
+#[test]
+fn an_owner_or_a_job_that_is_a_folder_of_a_path_is_refused() {
+    let site = Site::new();
+    for key in [".", "..", ""] {
+        let mut options = site.options();
+        let place = options.iter().position(|option| option == "--owner").unwrap();
+        options[place + 1] = key.to_owned();
+        let outcome = site.bare().args(options).stdin(MAPPING).run();
+        outcome.failed(64, "--owner");
+        site.run().args(["--job", key]).run().failed(64, "--job");
+    }
+    let section = "[prod]\ntype=esx\nowner=..\nrhsm_hostname=x\n";
+    std::fs::write(site.file("virt-who.conf"), section).unwrap();
+    let outcome = site.bare().args(["-n", "prod"]).stdin(MAPPING).run();
+    outcome.failed(78, "virt-who.conf:3");
+    assert_eq!(site.candlepin.request_count(), 0);
+
+    // A server may name jobs as it likes.
+    site.server.misbehave(|_, request: &Request| {
+        let job = || Response::new(200, "application/json", r#"{"id":"..","state":"RUNNING"}"#);
+        (request.method == "POST").then(|| Fault::Answer(job()))
+    });
+    site.run().run().failed(76, "no job can have this id");
 }
 
 #[test]

@@ -83,11 +83,54 @@ fn debug_messages_show_the_ids_and_no_secret() {
     let site = Site::new();
     let outcome = site.run().args(["--debug"]).run();
     assert_eq!(outcome.status, 0);
-    for words in ["correlation id", "request uuid", "FINISHED"] {
-        assert!(outcome.stderr.contains(words), "{outcome:?}");
+    let address = site.server.address();
+    for words in [
+        "correlation id",
+        "request uuid",
+        "FINISHED after ",
+        "using no section",
+        &format!("reporting to http://{address}/candlepin, owner \"sim\", as reporter "),
+        "logging in as user \"sim\"",
+        "Candlepin 4.7.5: makes jobs of check-ins, knows heartbeats",
+        "checking in: 200 after ",
+        "limits: connecting 10 s, silence 60 s, a job 3600 s, 14400 s for a document",
+    ] {
+        assert!(outcome.stderr.contains(words), "{words}: {outcome:?}");
     }
     for secret in ["sim-secret", "c2ltOnNpbS1zZWNyZXQ="] {
         assert!(!outcome.stderr.contains(secret), "{outcome:?}");
+    }
+}
+
+#[test]
+fn debug_messages_show_what_a_section_and_its_files_come_to() {
+    let site = Site::new();
+    let section = "[prod]\ntype=esx\nowner=sim\nrhsm_username=me\nrhsm_hostname=127.0.0.1\nrhsm_port=1\n";
+    std::fs::write(site.file("virt-who.conf"), section).unwrap();
+    std::fs::write(
+        site.file("rhsm.conf"),
+        "[server]\nprefix=/here\nserver_timeout=7\n",
+    )
+    .unwrap();
+    let (files, conf) = (site.file("virt-who.conf"), site.file("rhsm.conf"));
+    let run = site
+        .bare()
+        .args(["-n", "prod", "-d", "--timeout", "1", "--rhsm-conf", &conf]);
+    let outcome = run
+        .args(["--password-file", &site.file("password")])
+        .stdin(MAPPING)
+        .run();
+    assert_eq!(outcome.status, 75, "{outcome:?}");
+    for words in [
+        &format!("configuration files: {files}"),
+        &format!("using section [prod] ({files}:1)"),
+        &format!("rhsm.conf: {conf}\n"),
+        "reporting to https://127.0.0.1:1/here, owner \"sim\"",
+        "logging in as user \"me\"",
+        "silence 7 s (server_timeout)",
+        "1 s for an attempt (--timeout)",
+    ] {
+        assert!(outcome.stderr.contains(words), "{words}: {outcome:?}");
     }
 }
 

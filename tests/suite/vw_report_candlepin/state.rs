@@ -143,27 +143,59 @@ fn a_heartbeat_takes_a_good_scan_for_its_proof() {
 }
 
 #[test]
-fn hypervisors_that_vanished_are_cleared_unless_they_are_too_many() {
+fn a_vanished_hypervisor_of_a_small_site_is_cleared() {
+    let site = Site::new();
+    assert_eq!(state(&site.kept(&[], &mapping(&["a", "b", "c"], ""))), "finished");
+    let outcome = site.kept(&["--clear-vanished"], &mapping(&["a", "b"], ""));
+    assert_eq!(state(&outcome), "finished");
+    let held = site.candlepin.hypervisors("sim");
+    assert!(held["c"].guests.is_empty() && !held["a"].guests.is_empty());
+    // It is forgotten then.
+    let again = site.kept(&["--clear-vanished"], &mapping(&["a", "b"], ""));
+    assert_eq!(state(&again), "unchanged");
+}
+
+#[test]
+fn too_many_that_vanished_are_kept_until_somebody_says_that_it_is_right() {
     let site = Site::new();
     let ids: Vec<String> = (10..31).map(|n| format!("h{n}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     assert_eq!(state(&site.kept(&[], &mapping(&ids, ""))), "finished");
     let guests = |id: &str| site.candlepin.hypervisors("sim")[id].guests.len();
 
-    let outcome = site.kept(&["--clear-vanished"], &mapping(&ids[3..], ""));
-    outcome.failed(65, "3 of the 21 hypervisors");
-    assert_eq!(line(&outcome)["state"], "failed");
     // A stage that left one out tells that it is there.
     let omitted = r#","omitted":[{"kind":"host","id":"H10","stage":"vw-filter","reason":"x"}]"#;
-    let outcome = site.kept(&["--clear-vanished"], &mapping(&ids[3..], omitted));
+    let outcome = site.kept(&["--clear-vanished"], &mapping(&ids[6..], omitted));
     assert_eq!(state(&outcome), "finished");
-    assert_eq!(["h10", "h11", "h12", "h13"].map(guests), [1, 0, 0, 1]);
-    let outcome = site.kept(&["--clear-vanished", "--force"], &mapping(&ids[..1], ""));
+    assert_eq!(["h10", "h11", "h15", "h16"].map(guests), [1, 0, 0, 1]);
+
+    // Six of the fifteen that are left, and one that is new, which is reported.
+    let rest = [&ids[12..], &["new"]].concat();
+    for of in [15, 16] {
+        let outcome = site.kept(&["--clear-vanished"], &mapping(&rest, ""));
+        let words = format!("6 of the {of} hypervisors reported before vanished (h16, h17, h18 and 3 more)");
+        outcome.failed(65, &words);
+        outcome.failed(65, "--force");
+        assert_eq!(line(&outcome)["state"], "partial");
+        assert_eq!(["h16", "h21", "new"].map(guests), [1, 1, 1]);
+    }
+    // The second time there was nothing to send.
+    assert_eq!(site.candlepin.heartbeats().len(), 1);
+    let dry = site.kept(&["--clear-vanished", "--dry-run"], &mapping(&rest, ""));
+    failed_after_notes(&dry, 65, "--force");
+
+    let outcome = site.kept(&["--clear-vanished", "--force"], &mapping(&rest, ""));
     assert_eq!(state(&outcome), "finished");
-    assert_eq!(["h10", "h13", "h30"].map(guests), [1, 0, 0]);
-    // They are forgotten then.
-    assert_eq!(
-        state(&site.kept(&["--clear-vanished"], &mapping(&ids[..1], ""))),
-        "unchanged"
+    assert_eq!(["h16", "h21", "new"].map(guests), [0, 0, 1]);
+    let again = site.kept(&["--clear-vanished"], &mapping(&rest, ""));
+    assert_eq!(state(&again), "unchanged");
+}
+
+#[track_caller]
+fn failed_after_notes(outcome: &Outcome, status: i32, words: &str) {
+    assert_eq!(outcome.status, status, "{outcome:?}");
+    assert!(
+        outcome.stderr.lines().last().unwrap().contains(words),
+        "{outcome:?}"
     );
 }

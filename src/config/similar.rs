@@ -1,0 +1,62 @@
+//! What a mistyped name may have meant.
+
+/// The name that was probably meant: one letter or two away, or the only one that begins with the word.
+pub(super) fn similar<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let length = word.chars().count();
+    let most = if length < 5 { 1 } else { 2 };
+    let mut nearest: Option<(usize, &str)> = None;
+    let mut longer = Vec::new();
+    for name in names {
+        let other = name.to_lowercase();
+        let distance = strsim::osa_distance(&word, &other);
+        // As many differences as letters is no similarity.
+        let is_near = distance <= most && distance < length;
+        if is_near && nearest.is_none_or(|(least, _)| distance < least) {
+            nearest = Some((distance, name));
+        }
+        if length >= 4 && other.starts_with(&word) && other.chars().count() <= 2 * length {
+            longer.push(name);
+        }
+    }
+    match (nearest, longer.as_slice()) {
+        (Some((_, name)), _) => Some(name),
+        (None, [name]) => Some(name),
+        _ => None,
+    }
+}
+
+/// ` (did you mean NAME?)`, or nothing.
+pub(super) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    similar(word, names).map_or_else(String::new, |name| format!(" (did you mean {name}?)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keys::SECTION;
+
+    #[test]
+    fn what_was_meant_is_found_and_nothing_else() {
+        for (word, meant) in [
+            ("pasword", Some("password")),
+            ("passwd", Some("password")),
+            ("user", Some("username")),
+            ("Servre", Some("server")),
+            ("hypervisorid", Some("hypervisor_id")),
+            ("exclude_host", Some("exclude_hosts")),
+            ("rhsm_pass", Some("rhsm_password")),
+            ("ownre", Some("owner")),
+            ("foo", None),
+            ("rhsm", None),
+            ("interval", None),
+            ("", None),
+        ] {
+            assert_eq!(similar(word, SECTION), meant, "{word}");
+        }
+        assert_eq!(similar("prd", ["old", "prod"]), Some("prod"));
+        assert_eq!(similar("a", ["b", "c"]), None);
+        assert_eq!(similar("ab", ["cd"]), None);
+        assert_eq!(did_you_mean("x", ["prod"]), "");
+    }
+}

@@ -1,0 +1,241 @@
+//! What may be shown of a text that people wrote: everything but passwords.
+//!
+//! All values of a configuration that are printed, in tables, in JSON, in errors and in debug messages, pass [`value`].
+
+/// What stands in place of a secret.
+pub const REDACTED: &str = "(redacted)";
+
+/// Words for secrets; a name that contains one of them names a secret.
+const PARTS: [&str; 6] = ["pass", "pwd", "secret", "token", "credential", "apikey"];
+
+/// Words that people mistype.
+const WORDS: [&str; 3] = ["password", "passwd", "secret"];
+
+/// Whether a key of this name, even a mistyped one, holds a secret: `password`, `sat_pasword`, `api-token`.
+///
+/// A name that ends in `_file` does not: the secret is in that file.
+pub fn is_secret_name(name: &str) -> bool {
+    let name = name.to_lowercase();
+    if name.ends_with("_file") {
+        return false;
+    }
+    let mut words = name.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| {
+        let resembles = |other: &&str| {
+            let letters: Vec<char> = word.chars().collect();
+            // The last letters alone, because people leave underscores out.
+            let from = letters.len().saturating_sub(other.len() + 1);
+            (from..=from + 2)
+                .filter_map(|from| letters.get(from..))
+                .filter(|end| end.len() >= 5)
+                .any(|end| {
+                    let end: String = end.iter().collect();
+                    strsim::osa_distance(&end, other) <= 1
+                })
+        };
+        word == "key" || PARTS.iter().any(|part| word.contains(part)) || WORDS.iter().any(resembles)
+    })
+}
+
+/// A value without the passwords in it: those of URLs (`esx://root:(redacted)@vc`), and those of keys that ended up in it,
+/// as when `password=…` stands in an indented line below another key.
+pub fn value(text: &str) -> String {
+    let lines: Vec<String> = without_passwords(text).split('\n').map(line).collect();
+    lines.join("\n")
+}
+
+/// A message without the passwords of the URLs that it quotes.
+pub fn message(text: &str) -> String {
+    let words: Vec<String> = text.split(' ').map(without_passwords).collect();
+    words.join(" ")
+}
+
+/// A text of any origin without the passwords of the URLs in it: what looks like one but has no `://` stays.
+pub fn urls(text: &str) -> String {
+    if !text.contains("://") {
+        return text.to_owned();
+    }
+    let word = |word: &str| match word.contains("://") {
+        true => without_passwords(word),
+        false => word.to_owned(),
+    };
+    let words: Vec<String> = text.split(' ').map(word).collect();
+    words.join(" ")
+}
+
+/// Removes what stands between the first `:` and the last `@` of a URL's authority.
+///
+/// People write passwords with `/`, `@` and blanks in them, which a URL can't have: whatever may be part of one goes.
+fn without_passwords(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.rfind('@') {
+        let start = rest[..at].find("://").map_or(0, |scheme| scheme + "://".len());
+        let Some((user, password)) = rest[start..at].split_once(':') else {
+            break;
+        };
+        let from = start + user.len() + 1;
+        // A user name has none of these, so the @ belongs to a later part of the URL.
+        if let Some(end) = user.find(['/', '?', '#']) {
+            shown.push_str(&rest[..start + end + 1]);
+            rest = &rest[start + end + 1..];
+        } else if is_before_proxy(password) {
+            shown.push_str(&rest[..from]);
+            rest = &rest[from..];
+        } else {
+            let own = password.match_indices('@').map(|(at, _)| at);
+            let own = own.into_iter().find(|at| is_before_proxy(&password[at + 1..]));
+            shown.push_str(&rest[..from]);
+            shown.push_str(REDACTED);
+            rest = &rest[own.map_or(at, |own| from + own)..];
+            if own.is_none() {
+                break;
+            }
+            shown.push('@');
+            rest = &rest[1..];
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// Is it a host or a port, and then a query with a proxy's URL, as in `443/?proxy=http://u`? Else it may be part of a
+/// password.
+fn is_before_proxy(text: &str) -> bool {
+    let Some((place, query)) = text.split_once('?') else {
+        return false;
+    };
+    let is_place = |c: char| c.is_ascii_alphanumeric() || "./-_:[]".contains(c);
+    place.chars().all(is_place) && query.contains("proxy=http://")
+}
+
+/// A line without the value of a secret key in it.
+fn line(text: &str) -> String {
+    for (at, mark) in text.match_indices(['=', ':']) {
+        let before = text[..at].trim_end();
+        let begin = before
+            .rfind(|c: char| !c.is_alphanumeric() && !"_-".contains(c))
+            .map_or(0, |end| {
+                end + before[end..].chars().next().map_or(1, char::len_utf8)
+            });
+        // After a name, a colon also stands before a port.
+        let is_key = mark == "=" || begin == 0;
+        if is_key && is_secret_name(&before[begin..]) && at + 1 < text.len() {
+            return format!("{}{REDACTED}", &text[..=at]);
+        }
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_secrets_are_known_even_mistyped() {
+        for name in [
+            "password",
+            "sat_encrypted_password",
+            "rhsm_proxy_password",
+            "pasword",
+            "Passwort",
+            "passwd",
+            "paswd",
+            "rhsm_pass",
+            "rhsmpasword",
+            "sat-pssword",
+            "pwd",
+            "client_secret",
+            "api_token",
+            "private_key",
+            "credentials",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in [
+            "proxy_password_file",
+            "server",
+            "username",
+            "filter_host_parents",
+            "rhsm_prefix",
+            "",
+            "owner",
+            "größe",
+        ] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        for (text, shown) in [
+            ("esx://root:s3cret@vc/", "esx://root:(redacted)@vc/"),
+            ("esx://root:s3/cr@et@vc/", "esx://root:(redacted)@vc/"),
+            ("esx://root:s3 cret@vc", "esx://root:(redacted)@vc"),
+            ("root:s3cret@vc", "root:(redacted)@vc"),
+            ("root:443/s3cret@vc", "root:(redacted)@vc"),
+            ("http://:s3cret@vc", "http://:(redacted)@vc"),
+            (
+                "esx://vc:443/?proxy=http://u:s3cret@p:1",
+                "esx://vc:443/?proxy=http://u:(redacted)@p:1",
+            ),
+            (
+                "esx://me:s3cret@vc:443/dc1?proxy=http://u:s3cret@p:1",
+                "esx://me:(redacted)@vc:443/dc1?proxy=http://u:(redacted)@p:1",
+            ),
+            (
+                "esx://vc/?proxy=http://u:s3cret@p:1",
+                "esx://vc/?proxy=http://u:(redacted)@p:1",
+            ),
+            (
+                "vpx://me@vc/dc?proxy=u:s3cret@p",
+                "vpx://me@vc/dc?proxy=u:(redacted)@p",
+            ),
+        ] {
+            assert_eq!(value(text), shown, "{text}");
+        }
+        for text in [
+            "",
+            "vc.example.com",
+            "https://vc:8443/sdk",
+            "esx://root@vc:443/?no_verify=1",
+            "virtwho@vsphere.local",
+            "[::1]:443",
+            "a, 'b c', d*",
+            "@",
+            "größe@vc",
+        ] {
+            assert_eq!(value(text), text);
+        }
+        assert_eq!(
+            message("'esx://root:s3cret@vc' is odd: see root@vc"),
+            "'esx://root:(redacted)@vc' is odd: see root@vc"
+        );
+        assert_eq!(
+            urls("no http://u:s3cret@p for a:b@c"),
+            "no http://u:(redacted)@p for a:b@c"
+        );
+    }
+
+    #[test]
+    fn a_secret_in_another_keys_value_is_not_shown() {
+        assert_eq!(value("root\npassword=s3cret"), "root\npassword=(redacted)");
+        assert_eq!(value("root\npaswd: s3cret"), "root\npaswd:(redacted)");
+        assert_eq!(value("vc password=s3cret x"), "vc password=(redacted)");
+        assert_eq!(value("ö password = s3cret"), "ö password =(redacted)");
+        assert_eq!(value("https://token-vc:443/"), "https://token-vc:443/");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_password_of_a_url_is_shown(
+            user in "[a-z]{1,8}",
+            before in "\\PC{0,8}",
+            after in "\\PC{0,8}",
+            rest in "[a-z/.]{0,8}",
+        ) {
+            let text = format!("esx://{user}:{before}s3cret{after}@{rest}");
+            proptest::prop_assert!(!value(&text).contains("s3cret"), "{text}: {}", value(&text));
+        }
+    }
+}
