@@ -48,10 +48,14 @@ impl Site {
         run.args(["--password-file", &password])
     }
 
-    pub(crate) fn scan(&self, more: &[&str]) -> Outcome {
+    pub(crate) fn run(&self, more: &[&str]) -> Run {
         let url = self.vcenter.url();
         let run = self.bare().args(["--server", &url, "-u", "sim"]);
-        run.args(more).run()
+        run.args(more)
+    }
+
+    pub(crate) fn scan(&self, more: &[&str]) -> Outcome {
+        self.run(more).run()
     }
 
     pub(crate) fn mapping(&self, more: &[&str]) -> Value {
