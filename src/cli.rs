@@ -22,6 +22,7 @@ mod signals;
 pub mod source;
 pub mod stamp;
 pub mod table;
+pub mod way;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 pub use signals::{cancel_on_signals, end_at_once};

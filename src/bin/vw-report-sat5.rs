@@ -276,7 +276,9 @@ fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Resul
     };
     let server = given(&args.server, "sat_server", "--server")?;
     let username = given(&args.account.username, "sat_username", "--username")?;
-    let endpoint = args::endpoint(satellite5::base(&server)?, section)?;
+    let connection = &args.connection;
+    let mut endpoint = cli::way::satellite5(connection, section, satellite5::base(&server)?)?;
+    connection.proxy_password(&mut endpoint, section, &args::Keys::SATELLITE5, cancel)?;
     let sources = password::Sources {
         file: args.account.password_file.as_deref(),
         section,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches as _};
 
-pub use connection::{Connection, endpoint};
+pub use connection::{Connection, Keys, Said, way};
 pub use duration::{duration, limit};
 pub use hosts::{Hosts, List};
 pub use output::Output;

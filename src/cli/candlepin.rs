@@ -159,7 +159,7 @@ impl Report {
         })?;
         let rhsm = Rhsm::load(options.rhsm_conf.as_deref(), &section)?;
         let mut destination = match somewhere {
-            true => Some(Destination::new(&options, &section, &rhsm)?),
+            true => Some(Destination::new(&options, &section, &rhsm, cancel)?),
             false => None,
         };
         let identity = options.cert.clone().map(|cert| Identity {
@@ -186,7 +186,7 @@ impl Report {
         let consumer = match &login {
             _ if !local => None,
             Some(Login::Consumer { uuid }) => Some(uuid.clone()),
-            _ => Some(candlepin::consumer(&certificate)?),
+            _ => Some(candlepin::consumer(&certificate, cancel)?),
         };
         let report = Report {
             section: section.name().map(str::to_owned),
@@ -329,11 +329,14 @@ impl Options {
 }
 
 impl Destination {
-    fn new(options: &Options, section: &Section, rhsm: &Rhsm) -> anyhow::Result<Self> {
+    fn new(options: &Options, section: &Section, rhsm: &Rhsm, cancel: &Cancel) -> anyhow::Result<Self> {
         let correlation = Correlation::random();
         log::debug!("correlation id {correlation}");
+        let connection = &options.connection;
+        let mut endpoint = rhsm::endpoint(rhsm, section, options.server.as_deref(), connection)?;
+        connection.proxy_password(&mut endpoint, section, &args::Keys::CANDLEPIN, cancel)?;
         Ok(Destination {
-            endpoint: rhsm::endpoint(rhsm, section, options.server.as_deref())?,
+            endpoint,
             owner: match &options.owner {
                 Some(owner) => owner.clone(),
                 None => owner(section)?,

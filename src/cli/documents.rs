@@ -428,7 +428,10 @@ mod tests {
                 server: server(),
                 limit: http::Limit::Deadline,
             },
-            http::Error::Cut { server: server() },
+            http::Error::Cut {
+                server: server(),
+                unanswered: true,
+            },
         ];
         let attempt = |_: &Mapping, _: &mut (), _| Attempt::<()> {
             again: errors.len() > 1,

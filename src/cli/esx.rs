@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, args, password, source, stamp};
+use super::{Failure, args, password, source, stamp, way};
 use crate::cancel::Cancel;
 use crate::config;
 use crate::error::Kind;
-use crate::http::{Base, Endpoint, Replay, Trust};
+use crate::http::{Base, Endpoint, Replay};
 use crate::mapping::Source;
 use crate::secret::Secret;
 use crate::vsphere::{Address, Credentials, HypervisorId, Patience, UnknownHypervisorId};
@@ -46,7 +46,7 @@ pub struct Options {
     /// Scan what --trace saved in DIR, without a server
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "server", "username", "password_file", "key_file", "config", "name",
-        "cacert", "thumbprint", "insecure", "proxy", "timeout", "trace",
+        "cacert", "thumbprint", "insecure", "proxy", "proxy_password_file", "timeout", "trace",
     ])]
     replay: Option<PathBuf>,
     #[command(flatten)]
@@ -114,7 +114,8 @@ impl Scan {
         let user = given.as_ref().and_then(|given| given.username.as_ref());
         let complete = given.is_some() && options.account.username.as_ref().or(user).is_some();
         let key_file = options.account.key_file.as_deref();
-        let server = ("server", given.is_some());
+        let from_option = given.is_some();
+        let server = ("server", from_option);
         let section = source::find(&options.section, key_file, TYPE, server, complete);
         let section = section.map_err(|error| match given {
             Some(_) => args::beside_server(error, &["--username"]),
@@ -129,14 +130,10 @@ impl Scan {
             let names = address.unknown.join(", ");
             log::warn!("the server's URI has parameters that mean nothing here: {names}");
         }
-        let mut endpoint = args::endpoint(address.base, &section)?;
-        if address.insecure {
-            endpoint.trust = Trust::Insecure;
-        }
-        if let Some(proxy) = address.proxy {
-            endpoint.proxy = proxy;
-        }
-        options.connection.apply(&mut endpoint);
+        let connection = &options.connection;
+        let mut endpoint = way::source(connection, &section, &address, from_option)?;
+        connection.proxy_password(&mut endpoint, &section, &args::Keys::SOURCE, cancel)?;
+        connection.apply(&mut endpoint);
         let username = match options.account.username.clone().or(address.username) {
             Some(username) => username,
             None => section.need("username", "--username")?,

@@ -96,6 +96,16 @@ fn from_file(file: &Path) -> Result<Secret, Failure> {
     text(&bytes.map_err(|error| failed(&error.to_string()))?).map_err(|what| failed(&what))
 }
 
+/// The password in a file or pipe that is `named` so in messages, by an option or a key. `cancel` ends the wait for a pipe.
+pub fn of_file(file: &Path, named: &str, cancel: &Cancel) -> anyhow::Result<Secret> {
+    let failed = |what: &str| wrong(format!("{named}: {}: {what}", file.display()));
+    let path = file.to_owned();
+    let bytes = cancel.unblocked(move || File::open(path).and_then(read))?;
+    let bytes =
+        bytes.map_err(|error| failed(error.to_string().split(" (os error").next().unwrap_or_default()))?;
+    Ok(text(&bytes).map_err(|what| failed(&what))?)
+}
+
 /// What a person or a program types into a command that is about a password: one line of stdin without its end, or what
 /// is typed on the terminal without echo.
 ///
