@@ -146,20 +146,19 @@ fn wrong(message: String) -> Failure {
 
 /// The content of a password file without one trailing newline. A FIFO is waited for until a signal comes.
 fn from_file(file: &Path, cancel: &Cancel) -> anyhow::Result<Secret> {
-    let failed = |what: &str| wrong(format!("--password-file {}: {what}", file.display()));
-    let path = file.to_owned();
-    let bytes = cancel.unblocked(|| File::open(path).and_then(read))?;
-    let bytes = bytes.map_err(|error| failed(&error.to_string()))?;
-    Ok(text(&bytes).map_err(|what| failed(&what))?)
+    of_file(file, "--password-file", cancel)
 }
 
-/// The password in a file or pipe that is `named` so in messages, by an option or a key. `cancel` ends the wait for a pipe.
+/// The password in a file or pipe, which is `named` in messages by an option, or by the place of a key and a colon.
 pub fn of_file(file: &Path, named: &str, cancel: &Cancel) -> anyhow::Result<Secret> {
-    let failed = |what: &str| wrong(format!("{named}: {}: {what}", file.display()));
+    let failed = |what: &str| wrong(format!("{named} {}: {what}", file.display()));
     let path = file.to_owned();
-    let bytes = cancel.unblocked(move || File::open(path).and_then(read))?;
-    let bytes =
-        bytes.map_err(|error| failed(error.to_string().split(" (os error").next().unwrap_or_default()))?;
+    let bytes = cancel.unblocked(|| File::open(path).and_then(read))?;
+    let unreadable = |error: io::Error| {
+        let text = error.to_string();
+        failed(text.split(" (os error").next().unwrap_or(&text))
+    };
+    let bytes = bytes.map_err(unreadable)?;
     Ok(text(&bytes).map_err(|what| failed(&what))?)
 }
 

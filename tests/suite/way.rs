@@ -214,7 +214,7 @@ fn a_sources_proxy_and_its_password_by_section_and_by_file() {
             format!("proxy={url}"),
             &["--proxy-password-file", "long"],
             78,
-            "--proxy-password-file: long: is longer than",
+            "--proxy-password-file long: is longer than",
         ),
     ] {
         let outcome = section(&lines).args(options).run();

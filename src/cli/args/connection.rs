@@ -297,7 +297,7 @@ fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> anyhow::Resu
     })
 }
 
-/// The section's file with the password for the section's proxy, if that is the one in force, and the key that names it.
+/// The section's file with the password for the section's proxy, if that is the one in force, and the key's place for messages.
 fn own_password_file(
     section: &config::Section,
     keys: &Keys,
@@ -323,7 +323,7 @@ fn own_password_file(
         .proxy
         .as_ref()
         .is_some_and(|used| used.origin() == section.origin(proxy));
-    Ok(in_force.then(|| (file.into(), section.origin(key))))
+    Ok(in_force.then(|| (file.into(), format!("{}:", section.origin(key)))))
 }
 
 /// The first of these variables that `[system_environment]` sets, and its place.
