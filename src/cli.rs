@@ -10,6 +10,7 @@ pub mod documents;
 pub mod esx;
 mod events;
 pub mod filtering;
+mod help;
 mod log;
 pub mod mapping;
 pub mod omitted;
@@ -25,7 +26,9 @@ mod signals;
 pub mod source;
 pub mod stamp;
 pub mod table;
+pub mod text;
 pub mod way;
+mod width;
 pub mod words;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
@@ -33,11 +36,13 @@ pub use patient::stdout_until;
 pub use signals::{cancel_on_signals, end_at_once};
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, Parser};
+use rustix::fs::{OFlags, fcntl_getfl};
 
-use crate::cancel::{Cancelled, Signal};
+use crate::cancel::{Cancel, Cancelled, Signal};
 use crate::error::Kind;
 
 /// How a command ended.
@@ -77,12 +82,19 @@ fn start<A: Parser, E: Into<Exit>>(
     run: impl FnOnce(A) -> anyhow::Result<E>,
 ) -> ExitCode {
     let name = command.get_name().to_owned();
+    if !is_writable(io::stdout()) {
+        let problem =
+            "stdout is open for reading only, so nothing can be printed; redirect it with > and not with <";
+        log::line(&name, problem);
+        return ExitCode::from(status(Kind::Io));
+    }
     // The short help fits a screen, whichever way it is asked for; the man page has the rest.
     let help = Arg::new("help")
         .short('h')
         .long("help")
         .action(ArgAction::HelpShort);
     let command = command.disable_help_flag(true).arg(help.help("Print help"));
+    let command = help::shaped(command);
     let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return usage(&name, &error),
@@ -113,6 +125,12 @@ fn start<A: Parser, E: Into<Exit>>(
         }
         Err(_) => ExitCode::from(status(Kind::Software)),
     }
+}
+
+/// Whether a descriptor takes what is written, as far as its mode says. std ignores the error that one for reading only gives.
+fn is_writable(descriptor: impl AsFd) -> bool {
+    let mode = fcntl_getfl(descriptor).map(|flags| flags & OFlags::ACCMODE);
+    mode != Ok(OFlags::RDONLY)
 }
 
 /// Prints help or version where they were asked for, else what is wrong with the options, in one line.
@@ -218,6 +236,16 @@ pub fn stdout() -> BufWriter<io::StdoutLock<'static>> {
     BufWriter::with_capacity(64 * 1024, io::stdout().lock())
 }
 
+/// Standard output for JSON, buffered; on a terminal what would steer it is escaped.
+pub fn json_stdout() -> text::Json<BufWriter<io::StdoutLock<'static>>> {
+    text::Json::new(stdout(), io::stdout().is_terminal())
+}
+
+/// [`json_stdout`] for a command that must hear of a signal while nobody reads: see [`stdout_until`].
+pub fn json_stdout_until(cancel: &Cancel) -> text::Json<BufWriter<impl Write + use<>>> {
+    text::Json::new(stdout_until(cancel), io::stdout().is_terminal())
+}
+
 /// Standard input, buffered; a terminal is refused, for whoever started the command so forgot the pipe.
 pub fn stdin() -> Result<io::BufReader<io::StdinLock<'static>>, Failure> {
     let stdin = io::stdin().lock();
@@ -235,10 +263,26 @@ pub fn stdin_or_terminal() -> io::BufReader<io::StdinLock<'static>> {
     io::BufReader::with_capacity(64 * 1024, io::stdin().lock())
 }
 
-/// Prints text that is a command's whole result, such as the answer to `--check`.
+/// Prints text that is a command's whole result, such as the answer to `--check`; nothing in it steers a terminal.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = stdout();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match io::stdout().is_terminal() {
+        true => print_raw(&text::printable(text)),
+        false => print_raw(text),
+    }
+}
+
+/// Prints text as it is, also on a terminal, for a command that converts what it is given.
+pub fn print_raw(text: &str) -> Result<(), Failure> {
+    write_out(stdout(), text)
+}
+
+/// Prints JSON.
+pub fn print_json(text: &str) -> Result<(), Failure> {
+    write_out(json_stdout(), text)
+}
+
+fn write_out(mut out: impl Write, text: &str) -> Result<(), Failure> {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     written.map_err(|error| Failure::of_stdout(&error))
 }
 
@@ -269,6 +313,20 @@ mod tests {
         for (kind, expected) in table {
             assert_eq!(status(kind), expected, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn the_mode_of_a_descriptor_says_whether_it_can_be_written() {
+        let null = |read, write| {
+            let mut options = std::fs::File::options();
+            options.read(read).write(write).open("/dev/null").unwrap()
+        };
+        assert!(!is_writable(null(true, false)));
+        assert!(is_writable(null(false, true)));
+        assert!(is_writable(null(true, true)));
+        let (reader, writer) = io::pipe().unwrap();
+        assert!(!is_writable(reader));
+        assert!(is_writable(writer));
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn scan(server: &VCenter, bytes: &[u8]) {
         password: "sim-secret".to_owned().into(),
     };
     let mut session = Session::open(&endpoint, &credentials, &Cancel::default()).expect("a good log-in");
-    if let Ok(inventory) = vsphere::scan(&mut session) {
+    if let Ok(inventory) = vsphere::scan(&mut session, false, || {}) {
         let identified = inventory.identify(HypervisorId::default());
         assert!(identified.hypervisors().count() <= bytes.len());
     }

@@ -1,8 +1,11 @@
 //! Runs a command among simulated servers, or serves until it is interrupted.
 
+use std::env;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::thread;
 
@@ -14,12 +17,15 @@ use vw_sim::simulation::Simulation;
 use vw_sim::vcenter::Inventory;
 
 const EXAMPLES: &str = "\
-Without COMMAND the settings are printed as shell lines, and the servers run until interrupted.
-With it, COMMAND finds the configuration by VW_CONFIG and the servers' authority by SSL_CERT_FILE;
-the exit status is COMMAND's. SIGTERM is passed on to it.
+Without COMMAND the settings are printed as shell lines, and the servers run
+until interrupted. With it, COMMAND finds the configuration by VW_CONFIG and the
+servers' authority by SSL_CERT_FILE, and the commands that were built beside
+vw-sim by PATH; the exit status is COMMAND's. SIGTERM is passed on to it.
 
-Example:
-    vw-sim --hosts 50 --vms 1000 -- sh -c 'vw-scan-esx -n sim | vw-report-candlepin -n sim'";
+Examples:
+    vw-sim -- vw-scan-esx -n sim
+    vw-sim --hosts 50 --vms 1000 -- sh -c \\
+        'vw-scan-esx -n sim | vw-filter -n sim | vw-report-candlepin -n sim'";
 
 /// Simulated vCenter, Candlepin and Satellite 5 on free ports of 127.0.0.1
 #[derive(Parser)]
@@ -81,6 +87,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let started = Command::new(program)
         .args(arguments)
         .envs(simulation.environment())
+        .env("PATH", path()?)
         // Where it is set the system's own authorities would be read as well.
         .env_remove("SSL_CERT_DIR")
         .spawn();
@@ -92,11 +99,22 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
             } else {
                 126
             };
-            return Ok(fail(status, &format!("cannot run {program}: {error}")));
+            let text = error.to_string();
+            let reason = text.split(" (os error").next().unwrap_or(&text);
+            return Ok(fail(status, &format!("cannot run {program}: {reason}")));
         }
     };
     let status = wait(child, signals)?;
     Ok(ExitCode::from(exit_code(status)))
+}
+
+/// The search path with this program's own folder in front, where the commands were built with it.
+fn path() -> Result<OsString, Box<dyn Error>> {
+    let own = env::current_exe()?;
+    // What the system takes where there is none; an empty one would mean the current folder.
+    let usual = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let folders = own.parent().map(PathBuf::from).into_iter();
+    Ok(env::join_paths(folders.chain(env::split_paths(&usual)))?)
 }
 
 /// Waits for the command and passes SIGTERM on to it. SIGINT comes from a terminal, which sends it to the command as well.

@@ -23,7 +23,7 @@ use vw::secret::redact;
         list            the sections\n  \
         show [SECTION]  what is in force in a section, and where it comes from\n  \
         check [SECTION] all that is wrong, or would go wrong\n  \
-        migrate [FILE]  variables of FILE [/etc/sysconfig/virt-who], as sections\n\n\
+        migrate [FILE]  VIRTWHO_* as sections [default: /etc/sysconfig/virt-who]\n\n\
         Example: vw-config check"
 )]
 struct Args {
@@ -80,7 +80,7 @@ fn load(args: &Args) -> anyhow::Result<Config> {
 /// Prints a JSON document, or the text.
 fn print(args: &Args, json: &Value, text: &str) -> anyhow::Result<()> {
     match args.json {
-        true => cli::print(&format!("{json}\n"))?,
+        true => cli::print_json(&format!("{json}\n"))?,
         false => cli::print(text)?,
     }
     Ok(())

@@ -1,4 +1,6 @@
 //! `vw-escape`: VMware's four escaping schemes, both ways.
+//!
+//! It is a converter, and like base64 it writes what it is told to, also to a terminal.
 
 use std::io::{BufRead, Read, Write};
 use std::process::ExitCode;
@@ -33,14 +35,14 @@ fn main() -> ExitCode {
         // A single text can hold line breaks, for no other has to be told from it.
         [text] => {
             let mapped = args.map(text).with_context(|| text.clone())?;
-            Ok(cli::print(&format!("{mapped}{}", args.end()))?)
+            Ok(cli::print_raw(&format!("{mapped}{}", args.end()))?)
         }
         texts => {
             let mut mapped = String::new();
             for text in texts {
                 mapped += &args.map_to_line(text).with_context(|| text.clone())?;
             }
-            Ok(cli::print(&mapped)?)
+            Ok(cli::print_raw(&mapped)?)
         }
     })
 }

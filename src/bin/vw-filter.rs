@@ -13,9 +13,11 @@ use vw::mapping::{Bounded, Document, Id};
 #[command(
     name = "vw-filter",
     version,
-    after_help = "A LIST is PATTERN,PATTERN...; a pattern is a wildcard (* ? [seq] [!seq]) or a regular expression for the\n\
+    after_help = "A LIST is PATTERN,PATTERN...; a pattern is a wildcard (* ? [seq] [!seq]) or a regular expression for the \
                   whole id, ignoring case. What is excluded goes first.\n\n\
-                  Example:\n  vw-scan-esx -n prod | vw-filter --exclude-hosts 'test*,esx9.example.com' --match-names"
+                  Examples:\n  \
+                      vw-scan-esx -n prod | vw-filter -n prod | vw-report-candlepin -n prod\n  \
+                      vw-scan-esx -n prod | vw-filter --exclude-hosts 'test*,dev*' --match-names"
 )]
 struct Args {
     #[command(flatten)]
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         let filtering = Filtering::new(&args.hosts, section.as_ref())?;
         cli::end_without_reader()?;
         let mut input = cli::mapping::reader()?;
-        let mut out = cli::stdout();
+        let mut out = cli::json_stdout();
         while let Some(document) = input.next_document()? {
             pass(document, &filtering, &args.output, &mut out)?;
         }

@@ -7,10 +7,10 @@ use vw::cli::{self, Exit, documents};
 
 /// Check hypervisors and their guests in with Candlepin
 ///
-/// It reads mappings from stdin and prints what became of each as one line of JSON.
+/// It reads mappings from stdin and prints what became of each: a line on a terminal, else one line of JSON.
 #[derive(clap::Parser)]
 #[command(name = "vw-report-candlepin", version)]
-#[command(after_help = "Example: vw-scan-esx -n prod | vw-report-candlepin -n prod")]
+#[command(after_help = "Example:\n  vw-scan-esx -n prod | vw-filter -n prod | vw-report-candlepin -n prod")]
 struct Args {
     #[command(flatten)]
     report: Options,
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
                 return documents::report(
                     &cancel,
                     report.time(),
+                    report.form(),
                     || report.ask(&cancel),
                     |mapping| report.begin(mapping),
                     |mapping, memo, until| report.document(mapping, memo, until, &cancel),

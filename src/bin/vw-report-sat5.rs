@@ -10,7 +10,7 @@ use vw::cancel::Cancel;
 use vw::cli::documents::{self, Attempt};
 use vw::cli::filtering::{self, Filtering};
 use vw::cli::password::{self, Password};
-use vw::cli::result::{Line, Results, State};
+use vw::cli::result::{Form, Line, Results, State};
 use vw::cli::words::{Warnings, counted};
 use vw::cli::{self, Exit, Failure, args};
 use vw::config::Section;
@@ -25,10 +25,10 @@ use vw::state::Folder;
 
 /// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
 ///
-/// It reads mappings from stdin and prints what became of each as one line of JSON.
+/// It reads mappings from stdin and prints what became of each: a line on a terminal, else one line of JSON.
 #[derive(clap::Parser)]
 #[command(name = "vw-report-sat5", version)]
-#[command(after_help = "Example: vw-scan-esx -n prod | vw-report-sat5 -n prod")]
+#[command(after_help = "Example:\n  vw-scan-esx -n prod | vw-filter -n prod | vw-report-sat5 -n prod")]
 struct Args {
     #[command(flatten)]
     section: args::Section,
@@ -53,6 +53,8 @@ struct Args {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    results: args::Results,
+    #[command(flatten)]
     connection: args::Connection,
 }
 
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         documents::report(
             &cancel,
             reporter.args.connection.time(),
+            Form::new(reporter.args.results.json),
             || reporter.ask(&cancel),
             |mapping| Memo {
                 refused: filtering::prepare(mapping, reporter.filtering.as_ref(), STAGE).err(),
@@ -226,6 +229,7 @@ impl Reporter {
         });
         let failed: Vec<Failed> = roster.left_out.iter().chain(&report.failed).cloned().collect();
         let line = Line {
+            time: String::new(),
             section: self.section.clone(),
             server,
             owner: organisation,
@@ -235,6 +239,7 @@ impl Reporter {
                 Ok(()) if report.arrived_nowhere() => State::Failed,
                 Ok(()) => State::Partial,
             },
+            error: None,
             hypervisors: roster.hypervisors,
             guests: roster.guests,
             created: report.created,
@@ -286,7 +291,7 @@ impl Reporter {
                 }
             }
         }
-        cli::print(&text)?;
+        cli::print_json(&text)?;
         complete(roster, &failed)
     }
 

@@ -91,7 +91,8 @@ fn main() -> ExitCode {
                 ..
             } = about;
             let _at_once = cli::end_at_once(&cancel);
-            return Ok(cli::print(&format!("{full_name}, API {api_version}\n"))?);
+            let answer = cli::text::line(&format!("{full_name}, API {api_version}"));
+            return Ok(cli::print(&format!("{answer}\n"))?);
         }
         if args.watching.watch {
             return watch(&scan, &args, &cancel);
@@ -191,7 +192,7 @@ impl<'a> Printer<'a> {
         if watching && source.time.is_some() {
             source.time = Some(cli::stamp::utc(SystemTime::now()));
         }
-        let written = self.write(cli::stdout_until(self.cancel), &identified, Some(source));
+        let written = self.write(cli::json_stdout_until(self.cancel), &identified, Some(source));
         // A signal while nobody reads is no failure of stdout.
         written.or_else(|error| self.cancel.check().map_err(anyhow::Error::from).and(Err(error)))?;
         Ok(true)

@@ -18,7 +18,7 @@ use vw::secret::redact;
 #[command(
     name = "vw-scan-fake",
     version,
-    after_help = "Example: vw-scan-fake -n test | vw-report-candlepin -n test"
+    after_help = "Example:\n  vw-scan-fake -n test | vw-filter -n test | vw-report-candlepin -n test"
 )]
 struct Args {
     /// Read FILE, in either layout of a mapping
@@ -79,7 +79,7 @@ fn first_guests(mapping: &mut Mapping) -> Vec<Guest> {
 
 fn print(mut mapping: Mapping, section: &Section, options: &args::Output) -> Result<(), vw::mapping::Error> {
     mapping.sort();
-    let mut writer = cli::mapping::writer(cli::stdout(), options);
+    let mut writer = cli::mapping::writer(cli::json_stdout(), options);
     for hypervisor in &mapping.hypervisors {
         writer.hypervisor(hypervisor)?;
     }

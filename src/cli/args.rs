@@ -12,14 +12,14 @@ use clap::{ArgMatches, FromArgMatches as _};
 pub use connection::{Connection, Keys, Said, way};
 pub use duration::{duration, limit};
 pub use hosts::{Hosts, List, filter_type_of};
-pub use output::Output;
+pub use output::{Output, Results};
 
 use crate::config::{self, sysconfig::Variables};
 
 /// What is said on stderr.
 #[derive(Debug, Default, clap::Args)]
 pub struct Messages {
-    /// Print debug messages on stderr (also VIRTWHO_DEBUG=1)
+    /// Print debug messages (also VIRTWHO_DEBUG=1)
     #[arg(short, long, conflicts_with = "quiet")]
     pub debug: bool,
     /// Print nothing but errors
@@ -84,6 +84,9 @@ impl Section {
         complete: bool,
         fits: impl Fn(&config::Section) -> Result<bool, config::Error>,
     ) -> Result<config::Section, config::Error> {
+        if let Some(name) = &self.name {
+            super::log::set_section(name);
+        }
         let config = self.load()?;
         let choose = !(complete && self.config.is_empty());
         let environment = config

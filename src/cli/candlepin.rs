@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::filtering::Filtering;
-use super::result::{Results, State};
-use super::{Exit, Failure, args, documents, rhsm};
+use super::result::{Form, Results, State};
+use super::{Exit, Failure, args, documents, rhsm, text};
 use crate::cancel::Cancel;
 use crate::candlepin::{self, Candlepin, Correlation, Delivery, Memory, Outcome, Place, Reporter, Tally};
 use crate::config::{self, Rhsm, Section};
@@ -27,7 +27,7 @@ pub struct Options {
     /// Report to SERVER: a name, NAME:PORT or URL
     #[arg(long, value_name = "SERVER")]
     server: Option<String>,
-    /// The owner, or organisation, of the hypervisors
+    /// The owner (organisation) of the hypervisors
     #[arg(long, value_name = "OWNER", value_parser = nameable)]
     owner: Option<String>,
     #[command(flatten)]
@@ -47,22 +47,22 @@ pub struct Options {
     /// Report N hypervisors at a time
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
-    /// Wait for each of the server's jobs, and for those before it
+    /// How long to wait for one of the server's jobs
     #[arg(long, value_name = "SECONDS", default_value = "1h", value_parser = args::limit)]
     job_timeout: Duration,
     /// Do not wait for the last job
     #[arg(long)]
     no_wait: bool,
-    /// Ask what became of the job ID, and read no mapping
+    /// Only ask what became of the job ID
     #[arg(long, value_name = "ID", value_parser = nameable, conflicts_with_all = ["check", "dry_run", "heartbeat"])]
     pub job: Option<String>,
-    /// Refuse a mapping of which anything would be left out
+    /// Refuse a mapping that can't be sent whole
     #[arg(long)]
     strict: bool,
     /// Report a mapping without any hypervisor
     #[arg(long)]
     allow_empty: bool,
-    /// Refuse a mapping that is older (see vw-scan-esx --stamp)
+    /// Refuse a mapping stamped longer ago than this
     #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
     max_age: Option<Duration>,
     /// Report also what the section's filters leave out
@@ -71,10 +71,10 @@ pub struct Options {
     /// Report this machine's own guests, too
     #[arg(long)]
     local: bool,
-    /// Keep in DIR what was accepted, and send only what changed
+    /// Remember in DIR what was accepted; send only changes
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Report all of it after this time, changed or not
+    /// Send everything after this time
     #[arg(
         long,
         value_name = "SECONDS",
@@ -83,21 +83,23 @@ pub struct Options {
         requires = "state_dir"
     )]
     full_every: Duration,
-    /// Report though nothing changed, and clear however many vanished
+    /// Send everything now; clear however many vanished
     #[arg(long, requires = "state_dir")]
     force: bool,
-    /// Tell that hypervisors which vanished have no guests
+    /// Clear the guests of vanished hypervisors
     #[arg(long, requires = "state_dir")]
     clear_vanished: bool,
-    /// Only tell the server that the mapping was scanned well
+    /// Only tell the server that the scan worked
     #[arg(long, conflicts_with_all = ["check", "dry_run", "no_wait"])]
     heartbeat: bool,
-    /// Prove that a report would be taken, and read no mapping
+    /// Only check that a report would be accepted
     #[arg(long)]
     pub check: bool,
-    /// Print the bodies that would be sent, and send nothing
+    /// Print what would be sent, and send nothing
     #[arg(long, conflicts_with = "check")]
     dry_run: bool,
+    #[command(flatten)]
+    results: args::Results,
     #[command(flatten)]
     connection: args::Connection,
 }
@@ -132,6 +134,7 @@ pub struct Report {
     allow_empty: bool,
     max_age: Option<Duration>,
     dry_run: bool,
+    form: Form,
 }
 
 /// Where reports go, and whose they are.
@@ -211,6 +214,7 @@ impl Report {
             allow_empty: options.allow_empty,
             max_age: options.max_age,
             dry_run: options.dry_run,
+            form: Form::new(options.results.json),
         };
         report.tell_what_is_in_force(&rhsm);
         Ok(report)
@@ -224,6 +228,11 @@ impl Report {
     /// The time that `--timeout` allows for each document.
     pub fn time(&self) -> Option<Duration> {
         self.connection.time()
+    }
+
+    /// How results are printed.
+    pub fn form(&self) -> Form {
+        self.form
     }
 
     /// One line for a failure, with the ids by which the server's log has it.
@@ -245,9 +254,8 @@ impl Report {
         candlepin.try_out(&status, self.delivery.limit)?;
         let Destination { endpoint, owner, .. } = self.destination()?;
         let (base, version) = (&endpoint.base, &status.version);
-        super::print(&format!(
-            "{base}: Candlepin {version}, reports for owner {owner} are taken\n"
-        ))?;
+        let taken = format!("{base}: Candlepin {version}, reports for owner {owner} are taken");
+        super::print(&format!("{}\n", text::line(&taken)))?;
         Ok(Exit::Ok)
     }
 
@@ -264,15 +272,18 @@ impl Report {
             Ok(Outcome::Finished) if tally.failed.is_empty() => State::Finished,
             Ok(Outcome::Finished) => State::Partial,
         };
-        line.set_seconds(started);
-        let mut results = Results::default();
+        let done = match asked {
+            Err(error) => Err(error.into()),
+            Ok(Outcome::Pending) => {
+                let problem = format!("job {id} is not done yet; ask again later");
+                Err(Failure::new(Kind::TempFail, problem).into())
+            }
+            Ok(Outcome::Finished) => document::complete(0, &tally),
+        };
+        line.end(started, done.as_ref().err());
+        let mut results = Results::new(self.form);
         results.print(&line);
-        if asked? == Outcome::Pending {
-            let problem = format!("job {id} is not done yet; ask again later");
-            return Err(Failure::new(Kind::TempFail, problem).into());
-        }
-        document::complete(0, &tally)?;
-        Ok(results.exit())
+        done.map(|()| results.exit())
     }
 
     /// When `--check` or `--job` has to be done.

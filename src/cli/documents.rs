@@ -11,12 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 pub use limit::LONGEST;
 
 use self::limit::Limit;
-use super::result::{Line, Results};
+use super::result::{Failing, Form, Line, Results};
 use super::{Exit, Failure};
 use crate::cancel::{Cancel, HookGuard};
 use crate::error::Kind;
@@ -69,22 +67,23 @@ impl<F> Attempt<F> {
     }
 }
 
-/// Reports each document on stdin, prints its result line, and says what went wrong by `say`.
+/// Reports each document on stdin, prints its result line in this form, and says what went wrong by `say`.
 ///
 /// `ready` is called once, when the first document has come: a prompt before that would be for nothing where the stage before
 /// fails. `begin` makes a document ready, and says what is to be remembered from one attempt at it to the next. `attempt` is
 /// given the document, that, and the moment when it has to be done. `timeout` is that of `--timeout`; without it a document has
 /// [`LONGEST`].
-pub fn report<P, F: Serialize>(
+pub fn report<P, F: Failing>(
     cancel: &Cancel,
     timeout: Option<Duration>,
+    form: Form,
     ready: impl FnOnce() -> anyhow::Result<()>,
     mut begin: impl FnMut(&mut Mapping) -> P,
     mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     say: impl Fn(&anyhow::Error),
 ) -> anyhow::Result<Exit> {
     let documents = Documents::from_stdin(cancel)?;
-    let mut results = Results::default();
+    let mut results = Results::new(form);
     let mut ready = Some(ready);
     loop {
         let mut mapping = match documents.next() {
@@ -106,7 +105,7 @@ pub fn report<P, F: Serialize>(
             let (done, newer) = documents.see_through(&mapping, progress, &limit, &mut attempt);
             let ends = done.ends_all();
             if let Some(mut line) = done.line {
-                line.set_seconds(started);
+                line.end(started, done.failed.as_ref());
                 // Nobody may be reading the results, as on a terminal after Ctrl-S.
                 let late = Cancel::default();
                 let _guards = (late.follow_late(cancel, LAST_LINE), super::end_at_once(&late));

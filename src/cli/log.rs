@@ -1,5 +1,6 @@
 //! Messages: one line each, on stderr and in the log file.
 
+use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -7,14 +8,19 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::Context;
-use log::{Level, LevelFilter};
+use jiff::ZonedDateTime;
+use log::{Level, LevelFilter, Record};
 
 use super::args::Messages;
+use super::text;
 use crate::secret::redact;
 use crate::{config, state};
 
 /// The file of `--log-file`, else the one that the configuration names, which is read later.
 static FILE: OnceLock<File> = OnceLock::new();
+
+/// The section in use, once it is known.
+static SECTION: OnceLock<String> = OnceLock::new();
 
 /// Starts the messages of the command `name`.
 pub(super) fn start(name: &str, messages: &Messages) -> anyhow::Result<()> {
@@ -23,27 +29,15 @@ pub(super) fn start(name: &str, messages: &Messages) -> anyhow::Result<()> {
         Messages { quiet: true, .. } => LevelFilter::Error,
         _ => LevelFilter::Info,
     };
-    let name = name.to_owned();
+    let (own, name) = (name.to_owned(), name.to_owned());
     let dispatch = fern::Dispatch::new()
         // Other crates' messages are about their own insides, and could show what we keep secret.
         .filter(|about| about.target().starts_with("vw"))
-        .format(move |out, message, record| {
-            let text = one_line(&message.to_string());
-            match record.level() {
-                Level::Error | Level::Info => out.finish(format_args!("{name}: {text}")),
-                Level::Warn => out.finish(format_args!("{name}: warning: {text}")),
-                Level::Debug | Level::Trace => out.finish(format_args!("{name}: debug: {text}")),
-            }
-        })
-        .chain(fern::Output::call(|record| {
-            write_stderr(&record.args().to_string())
+        .chain(fern::Output::call(move |record| {
+            let message = text::message(&record.args().to_string());
+            write_stderr(&format!("{own}: {}{message}", prefix(record.level())));
         }))
-        .chain(fern::Output::call(|record| {
-            if let Some(mut file) = FILE.get() {
-                // Nowhere is left to tell that the disk is full, and no reason to stop.
-                let _ = file.write_all(format!("{}\n", record.args()).as_bytes());
-            }
-        }));
+        .chain(fern::Output::call(move |record| append(&name, record)));
     if let Some(file) = &messages.log_file {
         let opened = open(file).with_context(|| format!("--log-file {}", file.display()))?;
         let _ = FILE.set(opened);
@@ -53,11 +47,70 @@ pub(super) fn start(name: &str, messages: &Messages) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What stands before a message on stderr.
+fn prefix(level: Level) -> &'static str {
+    match level {
+        Level::Error | Level::Info => "",
+        Level::Warn => "warning: ",
+        Level::Debug | Level::Trace => "debug: ",
+    }
+}
+
+/// Writes a message into the log file, if there is one.
+fn append(name: &str, record: &Record<'_>) {
+    let Some(mut file) = FILE.get() else { return };
+    let line = FileLine {
+        time: &ZonedDateTime::now(),
+        level: record.level(),
+        name,
+        process: std::process::id(),
+        section: SECTION.get().map(String::as_str),
+        message: &text::message(&record.args().to_string()),
+    };
+    // Nowhere is left to tell that the disk is full, and no reason to stop.
+    let _ = file.write_all(format!("{line}\n").as_bytes());
+}
+
+/// A line of the log file. It begins like those of subscription-manager, which writes into the same folder:
+/// `2026-08-01 12:00:00,123 +0200 [INFO] vw-filter:1234:prod - message`.
+struct FileLine<'a> {
+    time: &'a ZonedDateTime,
+    level: Level,
+    name: &'a str,
+    process: u32,
+    section: Option<&'a str>,
+    message: &'a str,
+}
+
+impl fmt::Display for FileLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.level {
+            Level::Warn => "WARNING",
+            level => level.as_str(),
+        };
+        let time = self.time.strftime("%Y-%m-%d %H:%M:%S,%3f %z");
+        let section = text::line(self.section.unwrap_or("-"));
+        write!(
+            f,
+            "{time} [{level}] {}:{}:{section} - {}",
+            self.name, self.process, self.message
+        )
+    }
+}
+
+/// Tells the log file's lines from now on which section is in use; the first one that is named counts.
+pub(super) fn set_section(name: &str) {
+    let _ = SECTION.set(name.to_owned());
+}
+
 /// Does with messages what the configuration says, where no option said it: `debug`, `log_dir`, `log_file` and
 /// `log_per_config` of `[global]`.
 ///
 /// What of it makes no sense is only told: a report is worth more than its log.
 pub(super) fn follow(section: &config::Section) {
+    if let Some(name) = section.name() {
+        set_section(name);
+    }
     let global = section.global();
     match global.flag("debug") {
         Ok(Some(true)) if log::max_level() == LevelFilter::Info => log::set_max_level(LevelFilter::Debug),
@@ -109,7 +162,7 @@ fn open(file: &Path) -> std::io::Result<File> {
 
 /// Prints one message before the messages have been started, or when they can't be.
 pub(super) fn line(name: &str, message: &str) {
-    write_stderr(&format!("{name}: {}", one_line(message)));
+    write_stderr(&format!("{name}: {}", text::message(message)));
 }
 
 /// Has a panic, which would be a defect of ours, say so in one line.
@@ -130,11 +183,31 @@ fn write_stderr(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Names come from servers and files: nothing in them may break the line or steer the terminal. A URL may come from an option,
-/// which clap repeats.
-fn one_line(text: &str) -> String {
-    redact::urls(text)
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_log_file_has_time_zone_process_and_section() {
+        let line = |section, level| {
+            let time: ZonedDateTime = "2026-08-01T12:00:00.0429+02:00[Europe/Berlin]".parse().unwrap();
+            let line = FileLine {
+                time: &time,
+                level,
+                name: "vw-filter",
+                process: 1234,
+                section,
+                message: "done",
+            };
+            line.to_string()
+        };
+        assert_eq!(
+            line(Some("prod"), Level::Info),
+            "2026-08-01 12:00:00,042 +0200 [INFO] vw-filter:1234:prod - done"
+        );
+        assert_eq!(
+            line(None, Level::Warn),
+            "2026-08-01 12:00:00,042 +0200 [WARNING] vw-filter:1234:- - done"
+        );
+    }
 }

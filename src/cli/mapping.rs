@@ -10,7 +10,7 @@ pub fn reader() -> Result<Reader<BufReader<StdinLock<'static>>>, Failure> {
     Ok(Reader::new(super::stdin()?))
 }
 
-/// Begins a document as the options ask for it; `out` is usually [`super::stdout`].
+/// Begins a document as the options ask for it; `out` is usually [`super::json_stdout`].
 pub fn writer<W: Write>(out: W, options: &args::Output) -> Writer<W> {
     let style = match options {
         args::Output { pretty: true, .. } => Style::Pretty,

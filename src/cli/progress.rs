@@ -1,9 +1,15 @@
 //! What a long command shows while it works, to a person at a terminal.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use super::width;
+
+/// The columns of a bar.
+const BAR: usize = 20;
 
 /// A line on the terminal that counts. It goes when it is dropped, before the next message.
 #[derive(Debug)]
@@ -13,26 +19,43 @@ impl Progress {
     /// Shows `PREFIX: COUNT WHAT` on stderr, if that is a terminal and the messages are the usual ones: not those of `--quiet`, and not
     /// those of `--debug`, which are progress enough.
     pub fn counting(prefix: &str, what: &'static str) -> Self {
-        Progress::new(prefix, what, None, "{prefix}: {human_pos} {msg} {elapsed}")
+        let prefix = prefix.to_owned();
+        Progress::new(None, move |state| {
+            let elapsed = HumanDuration(state.elapsed());
+            format!("{prefix}: {} {what} {elapsed:#}", HumanCount(state.pos()))
+        })
     }
 
     /// The same as a bar that ends with `total`: `PREFIX: BAR COUNT of TOTAL WHAT`.
     pub fn toward(total: usize, prefix: &str, what: &'static str) -> Self {
-        let template = "{prefix}: {bar:30} {human_pos} of {human_len} {msg}, {eta} left";
-        Progress::new(prefix, what, Some(total as u64), template)
+        let prefix = prefix.to_owned();
+        Progress::new(Some(total as u64), move |state| {
+            let of = HumanCount(total as u64);
+            let (done, left) = (HumanCount(state.pos()), HumanDuration(state.eta()));
+            format!(
+                "{prefix}: {done} of {of} {what}, {left:#} left {}",
+                bar(state.fraction())
+            )
+        })
     }
 
-    fn new(prefix: &str, what: &'static str, total: Option<u64>, template: &str) -> Self {
+    fn new(
+        total: Option<u64>,
+        line: impl Fn(&ProgressState) -> String + Clone + Send + Sync + 'static,
+    ) -> Self {
         if log::max_level() != log::LevelFilter::Info || !io::stderr().is_terminal() {
             return Progress(None);
         }
         let target = ProgressDrawTarget::stderr_with_hz(5);
         let bar = ProgressBar::with_draw_target(total, target);
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+        // The window may have been made smaller since the last time: a line that wraps could not be taken back.
+        let fit = move |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let columns = width::columns(io::stderr()).unwrap_or(width::USUAL);
+            let _ = out.write_str(fitted(&line(state), columns));
+        };
+        if let Ok(style) = ProgressStyle::with_template("{line}") {
+            bar.set_style(style.with_key("line", fit));
         }
-        bar.set_prefix(prefix.to_owned());
-        bar.set_message(what);
         // A server may think for a while: the clock shows that the command has not died.
         bar.enable_steady_tick(Duration::from_millis(200));
         Progress(Some(bar))
@@ -58,5 +81,44 @@ impl Drop for Progress {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// What of a line fits a terminal; the last column stays free, since some terminals wrap when it is used.
+fn fitted(line: &str, columns: usize) -> &str {
+    width::cut(line, columns.saturating_sub(1)).trim_end()
+}
+
+/// A bar of which this share, from 0 to 1, is done.
+fn bar(share: f32) -> String {
+    let done = (share.clamp(0.0, 1.0) * BAR as f32) as usize;
+    "█".repeat(done) + &"░".repeat(BAR.saturating_sub(done))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_shorter_than_the_terminal_is_wide() {
+        let line = format!(
+            "vw-report-candlepin: 1,000 of 9,999 hypervisors, 5s left {}",
+            bar(0.5)
+        );
+        for columns in [1, 2, 20, 60, 80, 200] {
+            let shown = fitted(&line, columns).chars().count();
+            assert!(shown < columns, "{columns}: {shown}");
+        }
+        assert_eq!(fitted(&line, 200), line);
+        assert!(line.starts_with(fitted(&line, 50)), "what is cut is the end");
+    }
+
+    #[test]
+    fn a_bar_has_its_length_whatever_is_done() {
+        for share in [-1.0, 0.0, 0.33, 1.0, 2.0, f32::NAN] {
+            assert_eq!(bar(share).chars().count(), BAR, "{share}");
+        }
+        assert_eq!(bar(0.0), "░".repeat(BAR));
+        assert_eq!(bar(1.0), "█".repeat(BAR));
     }
 }

@@ -1,11 +1,16 @@
 //! What a reporter prints: one line for each document, and what the status of the whole is.
 
-use std::io::{self, Write};
-use std::time::Instant;
+mod readable;
 
-use serde::Serialize;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Instant, SystemTime};
 
+use serde::{Serialize, Serializer};
+
+use super::{json_stdout, stamp, text};
 use crate::error::Kind;
+use crate::{candlepin, satellite5};
 
 /// What became of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -25,9 +30,50 @@ pub enum State {
     Failed,
 }
 
-/// The result line of a document; `F` is a hypervisor that failed, with its members `id`, `name` and `error`.
+/// A hypervisor that is not on the server as it should be.
+pub trait Failing {
+    /// Its id, unless it has none.
+    fn id(&self) -> Option<&str>;
+    /// Its name.
+    fn name(&self) -> Option<&str>;
+    /// Why.
+    fn error(&self) -> &str;
+}
+
+impl Failing for candlepin::Failed {
+    fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn error(&self) -> &str {
+        &self.error
+    }
+}
+
+impl Failing for satellite5::Failed {
+    fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn error(&self) -> &str {
+        &self.error
+    }
+}
+
+/// The result line of a document; `F` is a hypervisor that failed.
 #[derive(Debug, Serialize)]
+#[serde(bound = "F: Failing")]
 pub struct Line<F> {
+    /// When it ended, in UTC; [`Line::end`] sets it.
+    pub time: String,
     /// The section in use, if any.
     pub section: Option<String>,
     /// The destination.
@@ -36,6 +82,9 @@ pub struct Line<F> {
     pub owner: Option<String>,
     /// What became of the document.
     pub state: State,
+    /// What went wrong, in one line; none if all is well. [`Line::end`] sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// How many hypervisors the document has.
     pub hypervisors: usize,
     /// How many guests the document has.
@@ -49,17 +98,57 @@ pub struct Line<F> {
     /// How many hypervisors and guests were left out on the way: the document's `omitted`, and what this stage left out.
     pub omitted: usize,
     /// Those that are not on the server as they should be.
+    #[serde(serialize_with = "each")]
     pub failed: Vec<F>,
     /// The ids of the server's jobs.
     pub jobs: Vec<String>,
-    /// How long it took, in seconds, with milliseconds; [`super::documents::report`] sets it.
+    /// How long it took, in seconds, with milliseconds; [`Line::end`] sets it.
     pub seconds: f64,
 }
 
 impl<F> Line<F> {
-    /// It took the time since then.
-    pub fn set_seconds(&mut self, started: Instant) {
+    /// It ends now, took the time since `started`, and perhaps failed.
+    pub fn end(&mut self, started: Instant, failed: Option<&anyhow::Error>) {
+        self.time = stamp::utc(SystemTime::now());
         self.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        if let Some(error) = failed {
+            self.error = Some(text::message(&format!("{error:#}")));
+        }
+    }
+}
+
+/// The hypervisors that failed, each with `id`, `name` and `error`.
+fn each<F: Failing, S: Serializer>(failed: &[F], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Failed<'a> {
+        id: Option<&'a str>,
+        name: Option<&'a str>,
+        error: Cow<'a, str>,
+    }
+    serializer.collect_seq(failed.iter().map(|failed| Failed {
+        id: failed.id(),
+        name: failed.name(),
+        error: text::without_numbers(failed.error()),
+    }))
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Form {
+    /// JSON, one line each.
+    #[default]
+    Json,
+    /// A line for people, with what failed below.
+    Readable,
+}
+
+impl Form {
+    /// Readable on a terminal, unless `--json` is given.
+    pub fn new(json: bool) -> Self {
+        match !json && io::stdout().is_terminal() {
+            true => Form::Readable,
+            false => Form::Json,
+        }
     }
 }
 
@@ -68,21 +157,42 @@ impl<F> Line<F> {
 pub struct Results {
     worst: Option<Kind>,
     closed: bool,
+    form: Form,
 }
 
 impl Results {
+    /// Results that are printed in this form.
+    pub fn new(form: Form) -> Self {
+        Results {
+            form,
+            ..Results::default()
+        }
+    }
+
     /// Prints a line. A reader that went away has had enough, which is no failure; what was to be done goes on.
-    pub fn print<F: Serialize>(&mut self, line: &Line<F>) {
+    pub fn print<F: Failing>(&mut self, line: &Line<F>) {
         if self.closed {
             return;
         }
-        if let Err(error) = write(line) {
+        if let Err(error) = self.write(line) {
             self.closed = true;
             if error.kind() != io::ErrorKind::BrokenPipe {
                 log::error!("writing to stdout: {error}");
                 self.failed(Kind::Io);
             }
         }
+    }
+
+    fn write(&self, line: &Line<impl Failing>) -> io::Result<()> {
+        let mut stdout = json_stdout();
+        match self.form {
+            Form::Json => {
+                serde_json::to_writer(&mut stdout, line)?;
+                stdout.write_all(b"\n")?;
+            }
+            Form::Readable => stdout.write_all(readable::here(line).as_bytes())?,
+        }
+        stdout.flush()
     }
 
     /// Remembers a failure, which has been told already.
@@ -97,14 +207,6 @@ impl Results {
     pub fn exit(self) -> super::Exit {
         self.worst.map_or(super::Exit::Ok, super::Exit::Failed)
     }
-}
-
-fn write(line: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&text)?;
-    stdout.flush()
 }
 
 /// Of several failures in one run the one of the lowest rank counts, first found first: those come first that only a
@@ -159,39 +261,51 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_line_has_the_members_that_are_promised() {
-        #[derive(Serialize)]
-        struct Failed {
-            id: &'static str,
-            name: Option<String>,
-            error: &'static str,
-        }
-        let failed = vec![Failed {
-            id: "a",
-            name: None,
-            error: "no",
-        }];
-        let line = Line {
+    fn line() -> Line<candlepin::Failed> {
+        Line {
+            time: String::new(),
             section: None,
             server: "https://sub.example.com".to_owned(),
             owner: Some("org".to_owned()),
             state: State::Partial,
+            error: None,
             hypervisors: 2,
             guests: 3,
             created: 1,
             updated: 0,
             unchanged: 0,
             omitted: 4,
-            failed,
+            failed: vec![candlepin::Failed {
+                id: Some("a".to_owned()),
+                name: None,
+                error: "no file (os error 2)".to_owned(),
+            }],
             jobs: vec!["j".to_owned()],
             seconds: 0.25,
-        };
+        }
+    }
+
+    #[test]
+    fn a_line_has_the_members_that_are_promised() {
         let expected = concat!(
-            r#"{"section":null,"server":"https://sub.example.com","owner":"org","state":"partial","#,
+            r#"{"time":"","section":null,"server":"https://sub.example.com","owner":"org","state":"partial","#,
             r#""hypervisors":2,"guests":3,"created":1,"updated":0,"unchanged":0,"omitted":4,"#,
-            r#""failed":[{"id":"a","name":null,"error":"no"}],"jobs":["j"],"seconds":0.25}"#
+            r#""failed":[{"id":"a","name":null,"error":"no file"}],"jobs":["j"],"seconds":0.25}"#
         );
-        assert_eq!(serde_json::to_string(&line).unwrap(), expected);
+        assert_eq!(serde_json::to_string(&line()).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_end_of_a_document_has_a_time_and_perhaps_an_error() {
+        let mut line = line();
+        line.end(Instant::now(), None);
+        assert_eq!((line.time.len(), line.time.as_bytes()[19]), (20, b'Z'));
+        assert_eq!(line.error, None);
+        let error = anyhow::anyhow!("no file\n(os error 2)").context("reading");
+        line.end(Instant::now(), Some(&error));
+        assert_eq!(line.error.as_deref(), Some("reading: no file (os error 2)"));
+        let error = anyhow::anyhow!("no file (os error 2)").context("reading");
+        line.end(Instant::now(), Some(&error));
+        assert_eq!(line.error.as_deref(), Some("reading: no file"));
     }
 }

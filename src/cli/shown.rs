@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::table;
 use super::way::Leg;
+use super::{table, text};
 use crate::config::keys::{Origin, Shown};
 use crate::config::{Note, Place};
 
@@ -57,7 +57,7 @@ pub fn in_json(shown: &Shown) -> Value {
     json!({
         "key": shown.key,
         "value": shown.value.as_ref().and_then(|value| value.as_ref().ok()),
-        "error": shown.value.as_ref().and_then(|value| value.as_ref().err()),
+        "error": shown.value.as_ref().and_then(|value| value.as_ref().err()).map(|error| text::without_numbers(error)),
         "secret": shown.value.is_none(),
         "origin": shown.origin,
         "file": shown.place.as_ref().map(|place| place.file.to_string_lossy()),
@@ -80,6 +80,6 @@ pub fn note_in_json(level: &str, note: &Note) -> Value {
         "line": place.as_ref().map(|place| place.line),
         "section": section,
         "key": key,
-        "message": message,
+        "message": text::without_numbers(message),
     })
 }

@@ -1,5 +1,7 @@
 //! Text in columns.
 
+use super::text;
+
 /// Columns, as wide as what stands in them.
 pub fn of(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -23,8 +25,5 @@ pub fn of(rows: &[Vec<String>]) -> String {
 
 /// Text from a file, in one line, that steers no terminal.
 pub fn line(text: &str) -> String {
-    text.replace('\n', ", ")
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text::message(&text.replace('\n', ", "))
 }

@@ -8,14 +8,18 @@
 )]
 #![allow(unreachable_pub, reason = "the modules share what is in support")]
 
+mod cron;
 mod durations;
 mod faults;
+mod help;
 mod layers;
 mod man;
+mod messages;
 mod odd_files;
 mod prompts;
 mod signals;
 mod support;
+mod terminal;
 mod trace;
 mod trust;
 mod vcsim;

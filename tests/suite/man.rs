@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The commands' names, from their sources.
-fn commands() -> Vec<String> {
+pub(crate) fn commands() -> Vec<String> {
     names(&root().join("src/bin"), "rs")
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Where the built commands are.
-fn built() -> &'static Path {
+pub(crate) fn built() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_vw-escape")).parent().unwrap()
 }
 
@@ -33,7 +33,7 @@ fn names(folder: &Path, extension: &str) -> Vec<String> {
     names
 }
 
-fn page(name: &str, section: u8) -> String {
+pub(crate) fn page(name: &str, section: u8) -> String {
     let path = root().join(format!("man/{name}.{section}"));
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -343,7 +343,7 @@ fn run_examples(page: &str, examples: &[Example]) {
 }
 
 /// The simulators' program, built if need be: a test of this package has only this package's programs built for it.
-fn simulators() -> PathBuf {
+pub(crate) fn simulators() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--quiet", "--workspace", "--bins", "--locked"]);

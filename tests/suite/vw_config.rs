@@ -374,7 +374,16 @@ fn global_directs_the_messages_of_each_command() {
             .folder(place.0.path())
             .env("VW_CONFIG", "a.conf")
     };
-    let read = |name: &str| fs::read_to_string(place.0.path().join(name)).unwrap();
+    // Behind the time, the process and the section there is what stderr says.
+    let read = |name: &str| {
+        let text = fs::read_to_string(place.0.path().join(name)).unwrap();
+        let lines = text.lines().map(|line| {
+            let (about, message) = line.split_once(":prod - ").unwrap();
+            assert!(about.contains(" [ERROR] vw-scan-esx:"), "{line}");
+            format!("vw-scan-esx: {message}\n")
+        });
+        lines.collect::<String>()
+    };
     let said = scan(&[]).run().stderr;
     assert!(
         said.starts_with("vw-scan-esx: a.conf:6: [prod] server: "),

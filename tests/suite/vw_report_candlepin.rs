@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use vw_sim::candlepin::{Access, Account, Candlepin, Fate, Generation, JobState, JobTime, Settings};
 use vw_sim::http::{Fault, Request, Response, Server};
 
-use crate::support::{Outcome, Run};
+use crate::support::{Outcome, Run, is_utc};
 
 mod consumer;
 mod documents;
@@ -19,6 +19,7 @@ mod ends;
 mod failures;
 mod filters;
 mod parts;
+mod printed;
 mod report;
 mod settings;
 mod state;
@@ -130,6 +131,8 @@ fn line(outcome: &Outcome) -> Value {
     assert_eq!(lines.len(), 1, "{outcome:?}");
     let seconds = lines[0].as_object_mut().unwrap().remove("seconds").unwrap();
     assert!(seconds.as_f64().unwrap() >= 0.0);
+    let time = lines[0].as_object_mut().unwrap().remove("time").unwrap();
+    assert!(is_utc(time.as_str().unwrap()), "{time}");
     lines.remove(0)
 }
 

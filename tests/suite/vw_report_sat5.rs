@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use vw_sim::http::{Fault, Response, Server};
 use vw_sim::satellite5::{Account, GuestState, Satellite5, Settings, Trouble};
 
-use crate::support::{Outcome, Run};
+use crate::support::{Outcome, Run, is_utc};
+
+mod printed;
 
 mod once;
 mod told;
@@ -157,6 +159,15 @@ fn a_first_report_registers_and_the_next_one_only_notifies() {
             .unwrap()
             .is_number()
     );
+    assert!(is_utc(
+        result
+            .as_object_mut()
+            .unwrap()
+            .remove("time")
+            .unwrap()
+            .as_str()
+            .unwrap()
+    ));
     let expected = json!({
         "section": null, "server": site.server.url(), "owner": "1", "state": "finished", "hypervisors": 2, "guests": 2,
         "created": 2, "updated": 0, "unchanged": 0, "omitted": 0, "failed": [], "jobs": [],

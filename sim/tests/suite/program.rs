@@ -43,6 +43,32 @@ fn a_command_finds_configuration_and_authority() {
 }
 
 #[test]
+fn a_command_finds_what_was_built_beside_it() {
+    let folder = Path::new(env!("CARGO_BIN_EXE_vw-sim")).parent().unwrap();
+    let Output { stdout, .. } = vw_sim(&["--", "sh", "-c", "echo \"$PATH\""])
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .unwrap();
+    let path = String::from_utf8(stdout).unwrap();
+    assert_eq!(path.trim_end(), format!("{}:/usr/bin:/bin", folder.display()));
+    // By its name alone, as no folder of PATH has it: the simulator itself.
+    let inner = vw_sim(&["--", "vw-sim", "--version"])
+        .env("PATH", "/usr/bin:/bin")
+        .output()
+        .unwrap();
+    assert!(inner.status.success(), "{inner:?}");
+    assert!(
+        String::from_utf8_lossy(&inner.stdout).starts_with("vw-sim "),
+        "{inner:?}"
+    );
+    let bare = vw_sim(&["--", "vw-sim", "--version"])
+        .env_remove("PATH")
+        .output()
+        .unwrap();
+    assert!(bare.status.success(), "{bare:?}");
+}
+
+#[test]
 fn without_a_command_it_serves_until_interrupted() {
     let mut child = vw_sim(&["--plain"]).stdout(Stdio::piped()).spawn().unwrap();
     let lines: Vec<String> = BufReader::new(child.stdout.take().unwrap())
@@ -109,8 +135,10 @@ fn mistakes_get_one_line() {
         let (status, out, err) = run(arguments);
         assert_eq!((status, out.as_str()), (Some(expected), ""), "{arguments:?}");
         assert!(err.starts_with("vw-sim: ") && err.lines().count() == 1, "{err}");
+        assert!(!err.contains("os error"), "{err}");
     }
     let (status, out, _) = run(&["--help"]);
     assert_eq!(status, Some(0));
-    assert!(out.contains("Example:"));
+    assert!(out.contains("Examples:"));
+    assert!(out.lines().all(|line| line.chars().count() <= 80), "{out}");
 }

@@ -20,16 +20,16 @@ use crate::secret::Secret;
 /// How a server is reached.
 #[derive(Debug, Default, clap::Args)]
 pub struct Connection {
-    /// Trust the authorities, or the server's own certificate, in the PEM file FILE
+    /// Trust the authorities or the certificate in the PEM file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["thumbprint", "insecure"])]
     pub cacert: Option<PathBuf>,
-    /// Trust the server whose certificate has this SHA-256
+    /// Trust the certificate with this SHA-256
     #[arg(long, value_name = "SHA256", conflicts_with = "insecure")]
     pub thumbprint: Option<Thumbprint>,
     /// Trust any server
     #[arg(long)]
     pub insecure: bool,
-    /// Use the HTTP proxy at URL, http://[USER@]HOST[:PORT]; an empty URL means none
+    /// Use the HTTP proxy http://[USER@]HOST[:PORT], none if it is empty
     #[arg(long, value_name = "URL", value_parser = ProxyParser)]
     pub proxy: Option<Proxy>,
     /// Read the password for the proxy from FILE, which may be a pipe
@@ -38,7 +38,7 @@ pub struct Connection {
     /// Give up after this time, such as 90, 5m or 1h
     #[arg(long, value_name = "SECONDS", value_parser = super::limit)]
     pub timeout: Option<Duration>,
-    /// Save each HTTP exchange, without secrets, in the new folder DIR
+    /// Save each HTTP exchange in DIR, without secrets
     #[arg(long, value_name = "DIR")]
     pub trace: Option<Trace>,
 }

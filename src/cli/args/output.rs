@@ -22,6 +22,14 @@ pub struct Output {
     pub no_omitted: bool,
 }
 
+/// How a reporter's results are printed.
+#[derive(Debug, Default, clap::Args)]
+pub struct Results {
+    /// Print results as JSON also on a terminal
+    #[arg(long)]
+    pub json: bool,
+}
+
 fn layout(name: String) -> Layout {
     match &*name {
         "checkin" => Layout::Checkin,

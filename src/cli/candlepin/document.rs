@@ -10,7 +10,7 @@ use crate::cli::filtering::Filtering;
 use crate::cli::progress::Progress;
 use crate::cli::result::{Line, State};
 use crate::cli::words::Warnings;
-use crate::cli::{self, Failure, age, filtering};
+use crate::cli::{self, Failure, age, filtering, text};
 use crate::error::Kind;
 use crate::mapping::Mapping;
 
@@ -134,7 +134,9 @@ impl Report {
         let mut besides = Vec::new();
         if let Some(error) = delivered.unkept.take() {
             besides.push(error.kind());
-            log::error!("{:#}", anyhow::Error::from(error));
+            let error = format!("{:#}", anyhow::Error::from(error));
+            log::error!("{error}");
+            line.error = Some(text::message(&error));
         }
         let known: Option<&candlepin::Error> = failed.as_ref().and_then(|error| error.downcast_ref());
         Ok(Attempt {
@@ -155,10 +157,12 @@ impl Report {
     ) -> Result<Line<Failed>, Failure> {
         let destination = self.destination()?;
         Ok(Line {
+            time: String::new(),
             section: self.section.clone(),
             server: destination.endpoint.base.to_string(),
             owner: Some(destination.owner.clone()),
             state: State::Finished,
+            error: None,
             hypervisors,
             guests,
             created: tally.created,
@@ -187,7 +191,7 @@ impl Report {
             }
         }
         for body in check_in.bodies(&self.delivery) {
-            cli::print(&format!("{}\n", String::from_utf8(body?)?))?;
+            cli::print_json(&format!("{}\n", String::from_utf8(body?)?))?;
         }
         let complete = complete(check_in.left_out.len() + check_in.unnamed, &Tally::default());
         cleared(complete, uncleared.as_ref())

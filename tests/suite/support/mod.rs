@@ -1,5 +1,6 @@
 //! Runs a command as its users do: arguments and stdin in, stdout, stderr and status out.
 
+mod screen;
 pub(crate) mod signals;
 pub(crate) mod terminal;
 
@@ -17,7 +18,7 @@ pub(crate) struct Run {
 }
 
 /// What became of a command.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) status: i32,
     pub(crate) stdout: String,
@@ -82,6 +83,27 @@ impl Run {
         self.watched(stdout, |_| {})
     }
 
+    /// Runs it to its end with a terminal of so many columns as its stdout and stderr; what both printed is the outcome's stdout.
+    pub(crate) fn run_on_terminal(mut self, columns: u16) -> Outcome {
+        let (end, screen) = screen::Screen::open(columns);
+        let mut child = self
+            .command
+            .stdin(Stdio::piped())
+            .stdout(end.try_clone().unwrap())
+            .stderr(end)
+            .spawn()
+            .unwrap();
+        // The command keeps its own copies of the terminal, and nobody else may have one at its end.
+        drop(self.command);
+        child.stdin.take().unwrap().write_all(&self.stdin).unwrap();
+        let status = child.wait().unwrap();
+        Outcome {
+            status: status.code().expect("ended by a signal"),
+            stdout: screen.shown(),
+            stderr: String::new(),
+        }
+    }
+
     /// Runs it to its end, and tells how long it took and how much memory it used.
     pub(crate) fn measured(self) -> (Outcome, Used) {
         let started = Instant::now();
@@ -133,6 +155,19 @@ fn peak_memory(id: u32, end: &mpsc::Receiver<()>) -> u64 {
         peak = kib.map_or(peak, |kib| kib << 10);
     }
     peak
+}
+
+/// Whether this is a moment in UTC, of this hour or so.
+pub(crate) fn is_utc(text: &str) -> bool {
+    let date = |format: &str| {
+        let date = Command::new("date")
+            .args(["-u", "-d", format, "+%FT%TZ"])
+            .output()
+            .unwrap();
+        String::from_utf8(date.stdout).unwrap().trim().to_owned()
+    };
+    let (early, late) = (date("-1 hour"), date("+1 hour"));
+    text.len() == early.len() && *early <= *text && *text <= *late
 }
 
 impl Outcome {

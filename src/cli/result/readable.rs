@@ -1,0 +1,155 @@
+//! A result for people: one line, made for 80 columns, with what failed below.
+
+use std::io::{self, IsTerminal};
+
+use jiff::ZonedDateTime;
+
+use super::{Failing, Line, State};
+use crate::cli::words::counted;
+use crate::cli::{text, width};
+
+/// How many hypervisors that failed are named.
+const NAMED: usize = 10;
+
+/// A result for stdout, at this time.
+pub(super) fn here(line: &Line<impl Failing>) -> String {
+    let time = ZonedDateTime::now().strftime("%H:%M:%S").to_string();
+    let columns = width::columns(io::stdout()).unwrap_or(width::USUAL);
+    // Where people see stderr, they see the error below this line.
+    render(line, &time, columns, !io::stderr().is_terminal())
+}
+
+fn render(line: &Line<impl Failing>, time: &str, columns: usize, with_error: bool) -> String {
+    let mut lines = vec![summary(line, time)];
+    lines.extend(line.failed.iter().take(NAMED).map(failed));
+    let more = line.failed.len().saturating_sub(NAMED);
+    if more > 0 {
+        lines.push(format!("  and {more} more; --json has them all"));
+    }
+    if with_error && let Some(error) = &line.error {
+        lines.push(format!("  {error}"));
+    }
+    let fit = |line: &String| width::wrapped(&text::message(line), columns, 4) + "\n";
+    lines.iter().map(fit).collect()
+}
+
+/// Such as `12:00:00 prod: finished, 5 hypervisors, 25 guests, 5 created (0.3 s)`.
+fn summary(line: &Line<impl Failing>, time: &str) -> String {
+    let whose = line.section.as_deref().unwrap_or(&line.server);
+    let state = match line.state {
+        State::Finished => "finished",
+        State::Partial => "PARTIAL",
+        State::Unchanged => "unchanged",
+        State::Heartbeat => "heartbeat",
+        State::Sent => "sent",
+        State::Failed => "FAILED",
+    };
+    let counts = [
+        (line.created, "created"),
+        (line.updated, "updated"),
+        (line.unchanged, "unchanged"),
+        (line.failed.len(), "failed"),
+        (line.omitted, "left out"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = [
+        counted(line.hypervisors, "hypervisor"),
+        counted(line.guests, "guest"),
+    ]
+    .into_iter()
+    .chain(counts.map(|(count, what)| format!("{count} {what}")))
+    .collect();
+    format!(
+        "{time} {whose}: {state}, {} ({:.1} s)",
+        parts.join(", "),
+        line.seconds
+    )
+}
+
+/// Such as `  esx1.example.com (9705df9f-…): the server refused it`.
+fn failed(failed: &impl Failing) -> String {
+    match (failed.name(), failed.id()) {
+        (Some(name), Some(id)) => format!("  {name} ({id}): {}", failed.error()),
+        (Some(one), None) | (None, Some(one)) => format!("  {one}: {}", failed.error()),
+        (None, None) => format!("  {}", failed.error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candlepin::Failed;
+
+    fn line() -> Line<Failed> {
+        Line {
+            time: "2026-08-01T10:00:00Z".to_owned(),
+            section: Some("prod".to_owned()),
+            server: "https://sub.example.com".to_owned(),
+            owner: Some("org".to_owned()),
+            state: State::Finished,
+            error: None,
+            hypervisors: 247,
+            guests: 3012,
+            created: 5,
+            updated: 2,
+            unchanged: 0,
+            omitted: 0,
+            failed: Vec::new(),
+            jobs: Vec::new(),
+            seconds: 12.44,
+        }
+    }
+
+    #[test]
+    fn success_is_one_line() {
+        assert_eq!(
+            render(&line(), "03:14:07", 100, true),
+            "03:14:07 prod: finished, 247 hypervisors, 3012 guests, 5 created, 2 updated (12.4 s)\n"
+        );
+        assert_eq!(
+            render(&line(), "03:14:07", 80, true),
+            "03:14:07 prod: finished, 247 hypervisors, 3012 guests, 5 created, 2 updated\n    (12.4 s)\n"
+        );
+        let one = Line {
+            section: None,
+            state: State::Unchanged,
+            hypervisors: 1,
+            guests: 1,
+            created: 0,
+            updated: 0,
+            unchanged: 1,
+            ..line()
+        };
+        assert_eq!(
+            render(&one, "03:14:07", 80, true),
+            "03:14:07 https://sub.example.com: unchanged, 1 hypervisor, 1 guest, 1 unchanged\n    (12.4 s)\n"
+        );
+    }
+
+    #[test]
+    fn what_failed_is_named_below_and_steers_nothing() {
+        let fails = |n: usize| Failed {
+            id: Some(format!("id{n}")),
+            name: (n == 0).then(|| "esx\u{1b}[2J\nx".to_owned()),
+            error: "no (os error 2)".to_owned(),
+        };
+        let failed = Line {
+            state: State::Partial,
+            failed: (0..12).map(fails).collect(),
+            error: Some("not all of it is reported".to_owned()),
+            ..line()
+        };
+        let shown = render(&failed, "03:14:07", 200, true);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(
+            lines[0].contains("prod: PARTIAL, ") && lines[0].contains(" 12 failed "),
+            "{shown}"
+        );
+        assert_eq!(lines[1], "  esx [2J x (id0): no");
+        assert_eq!(lines[10], "  id9: no");
+        assert_eq!(lines[11], "  and 2 more; --json has them all");
+        assert_eq!(lines[12], "  not all of it is reported");
+        assert_eq!(lines.len(), 13);
+        assert!(!render(&failed, "03:14:07", 200, false).contains("not all"));
+    }
+}

@@ -1,0 +1,122 @@
+//! The examples for cron, run as cron does: with hardly any environment, from where `make install` puts the commands.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::man::{built, commands, page, root, simulators};
+
+/// A crontab's PATH, and its job behind time and user.
+fn crontab(text: &str) -> (String, String) {
+    let mut lines = text.lines().map(str::trim);
+    let path = lines.find_map(|line| line.strip_prefix("PATH=")).unwrap();
+    let job = lines
+        .find_map(|line| line.strip_prefix("17 * * * * root "))
+        .unwrap();
+    (path.to_owned(), job.to_owned())
+}
+
+/// A machine on which the commands are installed with the default PREFIX, in a folder.
+struct Machine {
+    folder: tempfile::TempDir,
+    simulators: PathBuf,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Machine {
+            folder: tempfile::tempdir().unwrap(),
+            simulators: simulators(),
+        };
+        let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+        assert!(makefile.contains("\nPREFIX ?= /usr/local\nBINDIR ?= $(PREFIX)/bin\n"));
+        for folder in ["usr/local/bin", "var/log"] {
+            fs::create_dir_all(machine.folder.path().join(folder)).unwrap();
+        }
+        for command in commands() {
+            symlink(built().join(&command), machine.bin().join(command)).unwrap();
+        }
+        machine
+    }
+
+    fn bin(&self) -> PathBuf {
+        self.folder.path().join("usr/local/bin")
+    }
+
+    /// What becomes of a job: it has cron's environment and what names the simulators, and nothing that is built is in its
+    /// path but what is installed.
+    fn run(&self, path: &str, job: &str) -> Output {
+        let folder = self.folder.path().to_str().unwrap();
+        let path = path.replace("/usr/local/bin", &format!("{folder}/usr/local/bin"));
+        let job = job.replace("/var/log", &format!("{folder}/var/log"));
+        let job = job.replace("-n prod", "-n sim");
+        let cron = "exec env -i HOME=/root LOGNAME=root SHELL=/bin/sh VW_CONFIG=\"$VW_CONFIG\" SSL_CERT_FILE=\"$SSL_CERT_FILE\" \
+                    PATH=\"$1\" /bin/sh -c \"$2\"";
+        Command::new(&self.simulators)
+            .args(["--", "/bin/sh", "-c", cron, "cron", &path, &job])
+            .env_remove("VW_CONFIG")
+            .output()
+            .unwrap()
+    }
+
+    fn result(&self) -> String {
+        fs::read_to_string(self.folder.path().join("var/log/vw-prod.json")).unwrap_or_default()
+    }
+}
+
+fn install(script: &str, file: &Path) {
+    fs::write(file, script.replace("-n prod", "-n sim")).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn the_example_of_the_introduction_works_with_the_default_prefix() {
+    let page = page("vw", 7);
+    let script = page
+        .split("#!/bin/bash\n")
+        .nth(1)
+        .unwrap()
+        .split(".Ed")
+        .next()
+        .unwrap();
+    let machine = Machine::new();
+    install(&format!("#!/bin/bash\n{script}"), &machine.bin().join("vw-prod"));
+    let (path, job) = crontab(page.split(".Pa /etc/cron.d/vw").nth(1).unwrap());
+    let done = machine.run(&path, &job);
+    assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+    assert!(
+        machine.result().contains(r#""state":"finished""#),
+        "{}",
+        machine.result()
+    );
+
+    // Without the line for PATH it would not, and the mail says so.
+    let failed = machine.run("/usr/bin:/bin", &job);
+    assert!(
+        !failed.status.success() && !failed.stderr.is_empty(),
+        "{failed:?}"
+    );
+    // A stage that fails is named in the mail.
+    fs::remove_file(machine.bin().join("vw-filter")).unwrap();
+    let failed = machine.run(&path, &job);
+    let mail = String::from_utf8(failed.stderr).unwrap();
+    assert!(
+        mail.contains("scan, filter and report ended with") && mail.contains(" 127 66"),
+        "{mail}"
+    );
+}
+
+#[test]
+fn the_example_of_the_readme_works_with_the_default_prefix() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (path, job) = crontab(readme.split("# /etc/cron.d/vw\n").nth(1).unwrap());
+    let machine = Machine::new();
+    let done = machine.run(&path, &job);
+    assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+    assert!(
+        machine.result().contains(r#""state":"finished""#),
+        "{}",
+        machine.result()
+    );
+}
