@@ -21,6 +21,7 @@ mod similar;
 pub mod sysconfig;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod value;
 mod virt_who;
 
@@ -33,6 +34,7 @@ use zeroize::Zeroizing;
 
 pub use rhsm::{Proxy, Rhsm};
 pub use section::Section;
+pub use trust::{Trust, TrustKeys};
 pub use value::{flag, written};
 pub use virt_who::{Config, Files};
 

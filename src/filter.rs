@@ -55,12 +55,14 @@ pub struct Host<'a> {
 /// use vw::filter::{Host, HostFilter, Rules};
 ///
 /// let filter = HostFilter::new(Rules {
-///     exclude_hosts: Some(vec!["test*".into()]),
+///     exclude_hosts: Some(vec!["test*".into(), "tset2".into()]),
 ///     ..Rules::default()
 /// })?;
-/// let dropped = filter.dropped(&Host { id: "TEST1", ..Host::default() })?;
+/// let mut used = filter.unused();
+/// let dropped = filter.dropped(&Host { id: "TEST1", ..Host::default() }, &mut used)?;
 /// assert_eq!(dropped.unwrap().to_string(), "exclude_hosts has \"test*\"");
-/// assert!(filter.dropped(&Host { id: "prod1", ..Host::default() })?.is_none());
+/// assert!(filter.dropped(&Host { id: "prod1", ..Host::default() }, &mut used)?.is_none());
+/// assert_eq!(filter.unmatched(&used)[0].pattern, "tset2");
 /// # Ok::<(), vw::filter::Error>(())
 /// ```
 #[derive(Debug)]
@@ -70,6 +72,30 @@ pub struct HostFilter {
     keep_parents: Option<Vec<Parent>>,
     exclude_parents: Vec<Parent>,
     match_names: bool,
+}
+
+/// Which patterns of a filter have matched anything yet, in the order of each list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used([Vec<Use>; List::ALL.len()]);
+
+/// What a pattern has matched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Use {
+    /// What it is for.
+    matched: bool,
+    /// The name of a host, which it is not for.
+    name: bool,
+}
+
+/// A pattern that has matched nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unmatched<'f> {
+    /// The list that it stands in.
+    pub list: List,
+    /// The pattern.
+    pub pattern: &'f str,
+    /// Whether it matches the name of a host, though only ids are looked at.
+    pub is_name: bool,
 }
 
 /// The rule that dropped a host.
@@ -82,7 +108,7 @@ pub enum Rule<'f> {
 }
 
 /// A list of patterns, shown by its key in virt-who's configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum List {
     /// `filter_hosts`
     FilterHosts,
@@ -160,30 +186,95 @@ impl HostFilter {
             .map(|pattern| (pattern.list(), pattern.text()))
     }
 
-    /// The rule that drops the host; `None`: it is kept.
+    /// That no pattern has matched yet.
+    pub fn unused(&self) -> Used {
+        Used(List::ALL.map(|list| vec![Use::default(); self.patterns(list).len()]))
+    }
+
+    fn patterns(&self, list: List) -> Vec<&str> {
+        match list {
+            List::FilterHosts => self.keep.iter().flatten().map(Pattern::text).collect(),
+            List::ExcludeHosts => self.exclude.iter().map(Pattern::text).collect(),
+            List::FilterHostParents => self.keep_parents.iter().flatten().map(Parent::text).collect(),
+            List::ExcludeHostParents => self.exclude_parents.iter().map(Parent::text).collect(),
+        }
+    }
+
+    /// The rule that drops the host; `None`: it is kept. Notes which patterns match it.
     ///
     /// What is to be dropped goes first, then what is to be kept. A host without a parent is in none of the parents.
-    pub fn dropped(&self, host: &Host<'_>) -> Result<Option<Rule<'_>>, Error> {
-        let name = host.name.filter(|_| self.match_names);
-        let of_host = |pattern: &Pattern| Ok(pattern.matches(host.id)? || matches(pattern, name)?);
-        let of_parent = |pattern: &Parent| pattern.matches(host.parent_id, host.parent_name);
-        if let Some(found) = first(&self.exclude, of_host)? {
-            return Ok(Some(Rule::Excluded(List::ExcludeHosts, found.text())));
+    pub fn dropped(&self, host: &Host<'_>, used: &mut Used) -> Result<Option<Rule<'_>>, Error> {
+        let of_host = |pattern: &Pattern, used: &mut Use| {
+            let mut matched = pattern.matches(host.id)?;
+            if !matched && (self.match_names || !used.matched && !used.name) {
+                let name = matches(pattern, host.name)?;
+                matched = name && self.match_names;
+                used.name |= name;
+            }
+            Ok(matched)
+        };
+        let of_parent = |pattern: &Parent, _: &mut Use| pattern.matches(host.parent_id, host.parent_name);
+        let Used([keep_used, exclude_used, keep_parents_used, exclude_parents_used]) = used;
+        let mut rule = None;
+        if let Some(found) = first(&self.exclude, exclude_used, false, of_host)? {
+            rule = Some(Rule::Excluded(List::ExcludeHosts, found.text()));
         }
-        if let Some(found) = first(&self.exclude_parents, of_parent)? {
-            return Ok(Some(Rule::Excluded(List::ExcludeHostParents, found.text())));
+        if let Some(found) = first(
+            &self.exclude_parents,
+            exclude_parents_used,
+            rule.is_some(),
+            of_parent,
+        )? {
+            rule = rule.or(Some(Rule::Excluded(List::ExcludeHostParents, found.text())));
         }
         if let Some(keep) = &self.keep
-            && first(keep, of_host)?.is_none()
+            && first(keep, keep_used, rule.is_some(), of_host)?.is_none()
         {
-            return Ok(Some(Rule::NotKept(List::FilterHosts)));
+            rule = rule.or(Some(Rule::NotKept(List::FilterHosts)));
         }
         if let Some(keep) = &self.keep_parents
-            && first(keep, of_parent)?.is_none()
+            && first(keep, keep_parents_used, rule.is_some(), of_parent)?.is_none()
         {
-            return Ok(Some(Rule::NotKept(List::FilterHostParents)));
+            rule = rule.or(Some(Rule::NotKept(List::FilterHostParents)));
         }
-        Ok(None)
+        Ok(rule)
+    }
+
+    /// Whether the lists of hosts alone drop a host, of which only the id is known; so does a pattern that is too slow to know.
+    pub fn drops_id(&self, id: &str) -> bool {
+        let matches_id = |pattern: &Pattern| pattern.matches(id).unwrap_or(true);
+        self.exclude.iter().any(matches_id)
+            || self.keep.as_ref().is_some_and(|keep| {
+                let kept = |pattern: &Pattern| pattern.matches(id).unwrap_or(false);
+                !self.match_names && !keep.iter().any(kept)
+            })
+    }
+
+    /// Notes which patterns match a host that is not there, as an earlier stage left it out: by whatever is known of it.
+    pub fn note_absent(&self, id: Option<&str>, name: Option<&str>, used: &mut Used) -> Result<(), Error> {
+        let of_host = |pattern: &Pattern, _: &mut Use| Ok(matches(pattern, id)? || matches(pattern, name)?);
+        let Used([keep_used, exclude_used, ..]) = used;
+        first(self.keep.as_deref().unwrap_or_default(), keep_used, true, of_host)?;
+        first(&self.exclude, exclude_used, true, of_host)?;
+        Ok(())
+    }
+
+    /// The patterns that have matched nothing.
+    pub fn unmatched(&self, used: &Used) -> Vec<Unmatched<'_>> {
+        let mut unmatched = Vec::new();
+        for (list, used) in List::ALL.into_iter().zip(&used.0) {
+            let patterns = self.patterns(list).into_iter().zip(used);
+            unmatched.extend(
+                patterns
+                    .filter(|(_, used)| !used.matched)
+                    .map(|(pattern, used)| Unmatched {
+                        list,
+                        pattern,
+                        is_name: used.name,
+                    }),
+            );
+        }
+        unmatched
     }
 }
 
@@ -199,14 +290,25 @@ fn compile<T>(
     }
 }
 
-/// The first pattern for which `matches` holds.
-fn first<T>(patterns: &[T], matches: impl Fn(&T) -> Result<bool, Error>) -> Result<Option<&T>, Error> {
-    for pattern in patterns {
-        if matches(pattern)? {
-            return Ok(Some(pattern));
+/// The first pattern for which `matches` holds. Those that have matched nothing yet are tried in any case, and the others only
+/// as long as nothing is found and the host's fate is not `decided`.
+fn first<'p, T>(
+    patterns: &'p [T],
+    used: &mut [Use],
+    decided: bool,
+    matches: impl Fn(&T, &mut Use) -> Result<bool, Error>,
+) -> Result<Option<&'p T>, Error> {
+    let mut found = None;
+    for (pattern, used) in patterns.iter().zip(used) {
+        if used.matched && (decided || found.is_some()) {
+            continue;
+        }
+        if matches(pattern, used)? {
+            used.matched = true;
+            found = found.or(Some(pattern));
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 fn matches(pattern: &Pattern, text: Option<&str>) -> Result<bool, Error> {

@@ -18,6 +18,7 @@
 
 mod base;
 mod connect;
+mod dial;
 mod error;
 mod message;
 mod proxy;
@@ -34,15 +35,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ureq::config::AutoHeaderValue;
-use ureq::http::Uri;
-use ureq::unversioned::transport::TcpConnector;
+use ureq::http::{HeaderValue, Uri};
 use ureq::{Agent, Timeout};
 
 pub use base::Base;
 pub use error::{Error, Limit};
 pub use message::{Body, Request, Response};
-pub use proxy::{Proxy, ProxyUrl};
-pub use tls::{BadThumbprint, Identity, Thumbprint, Trust};
+pub use proxy::{NoProxy, Proxy, ProxyUrl, Way};
+pub use tls::{BadThumbprint, Flaw, Identity, Thumbprint, Trust, first_certificate};
 pub use trace::Trace;
 pub use trace::replay::Replay;
 
@@ -60,7 +60,7 @@ const IDLE: Duration = Duration::from_secs(4);
 pub struct Endpoint {
     /// Where it is.
     pub base: Base,
-    /// Whom to believe that it is the right one.
+    /// How its certificate is verified.
     pub trust: Trust,
     /// Who we are, where the server asks for a certificate.
     pub identity: Option<Identity>,
@@ -126,9 +126,15 @@ impl Http {
         if let Some(trace) = &endpoint.trace {
             trace.open()?;
         }
-        let route = endpoint.proxy.route(base, |name| std::env::var(name).ok())?;
+        let way = endpoint.proxy.way(base, |name| std::env::var(name).ok())?;
+        let route = Route::new(way, base);
         let tls = match base.https {
-            true => Some(Tls::new(base, &endpoint.trust, endpoint.identity.as_ref())?),
+            true => Some(Tls::new(
+                base,
+                &endpoint.trust,
+                endpoint.identity.as_ref(),
+                cancel,
+            )?),
             false => None,
         };
         Ok(Http::build(endpoint.clone(), route, tls, cancel))
@@ -177,8 +183,7 @@ impl Http {
             .max_idle_connections(16)
             .build();
         let dialer = Dialer {
-            tcp: TcpConnector::default(),
-            server: base.authority(),
+            link: link.clone(),
             origin: base.origin(),
             route: route.clone(),
             tls: tls.clone(),
@@ -187,6 +192,7 @@ impl Http {
         let lookup = Lookup {
             host,
             port,
+            hop: route.hop(&link.server),
             link: link.clone(),
         };
         let agent = Agent::with_parts(config, dialer, lookup);
@@ -284,10 +290,11 @@ impl Http {
         let mut built = ureq::http::Request::builder()
             .method(&request.method)
             .uri(format!("{}{}", endpoint.base, request.path));
-        for (name, value) in &request.headers {
-            built = built.header(*name, value.expose());
-        }
         let invalid = |error: ureq::http::Error| link.failed(error.into());
+        for (name, value) in &request.headers {
+            let value = HeaderValue::from_str(value.expose()).map_err(|error| invalid(error.into()))?;
+            built = built.header(*name, sensitive(value));
+        }
         let response = match request.body {
             Some(body) => {
                 let built = built.body(body).map_err(invalid)?;
@@ -317,10 +324,10 @@ impl Http {
     /// What no client wants to see as an answer.
     fn refused(&self, response: &Response) -> Result<(), Error> {
         match (response.status(), &self.0.route) {
-            (status @ 407, Route::Forward(proxy)) => Err(Error::ProxyRefused {
-                proxy: proxy.authority(),
-                status,
-            }),
+            (status @ 407, Route::Forward(proxy)) => {
+                let offered = response.headers("Proxy-Authenticate");
+                Err(connect::refused(proxy, status, offered))
+            }
             (status @ (301 | 302 | 303 | 307 | 308), _) => match response.header("Location") {
                 Some(location) => Err(Error::Redirect {
                     server: self.0.link.server.clone(),
@@ -354,6 +361,12 @@ impl fmt::Debug for Http {
     }
 }
 
+/// A header field's value that nothing prints.
+fn sensitive(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}
+
 /// What it takes to tell what went wrong.
 #[derive(Clone)]
 struct Link {
@@ -382,10 +395,15 @@ impl Link {
         if let Err(cancelled) = self.cancel.check() {
             return cancelled.into();
         }
-        let server = self.server.clone();
-        let limit = |limit| Error::Timeout {
-            server: self.server.clone(),
-            limit,
+        self.failed_with(self.server.clone(), error)
+    }
+
+    /// The same for what happened between us and `server`, which may be a proxy.
+    fn failed_with(&self, server: String, error: ureq::Error) -> Error {
+        let limit = |server, limit| Error::Timeout { server, limit };
+        let cut = |server| Error::Cut {
+            server,
+            unanswered: false,
         };
         match error {
             ureq::Error::Other(carried) => match carried.downcast::<Error>() {
@@ -396,18 +414,19 @@ impl Link {
                 },
             },
             ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
-                limit(Limit::Silence(self.silence_limit))
+                limit(server, Limit::Silence(self.silence_limit))
             }
             ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-                limit(Limit::Connect(self.connect_limit))
+                limit(server, Limit::Connect(self.connect_limit))
             }
-            ureq::Error::Timeout(_) => limit(Limit::Deadline),
+            // Whose fault it is that the time is over can't be told.
+            ureq::Error::Timeout(_) => limit(self.server.clone(), Limit::Deadline),
             ureq::Error::Io(error) => match tls::rustls_error(&error) {
                 Some(error) => tls::explain(&server, error),
-                None if is_cut(&error) => Error::Cut { server },
+                None if is_cut(&error) => cut(server),
                 None => unreachable(server, &error),
             },
-            ureq::Error::Decompress(_, error) if is_cut(&error) => Error::Cut { server },
+            ureq::Error::Decompress(_, error) if is_cut(&error) => cut(server),
             ureq::Error::BodyExceedsLimit(limit) => Error::TooLarge { server, limit },
             error @ (ureq::Error::Http(_) | ureq::Error::BadUri(_)) => Error::Request {
                 server,

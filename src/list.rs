@@ -20,36 +20,46 @@ impl Error {
 
 /// The items of a list, in their order.
 ///
-/// Commas separate them; outside quotes white space vanishes; ' and " quote; a backslash takes the next character as it
-/// is. An item that is empty, as behind a trailing comma, is none unless it was quoted.
+/// Commas separate them; outside quotes blanks around an item are removed, those within it are kept; ' and " quote; a
+/// backslash takes the next character as it is. An item that is empty, as behind a trailing comma, is none unless it was quoted.
 ///
 /// ```
-/// assert_eq!(vw::list::parse(r#"a b, "c, d",, e\,f"#)?, ["ab", "c, d", "e,f"]);
+/// assert_eq!(vw::list::parse(r#"a b, "c, d",, e\,f"#)?, ["a b", "c, d", "e,f"]);
 /// # Ok::<(), vw::list::Error>(())
 /// ```
 pub fn parse(text: &str) -> Result<Vec<String>, Error> {
     let mut items = Vec::new();
     let mut item = String::new();
+    // Blanks that belong to the item if it goes on behind them.
+    let mut blanks = String::new();
     let mut was_quoted = false;
     let mut quote = None;
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
+        if quote.is_none() && c.is_whitespace() {
+            if was_quoted || !item.is_empty() {
+                blanks.push(c);
+            }
+            continue;
+        }
+        if quote.is_none() && c == ',' {
+            if was_quoted || !item.is_empty() {
+                items.push(std::mem::take(&mut item));
+            }
+            blanks.clear();
+            was_quoted = false;
+            continue;
+        }
+        item.push_str(&blanks);
+        blanks.clear();
         match (c, quote) {
             ('\\', _) => item.push(chars.next().ok_or(Error::TrailingBackslash)?),
             (c, Some(open)) if c == open => quote = None,
-            (c, Some(_)) => item.push(c),
             ('"' | '\'', None) => {
                 quote = Some(c);
                 was_quoted = true;
             }
-            (',', None) => {
-                if was_quoted || !item.is_empty() {
-                    items.push(std::mem::take(&mut item));
-                }
-                was_quoted = false;
-            }
-            (c, None) if c.is_whitespace() => {}
-            (c, None) => item.push(c),
+            (c, _) => item.push(c),
         }
     }
     if let Some(quote) = quote {
@@ -67,13 +77,16 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn items_are_read_as_virt_who_reads_them() {
-        let table: [(&str, &[&str]); 13] = [
+    fn items_are_read_as_virt_who_reads_them_but_for_the_blanks_within() {
+        let table: [(&str, &[&str]); 16] = [
             ("", &[]),
             (" , ,", &[]),
             ("a", &["a"]),
             ("a,b", &["a", "b"]),
-            (" a b \n c , d\t", &["abc", "d"]),
+            (" a b \n c , d\t", &["a b \n c", "d"]),
+            ("'Web / Database 2'", &["Web / Database 2"]),
+            (" Web / Database 2 ,Lab", &["Web / Database 2", "Lab"]),
+            ("' a ' 'b '", &[" a  b "]),
             ("'a b'", &["a b"]),
             ("\"a,b\",'c,d'", &["a,b", "c,d"]),
             ("\"it's\"", &["it's"]),

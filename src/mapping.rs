@@ -11,10 +11,13 @@
 //! passes as it is.
 //!
 //! What is wrong with a single hypervisor or guest, such as a missing id, is a [`Fault`]: it can be named and left out, and the
-//! others go on.
+//! others go on. A state or fact that is wrong costs only itself.
 
+mod clones;
 mod entry;
 mod error;
+mod fault;
+mod flaw;
 mod json;
 mod read;
 mod reportable;
@@ -24,8 +27,10 @@ mod write;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use self::entry::{Entry, Id};
-pub use self::error::Error;
+pub use self::clones::{Copies, Shared};
+pub use self::entry::{Entry, Id, Read};
+pub use self::error::{Error, Limit};
+pub use self::fault::Bounded;
 pub use self::json::{Members, Value};
 pub use self::read::{Document, Reader};
 pub use self::reportable::{LeftOut, Reportable};
@@ -33,6 +38,15 @@ pub use self::write::Writer;
 
 /// The most bytes that one hypervisor may have, and all of a document together that is no hypervisor.
 pub const MAX_BYTES: usize = 64 << 20;
+
+/// The most members and list elements that one hypervisor may have, and all of a document together that is no hypervisor.
+pub const MAX_PARTS: usize = 1 << 20;
+
+/// The most bytes of a document that has to be in memory as a whole.
+pub const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
+
+/// The most members and list elements of a document that has to be in memory as a whole.
+pub const MAX_DOCUMENT_PARTS: usize = 4 << 20;
 
 /// How deep brackets may be nested, the document's own among them.
 pub const MAX_DEPTH: usize = 128;
@@ -103,7 +117,8 @@ impl Hypervisor {
 pub struct Guest {
     /// The uuid that the guest finds in its own DMI table; never empty.
     pub id: String,
-    /// What it does. One that is unknown here reads as [`GuestState::None`] and is kept in `unknown`.
+    /// What it does. One that is unknown here reads as [`GuestState::None`] and is kept in `unknown`, as is a number that is
+    /// written in an unusual way, such as `1.0`.
     pub state: GuestState,
     /// What virt-who says of a guest.
     pub attributes: Attributes,
@@ -244,6 +259,8 @@ pub struct Source {
     pub instance_uuid: Option<String>,
     /// The moment of the scan, only with `--stamp`, as RFC 3339 has it, in UTC: `2026-08-01T12:00:00Z`.
     pub time: Option<String>,
+    /// The section whose filters have been applied to the document.
+    pub filtered: Option<String>,
     /// Members that are not known here.
     pub unknown: Members,
 }
@@ -272,42 +289,82 @@ impl Omitted {
     pub const GUEST: &'static str = "guest";
 }
 
-/// What makes a hypervisor or guest of the input unusable; the rest of the document is well.
+/// What a [`Fault`] makes unusable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concerns {
+    /// A hypervisor.
+    Host,
+    /// A guest.
+    Guest,
+    /// The state of a guest, which reads as none.
+    State,
+    /// A fact of a hypervisor.
+    Fact,
+}
+
+impl Concerns {
+    /// The kind of what is left out for it, in `omitted`.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Concerns::Guest | Concerns::State => Omitted::GUEST,
+            Concerns::Host | Concerns::Fact => Omitted::HOST,
+        }
+    }
+}
+
+/// What is wrong with a hypervisor or guest of the input; the rest of the document is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The byte of the stream where the hypervisor begins.
     pub at: u64,
-    /// [`Omitted::HOST`] or [`Omitted::GUEST`].
-    pub kind: &'static str,
+    /// What it makes unusable.
+    pub about: Concerns,
     /// The hypervisor's id, when it is not the id that is wrong.
     pub id: Option<String>,
     /// The hypervisor's name.
     pub name: Option<String>,
+    /// The id of the hypervisor that it is about or on, if it has one.
+    pub host: Option<String>,
     /// What is wrong.
     pub reason: String,
+    /// How many hypervisors, guests, states or facts this stands for: more than one where the others are only counted.
+    pub count: usize,
 }
 
 impl Fault {
     /// For the document: left out by this stage.
     pub fn omitted_by(self, stage: &'static str) -> Omitted {
+        let reason = self.counted_reason();
         Omitted {
-            kind: self.kind.into(),
+            kind: self.about.kind().into(),
             id: self.id,
             name: self.name,
             stage: stage.into(),
-            reason: self.reason,
+            reason,
             unknown: Members::new(),
+        }
+    }
+
+    /// The reason, with the number of those that it stands for beside its own.
+    pub fn counted_reason(&self) -> String {
+        match self.count {
+            0 | 1 => self.reason.clone(),
+            count => format!("{}, and {} more such", self.reason, count - 1),
         }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.kind)?;
+        // A state or fact is named by its hypervisor.
+        f.write_str(match self.about {
+            Concerns::Guest => "guest ",
+            _ => "host ",
+        })?;
         if let Some(known) = self.name.as_ref().or(self.id.as_ref()) {
             write!(f, "{known} ")?;
         }
-        write!(f, "at byte {}: {}", self.at, self.reason)
+        write!(f, "at byte {}: {}", self.at, self.counted_reason())
     }
 }
 
@@ -331,6 +388,8 @@ pub struct Mapping {
     pub hypervisors: Vec<Hypervisor>,
     /// What could not be used.
     pub faults: Vec<Fault>,
+    /// What is wrong with what can be used: states, which read as none, and facts.
+    pub flaws: Vec<Fault>,
     /// The rest.
     pub tail: Tail,
 }

@@ -7,29 +7,35 @@
 //! registration needs, `/XMLRPC` (Python; a systemid) registers and takes plans. A session lives only as long as the
 //! preparation, and only where something is to be registered.
 
+mod adopt;
+mod channel;
 mod error;
+mod method;
 pub mod pickle;
 pub mod plan;
+mod register;
 mod roster;
 pub mod systemid;
 pub mod xmlrpc;
 
 use std::time::{Duration, Instant};
 
+use self::channel::Readiness;
 pub use self::error::Error;
-use self::plan::{Plan, profile_name};
+use self::method::{Method, NOTIFY, Side};
+use self::plan::Plan;
 pub use self::roster::{Host, Roster};
 use self::systemid::Registrations;
-use self::xmlrpc::{Fault, Value};
-use crate::cancel::Cancel;
+use self::xmlrpc::Value;
+use crate::cancel::{Cancel, LateGuard};
 use crate::error::Kind;
 use crate::http::{self, Base, Endpoint, Http, Request};
 use crate::secret::Secret;
 
 /// The largest answer, in bytes; a registration's has a few thousand.
 const LARGEST_ANSWER: u64 = 4 << 20;
-/// How long the log-out may take, after all else has ended.
-const LOG_OUT: Duration = Duration::from_secs(5);
+/// How long an answer that must not be lost is awaited after a signal, or after the end of the time that there was for all.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a hypervisor is registered as: its operating system, release and architecture. The server finds the base channel by
 /// release and architecture.
@@ -39,10 +45,6 @@ const ARCH: &str = "x86_64";
 
 /// The fault of a systemid that the server does not know, be its profile deleted or the text damaged.
 const UNKNOWN_SYSTEM: i64 = -9;
-/// The fault of a registration for which no base channel is mapped.
-const NO_BASE_CHANNEL: i64 = -70;
-/// The fault of a channel that does not exist, or that the user may not see.
-const NO_CHANNEL: i64 = -210;
 
 /// Where a server answers: a name, an address or a URL, with or without the `/XMLRPC` that virt-who's `sat_server` may have.
 ///
@@ -69,55 +71,6 @@ pub struct Account {
     /// The user's password.
     pub password: Secret,
 }
-
-/// One of the two programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Api,
-    Registration,
-}
-
-impl Side {
-    fn path(self) -> &'static str {
-        match self {
-            Side::Api => "/rpc/api",
-            Side::Registration => "/XMLRPC",
-        }
-    }
-}
-
-/// A method, and whether it does no more when it arrives twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Method {
-    side: Side,
-    name: &'static str,
-    repeatable: bool,
-}
-
-impl Method {
-    const fn new(side: Side, name: &'static str, repeatable: bool) -> Self {
-        Method {
-            side,
-            name,
-            repeatable,
-        }
-    }
-
-    /// Whether the answer holds the session key or systemid that is the first parameter of the other methods.
-    fn gives_key(self) -> bool {
-        self == LOGIN || self == REGISTER
-    }
-}
-
-const LOGIN: Method = Method::new(Side::Api, "auth.login", true);
-const LOGOUT: Method = Method::new(Side::Api, "auth.logout", true);
-const USER: Method = Method::new(Side::Api, "user.getDetails", true);
-const CHANNEL: Method = Method::new(Side::Api, "channel.software.getDetails", true);
-const CREATE_CHANNEL: Method = Method::new(Side::Api, "channel.software.create", false);
-const SET_MAP: Method = Method::new(Side::Api, "distchannel.setMapForOrg", true);
-const REGISTER: Method = Method::new(Side::Registration, "registration.new_system_user_pass", false);
-const HARDWARE: Method = Method::new(Side::Registration, "registration.refresh_hw_profile", true);
-const NOTIFY: Method = Method::new(Side::Registration, "registration.virt_notify", true);
 
 /// A hypervisor that is not on the server as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -146,6 +99,8 @@ pub struct Report {
     pub ended: Option<Error>,
     /// Whether the answer to a registration was lost, and so another attempt could make a second profile.
     pub doubtful: bool,
+    /// Whether the server refused user name or password: each further attempt would be refused, too, and may lock the account.
+    pub login_refused: bool,
 }
 
 impl Report {
@@ -159,29 +114,14 @@ impl Report {
 #[derive(Debug)]
 pub struct Satellite5 {
     http: Http,
+    /// For calls whose answers must not be lost.
+    unhurried: Http,
+    _patience: LateGuard,
+    cancel: Cancel,
+    deadline: Option<Instant>,
     account: Account,
     registrations: Registrations,
     readiness: Readiness,
-}
-
-/// Whether hypervisors can be registered.
-#[derive(Debug)]
-enum Readiness {
-    /// Nobody had to know yet.
-    Unknown,
-    /// There is a channel.
-    Ready(Channel),
-    /// It failed, and would fail again.
-    Blocked { kind: Kind, reason: String },
-}
-
-/// The channel that hypervisors are registered in.
-#[derive(Debug, Clone)]
-struct Channel {
-    /// The number of the user's organisation.
-    org: i64,
-    /// What the server said against mapping the channel, if it did.
-    refused_map: Option<Fault>,
 }
 
 impl Satellite5 {
@@ -192,8 +132,19 @@ impl Satellite5 {
         registrations: Registrations,
         cancel: &Cancel,
     ) -> Result<Self, Error> {
+        let http = Http::new(endpoint, cancel).map_err(Error::Connection)?;
+        let late = Cancel::default();
+        let patience = late.follow_late(cancel, PATIENCE);
+        let deadline = endpoint.deadline;
         Ok(Satellite5 {
-            http: Http::new(endpoint, cancel).map_err(Error::Connection)?,
+            unhurried: http.anew(
+                &late,
+                deadline.and_then(|deadline| deadline.checked_add(PATIENCE)),
+            ),
+            _patience: patience,
+            http,
+            cancel: cancel.clone(),
+            deadline,
             account,
             registrations,
             readiness: Readiness::Unknown,
@@ -202,27 +153,43 @@ impl Satellite5 {
 
     /// Reports one hypervisor after the other. What the server has against one does not keep the others back.
     ///
-    /// A report may be sent twice: it only says how things are.
+    /// A report may be sent twice: it only says how things are. While another process reports with the same registrations
+    /// it waits: both would register what is new.
     pub fn report(&mut self, roster: &Roster<'_>) -> Report {
         let mut report = Report::default();
         let mut hosts = roster.hosts.iter();
-        for host in hosts.by_ref() {
-            let reported = self.report_host(host, &mut report);
-            report.doubtful |= reported.as_ref().is_err_and(Error::may_have_registered);
-            match reported {
-                Ok(()) => {}
-                Err(error) if error.ends_report() => {
-                    report.failed.push(host.failed(error.line(), error.kind()));
-                    report.ended = Some(error);
-                    break;
-                }
-                Err(error) => report.failed.push(host.failed(error.line(), error.kind())),
+        let _lock = match self.registrations.lock(self.deadline, &self.cancel) {
+            Ok(lock) => Some(lock),
+            Err(systemid::Error::File(error)) if error.is_of_waiting() => {
+                report.ended = Some(systemid::Error::File(error).into());
+                None
+            }
+            // What is registered can be reported all the same.
+            Err(error) => {
+                self.blocked_by(Error::NoRoom(error));
+                None
+            }
+        };
+        while report.ended.is_none()
+            && let Some(host) = hosts.next()
+        {
+            let Err(error) = self.report_host(host, &mut report) else {
+                continue;
+            };
+            report.doubtful |= matches!(error, Error::InDoubt { .. });
+            report.login_refused |= error.refuses_login();
+            report.failed.push(host.failed(error.line(), error.kind()));
+            if error.ends_report() {
+                report.ended = Some(error);
             }
         }
         if let Some(error) = &report.ended {
             let kind = error.kind();
-            let unsent =
-                hosts.map(|host| host.failed("not reached, for the report ended before".into(), kind));
+            let reason = match report.failed.is_empty() {
+                true => error.line(),
+                false => "not reached, because the report ended before".to_owned(),
+            };
+            let unsent = hosts.map(|host| host.failed(reason.clone(), kind));
             report.failed.extend(unsent);
         }
         report
@@ -255,7 +222,7 @@ impl Satellite5 {
             &mut report.updated
         }) += 1;
         log::debug!(
-            "{}: reported {} guests",
+            "{}: reported, guests: {}",
             host.id,
             host.hypervisor.guests.len() - plan.omitted.len()
         );
@@ -265,173 +232,35 @@ impl Satellite5 {
 
     fn notify(&self, systemid: &Secret, plan: &Plan<'_>) -> Result<(), Error> {
         let params = [Value::text(systemid.expose()), plan.events.clone()];
-        self.call(&self.http, NOTIFY, &params).map(drop)
+        self.call(NOTIFY, &params).map(drop)
     }
 
-    /// Registers a hypervisor, which makes one more profile each time, and keeps its systemid before anything else.
-    fn register(&mut self, host: &Host<'_>) -> Result<Secret, Error> {
-        let channel = self.channel()?;
-        let Account { username, password } = &self.account;
-        let params = [
-            Value::Text(profile_name(host.kind, host.id).into()),
-            Value::text(OS),
-            Value::text(RELEASE),
-            Value::text(ARCH),
-            Value::text(username.as_str()),
-            Value::text(password.expose()),
-            Value::members([]),
-        ];
-        let answer = match self.call(&self.http, REGISTER, &params) {
-            Err(Error::Refused { fault, .. }) if fault.code == NO_BASE_CHANNEL => {
-                let map = channel.refused_map;
-                return Err(self.blocked_by(Error::NoBaseChannel { map }));
-            }
-            answered => answered?,
+    /// Calls a method; a signal and the end of the time interrupt it.
+    fn call(&self, method: Method, params: &[Value<'_>]) -> Result<Value<'static>, Error> {
+        self.call_over(&self.http, method, params)
+    }
+
+    /// Calls a method whose answer must not be lost: after a signal, or the end of the time, it still has [`PATIENCE`].
+    fn call_unhurried(&self, method: Method, params: &[Value<'_>]) -> Result<Value<'static>, Error> {
+        let call = method.name;
+        let over = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let stopped = match self.cancel.check() {
+            Err(cancelled) => Some(cancelled.into()),
+            Ok(()) => over.then(|| http::Error::Timeout {
+                server: self.http.base().authority(),
+                limit: http::Limit::Deadline,
+            }),
         };
-        let missing = || Error::Unexpected {
-            call: REGISTER.name,
-            missing: "systemid",
-        };
-        let systemid = answer
-            .member("system_id")
-            .and_then(Value::as_text)
-            .ok_or_else(missing)?;
-        let systemid = Secret::from(systemid.to_owned());
-        // What can't be kept would be registered once more with each report.
-        if let Err(error) = self.registrations.keep(host.id, &answer) {
-            return Err(self.blocked_by(error.into()));
-        }
-        let hardware = [Value::text(systemid.expose()), Value::Array(Vec::new())];
-        match self.call(&self.http, HARDWARE, &hardware) {
-            // A new profile has no hardware anyway.
-            Err(error @ Error::Refused { .. }) => log::warn!("{}: {}", host.id, error.line()),
-            answered => drop(answered?),
-        }
-        Ok(systemid)
-    }
-
-    /// The number of the user's organisation, known once something had to be registered.
-    pub fn organisation(&self) -> Option<i64> {
-        match &self.readiness {
-            Readiness::Ready(channel) => Some(channel.org),
-            _ => None,
+        match stopped {
+            Some(source) => Err(Error::NotBegun { call, source }),
+            None => self.call_over(&self.unhurried, method, params),
         }
     }
 
-    /// The channel for hypervisors, which is looked up and made once for all.
-    fn channel(&mut self) -> Result<Channel, Error> {
-        match &self.readiness {
-            Readiness::Ready(channel) => return Ok(channel.clone()),
-            Readiness::Blocked { kind, reason } => {
-                return Err(Error::Blocked {
-                    kind: *kind,
-                    reason: reason.clone(),
-                });
-            }
-            Readiness::Unknown => {}
-        }
-        match self.prepare() {
-            Ok(channel) => {
-                self.readiness = Readiness::Ready(channel.clone());
-                Ok(channel)
-            }
-            Err(error) => Err(self.blocked_by(error)),
-        }
-    }
-
-    fn blocked_by(&mut self, error: Error) -> Error {
-        self.readiness = Readiness::Blocked {
-            kind: error.kind(),
-            reason: error.line(),
-        };
-        error
-    }
-
-    fn prepare(&self) -> Result<Channel, Error> {
-        // Before anything is registered: a systemid that can't be kept is lost, its profile stays.
-        self.registrations.prepare()?;
-        let Account { username, password } = &self.account;
-        let credentials = [Value::text(username.as_str()), Value::text(password.expose())];
-        let answer = self.call(&self.http, LOGIN, &credentials)?;
-        let session = answer.as_text().ok_or(Error::Unexpected {
-            call: LOGIN.name,
-            missing: "session key",
-        })?;
-        let prepared = self.prepare_channel(session);
-        self.log_out(session);
-        prepared
-    }
-
-    fn prepare_channel(&self, session: &str) -> Result<Channel, Error> {
-        let user = self.call(
-            &self.http,
-            USER,
-            &[Value::text(session), Value::text(self.account.username.as_str())],
-        )?;
-        let Some(&Value::Int(org)) = user.member("org_id") else {
-            return Err(Error::Unexpected {
-                call: USER.name,
-                missing: "org_id",
-            });
-        };
-        let label = format!("hypervisor-base-{org}");
-        match self.call(
-            &self.http,
-            CHANNEL,
-            &[Value::text(session), Value::text(label.as_str())],
-        ) {
-            Err(Error::Refused { fault, .. }) if fault.code == NO_CHANNEL => {
-                let name = format!("Hypervisor Base - {org}");
-                let channel = [
-                    Value::text(session),
-                    Value::text(label.as_str()),
-                    Value::Text(name.into()),
-                    Value::text("Base channel of the hypervisors that vw and virt-who register"),
-                    Value::text("channel-x86_64"),
-                    Value::text(""),
-                ];
-                self.call(&self.http, CREATE_CHANNEL, &channel)?;
-                log::info!("created the channel {label}");
-            }
-            answered => drop(answered?),
-        }
-        // Not only for a new channel: whoever created it may not have been allowed to map it. Setting the map needs
-        // org_admin, registering does not. So a refusal counts only once a registration finds no map.
-        let map = [
-            Value::text(session),
-            Value::text(OS),
-            Value::text(RELEASE),
-            Value::text(ARCH),
-            Value::text(label.as_str()),
-        ];
-        let refused_map = match self.call(&self.http, SET_MAP, &map) {
-            Err(Error::Refused { fault, .. }) => {
-                log::debug!(
-                    "{}: {fault}; this matters only if the map is missing",
-                    SET_MAP.name
-                );
-                Some(fault)
-            }
-            answered => answered.map(|_| None)?,
-        };
-        Ok(Channel { org, refused_map })
-    }
-
-    /// Ends a session, by a connection of its own: after a signal the other one is closed.
-    fn log_out(&self, session: &str) {
-        let http = self.http.anew(&Cancel::default(), Some(Instant::now() + LOG_OUT));
-        let ended = self.call(&http, LOGOUT, &[Value::text(session)]);
-        if let Err(error) = ended {
-            log::warn!(
-                "the session stays open on the server until it expires: {}",
-                error.line()
-            );
-        }
-    }
-
-    fn call(&self, http: &Http, method: Method, params: &[Value<'_>]) -> Result<Value<'static>, Error> {
+    fn call_over(&self, http: &Http, method: Method, params: &[Value<'_>]) -> Result<Value<'static>, Error> {
         let call = method.name;
         log::debug!("calling {call}");
+        let since = Instant::now();
         let body = xmlrpc::call(call, params).map_err(|source| Error::Unsendable { call, source })?;
         let mut request =
             Request::post(method.side.path(), "text/xml", body.as_bytes()).limit(LARGEST_ANSWER);
@@ -449,6 +278,7 @@ impl Satellite5 {
             .and_then(http::Response::success)
             .and_then(|response| response.read(LARGEST_ANSWER))
             .map_err(|source| Error::Exchange { call, source })?;
+        log::debug!("{call}: answered after {} ms", since.elapsed().as_millis());
         match xmlrpc::answer(&answer).map_err(|source| Error::Answer { call, source })? {
             Ok(value) => Ok(value),
             Err(mut fault) => {

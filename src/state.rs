@@ -1,12 +1,20 @@
 //! Files that outlive a run: written whole or not at all, and readable by their owner only.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+mod lock;
+mod temporary;
+
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
+pub use lock::{Holder, Lock};
+pub use temporary::Reserved;
+
+use crate::cancel::Cancelled;
 use crate::error::Kind;
 
 /// A file of the state folder could not be used.
@@ -42,14 +50,45 @@ pub enum Error {
         /// The length of the id, in bytes.
         length: usize,
     },
+    /// Another process held a lock for as long as there was time to wait.
+    #[error(
+        "{holder} still holds the lock {} after {:.0} s; try again when it has ended, or use a longer --timeout",
+        path.display(),
+        waited.as_secs_f64()
+    )]
+    Locked {
+        /// The lock's file.
+        path: PathBuf,
+        /// Who holds it.
+        holder: Holder,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// A signal came while another process held a lock.
+    #[error("waiting for {holder}, which holds the lock {}", path.display())]
+    Cancelled {
+        /// The lock's file.
+        path: PathBuf,
+        /// Who holds it.
+        holder: Holder,
+        /// The signal.
+        source: Cancelled,
+    },
 }
 
 impl Error {
+    /// Whether a lock was waited for in vain: the folder itself can be used.
+    pub fn is_of_waiting(&self) -> bool {
+        matches!(self, Error::Locked { .. } | Error::Cancelled { .. })
+    }
+
     /// The kind of this failure.
     pub fn kind(&self) -> Kind {
         match self {
             Error::Read { .. } | Error::Write { .. } | Error::TooLarge { .. } => Kind::Io,
             Error::LongName { .. } => Kind::Data,
+            Error::Locked { .. } => Kind::TempFail,
+            Error::Cancelled { source, .. } => source.kind(),
         }
     }
 }
@@ -123,24 +162,20 @@ impl Folder {
         }
     }
 
-    /// Writes a file: whoever looks, also after a crash, finds the old content or the new one.
-    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), Error> {
-        let path = self.path(name);
-        self.replace(&path, content)
-            .map_err(|source| Error::Write { path, source })
+    /// Whether there is a file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        fs::symlink_metadata(self.path(name)).is_ok()
     }
 
-    /// Holds the lock of this name, made where it is missing, as long as what is returned lives; `None` while another process
-    /// holds it.
-    pub fn lock(&self, name: &str) -> Result<Option<File>, Error> {
+    /// Removes a file, unless there is none of this name.
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.path(name);
-        let open = || File::options().create(true).append(true).mode(0o600).open(&path);
-        let locked = open().and_then(|file| match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        });
-        locked.map_err(|source| Error::Write { path, source })
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::Write { path, source: error })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes a file, whole or not at all, unless there is one of this name; says whether it did.
@@ -164,19 +199,6 @@ impl Folder {
                 Ok(true)
             }
         }
-    }
-
-    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let mut file = self.temporary()?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(&self.0)?.sync_all()
-    }
-
-    /// A new file with mode 0600, which vanishes unless it gets a name.
-    fn temporary(&self) -> io::Result<tempfile::NamedTempFile> {
-        tempfile::Builder::new().prefix(".vw-").tempfile_in(&self.0)
     }
 }
 
@@ -229,18 +251,6 @@ mod tests {
         fs::write(folder.path("file"), "").unwrap();
         let below_a_file = Folder::new(folder.path("file/sub"));
         assert_eq!(below_a_file.prepare().unwrap_err().kind(), Kind::Io);
-    }
-
-    #[test]
-    fn a_lock_is_held_by_one() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = Folder::new(place.path());
-        let held = folder.lock("l").unwrap();
-        assert!(held.is_some());
-        assert!(folder.lock("l").unwrap().is_none());
-        drop(held);
-        assert!(folder.lock("l").unwrap().is_some());
-        assert!(Folder::new(place.path().join("no")).lock("l").is_err());
     }
 
     #[test]

@@ -4,22 +4,31 @@ mod inventory;
 mod names;
 mod property;
 mod retry;
+mod rounds;
 mod session;
 mod soap;
 mod update;
 mod uri;
 mod watch;
 
+use std::fmt;
 use std::io::BufRead;
+use std::time::{Duration, Instant};
 
 pub use inventory::{HypervisorId, Identified, Inventory, UnknownHypervisorId};
-pub use retry::retry;
+pub use retry::{Patience, retry};
 pub use session::{About, Credentials, Session};
 pub use uri::Address;
-pub use watch::{Nudge, Occasion, Pace, watch};
+pub use watch::{Nudge, Occasion, Pace, Watched, watch};
 
 use crate::error::Kind;
 use crate::{http, xml};
+
+/// The fault of an object that was deleted.
+const NOT_FOUND: &str = "ManagedObjectNotFound";
+
+/// The fault of a call without a session.
+const NOT_AUTHENTICATED: &str = "NotAuthenticated";
 
 /// A managed object reference: what the API calls an object of the server by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -61,6 +70,7 @@ pub struct Fault {
 /// `guest_names` asks for the guests' names, too.
 pub fn scan(session: &mut Session, guest_names: bool, mut seen: impl FnMut()) -> Result<Inventory, Error> {
     let wanted = inventory::wanted(guest_names);
+    let begun = Instant::now();
     let view = session.create_view(wanted)?;
     let Session { client, content, .. } = session;
     let mut inventory = Inventory::new(guest_names);
@@ -69,10 +79,42 @@ pub fn scan(session: &mut Session, guest_names: bool, mut seen: impl FnMut()) ->
         seen();
         inventory.add(object)
     })?;
-    let (hosts, vms) = inventory.counts();
-    log::debug!("read {hosts} hosts and {vms} virtual machines");
+    tell_read(inventory.counts(), begun);
     names::of_nameless(client, collector, &mut inventory)?;
     Ok(inventory)
+}
+
+/// Says how much was read, and how long that took.
+fn tell_read((hosts, vms): (usize, usize), begun: Instant) {
+    log::debug!(
+        "read {} and {} in {}",
+        count(hosts, "host"),
+        count(vms, "virtual machine"),
+        Seconds::since(begun)
+    );
+}
+
+/// Such as `1 host` and `2 hosts`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A time for messages, such as `0.25 s`, `0.004 s` and `12 s`.
+struct Seconds(Duration);
+
+impl Seconds {
+    fn since(begun: Instant) -> Self {
+        Seconds(begun.elapsed())
+    }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs_f64() {
+            seconds @ 10.0.. => write!(f, "{seconds:.0} s"),
+            seconds => write!(f, "{} s", (seconds * 1000.0).round() / 1000.0),
+        }
+    }
 }
 
 /// A failed call, or answer that makes no sense.
@@ -112,12 +154,31 @@ pub enum Error {
     /// User name or password is wrong, or the account may not log in.
     ///
     /// Many servers do not tell which, so that nobody learns which accounts there are.
-    #[error("user {user:?} {}", fault.refusal())]
+    #[error("login to {server} as {user:?} failed: {}", fault.refusal())]
     Login {
+        /// The server, host and port.
+        server: String,
         /// The user name that was refused.
         user: String,
         /// How the server refused it.
         fault: Fault,
+    },
+    /// The server has gone on for so long that it never seems to end.
+    #[error("the answer to {method} never ends: {what}")]
+    Endless {
+        /// The method that was called.
+        method: &'static str,
+        /// How much came until it was given up.
+        what: String,
+    },
+    /// A failure that may pass has not passed in time.
+    #[error("gave up after {}: last error", Seconds(*after))]
+    GaveUp {
+        /// How long it was tried.
+        after: Duration,
+        /// What went wrong the last time.
+        #[source]
+        last: Box<Error>,
     },
     /// The server refused the call.
     #[error("{method} was refused: {}{}{}{}", fault.kind, if fault.text.is_empty() { "" } else { ": " }, fault.text, fault.advice())]
@@ -135,15 +196,39 @@ impl Error {
         match self {
             Error::Http(error) => error.kind(),
             Error::Answer { error, .. } => error.kind(),
-            Error::NotSoap { .. } | Error::Incomplete { .. } => Kind::Protocol,
+            Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
             Error::Login { .. } => Kind::NoPerm,
+            Error::GaveUp { last, .. } => last.kind(),
             Error::Fault { fault, .. } => fault.error_kind(),
         }
     }
 
     /// Whether the session is no more, as after half an hour without a call, or a restart of the server.
     fn is_end_of_session(&self) -> bool {
-        matches!(self, Error::Fault { fault, .. } if fault.kind == "NotAuthenticated")
+        matches!(self, Error::Fault { fault, .. } if fault.kind == NOT_AUTHENTICATED)
+    }
+
+    /// Whether an object was deleted that the call is about.
+    fn is_vanished(&self) -> bool {
+        matches!(self, Error::Fault { fault, .. } if fault.kind == NOT_FOUND)
+    }
+
+    /// Whether the endpoint's deadline has passed.
+    fn is_deadline(&self) -> bool {
+        matches!(
+            self,
+            Error::Http(http::Error::Timeout {
+                limit: http::Limit::Deadline,
+                ..
+            })
+        )
+    }
+
+    /// A fault that the server told within an answer.
+    fn of_fault(method: &'static str, kind: String) -> Self {
+        let text = String::new();
+        let fault = Fault { kind, text };
+        Error::Fault { method, fault }
     }
 
     /// An answer that broke off is the connection's error, which says more than that of the XML.
@@ -163,9 +248,8 @@ impl Fault {
     fn error_kind(&self) -> Kind {
         match self.kind.as_str() {
             "InvalidLogin" | "NoPermission" | "RestrictedByAdministrator" | "PasswordExpired" => Kind::NoPerm,
-            "NotAuthenticated" | "ServerNotReady" | "HostCommunication" | "HostNotReachable" | "Timedout" => {
-                Kind::TempFail
-            }
+            NOT_AUTHENTICATED | NOT_FOUND | "ServerNotReady" | "HostCommunication" | "HostNotReachable"
+            | "Timedout" => Kind::TempFail,
             _ => Kind::Unavailable,
         }
     }
@@ -174,26 +258,27 @@ impl Fault {
     fn refusal(&self) -> String {
         let told = format!("{} {}", self.kind, self.text).to_lowercase();
         let reason = if told.contains("locked") {
-            "is locked out; have it unlocked, or wait, before the next try"
+            "the account is locked; have it unlocked, or wait, before the next try"
         } else if told.contains("expired") {
-            "or its password has expired; renew it"
+            "the account or its password has expired; renew it"
         } else if told.contains("disabled") {
-            "is disabled; have it enabled"
+            "the account is disabled; have it enabled"
         } else if self.kind == "NoPermission" {
-            "may not log in; give it a role there, such as the read-only one"
+            "the account may not log in; give it a role on the server, such as the read-only one"
         } else {
-            "or the password was refused; mind that servers lock an account after several tries"
+            "wrong user name or password (repeated failures may lock the account)"
         };
         match &*self.text {
-            "" => format!("{reason} ({})", self.kind),
-            text => format!("{reason} ({}: {text})", self.kind),
+            "" => format!("{reason}; the server says {}", self.kind),
+            text => format!("{reason}; the server says {}: {text}", self.kind),
         }
     }
 
     /// What can be done about it.
     fn advice(&self) -> &'static str {
         match self.kind.as_str() {
-            "NotAuthenticated" => "; the session ended",
+            NOT_AUTHENTICATED => "; the session ended",
+            NOT_FOUND => "; something was deleted meanwhile",
             "NoPermission" => "; the account needs the read-only role on the inventory's root",
             _ => "",
         }

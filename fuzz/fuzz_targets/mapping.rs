@@ -6,12 +6,16 @@ use vw::mapping::Reader;
 
 fuzz_target!(|bytes: &[u8]| {
     let mut reader = Reader::new(bytes);
-    while let Ok(Some(mapping)) = reader.next_mapping() {
+    while let Ok(Some(mut mapping)) = reader.next_mapping() {
         let _ = format!("{mapping:?}").len();
+        mapping.keep_one_of_each_guest();
+        mapping.reportable();
     }
     let mut reader = Reader::new(bytes);
     while let Ok(Some(mut document)) = reader.next_document() {
-        while let Ok(Some(_)) = document.next_entry() {}
+        while let Ok(Some(entry)) = document.next_entry() {
+            entry.inspect();
+        }
         if document.finish().is_err() {
             break;
         }

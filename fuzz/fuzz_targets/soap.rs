@@ -41,7 +41,7 @@ fn scan(server: &VCenter, bytes: &[u8]) {
         asked.then(|| hostile::answer("text/xml", answer.clone()))
     });
     let mut endpoint = Endpoint::new(Base::parse(&server.url(), 443, "/sdk").expect("the server's address"));
-    endpoint.proxy = Proxy::None;
+    endpoint.proxy = Proxy::none("the fuzzer");
     let credentials = Credentials {
         username: "sim".into(),
         password: "sim-secret".to_owned().into(),

@@ -10,7 +10,7 @@ mod systemid;
 mod xmlrpc;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::http::{Request, Response, Service};
@@ -141,6 +141,41 @@ pub enum Trouble {
     Status(u16),
     /// It is done, but the answer is this HTTP status: the result is lost.
     Lost(u16),
+    /// It is done, but the answer waits until [`Release`] lets it go.
+    Held(Arc<Gate>),
+}
+
+/// What an answer waits at.
+#[derive(Debug, Default)]
+pub struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn wait(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.opened.wait_while(open, |open| !*open));
+    }
+}
+
+/// Lets the answers go that [`Trouble::Held`] holds back, as soon as it is dropped.
+#[derive(Debug)]
+pub struct Release(Arc<Gate>);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        *self.0.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.opened.notify_all();
+    }
+}
+
+impl Trouble {
+    /// An answer that waits, and what lets it go.
+    pub fn held() -> (Trouble, Release) {
+        let gate = Arc::<Gate>::default();
+        (Trouble::Held(gate.clone()), Release(gate))
+    }
 }
 
 /// The server.
@@ -308,8 +343,10 @@ impl Satellite5 {
                 Dialect::Python => self.registration(&call.method, &call.parameters),
             },
         };
-        if let Some(Trouble::Lost(status)) = trouble {
-            return page(status, "the simulator was told so");
+        match trouble {
+            Some(Trouble::Lost(status)) => return page(status, "the simulator was told so"),
+            Some(Trouble::Held(gate)) => gate.wait(),
+            _ => {}
         }
         let result = match outcome {
             Outcome::Value(value) => Ok(value),

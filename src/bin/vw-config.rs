@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 use vw::cli::check::{Check, Checked, Surroundings};
-use vw::cli::{self, Exit, Failure, args, shown, table};
+use vw::cli::{self, Exit, Failure, args, shown, table, way};
 use vw::config::keys::{Origin, Shown};
 use vw::config::sysconfig::{self, Variables};
 use vw::config::{Config, Rhsm};
@@ -181,12 +181,17 @@ fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
     }
     let title = section.name().unwrap_or("(environment)");
     let mut text = format!("[{}]\n{}", table::line(title), shown::table(&shown));
+    let ways = way::of_section(&section, args.rhsm_conf.as_deref());
+    if !ways.is_empty() {
+        let _ = write!(text, "\n{}", shown::ways(&ways));
+    }
     if !global.is_empty() {
         let _ = write!(text, "\n[global]\n{}", shown::table(&global));
     }
     let json = json!({
         "section": section.name(),
         "keys": shown.iter().map(shown::in_json).collect::<Vec<_>>(),
+        "proxies": ways,
         "global": global.iter().map(shown::in_json).collect::<Vec<_>>(),
     });
     print(args, &json, &text)?;

@@ -30,6 +30,7 @@ struct Args {
 fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
+        let _at_once = cli::end_at_once(&cancel);
         let key_file = args::key_file(args.key_file.as_deref());
         if args.decrypt {
             let hex = password::from_stdin("Encrypted password: ", &cancel)?;

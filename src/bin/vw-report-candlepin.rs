@@ -21,6 +21,9 @@ fn main() -> ExitCode {
         let cancel = cli::cancel_on_signals()?;
         let (check, job) = (options.check, options.job.clone());
         let report = Report::new(options, &cancel)?;
+        if check || job.is_some() {
+            report.ask(&cancel)?;
+        }
         let asked = match job {
             Some(id) => report.job(&id, &cancel),
             None if check => report.check(&cancel),
@@ -29,6 +32,8 @@ fn main() -> ExitCode {
                     &cancel,
                     report.time(),
                     report.form(),
+                    || report.ask(&cancel),
+                    |mapping| report.begin(mapping),
                     |mapping, memo, until| report.document(mapping, memo, until, &cancel),
                     |error| report.say(error),
                 );

@@ -8,8 +8,11 @@ use std::time::Instant;
 use clap::builder::NonEmptyStringValueParser;
 use vw::cancel::Cancel;
 use vw::cli::documents::{self, Attempt};
+use vw::cli::filtering::{self, Filtering};
+use vw::cli::password::{self, Password};
 use vw::cli::result::{Form, Line, Results, State};
-use vw::cli::{self, Exit, Failure, args, password};
+use vw::cli::words::{Warnings, counted};
+use vw::cli::{self, Exit, Failure, args};
 use vw::config::Section;
 use vw::error::Kind;
 use vw::http::Endpoint;
@@ -40,6 +43,9 @@ struct Args {
     /// virt-who's type of the source, for names [default: that of the guests]
     #[arg(long = "type", value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
     kind: Option<String>,
+    /// Report also what the section's filters leave out
+    #[arg(long)]
+    no_filter: bool,
     /// Accept a mapping without any hypervisor
     #[arg(long)]
     allow_empty: bool,
@@ -52,6 +58,9 @@ struct Args {
     connection: args::Connection,
 }
 
+/// The name by which `omitted` calls this stage.
+const STAGE: &str = "vw-report-sat5";
+
 fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
@@ -60,25 +69,49 @@ fn main() -> ExitCode {
             &cancel,
             reporter.args.connection.time(),
             Form::new(reporter.args.results.json),
-            |mapping, told, until| reporter.report(mapping, told, until, &cancel),
+            || reporter.ask(&cancel),
+            |mapping| Memo {
+                refused: filtering::prepare(mapping, reporter.filtering.as_ref(), STAGE).err(),
+                told: false,
+            },
+            |mapping, memo, until| reporter.report(mapping, memo, until, &cancel),
             |error| log::error!("{error:#}"),
         )
     })
+}
+
+/// What is remembered from one attempt at a document to the next.
+struct Memo {
+    /// Why the document can't be reported at all.
+    refused: Option<anyhow::Error>,
+    /// Whether it has been said what of it is not sent.
+    told: bool,
 }
 
 /// What to do with each document.
 struct Reporter {
     args: Args,
     section: Option<String>,
+    /// The section as messages name it, with its file and line.
+    whence: Option<String>,
     /// virt-who's type of the source, if anybody said it.
     kind: Option<String>,
     registrations: Registrations,
+    /// Which hypervisors of a document are reported; all where there is none.
+    filtering: Option<Filtering>,
     /// Where to report to, and as whom; nowhere with `--dry-run`.
-    destination: Option<(Endpoint, Account)>,
+    destination: Option<(Endpoint, User)>,
+}
+
+/// Who logs in; the password may have to be asked for.
+struct User {
+    username: String,
+    password: Password,
 }
 
 impl Reporter {
     fn new(args: Args, cancel: &Cancel) -> anyhow::Result<Self> {
+        let _at_once = cli::end_at_once(cancel);
         let complete = args.dry_run || args.server.is_some() && args.account.username.is_some();
         let key_file = args.account.key_file.as_deref();
         let fits = |section: &Section| Ok(section.has("sat_server"));
@@ -92,53 +125,103 @@ impl Reporter {
             // Not virt-who's default, libvirt: it would only be the name of something that is not there.
             None => section.text("type")?,
         };
+        let filtering = match args.no_filter {
+            true => None,
+            false => Filtering::of_section(&section)?,
+        };
         let destination = match args.dry_run {
             true => None,
             false => Some(destination(&args, &section, cancel)?),
         };
-        Ok(Reporter {
+        let reporter = Reporter {
             section: section.name().map(str::to_owned),
+            whence: args::whence(&section),
             kind,
+            filtering,
             registrations: Registrations::new(Folder::new(&args.state_dir)),
             destination,
             args,
-        })
+        };
+        reporter.tell_what_is_in_force();
+        Ok(reporter)
     }
 
-    /// Tries to report a document; what is left out of it is `told` once.
+    /// Debug messages that say what options and section come to.
+    fn tell_what_is_in_force(&self) {
+        match &self.whence {
+            Some(section) => log::debug!("using {section}"),
+            None => log::debug!("using no section"),
+        }
+        let state_dir = self.args.state_dir.display();
+        log::debug!("registrations are kept in {state_dir}");
+        match &self.kind {
+            Some(kind) => log::debug!("the source is of type {kind}"),
+            None => log::debug!("the source is of the type that its guests say"),
+        }
+        let Some((endpoint, account)) = &self.destination else {
+            return log::debug!("reporting nowhere");
+        };
+        log::debug!("reporting to {} as user {:?}", endpoint.base, account.username);
+        let (connect, silence) = (endpoint.connect_limit.as_secs(), endpoint.silence_limit.as_secs());
+        let whole = match self.args.connection.time() {
+            Some(time) => format!("{} s for an attempt (--timeout)", time.as_secs()),
+            None => format!("{} s for a document", documents::LONGEST.as_secs()),
+        };
+        log::debug!("limits: connecting {connect} s, silence {silence} s, {whole}");
+    }
+
+    fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+        let user = self.destination.as_ref().map(|(_, user)| user);
+        user.map_or(Ok(()), |user| user.password.ask(cancel))
+    }
+
+    /// Tries to report a document.
     fn report(
         &self,
         mapping: &Mapping,
-        told: &mut bool,
+        memo: &mut Memo,
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> Attempt<Failed> {
         let roster = Roster::new(mapping, self.kind.as_deref());
-        if !std::mem::replace(told, true) {
+        if !std::mem::replace(&mut memo.told, true) {
             tell(&roster);
         }
+        let ready = match memo.refused.take() {
+            Some(error) => Err(error),
+            None => self.inspect(mapping, &roster),
+        };
         match &self.destination {
-            None => Attempt::without_line(self.dry_run(&roster)),
-            Some((endpoint, account)) => {
+            None => Attempt::without_line(ready.and_then(|()| self.dry_run(&roster))),
+            Some((endpoint, user)) => {
                 let mut endpoint = endpoint.clone();
                 self.args.connection.apply(&mut endpoint);
                 endpoint.deadline = until;
-                self.send(&roster, endpoint, account.clone(), cancel)
+                let mut attempt = self.send(ready, &roster, endpoint, user, cancel);
+                if let Some(line) = &mut attempt.line {
+                    line.omitted = mapping.tail.omitted.len() + roster.omitted;
+                }
+                attempt
             }
         }
     }
 
     fn send(
         &self,
+        ready: anyhow::Result<()>,
         roster: &Roster,
         endpoint: Endpoint,
-        account: Account,
+        user: &User,
         cancel: &Cancel,
     ) -> Attempt<Failed> {
         let server = endpoint.base.to_string();
         let mut report = Report::default();
         let mut organisation = None;
-        let sent = self.inspect(roster).map_err(anyhow::Error::from).and_then(|()| {
+        let sent = ready.and_then(|()| {
+            let account = Account {
+                username: user.username.clone(),
+                password: user.password.secret()?,
+            };
             let mut satellite = Satellite5::new(&endpoint, account, self.registrations.clone(), cancel)?;
             report = satellite.report(roster);
             organisation = satellite.organisation().map(|number| number.to_string());
@@ -162,11 +245,17 @@ impl Reporter {
             created: report.created,
             updated: report.updated,
             unchanged: 0,
+            omitted: 0,
             failed,
             jobs: Vec::new(),
             seconds: 0.0,
         };
         let failed = sent.and_then(|()| complete(roster, &report.failed)).err();
+        let failed = failed.map(|error| match (&self.whence, report.login_refused) {
+            // User and password are mended there.
+            (Some(section), true) => error.context(section.clone()),
+            _ => error,
+        });
         Attempt {
             besides: line.failed.iter().map(|failed| failed.kind).collect(),
             line: Some(line),
@@ -174,14 +263,13 @@ impl Reporter {
                 && failed
                     .as_ref()
                     .is_some_and(|error| cli::kind(error) == Kind::TempFail),
-            ends: false,
+            ends: report.login_refused,
             failed,
         }
     }
 
     /// Prints each hypervisor's plan as a line of JSON.
     fn dry_run(&self, roster: &Roster) -> anyhow::Result<()> {
-        self.inspect(roster)?;
         let mut failed = Vec::new();
         let mut text = String::new();
         for host in &roster.hosts {
@@ -208,11 +296,9 @@ impl Reporter {
     }
 
     /// Refuses an empty document.
-    fn inspect(&self, roster: &Roster) -> Result<(), Failure> {
+    fn inspect(&self, mapping: &Mapping, roster: &Roster) -> anyhow::Result<()> {
         if roster.hypervisors == 0 && !self.args.allow_empty {
-            let problem = "the mapping has no hypervisor, as from a scan account without rights; \
-                           if that is right, use --allow-empty";
-            return Err(Failure::new(Kind::Data, problem));
+            return Err(filtering::nothing_to_report(mapping, STAGE).into());
         }
         Ok(())
     }
@@ -220,9 +306,16 @@ impl Reporter {
 
 /// Says what of a document is not sent.
 fn tell(roster: &Roster) {
+    let mut warnings = Warnings::default();
     for failed in &roster.left_out {
-        log::warn!("left out: {}", named(failed));
+        warnings.say(format_args!("left out: {}", named(failed)));
     }
+    warnings.end();
+    let mut warnings = Warnings::default();
+    for shared in &roster.shared {
+        warnings.say(shared);
+    }
+    warnings.end();
     if roster.local {
         log::warn!(
             "this machine's own guests are left out: Satellite 5 takes them only from rhn-virtualization-host"
@@ -240,14 +333,16 @@ struct Planned<'a> {
 }
 
 /// Where to report to, and as whom, by the options and the section.
-fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Result<(Endpoint, Account)> {
+fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Result<(Endpoint, User)> {
     let given = |option: &Option<String>, key, name| match option {
         Some(given) => Ok(given.clone()),
         None => section.need(key, name),
     };
     let server = given(&args.server, "sat_server", "--server")?;
     let username = given(&args.account.username, "sat_username", "--username")?;
-    let endpoint = args::endpoint(satellite5::base(&server)?, section)?;
+    let connection = &args.connection;
+    let mut endpoint = cli::way::satellite5(connection, section, satellite5::base(&server)?)?;
+    connection.proxy_password(&mut endpoint, section, &args::Keys::SATELLITE5, cancel)?;
     let sources = password::Sources {
         file: args.account.password_file.as_deref(),
         section,
@@ -256,8 +351,8 @@ fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Resul
         named: args.section.name.is_some(),
         whose: &format!("{username} at {}", endpoint.base.authority()),
     };
-    let password = password::find(&sources, cancel)?;
-    Ok((endpoint, Account { username, password }))
+    let password = Password::look_up(&sources, cancel)?;
+    Ok((endpoint, User { username, password }))
 }
 
 /// Fails if anything of a document that was reported is not on the server.
@@ -277,9 +372,9 @@ fn complete(roster: &Roster, failed: &[Failed]) -> anyhow::Result<()> {
         log::warn!("{cause}");
     }
     let problem = format!(
-        "of {} hypervisors {} are left out and {} are not on the server as they should be",
-        roster.hypervisors,
-        roster.left_out.len(),
+        "not all of {} is reported: {} left out, {} not on the server as it should be",
+        counted(roster.hypervisors, "hypervisor"),
+        roster.left_out.len() + roster.unnamed,
         failed.len()
     );
     Err(Failure::new(kind, problem).into())

@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 use vw::cancel::Cancel;
 use vw::cli::esx::Scan;
 use vw::cli::progress::Progress;
-use vw::cli::{self, args};
+use vw::cli::{self, Failure, args};
+use vw::error::Kind;
 use vw::mapping::{Source, Tail};
-use vw::vsphere::{self, About, Identified, Inventory, Nudge, Occasion, Pace, Session};
+use vw::vsphere::{self, About, Identified, Inventory, Nudge, Occasion, Pace, Session, Watched};
 
 /// Print which virtual machine runs on which host of a vCenter or an ESX host
 #[derive(Debug, clap::Parser)]
@@ -44,25 +45,42 @@ struct Watching {
     /// Keep the session, and print a document after each change
     #[arg(long, conflicts_with = "replay")]
     watch: bool,
-    /// Let changes settle for so long
-    #[arg(long, value_name = "SECONDS", requires = "watch", default_value = "10", value_parser = args::duration)]
-    settle: Duration,
-    /// Print the unchanged document again after this time, 0 never
-    #[arg(long, value_name = "SECONDS", requires = "watch", default_value = "1h", value_parser = args::duration)]
-    repeat: Duration,
+    /// Let changes settle for so long [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
+    settle: Option<Duration>,
+    /// Print the unchanged document again after this time, 0 never [default: 1h]
+    #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
+    repeat: Option<Duration>,
 }
 
 impl Watching {
+    const SETTLE: Duration = Duration::from_secs(10);
+    const REPEAT: Duration = Duration::from_secs(3600);
+
+    /// Fails if an option is given that is about the documents after the first.
+    fn check(&self) -> Result<(), Failure> {
+        let given = [("--settle", self.settle), ("--repeat", self.repeat)];
+        match given.iter().find(|(_, value)| value.is_some()) {
+            Some((option, _)) if !self.watch => {
+                let problem = format!("{option} needs --watch: without it there is only one document");
+                Err(Failure::new(Kind::Usage, problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn pace(&self) -> Pace {
+        let repeat = self.repeat.unwrap_or(Watching::REPEAT);
         Pace {
-            settle: self.settle,
-            repeat: Some(self.repeat).filter(|repeat| !repeat.is_zero()),
+            settle: self.settle.unwrap_or(Watching::SETTLE),
+            repeat: Some(repeat).filter(|repeat| !repeat.is_zero()),
         }
     }
 }
 
 fn main() -> ExitCode {
     cli::main(|args: Args| {
+        args.watching.check()?;
         let cancel = cli::cancel_on_signals()?;
         let scan = Scan::new(&args.scan, &cancel)?;
         if args.check {
@@ -72,6 +90,7 @@ fn main() -> ExitCode {
                 api_version,
                 ..
             } = about;
+            let _at_once = cli::end_at_once(&cancel);
             let answer = cli::text::line(&format!("{full_name}, API {api_version}"));
             return Ok(cli::print(&format!("{answer}\n"))?);
         }
@@ -79,7 +98,7 @@ fn main() -> ExitCode {
             return watch(&scan, &args, &cancel);
         }
         let (about, inventory) = in_session(&scan, &cancel, |session| read(session, scan.guest_names))?;
-        Printer::new(&scan, &args).tell(&about, inventory, Occasion::News)?;
+        Printer::new(&scan, &args, &cancel).tell(&about, inventory, Occasion::News)?;
         Ok(())
     })
 }
@@ -95,8 +114,8 @@ fn in_session<T>(
     scan: &Scan,
     cancel: &Cancel,
     mut work: impl FnMut(&mut Session) -> Result<T, vsphere::Error>,
-) -> Result<(About, T), vsphere::Error> {
-    vsphere::retry(&scan.endpoint, cancel, || {
+) -> anyhow::Result<(About, T)> {
+    let done = vsphere::retry(&scan.endpoint, scan.patience, cancel, || {
         let mut session = Session::open(&scan.endpoint, &scan.credentials, cancel)?;
         let result = work(&mut session)?;
         let about = session.about().clone();
@@ -105,7 +124,8 @@ fn in_session<T>(
             log::warn!("logging out, the session stays open until it expires: {error}");
         }
         Ok((about, result))
-    })
+    });
+    done.map_err(|error| scan.of_section(error))
 }
 
 /// Prints the inventory whenever it has changed, until a signal comes or the reader goes away.
@@ -114,29 +134,40 @@ fn watch(scan: &Scan, args: &Args, cancel: &Cancel) -> anyhow::Result<()> {
     let nudge = Nudge::default();
     let asked = nudge.clone();
     cli::on_user_signal(move || asked.ask())?;
-    let mut printer = Printer::new(scan, args);
+    let mut printer = Printer::new(scan, args, cancel);
     let tell = |about: &About, inventory: Inventory, occasion| printer.tell(about, inventory, occasion);
-    let Scan {
-        endpoint,
-        credentials,
-        guest_names,
-        ..
-    } = scan;
-    let pace = args.watching.pace();
-    match vsphere::watch(endpoint, credentials, *guest_names, pace, &nudge, cancel, tell)? {}
+    let watched = Watched {
+        endpoint: &scan.endpoint,
+        credentials: &scan.credentials,
+        guest_names: scan.guest_names,
+        patience: scan.patience,
+        pace: args.watching.pace(),
+    };
+    match vsphere::watch(watched, &nudge, cancel, tell).map_err(|error| scan.of_section(error))? {}
 }
 
 /// Prints documents, and knows which was the last.
 struct Printer<'a> {
     scan: &'a Scan,
     args: &'a Args,
+    cancel: &'a Cancel,
     last: Option<u64>,
+    /// The ids that several hosts share, and several machines, as they were told last.
+    shared: (Shared, Shared),
 }
 
+/// An id and the names of those that share it.
+type Shared = Vec<(String, Vec<String>)>;
+
 impl<'a> Printer<'a> {
-    fn new(scan: &'a Scan, args: &'a Args) -> Self {
-        let last = None;
-        Printer { scan, args, last }
+    fn new(scan: &'a Scan, args: &'a Args, cancel: &'a Cancel) -> Self {
+        Printer {
+            scan,
+            args,
+            cancel,
+            last: None,
+            shared: Default::default(),
+        }
     }
 
     /// Prints the document of this inventory; news only if they make another document.
@@ -161,18 +192,28 @@ impl<'a> Printer<'a> {
         if watching && source.time.is_some() {
             source.time = Some(cli::stamp::utc(SystemTime::now()));
         }
-        self.write(cli::json_stdout(), &identified, Some(source))?;
+        let written = self.write(cli::json_stdout_until(self.cancel), &identified, Some(source));
+        // A signal while nobody reads is no failure of stdout.
+        written.or_else(|error| self.cancel.check().map_err(anyhow::Error::from).and(Err(error)))?;
         Ok(true)
     }
 
-    fn warn(&self, identified: &Identified) -> anyhow::Result<()> {
+    fn warn(&mut self, identified: &Identified) -> anyhow::Result<()> {
         for note in identified.notes() {
             log::warn!("{note}");
         }
         if self.args.strict {
             cli::omitted::refuse(identified.omitted())?;
         }
-        warn_of_shared_ids(identified);
+        // In a watch, what stays as it is need not be told with each change.
+        let shared = (identified.shared_ids(), identified.clones());
+        if shared.0 != self.shared.0 {
+            cli::shared_ids::warn("hosts have the id", &shared.0);
+        }
+        if shared.1 != self.shared.1 {
+            cli::shared_ids::warn("virtual machines have the guest id", &shared.1);
+        }
+        self.shared = shared;
         let writer = cli::mapping::writer(io::sink(), &self.args.output);
         cli::omitted::warn(identified.omitted(), writer.tells_omitted());
         Ok(())
@@ -204,12 +245,5 @@ impl Write for Digest {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Says what will be hard to tell apart in the mapping.
-fn warn_of_shared_ids(identified: &Identified) {
-    for (id, hosts) in identified.shared_ids() {
-        log::warn!("{} hosts have the id {id}: {}", hosts.len(), hosts.join(", "));
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use vw::cli::words::Warnings;
 use vw::cli::{self, Failure, args};
 use vw::config::Section;
 use vw::error::Kind;
@@ -34,8 +35,8 @@ const STAGE: &str = "vw-scan-fake";
 
 fn main() -> ExitCode {
     cli::main(|args: Args| {
-        let fits = |section: &Section| Ok(section.source_type()? == "fake");
-        let section = args.section.find(None, args.file.is_some(), fits)?;
+        let given = args.file.is_some();
+        let section = cli::source::find(&args.section, None, "fake", ("file", given), given)?;
         let file = match &args.file {
             Some(file) => file.clone(),
             None => section.need("file", "--file")?.into(),
@@ -83,13 +84,20 @@ fn print(mut mapping: Mapping, section: &Section, options: &args::Output) -> Res
         writer.hypervisor(hypervisor)?;
     }
     let mut tail = mapping.tail;
+    let mut warnings = Warnings::default();
+    for flaw in mapping.flaws {
+        warnings.say(flaw);
+    }
     for fault in mapping.faults {
-        log::warn!("{fault}; it is left out");
+        warnings.say(format_args!("{fault}; it is left out"));
         tail.omitted.push(fault.omitted_by(STAGE));
     }
+    warnings.end();
     tail.source = Some(Source {
         section: section.name().map(str::to_owned),
         kind: Some("fake".into()),
+        // Of filters nothing is known that would hold for this section.
+        filtered: None,
         ..tail.source.unwrap_or_default()
     });
     writer.finish(&tail)

@@ -1,13 +1,12 @@
 //! What the server accepted last, kept so that what did not change need not be sent again.
 
-use std::fs::File;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::{CheckIn, Error};
 use crate::cancel::Cancel;
-use crate::state::Folder;
+use crate::state::{Folder, Lock};
 
 /// The largest file that is read, in bytes; the ids of 100,000 hypervisors take a tenth of it.
 const LARGEST: u64 = 64 << 20;
@@ -114,20 +113,21 @@ impl Accepted {
         self.hypervisors.len()
     }
 
-    /// Waits until no other run reports in this place, and keeps it so as long as what is returned lives.
-    pub fn lock(folder: &Folder, place: &Place, cancel: &Cancel) -> Result<File, Error> {
-        folder.prepare().map_err(Error::State)?;
+    /// Keeps other runs from reporting in this place, as long as what is returned lives. Waits for one that does, but not
+    /// beyond `until`.
+    pub fn lock(
+        folder: &Folder,
+        place: &Place,
+        until: Option<Instant>,
+        cancel: &Cancel,
+    ) -> Result<Lock, Error> {
         let name = file(place) + ".lock";
-        let mut told = false;
-        loop {
-            if let Some(lock) = folder.lock(&name).map_err(Error::State)? {
-                return Ok(lock);
-            }
-            if !std::mem::replace(&mut told, true) {
-                log::info!("waiting for another run of this report");
-            }
-            cancel.sleep(Duration::from_millis(100)).map_err(Error::Locked)?;
-        }
+        folder
+            .lock(&name, until, cancel)
+            .map_err(|error| match error.is_of_waiting() {
+                true => Error::Locked(error),
+                false => Error::State(error),
+            })
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::account::{Failed, Sent};
-use super::fit;
+use super::fit::{self, Faults};
 use crate::mapping::{Hypervisor, Value};
 
 /// The fact by which the server takes two hypervisors, or a hypervisor and a registered system, for one.
@@ -147,7 +147,7 @@ struct GuestAttributes<'m> {
 }
 
 /// The guests of a hypervisor that are sent, in the order of their ids.
-pub(super) fn guests<'m>(hypervisor: &'m Hypervisor, faults: &mut Vec<String>) -> Vec<GuestId<'m>> {
+pub(super) fn guests<'m>(hypervisor: &'m Hypervisor, faults: &mut Faults) -> Vec<GuestId<'m>> {
     let mut guests: Vec<GuestId<'m>> = Vec::with_capacity(hypervisor.guests.len());
     for guest in &hypervisor.guests {
         match fit::guest(guest) {

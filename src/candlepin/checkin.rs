@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::account::Failed;
 use super::body::{Batch, GuestId, Host, SYSTEM_UUID, guests};
-use super::fit;
-use crate::mapping::{Hypervisor, Mapping};
+use super::fit::{self, Faults};
+use crate::filter::HostFilter;
+use crate::mapping::{Hypervisor, Mapping, Shared};
 
 /// What boards report that nobody gave a uuid of their own, beside the texts and the runs of one digit that
 /// [`is_placeholder`] knows: AMI's, and one counted through the digits.
@@ -19,19 +20,28 @@ const PLACEHOLDERS: [&str; 3] = [
 /// A mapping as it goes to the server: without what the server would lose, refuse or mix up, and that told.
 ///
 /// Of a hypervisor id, name, guests and facts are sent, of a guest id, state and attributes; nothing else leaves. Hypervisors
-/// and guests are in the order of their ids, so that two reports of one inventory are the same.
+/// are in the order of [`crate::mapping::Reportable`] and guests in that of their ids, so that two reports of one inventory are
+/// the same.
 #[derive(Debug)]
 pub struct CheckIn<'m> {
     hosts: Vec<Host<'m>>,
     local: Option<Vec<GuestId<'m>>>,
     /// What is not sent because of what it says: hypervisors, or parts of them.
     pub left_out: Vec<Failed>,
+    /// How many hypervisors and guests are not sent.
+    pub omitted: usize,
+    /// Guests that several hypervisors have.
+    pub shared: Vec<Shared>,
     /// How many hypervisors the document has, sent or not; this machine itself does not count.
     pub hypervisors: usize,
     /// How many guests those have.
     pub guests: usize,
     /// How many guests of this machine itself the document has.
     pub local_guests: usize,
+    /// How many more are not sent than `left_out` names.
+    pub unnamed: usize,
+    /// What keeps hypervisors out of reports.
+    filter: Option<&'m HostFilter>,
     /// The ids of all hypervisors that the document tells of, those that a stage left out among them, in lower case.
     known: HashSet<String>,
 }
@@ -44,45 +54,60 @@ impl<'m> CheckIn<'m> {
             hosts: Vec::with_capacity(reportable.hosts.len()),
             local: None,
             left_out: reportable.left_out.into_iter().map(Failed::from).collect(),
+            omitted: reportable.omitted,
+            shared: reportable.shared,
             hypervisors: reportable.hypervisors,
             guests: reportable.guests,
             local_guests: reportable.local.map_or(0, |local| local.guests.len()),
+            unnamed: reportable.unnamed,
+            filter: None,
             known: known(mapping),
         };
         if let Some(local) = reportable.local {
-            let mut faults = Vec::new();
-            check_in.local = Some(guests(local, &mut faults));
+            let mut faults = Faults::default();
+            let guests = guests(local, &mut faults);
+            check_in.omitted += local.guests.len() - guests.len();
+            check_in.local = Some(guests);
             check_in.leave_out(local, faults);
         }
         for (id, hypervisor) in reportable.hosts {
             check_in.add(id, hypervisor);
         }
-        check_in.hosts.sort_by(|one, other| one.id.cmp(&other.id));
         check_in.leave_out_shared_uuids();
         check_in
     }
 
     fn add(&mut self, id: &'m str, hypervisor: &'m Hypervisor) {
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
         match fit::id(id) {
-            Err(fault) => faults.push(fault),
-            Ok(()) => self.hosts.push(Host {
-                id: Cow::Borrowed(id),
-                name: fit::name(hypervisor, &mut faults),
-                guests: guests(hypervisor, &mut faults),
-                facts: fit::facts(hypervisor, &mut faults),
-                without_system_uuid: false,
-            }),
+            Err(fault) => {
+                self.omitted += 1;
+                faults.push(fault);
+            }
+            Ok(()) => {
+                let name = fit::name(hypervisor, &mut faults);
+                let guests = guests(hypervisor, &mut faults);
+                self.omitted += hypervisor.guests.len() - guests.len();
+                self.hosts.push(Host {
+                    id: Cow::Borrowed(id),
+                    name,
+                    guests,
+                    facts: fit::facts(hypervisor, &mut faults),
+                    without_system_uuid: false,
+                });
+            }
         }
         self.leave_out(hypervisor, faults);
     }
 
-    fn leave_out(&mut self, hypervisor: &Hypervisor, faults: Vec<String>) {
-        self.left_out.extend(faults.into_iter().map(|error| Failed {
-            id: hypervisor.id.clone(),
-            name: hypervisor.name.clone(),
-            error,
-        }));
+    fn leave_out(&mut self, hypervisor: &Hypervisor, faults: Faults) {
+        self.unnamed += faults.more().saturating_sub(1);
+        self.left_out
+            .extend(faults.into_vec().into_iter().map(|error| Failed {
+                id: hypervisor.id.clone(),
+                name: hypervisor.name.clone(),
+                error,
+            }));
     }
 
     /// Two hypervisors with one system uuid would become one on the server, which flips at every report.
@@ -129,9 +154,15 @@ impl<'m> CheckIn<'m> {
         self.hosts.iter().map(|host| &*host.id)
     }
 
-    /// Whether the document tells of a hypervisor of this id, be it as one that a stage left out.
+    /// Takes hypervisors that this filter drops for known ones.
+    pub fn filtered_by(self, filter: Option<&'m HostFilter>) -> Self {
+        CheckIn { filter, ..self }
+    }
+
+    /// Whether the document tells of a hypervisor of this id, be it as one that a stage left out, or would be silent about it as
+    /// filters drop it.
     pub fn knows(&self, id: &str) -> bool {
-        self.known.contains(&id.to_lowercase())
+        self.known.contains(&id.to_lowercase()) || self.filter.is_some_and(|filter| filter.drops_id(id))
     }
 
     /// Also sends that these hypervisors, of which the document does not tell, have no guests.

@@ -8,23 +8,22 @@ use x509_cert::der::asn1::{ObjectIdentifier, PrintableStringRef, TeletexStringRe
 use x509_cert::der::{Any, Decode as _};
 
 use super::{Candlepin, Error, PLAIN};
-use crate::http::Request;
+use crate::cancel::Cancel;
+use crate::http::{self, Request};
 
 /// The common name, in X.520.
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// The uuid by which the server knows a registered system: the common name in its certificate, in the PEM file `path`.
-pub fn consumer(path: &Path) -> Result<String, Error> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject as _;
-
+pub fn consumer(path: &Path, cancel: &Cancel) -> Result<String, Error> {
     let fail = |reason: String| Error::Certificate {
         path: path.to_owned(),
         reason,
     };
-    let pem = std::fs::read(path).map_err(|error| fail(error.to_string()))?;
-    let der = CertificateDer::from_pem_slice(&pem)
-        .map_err(|_| fail("it holds no certificate in PEM".to_owned()))?;
+    let der = http::first_certificate(path, cancel).map_err(|error| match error {
+        http::Error::File { reason, .. } => fail(reason),
+        error => Error::Connection(Box::new(error)),
+    })?;
     let certificate = Certificate::from_der(&der)
         .map_err(|error| fail(format!("its certificate can't be read: {error}")))?;
     let subject = certificate.tbs_certificate().subject();
@@ -87,7 +86,7 @@ mod tests {
             key.serialize_pem() + &params.self_signed(&key).unwrap().pem(),
         )
         .unwrap();
-        consumer(file.path())
+        consumer(file.path(), &Cancel::default())
     }
 
     #[test]
@@ -108,9 +107,9 @@ mod tests {
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ] {
             std::fs::write(file.path(), text).unwrap();
-            let error = consumer(file.path()).unwrap_err().to_string();
+            let error = consumer(file.path(), &Cancel::default()).unwrap_err().to_string();
             assert!(error.starts_with(file.path().to_str().unwrap()), "{error}");
         }
-        assert!(consumer(Path::new("/no/such")).is_err());
+        assert!(consumer(Path::new("/no/such"), &Cancel::default()).is_err());
     }
 }

@@ -101,7 +101,7 @@ impl Candlepin {
         let mut lock = None;
         let mut news = None;
         if let Some(memory) = &delivery.memory {
-            match Accepted::lock(&memory.folder, place, &self.cancel) {
+            match Accepted::lock(&memory.folder, place, self.deadline, &self.cancel) {
                 Ok(locked) => lock = Some(locked),
                 Err(error @ Error::Locked(_)) => return Err(error),
                 Err(error) => delivered.unkept = Some(error),

@@ -215,9 +215,9 @@ pub enum Error {
     /// What was reported last can't be kept.
     #[error("keeping what was reported")]
     State(#[source] state::Error),
-    /// A signal came while another run of the same report was waited for.
-    #[error("while waiting for another run of this report")]
-    Locked(#[source] Cancelled),
+    /// Another run of the same report did not end in time, or a signal came first.
+    #[error("not reported")]
+    Locked(#[source] state::Error),
     /// The body could not be made: a defect of ours.
     #[error("making the body")]
     Body(#[source] serde_json::Error),

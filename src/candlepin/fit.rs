@@ -4,6 +4,8 @@
 //! or attribute that is too long has the hypervisor refused; a value that is a list or an object has the whole report refused.
 //! So the smallest part that does not fit is left out, and named.
 
+use std::collections::HashSet;
+
 use crate::mapping::{Attributes, Guest, Hypervisor, Members, Value};
 
 /// The longest name of a hypervisor, in characters.
@@ -14,13 +16,45 @@ const LONGEST: usize = 255;
 /// The fact that the server reads as a number.
 const SOCKETS: &str = "cpu.cpu_socket(s)";
 
+/// What of one hypervisor does not fit: the first faults, and how many more there are.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    named: Vec<String>,
+    more: usize,
+}
+
+impl Faults {
+    /// How many are named.
+    const SOME: usize = 10;
+
+    pub(super) fn push(&mut self, fault: String) {
+        match self.named.len() < Faults::SOME {
+            true => self.named.push(fault),
+            false => self.more += 1,
+        }
+    }
+
+    /// How many are not named, which one more of [`Faults::into_vec`] stands for.
+    pub(super) fn more(&self) -> usize {
+        self.more
+    }
+
+    pub(super) fn into_vec(self) -> Vec<String> {
+        let Faults { mut named, more } = self;
+        if more > 0 {
+            named.push(format!("{more} more of its parts do not fit"));
+        }
+        named
+    }
+}
+
 /// Why a hypervisor can't be sent under this id.
 pub(super) fn id(id: &str) -> Result<(), String> {
     text("its id", id, LONGEST)
 }
 
 /// The name as it can be sent. An empty one says nothing, and the server would refuse the hypervisor for it.
-pub(super) fn name<'m>(hypervisor: &'m Hypervisor, faults: &mut Vec<String>) -> Option<&'m str> {
+pub(super) fn name<'m>(hypervisor: &'m Hypervisor, faults: &mut Faults) -> Option<&'m str> {
     odd_member(&hypervisor.unknown, "name", "a text", faults);
     odd_member(&hypervisor.unknown, "facts", "an object", faults);
     let name = hypervisor.name.as_deref().filter(|name| !name.is_empty())?;
@@ -36,7 +70,7 @@ pub(super) fn name<'m>(hypervisor: &'m Hypervisor, faults: &mut Vec<String>) -> 
 /// The facts as they can be sent; `None` where the hypervisor has none.
 pub(super) fn facts<'m>(
     hypervisor: &'m Hypervisor,
-    faults: &mut Vec<String>,
+    faults: &mut Faults,
 ) -> Option<Vec<(&'m str, &'m Value)>> {
     if hypervisor.facts.is_empty() {
         return None;
@@ -48,7 +82,8 @@ pub(super) fn facts<'m>(
             _ => Ok(()),
         }
     };
-    Some(fitting(hypervisor.facts.iter(), fits, faults))
+    // Those that are not valid are named as flaws of the document.
+    Some(fitting(hypervisor.facts.valid(), fits, faults))
 }
 
 /// Why a guest can't be sent.
@@ -57,20 +92,38 @@ pub(super) fn guest(guest: &Guest) -> Result<(), String> {
 }
 
 /// The attributes of a guest beside those that are understood, as they can be sent.
-pub(super) fn attributes<'m>(guest: &'m Guest, faults: &mut Vec<String>) -> Vec<(&'m str, &'m Value)> {
-    let mut own = Vec::new();
+pub(super) fn attributes<'m>(guest: &'m Guest, faults: &mut Faults) -> Vec<(&'m str, &'m Value)> {
+    let mut own = Faults::default();
     odd_member(&guest.unknown, "attributes", "an object", &mut own);
-    let fits = |name: &str, value: &Value| member("attribute", name, value);
+    let doubled = doubled(&guest.attributes);
+    let fits = |name: &str, value: &Value| match doubled.contains(name) {
+        true => Err(format!("the attribute {name} is there twice")),
+        false => member("attribute", name, value),
+    };
     let fitting = fitting(guest.attributes.unknown.iter(), fits, &mut own);
-    faults.extend(
-        own.into_iter()
-            .map(|fault| format!("guest {}: {fault}", guest.id)),
-    );
+    for fault in own.into_vec() {
+        faults.push(format!("guest {}: {fault}", guest.id));
+    }
     fitting
 }
 
+/// The names of attributes that are there once more than they should be.
+fn doubled(attributes: &Attributes) -> HashSet<&str> {
+    let understood = [
+        ("active", attributes.active.is_some()),
+        ("virtWhoType", attributes.virt_who_type.is_some()),
+    ];
+    let mut seen: HashSet<&str> = understood
+        .into_iter()
+        .filter(|(_, is_there)| *is_there)
+        .map(|(name, _)| name)
+        .collect();
+    let names = attributes.unknown.iter().map(|(name, _)| name);
+    names.filter(|name| !seen.insert(name)).collect()
+}
+
 /// virt-who's type of the source, where it can be sent.
-pub(super) fn kind<'m>(attributes: &'m Attributes, faults: &mut Vec<String>) -> Option<&'m str> {
+pub(super) fn kind<'m>(attributes: &'m Attributes, faults: &mut Faults) -> Option<&'m str> {
     let kind = attributes.virt_who_type.as_deref()?;
     match text("the attribute virtWhoType", kind, LONGEST) {
         Ok(()) => Some(kind),
@@ -84,7 +137,7 @@ pub(super) fn kind<'m>(attributes: &'m Attributes, faults: &mut Vec<String>) -> 
 fn fitting<'m>(
     members: impl Iterator<Item = (&'m str, &'m Value)>,
     fits: impl Fn(&str, &Value) -> Result<(), String>,
-    faults: &mut Vec<String>,
+    faults: &mut Faults,
 ) -> Vec<(&'m str, &'m Value)> {
     let fitting = members.filter(|(name, value)| match fits(name, value) {
         Ok(()) => true,
@@ -102,6 +155,7 @@ fn member(what: &str, name: &str, value: &Value) -> Result<(), String> {
     let what = format!("the {what} {name}");
     match value {
         Value::Text(value) => text(&what, value, LONGEST),
+        Value::Other(raw) if raw.get().starts_with('"') => Err(format!("{what} is no valid text")),
         Value::Other(raw) if raw.get().starts_with(['[', '{']) => Err(format!("{what} is no single value")),
         Value::Other(raw) => text(&what, raw.get(), LONGEST),
     }
@@ -131,7 +185,7 @@ fn text(what: &str, text: &str, limit: usize) -> Result<(), String> {
 }
 
 /// A member of a known name whose value is of another kind; null is as good as none.
-fn odd_member(members: &Members, name: &str, kind: &str, faults: &mut Vec<String>) {
+fn odd_member(members: &Members, name: &str, kind: &str, faults: &mut Faults) {
     let odd = members.iter().find(|(own, _)| *own == name);
     if odd.is_some_and(|(_, value)| !matches!(value, Value::Other(raw) if raw.get() == "null")) {
         faults.push(format!("its {name:?} is not {kind}"));
@@ -157,16 +211,34 @@ mod tests {
                 "list":[1],"object":{{}},"number":7,"nothing":null,"nul":"\u0000","most":"{}"}}}}"#,
             &long[..255]
         ));
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
         let names: Vec<&str> = facts(&host, &mut faults)
             .unwrap()
             .iter()
             .map(|(name, _)| *name)
             .collect();
         assert_eq!(names, ["good", "number", "nothing", "most"]);
+        let faults = faults.into_vec();
         assert_eq!(faults.len(), 6, "{faults:?}");
         assert!(faults[0].contains("cpu.cpu_socket(s)"), "{faults:?}");
-        assert!(facts(&hypervisor(r#"{"uuid":"a","guests":[]}"#), &mut faults).is_none());
+        let none = hypervisor(r#"{"uuid":"a","guests":[]}"#);
+        assert!(facts(&none, &mut Faults::default()).is_none());
+        // What is wrong with these is a flaw of the document, which names it.
+        let host = hypervisor(r#"{"uuid":"a","guests":[],"facts":{"a":"1","b":"\ud800","a":"2","c":"3"}}"#);
+        let mut faults = Faults::default();
+        assert_eq!(facts(&host, &mut faults).unwrap(), [("c", &Value::from("3"))]);
+        assert!(faults.into_vec().is_empty());
+    }
+
+    #[test]
+    fn of_many_faults_the_first_are_named() {
+        let mut faults = Faults::default();
+        (0..1000).for_each(|n| faults.push(n.to_string()));
+        let faults = faults.into_vec();
+        assert_eq!(
+            (faults.len(), &*faults[10]),
+            (11, "990 more of its parts do not fit")
+        );
     }
 
     #[test]
@@ -186,7 +258,7 @@ mod tests {
     #[test]
     fn names_and_attributes() {
         let long = "n".repeat(251);
-        let mut faults = Vec::new();
+        let mut faults = Faults::default();
         let mut named = |text: &str| {
             let host = hypervisor(text);
             name(&host, &mut faults).map(str::to_owned)
@@ -205,12 +277,25 @@ mod tests {
             None
         );
         assert_eq!(named(r#"{"uuid":"a","guests":[],"name":7,"facts":[]}"#), None);
+        let faults = faults.into_vec();
         assert_eq!(faults.len(), 3, "{faults:?}");
-        let host =
-            hypervisor(r#"{"uuid":"a","guests":[{"guestId":"g","state":1,"attributes":{"x":{},"y":1}}]}"#);
-        faults.clear();
-        assert_eq!(attributes(&host.guests[0], &mut faults).len(), 1);
+
+        let attributes_of = |text: &str| {
+            let host = hypervisor(&format!(
+                r#"{{"uuid":"a","guests":[{{"guestId":"g","state":1,"attributes":{{{text}}}}}]}}"#
+            ));
+            let mut faults = Faults::default();
+            let names: Vec<String> = attributes(&host.guests[0], &mut faults)
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect();
+            (names.join(" "), faults.into_vec())
+        };
+        let (names, faults) = attributes_of(r#""x":{},"y":1"#);
+        assert_eq!(names, "y");
         assert!(faults[0].starts_with("guest g: the attribute x"), "{faults:?}");
+        let (names, faults) = attributes_of(r#""active":1,"active":0,"x":1,"x":2,"y":"\ud800","z":1"#);
+        assert_eq!((names.as_str(), faults.len()), ("z", 4), "{faults:?}");
         assert!(id(&"i".repeat(255)).is_ok() && id(&"i".repeat(256)).is_err());
     }
 }

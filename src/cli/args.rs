@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches as _};
 
-pub use connection::{Connection, endpoint};
+pub use connection::{Connection, Keys, Said, way};
 pub use duration::{duration, limit};
-pub use hosts::{Hosts, List};
+pub use hosts::{Hosts, List, filter_type_of};
 pub use output::{Output, Results};
 
 use crate::config::{self, sysconfig::Variables};
@@ -121,6 +121,15 @@ impl Section {
         }
         Ok(section.with_key_file(key_file.map(Path::to_owned).or_else(credential)))
     }
+}
+
+/// How messages name a section that was found in a file.
+pub fn whence(section: &config::Section) -> Option<String> {
+    let name = section.name()?;
+    Some(match section.place() {
+        Some(place) => format!("section [{name}] ({place})"),
+        None => format!("section [{name}]"),
+    })
 }
 
 /// The error of [`Section::find`] for a command that got a server from an option and misses others: not the choice of a section is

@@ -6,12 +6,11 @@ mod document;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::filtering::Filtering;
 use super::result::{Form, Results, State};
 use super::{Exit, Failure, args, documents, rhsm, text};
 use crate::cancel::Cancel;
-use crate::candlepin::{
-    self, Candlepin, Correlation, Delivery, Login, Memory, Outcome, Place, Reporter, Tally,
-};
+use crate::candlepin::{self, Candlepin, Correlation, Delivery, Memory, Outcome, Place, Reporter, Tally};
 use crate::config::{self, Rhsm, Section};
 use crate::error::Kind;
 use crate::http::{Endpoint, Identity};
@@ -66,6 +65,9 @@ pub struct Options {
     /// Refuse a mapping stamped longer ago than this
     #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
     max_age: Option<Duration>,
+    /// Report also what the section's filters leave out
+    #[arg(long)]
+    no_filter: bool,
     /// Report this machine's own guests, too
     #[arg(long)]
     local: bool,
@@ -123,9 +125,11 @@ pub struct Report {
     /// Where to report to; nowhere with `--dry-run`, unless what was reported there before counts.
     destination: Option<Destination>,
     /// As whom; nobody has to be let in for `--dry-run`.
-    login: Option<Login>,
+    login: Option<rhsm::Who>,
     delivery: Delivery,
     connection: args::Connection,
+    /// Which hypervisors of a document are reported; all where there is none.
+    filtering: Option<Filtering>,
     strict: bool,
     allow_empty: bool,
     max_age: Option<Duration>,
@@ -144,8 +148,9 @@ struct Destination {
 }
 
 impl Report {
-    /// What the options ask for. `cancel` ends a prompt for the password.
+    /// What the options ask for; only for the password nobody is asked yet. A signal ends the process at once.
     pub fn new(options: Options, cancel: &Cancel) -> anyhow::Result<Self> {
+        let _at_once = super::end_at_once(cancel);
         let somewhere = !options.dry_run || options.state_dir.is_some();
         let someone = options.dry_run || options.account.username.is_some() || options.cert.is_some();
         let complete = !somewhere || options.server.is_some() && options.owner.is_some() && someone;
@@ -160,9 +165,13 @@ impl Report {
                 None => error,
             }
         })?;
+        let filtering = match options.no_filter {
+            true => None,
+            false => Filtering::of_section(&section)?,
+        };
         let rhsm = Rhsm::load(options.rhsm_conf.as_deref(), &section)?;
         let mut destination = match somewhere {
-            true => Some(Destination::new(&options, &section, &rhsm)?),
+            true => Some(Destination::new(&options, &section, &rhsm, cancel)?),
             false => None,
         };
         let identity = options.cert.clone().map(|cert| Identity {
@@ -184,12 +193,12 @@ impl Report {
             }
             _ => None,
         };
-        let whence = whence(&section);
+        let whence = args::whence(&section);
         let local = options.local || section.is_local()?;
         let consumer = match &login {
             _ if !local => None,
-            Some(Login::Consumer { uuid }) => Some(uuid.clone()),
-            _ => Some(candlepin::consumer(&certificate)?),
+            Some(rhsm::Who::System { uuid }) => Some(uuid.clone()),
+            _ => Some(candlepin::consumer(&certificate, cancel)?),
         };
         let report = Report {
             section: section.name().map(str::to_owned),
@@ -200,6 +209,7 @@ impl Report {
             login,
             delivery: options.delivery(consumer),
             connection: options.connection,
+            filtering,
             strict: options.strict,
             allow_empty: options.allow_empty,
             max_age: options.max_age,
@@ -208,6 +218,11 @@ impl Report {
         };
         report.tell_what_is_in_force(&rhsm);
         Ok(report)
+    }
+
+    /// Asks for the password, if there is one and it is not known.
+    pub fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+        self.login.as_ref().map_or(Ok(()), |login| login.ask(cancel))
     }
 
     /// The time that `--timeout` allows for each document.
@@ -287,7 +302,7 @@ impl Report {
         let mut endpoint = destination.endpoint.clone();
         self.connection.apply(&mut endpoint);
         endpoint.deadline = until.or(endpoint.deadline);
-        let login = self.login.clone();
+        let login = self.login.as_ref().map(rhsm::Who::login).transpose()?;
         let reporter = Reporter {
             owner: destination.owner.clone(),
             id: destination.reporter_id.clone(),
@@ -320,15 +335,6 @@ pub(super) fn owner(section: &Section) -> Result<String, config::Error> {
     }
 }
 
-/// How messages name a section that was found in a file.
-fn whence(section: &Section) -> Option<String> {
-    let name = section.name()?;
-    Some(match section.place() {
-        Some(place) => format!("section [{name}] ({place})"),
-        None => format!("section [{name}]"),
-    })
-}
-
 impl Options {
     /// How documents are delivered; `consumer` is this machine, where its own guests are reported.
     fn delivery(&self, consumer: Option<String>) -> Delivery {
@@ -349,11 +355,14 @@ impl Options {
 }
 
 impl Destination {
-    fn new(options: &Options, section: &Section, rhsm: &Rhsm) -> anyhow::Result<Self> {
+    fn new(options: &Options, section: &Section, rhsm: &Rhsm, cancel: &Cancel) -> anyhow::Result<Self> {
         let correlation = Correlation::random();
         log::debug!("correlation id {correlation}");
+        let connection = &options.connection;
+        let mut endpoint = rhsm::endpoint(rhsm, section, options.server.as_deref(), connection)?;
+        connection.proxy_password(&mut endpoint, section, &args::Keys::CANDLEPIN, cancel)?;
         Ok(Destination {
-            endpoint: rhsm::endpoint(rhsm, section, options.server.as_deref())?,
+            endpoint,
             owner: match &options.owner {
                 Some(owner) => owner.clone(),
                 None => owner(section)?,

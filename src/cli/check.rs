@@ -5,7 +5,9 @@ mod connection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::args::Hosts;
+use super::args::{self, Hosts};
+use super::filtering::Filtering;
+use super::way;
 use crate::config::keys::Origin;
 use crate::config::{Config, Error, Note, Rhsm, Section, keys, password};
 use crate::satellite5;
@@ -234,7 +236,7 @@ impl Check {
         }
         self.key_file(section, surroundings);
         self.source(section, surroundings);
-        if let Err(error) = Hosts::default().filter(Some(section)) {
+        if let Err(error) = Filtering::new(&Hosts::default(), Some(section)) {
             match error.downcast::<Error>() {
                 Ok(error) => drop(self.take::<()>(Err(error))),
                 Err(error) => self.tell(true, elsewhere(&error)),
@@ -262,8 +264,9 @@ impl Check {
             return;
         };
         let scan = format!("vw-scan-{kind}");
+        let before = self.errors;
         if kind != "fake" {
-            self.connection(section, &connection::SOURCE);
+            self.connection(section, &args::Keys::SOURCE);
             if section.has("is_hypervisor") {
                 self.warn(
                     section,
@@ -273,7 +276,16 @@ impl Check {
             }
         }
         match kind.as_str() {
-            "esx" => self.esx(section),
+            "esx" => {
+                self.esx(section);
+                if self.errors == before
+                    && let Some(Some(server)) = self.take(section.text("server"))
+                    && let Ok(address) = Address::parse(&server)
+                {
+                    let endpoint = way::source(&args::Connection::default(), section, &address, false);
+                    self.way(section, "server", endpoint);
+                }
+            }
             "fake" => {
                 if let Some(file) = self.take(section.need("file", "a file of virt-who's -p"))
                     && let Err(error) = std::fs::File::open(&file)
@@ -351,12 +363,18 @@ impl Check {
 
     fn destination(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
         if section.has("sat_server") {
-            if let Some(server) = self.take(section.need("sat_server", "--server"))
-                && let Err(error) = satellite5::base(&server)
-            {
-                self.fail(section, "sat_server", &error.to_string());
+            if let Some(server) = self.take(section.need("sat_server", "--server")) {
+                let before = self.errors;
+                self.connection(section, &args::Keys::SATELLITE5);
+                match satellite5::base(&server) {
+                    Err(error) => self.fail(section, "sat_server", &error.to_string()),
+                    Ok(base) if self.errors == before => {
+                        let endpoint = way::satellite5(&args::Connection::default(), section, base);
+                        self.way(section, "sat_server", endpoint);
+                    }
+                    Ok(_) => {}
+                }
             }
-            self.connection(section, &connection::SATELLITE);
             self.take(section.need("sat_username", "--username"));
             if matches!(section.secret("sat_password"), Ok(None)) {
                 let reason =
@@ -374,7 +392,7 @@ impl Check {
         }
         self.take(super::candlepin::owner(section));
         let before = self.errors;
-        self.connection(section, &connection::CANDLEPIN);
+        self.connection(section, &args::Keys::CANDLEPIN);
         let Some(rhsm) = self.take(Rhsm::load(surroundings.rhsm_conf, section)) else {
             return;
         };
@@ -384,9 +402,8 @@ impl Check {
         if self.errors > before {
             return;
         }
-        if let Err(error) = super::rhsm::endpoint(&rhsm, section, None) {
-            self.fail(section, "rhsm_hostname", &error.to_string());
-        }
+        let endpoint = super::rhsm::endpoint(&rhsm, section, None, &args::Connection::default());
+        self.way(section, "rhsm_hostname", endpoint);
         match (&rhsm.username, &rhsm.password) {
             (Some(_), None) => {
                 let reason =

@@ -27,6 +27,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 /// How many documents wait, each of another source, before no more are read.
 const MOST_WAITING: usize = 64;
 
+/// How long a result line is waited for after a signal.
+const LAST_LINE: Duration = Duration::from_secs(1);
+
 /// Without so much time left nothing is attempted again.
 const ATTEMPT: Duration = Duration::from_secs(1);
 
@@ -66,17 +69,22 @@ impl<F> Attempt<F> {
 
 /// Reports each document on stdin, prints its result line in this form, and says what went wrong by `say`.
 ///
-/// `attempt` is given the document, the moment when it has to be done, and what it wants to remember from one attempt at
-/// this document to the next. `timeout` is that of `--timeout`; without it a document has [`LONGEST`].
-pub fn report<P: Default, F: Failing>(
+/// `ready` is called once, when the first document has come: a prompt before that would be for nothing where the stage before
+/// fails. `begin` makes a document ready, and says what is to be remembered from one attempt at it to the next. `attempt` is
+/// given the document, that, and the moment when it has to be done. `timeout` is that of `--timeout`; without it a document has
+/// [`LONGEST`].
+pub fn report<P, F: Failing>(
     cancel: &Cancel,
     timeout: Option<Duration>,
     form: Form,
+    ready: impl FnOnce() -> anyhow::Result<()>,
+    mut begin: impl FnMut(&mut Mapping) -> P,
     mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     say: impl Fn(&anyhow::Error),
 ) -> anyhow::Result<Exit> {
     let documents = Documents::from_stdin(cancel)?;
     let mut results = Results::new(form);
+    let mut ready = Some(ready);
     loop {
         let mut mapping = match documents.next() {
             Ok(Some(mapping)) => mapping,
@@ -87,13 +95,20 @@ pub fn report<P: Default, F: Failing>(
                 return Ok(results.exit());
             }
         };
+        if let Some(ready) = ready.take() {
+            ready()?;
+        }
         let ends = loop {
             let started = Instant::now();
             let limit = Limit::new(timeout, started);
-            let (done, newer) = documents.see_through(&mapping, &limit, &mut attempt);
+            let progress = begin(&mut mapping);
+            let (done, newer) = documents.see_through(&mapping, progress, &limit, &mut attempt);
             let ends = done.ends_all();
             if let Some(mut line) = done.line {
                 line.end(started, done.failed.as_ref());
+                // Nobody may be reading the results, as on a terminal after Ctrl-S.
+                let late = Cancel::default();
+                let _guards = (late.follow_late(cancel, LAST_LINE), super::end_at_once(&late));
                 results.print(&line);
             }
             // What is newer stands for what it replaces, and so does its success.
@@ -103,19 +118,28 @@ pub fn report<P: Default, F: Failing>(
             }
             done.besides.into_iter().for_each(|kind| results.failed(kind));
             if let Some(error) = done.failed {
+                let kind = super::kind(&error);
                 say(&error);
-                results.failed(super::kind(&error));
+                results.failed(kind);
+                // A signal has cut it off, or keeps us from trying again.
+                if let (true, Err(cancelled)) = (done.again || is_signal(kind), cancel.check()) {
+                    if !is_signal(kind) {
+                        say(&cancelled.into());
+                    }
+                    results.failed(cancelled.kind());
+                    break true;
+                }
             }
             break ends;
         };
-        if let Err(cancelled) = cancel.check() {
-            results.failed(cancelled.kind());
-            return Ok(results.exit());
-        }
         if ends {
             return Ok(results.exit());
         }
     }
+}
+
+fn is_signal(kind: Kind) -> bool {
+    matches!(kind, Kind::Signal(_))
 }
 
 /// How long the server asks us to wait.
@@ -207,6 +231,10 @@ impl Documents {
     fn next(&self) -> anyhow::Result<Option<Mapping>> {
         let mut waiting = self.inbox.lock();
         loop {
+            // What has come to its end is done, whatever signal comes then.
+            if waiting.ended.is_some() && waiting.documents.is_empty() && waiting.failed.is_none() {
+                return Ok(None);
+            }
             self.cancel.check()?;
             if let Some(mapping) = waiting.documents.pop_front() {
                 self.inbox.changed.notify_all();
@@ -215,21 +243,18 @@ impl Documents {
             if let Some(error) = waiting.failed.take() {
                 return Err(error);
             }
-            if waiting.ended.is_some() {
-                return Ok(None);
-            }
             waiting = self.inbox.wait(waiting, None);
         }
     }
 
     /// Tries a document until it is done, failed for good, out of time, or replaced by the newer one that is returned.
-    fn see_through<P: Default, F>(
+    fn see_through<P, F>(
         &self,
         mapping: &Mapping,
+        mut progress: P,
         limit: &Limit,
         mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     ) -> (Attempt<F>, Option<Mapping>) {
-        let mut progress = P::default();
         let mut pauses = Pauses::default();
         let mut latest = None;
         let mut before = None;
@@ -350,6 +375,7 @@ fn read(mut give: impl FnMut(Mapping)) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::Signal;
     use crate::mapping::{Hypervisor, Source};
 
     fn mapping(section: Option<&str>, id: &str) -> Mapping {
@@ -397,6 +423,25 @@ mod tests {
     }
 
     #[test]
+    fn a_signal_ends_the_wait_for_more_but_not_what_is_done() {
+        let of = |documents: &Documents| documents.next().map_err(|error| super::super::kind(&error));
+        let signal = Err(Kind::Signal(Signal::Terminate));
+        let waiting = documents();
+        waiting.inbox.add(mapping(None, "1"));
+        waiting.cancel.cancel(Signal::Terminate);
+        assert_eq!(of(&waiting), signal);
+        let open = documents();
+        open.cancel.cancel(Signal::Terminate);
+        assert_eq!(of(&open), signal);
+        // All was reported, the result is printed: this is success.
+        open.inbox.change(|waiting| waiting.ended = Some(Instant::now()));
+        assert_eq!(of(&open), Ok(None));
+        open.inbox
+            .change(|waiting| waiting.failed = Some(anyhow::anyhow!("cut")));
+        assert_eq!(of(&open), signal);
+    }
+
+    #[test]
     fn a_pause_ends_with_the_newest_or_not_at_all() {
         let documents = documents();
         let current = mapping(None, "1");
@@ -427,13 +472,16 @@ mod tests {
                 server: server(),
                 limit: http::Limit::Deadline,
             },
-            http::Error::Cut { server: server() },
+            http::Error::Cut {
+                server: server(),
+                unanswered: true,
+            },
         ];
         let attempt = |_: &Mapping, _: &mut (), _| Attempt::<()> {
             again: errors.len() > 1,
             ..Attempt::without_line(errors.pop().map_or(Ok(()), |error| Err(error.into())))
         };
-        let (done, newer) = documents.see_through(&mapping(None, "1"), &limit, attempt);
+        let (done, newer) = documents.see_through(&mapping(None, "1"), (), &limit, attempt);
         let told = format!("{:#}", done.failed.unwrap());
         assert!(newer.is_none());
         let (cause, last) = told.split_once("; the last attempt: ").unwrap();
@@ -453,7 +501,7 @@ mod tests {
                 given = until;
                 Attempt::<()>::without_line(Ok(()))
             };
-            documents.see_through(&mapping(None, "1"), &limit, attempt);
+            documents.see_through(&mapping(None, "1"), (), &limit, attempt);
             let (given, longest) = (given.unwrap(), timeout.unwrap_or(LONGEST));
             assert!(given > Instant::now() && given <= Instant::now() + longest);
         }

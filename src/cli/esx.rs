@@ -3,19 +3,25 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, args, password, stamp};
+use super::{Failure, args, password, source, stamp, way};
 use crate::cancel::Cancel;
 use crate::config;
 use crate::error::Kind;
-use crate::http::{Endpoint, Replay, Trust};
+use crate::http::{Base, Endpoint, Replay};
 use crate::mapping::Source;
 use crate::secret::Secret;
-use crate::vsphere::{Address, Credentials, HypervisorId, UnknownHypervisorId};
+use crate::vsphere::{Address, Credentials, HypervisorId, Patience, UnknownHypervisorId};
+
+/// How long a scan may take without `--timeout`.
+const USUAL_LIMIT: Duration = Duration::from_secs(3600);
+
+/// virt-who's type of this source.
+const TYPE: &str = "esx";
 
 /// What a trace's folder tells of the scan as a whole.
 const RECORD: &str = "scan.json";
@@ -40,7 +46,7 @@ pub struct Options {
     /// Scan what --trace saved in DIR, without a server
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "server", "username", "password_file", "key_file", "config", "name",
-        "cacert", "thumbprint", "insecure", "proxy", "timeout", "trace",
+        "cacert", "thumbprint", "insecure", "proxy", "proxy_password_file", "timeout", "trace",
     ])]
     replay: Option<PathBuf>,
     #[command(flatten)]
@@ -56,6 +62,8 @@ pub struct Scan {
     pub endpoint: Endpoint,
     /// By whom.
     pub credentials: Credentials,
+    /// How long failures that may pass are tried again.
+    pub patience: Patience,
     /// What becomes the hypervisors' id.
     pub hypervisor_id: HypervisorId,
     /// Whether guests get their names.
@@ -79,10 +87,21 @@ struct Record {
 }
 
 impl Scan {
+    /// Names the section in an error of the scan, since the server's name does not tell which password is wrong.
+    pub fn of_section(&self, error: impl Into<anyhow::Error>) -> anyhow::Error {
+        let error = error.into();
+        let told = matches!(super::kind(&error), Kind::Signal(_) | Kind::ReaderGone);
+        match &self.source.section {
+            Some(section) if !told => error.context(format!("section [{section}]")),
+            _ => error,
+        }
+    }
+
     /// What the options ask for; where there is a trace, that is saved in it.
     ///
-    /// `cancel` ends a prompt for the password.
+    /// A signal ends the process at once.
     pub fn new(options: &Options, cancel: &Cancel) -> anyhow::Result<Self> {
+        let _at_once = super::end_at_once(cancel);
         match &options.replay {
             Some(folder) => Scan::recorded(folder, options),
             None => Scan::configured(options, cancel),
@@ -96,8 +115,9 @@ impl Scan {
         let user = given.as_ref().and_then(|given| given.username.as_ref());
         let complete = given.is_some() && options.account.username.as_ref().or(user).is_some();
         let key_file = options.account.key_file.as_deref();
-        let fits = |section: &config::Section| Ok(section.source_type()? == "esx");
-        let section = options.section.find(key_file, complete, fits);
+        let from_option = given.is_some();
+        let server = ("server", from_option);
+        let section = source::find(&options.section, key_file, TYPE, server, complete);
         let section = section.map_err(|error| match given {
             Some(_) => args::beside_server(error, &["--username"]),
             None => error,
@@ -111,14 +131,10 @@ impl Scan {
             let names = address.unknown.join(", ");
             log::warn!("the server's URI has parameters that mean nothing here: {names}");
         }
-        let mut endpoint = args::endpoint(address.base, &section)?;
-        if address.insecure {
-            endpoint.trust = Trust::Insecure;
-        }
-        if let Some(proxy) = address.proxy {
-            endpoint.proxy = proxy;
-        }
-        options.connection.apply(&mut endpoint);
+        let connection = &options.connection;
+        let mut endpoint = way::source(connection, &section, &address, from_option)?;
+        connection.proxy_password(&mut endpoint, &section, &args::Keys::SOURCE, cancel)?;
+        connection.apply(&mut endpoint);
         let username = match options.account.username.clone().or(address.username) {
             Some(username) => username,
             None => section.need("username", "--username")?,
@@ -139,6 +155,8 @@ impl Scan {
                 .map_err(|_| section.wrong_value("hypervisor_id", "is not uuid, hostname or hwuuid"))?,
             (None, None) => HypervisorId::default(),
         };
+        let (deadline, patience) = limits(options.connection.time(), Instant::now());
+        endpoint.deadline = deadline;
         let record = Record {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             server: endpoint.base.to_string(),
@@ -153,7 +171,11 @@ impl Scan {
             trace.hide(&password);
             trace.save(RECORD, &serde_json::to_vec_pretty(&record)?)?;
         }
-        Ok(Scan::of(record, hypervisor_id, endpoint, password))
+        tell(&record, &section, options.connection.time());
+        Ok(Scan {
+            patience,
+            ..Scan::of(record, hypervisor_id, endpoint, password)
+        })
     }
 
     fn recorded(folder: &Path, options: &Options) -> anyhow::Result<Self> {
@@ -196,16 +218,82 @@ impl Scan {
                 username: record.username,
                 password,
             },
+            patience: Patience::USUAL,
             hypervisor_id,
             guest_names: record.guest_names,
             source: Source {
                 section: record.section,
-                kind: Some("esx".into()),
-                server: Some(endpoint.base.host.clone()),
+                kind: Some(TYPE.into()),
+                server: Some(place(&endpoint.base)),
                 time: record.stamp.then_some(record.time),
                 ..Source::default()
             },
             endpoint,
+        }
+    }
+}
+
+/// When the scan must have ended, and how long failures that may pass are tried again until then.
+fn limits(timeout: Option<Duration>, now: Instant) -> (Option<Instant>, Patience) {
+    match timeout {
+        // More than the clock can tell is no limit.
+        Some(time) => (now.checked_add(time), Patience::UntilDeadline),
+        None => (Some(now + USUAL_LIMIT), Patience::USUAL),
+    }
+}
+
+/// The server as a mapping names it: its host, with a port that is not the scheme's.
+fn place(base: &Base) -> String {
+    let usual = if base.https { 443 } else { 80 };
+    match base.port == usual {
+        true => base.host.clone(),
+        false => base.authority(),
+    }
+}
+
+/// Says what is in force.
+fn tell(record: &Record, section: &config::Section, timeout: Option<Duration>) {
+    let origin = match (section.name(), section.place()) {
+        (Some(name), Some(place)) => format!("section [{name}] of {place}"),
+        (Some(name), None) => format!("section [{name}]"),
+        _ if section.is_variables() => "the VIRTWHO_* variables".to_owned(),
+        _ => "no section".to_owned(),
+    };
+    log::debug!(
+        "using {origin}: server {}, user {:?}, hypervisor id {}, time limit {} s",
+        record.server,
+        record.username,
+        record.hypervisor_id,
+        timeout.unwrap_or(USUAL_LIMIT).as_secs()
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_ends_after_an_hour_unless_told_otherwise() {
+        let now = Instant::now();
+        let hour = Duration::from_secs(3600);
+        assert_eq!(limits(None, now), (Some(now + hour), Patience::USUAL));
+        let day = 24 * hour;
+        assert_eq!(limits(Some(day), now), (Some(now + day), Patience::UntilDeadline));
+        assert_eq!(limits(Some(Duration::MAX), now), (None, Patience::UntilDeadline));
+    }
+
+    #[test]
+    fn a_port_that_is_not_the_schemes_belongs_to_the_server() {
+        for (text, expected) in [
+            ("vc.example.com", "vc.example.com"),
+            ("vc.example.com:443", "vc.example.com"),
+            ("vc.example.com:8443", "vc.example.com:8443"),
+            ("http://vc", "vc"),
+            ("http://vc:443", "vc:443"),
+            ("fe80::1", "fe80::1"),
+            ("[fe80::1]:8443", "[fe80::1]:8443"),
+        ] {
+            assert_eq!(place(&Address::parse(text).unwrap().base), expected, "{text}");
         }
     }
 }

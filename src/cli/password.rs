@@ -5,11 +5,12 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
-use super::Failure;
-use crate::cancel::{Cancel, Cancelled, Signal};
+use super::{Failure, prompt};
+use crate::cancel::{Cancel, Cancelled};
 use crate::config;
 use crate::error::Kind;
 use crate::secret::Secret;
@@ -34,44 +35,98 @@ pub struct Sources<'a> {
     pub whose: &'a str,
 }
 
-/// Finds the password, or fails with what could be done to give one.
-///
-/// `cancel` is that of [`super::cancel_on_signals`]: unless signals are caught, Ctrl-C at the prompt would leave a terminal
-/// that shows nothing of what is typed.
-pub fn find(sources: &Sources, cancel: &Cancel) -> anyhow::Result<Secret> {
-    let found = find_with(sources, std::env::var_os(sources.variable), prompt)?;
-    // A signal that came while the prompt waited.
-    cancel.check()?;
-    Ok(found)
+/// A password that was found, or that is asked for on the terminal.
+#[derive(Debug)]
+pub struct Password {
+    found: OnceLock<Secret>,
+    question: String,
+    /// What could be done to give one, where nobody answers.
+    advice: String,
 }
 
-fn find_with(
-    sources: &Sources,
-    variable: Option<OsString>,
-    prompt: impl FnOnce(&str) -> io::Result<Secret>,
-) -> anyhow::Result<Secret> {
+impl Password {
+    /// Looks in all places but the terminal. Fails where there is none and no terminal to ask on.
+    ///
+    /// `cancel` is that of [`super::cancel_on_signals`]. A key file that is a FIFO is waited for without it, so the caller needs
+    /// [`super::end_at_once`].
+    pub fn look_up(sources: &Sources, cancel: &Cancel) -> anyhow::Result<Self> {
+        let variable = std::env::var_os(sources.variable);
+        Password::look_up_with(sources, variable, prompt::possible, cancel)
+    }
+
+    fn look_up_with(
+        sources: &Sources,
+        variable: Option<OsString>,
+        can_ask: impl FnOnce() -> io::Result<()>,
+        cancel: &Cancel,
+    ) -> anyhow::Result<Self> {
+        let password = Password {
+            found: OnceLock::new(),
+            question: format!("Password of {}: ", sources.whose),
+            advice: advice(sources),
+        };
+        if let Some(found) = found(sources, variable, cancel)? {
+            // The cell is new, so it is empty.
+            let _ = password.found.set(found);
+        } else {
+            can_ask().map_err(|error| password.missing(&error))?;
+        }
+        Ok(password)
+    }
+
+    /// Asks on the terminal, unless the password is known by now.
+    pub fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+        self.ask_by(|question| prompt::ask(question, cancel))
+    }
+
+    fn ask_by(&self, ask: impl FnOnce(&str) -> Result<io::Result<Secret>, Cancelled>) -> anyhow::Result<()> {
+        if self.found.get().is_some() {
+            return Ok(());
+        }
+        let answer = ask(&self.question)?.map_err(|error| self.missing(&error))?;
+        if answer.expose().is_empty() {
+            return Err(wrong("the password is empty".to_owned()).into());
+        }
+        let _ = self.found.set(answer);
+        Ok(())
+    }
+
+    /// The password, which must have been found or asked for.
+    pub fn secret(&self) -> Result<Secret, Failure> {
+        let found = self.found.get().cloned();
+        found.ok_or_else(|| Failure::new(Kind::Software, "nobody was asked for the password"))
+    }
+
+    fn missing(&self, error: &io::Error) -> Failure {
+        wrong(format!("{} ({error})", self.advice))
+    }
+}
+
+/// Finds the password, asking on the terminal if need be, or fails with what could be done to give one.
+pub fn find(sources: &Sources, cancel: &Cancel) -> anyhow::Result<Secret> {
+    let password = Password::look_up(sources, cancel)?;
+    password.ask(cancel)?;
+    Ok(password.secret()?)
+}
+
+/// The password, where it need not be asked for.
+fn found(sources: &Sources, variable: Option<OsString>, cancel: &Cancel) -> anyhow::Result<Option<Secret>> {
     if let Some(file) = sources.file {
-        return Ok(from_file(file)?);
+        return from_file(file, cancel).map(Some);
     }
     if let Some(password) = sources.section.secret(sources.key)? {
-        return Ok(password);
+        return Ok(Some(password));
     }
-    if let Some(value) = variable.filter(|value| !sources.named && !value.is_empty()) {
-        let Ok(password) = value.into_string() else {
-            return Err(wrong(format!("{} is not UTF-8", sources.variable)).into());
-        };
-        return Ok(Secret::from(password));
-    }
-    let asked = prompt(&format!("Password of {}: ", sources.whose));
-    match asked {
-        Ok(password) if password.expose().is_empty() => Err(wrong("the password is empty".to_owned()).into()),
-        Ok(password) => Ok(password),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Cancelled(Signal::Interrupt).into()),
-        Err(error) => Err(wrong(missing(sources, &error)).into()),
+    match variable.filter(|value| !sources.named && !value.is_empty()) {
+        None => Ok(None),
+        Some(value) => match value.into_string() {
+            Ok(password) => Ok(Some(Secret::from(password))),
+            Err(_) => Err(wrong(format!("{} is not UTF-8", sources.variable)).into()),
+        },
     }
 }
 
-fn missing(sources: &Sources, error: &io::Error) -> String {
+fn advice(sources: &Sources) -> String {
     let Sources { key, variable, .. } = sources;
     let section = match sources.section.name() {
         Some(name) => format!("{key} in section [{name}]"),
@@ -80,7 +135,7 @@ fn missing(sources: &Sources, error: &io::Error) -> String {
     let only = if sources.named { " (without -n)" } else { "" };
     format!(
         "no password of {}: give --password-file FILE, {section}, {variable} in the environment{only}, \
-         or start the command on a terminal, where it asks ({error})",
+         or start the command on a terminal, where it asks",
         sources.whose
     )
 }
@@ -89,35 +144,43 @@ fn wrong(message: String) -> Failure {
     Failure::new(Kind::Config, message)
 }
 
-/// The content of a password file without one trailing newline.
-fn from_file(file: &Path) -> Result<Secret, Failure> {
+/// The content of a password file without one trailing newline. A FIFO is waited for until a signal comes.
+fn from_file(file: &Path, cancel: &Cancel) -> anyhow::Result<Secret> {
     let failed = |what: &str| wrong(format!("--password-file {}: {what}", file.display()));
-    let bytes = File::open(file).and_then(read);
-    text(&bytes.map_err(|error| failed(&error.to_string()))?).map_err(|what| failed(&what))
+    let path = file.to_owned();
+    let bytes = cancel.unblocked(|| File::open(path).and_then(read))?;
+    let bytes = bytes.map_err(|error| failed(&error.to_string()))?;
+    Ok(text(&bytes).map_err(|what| failed(&what))?)
+}
+
+/// The password in a file or pipe that is `named` so in messages, by an option or a key. `cancel` ends the wait for a pipe.
+pub fn of_file(file: &Path, named: &str, cancel: &Cancel) -> anyhow::Result<Secret> {
+    let failed = |what: &str| wrong(format!("{named}: {}: {what}", file.display()));
+    let path = file.to_owned();
+    let bytes = cancel.unblocked(move || File::open(path).and_then(read))?;
+    let bytes =
+        bytes.map_err(|error| failed(error.to_string().split(" (os error").next().unwrap_or_default()))?;
+    Ok(text(&bytes).map_err(|what| failed(&what))?)
 }
 
 /// What a person or a program types into a command that is about a password: one line of stdin without its end, or what
 /// is typed on the terminal without echo.
 ///
-/// `cancel` is as for [`find`].
+/// `cancel` ends the wait for it.
 pub fn from_stdin(question: &str, cancel: &Cancel) -> anyhow::Result<Secret> {
     let wrong = |what: &str| Failure::new(Kind::Data, format!("stdin: {what}"));
     if io::stdin().is_terminal() {
-        let typed = prompt(question);
-        cancel.check()?;
-        return match typed {
+        return match prompt::ask(question, cancel)? {
             Ok(typed) if typed.expose().is_empty() => Err(wrong("is empty").into()),
             Ok(typed) => Ok(typed),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                Err(Cancelled(Signal::Interrupt).into())
-            }
             Err(error) => Err(Failure::new(Kind::Io, format!("asking on the terminal: {error}")).into()),
         };
     }
     let failed = |error: io::Error| Failure::new(Kind::Io, format!("reading stdin: {error}"));
     // Not by way of std's own buffer, which nobody would overwrite.
     let stdin = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
-    let text = text(&read(stdin).map_err(failed)?).map_err(|what| wrong(&what))?;
+    let bytes = cancel.unblocked(|| read(stdin))?.map_err(failed)?;
+    let text = text(&bytes).map_err(|what| wrong(&what))?;
     match text.expose().contains('\n') {
         true => Err(wrong("has more than one line, and a password has one").into()),
         false => Ok(text),
@@ -159,14 +222,10 @@ fn text(bytes: &[u8]) -> Result<Secret, String> {
     }
 }
 
-/// Asks on /dev/tty, without echo; stdin is the pipeline's.
-fn prompt(text: &str) -> io::Result<Secret> {
-    rpassword::prompt_password(text).map(Secret::from)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::Signal;
     use crate::config::{Config, Files};
 
     fn section(text: &str) -> config::Section {
@@ -190,11 +249,22 @@ mod tests {
         }
     }
 
-    fn no_prompt(_: &str) -> io::Result<Secret> {
-        Err(io::Error::other("no terminal"))
+    fn find_with(
+        sources: &Sources,
+        variable: Option<OsString>,
+        prompt: impl FnOnce(&str) -> Result<io::Result<Secret>, Cancelled>,
+    ) -> anyhow::Result<Secret> {
+        let password = Password::look_up_with(sources, variable, || Ok(()), &Cancel::default())?;
+        password.ask_by(prompt)?;
+        Ok(password.secret()?)
     }
 
-    fn found(password: anyhow::Result<Secret>) -> String {
+    fn without_terminal(sources: &Sources, variable: Option<OsString>) -> anyhow::Error {
+        let no_terminal = || Err(io::Error::other("no terminal"));
+        Password::look_up_with(sources, variable, no_terminal, &Cancel::default()).unwrap_err()
+    }
+
+    fn shown(password: anyhow::Result<Secret>) -> String {
         password.unwrap().expose().to_owned()
     }
 
@@ -206,23 +276,23 @@ mod tests {
         let variable = || Some(OsString::from("from environment"));
         let prompt = |text: &str| {
             assert_eq!(text, "Password of root at vc: ");
-            Ok(Secret::from("from prompt".to_owned()))
+            Ok(Ok(Secret::from("from prompt".to_owned())))
         };
         let sources = Sources {
             file: Some(file.path()),
             ..of(&with)
         };
-        assert_eq!(found(find_with(&sources, variable(), prompt)), "from file");
-        assert_eq!(found(find_with(&of(&with), variable(), prompt)), "from section");
+        assert_eq!(shown(find_with(&sources, variable(), prompt)), "from file");
+        assert_eq!(shown(find_with(&of(&with), variable(), prompt)), "from section");
         assert_eq!(
-            found(find_with(&of(&without), variable(), prompt)),
+            shown(find_with(&of(&without), variable(), prompt)),
             "from environment"
         );
         assert_eq!(
-            found(find_with(&of(&without), Some(OsString::new()), prompt)),
+            shown(find_with(&of(&without), Some(OsString::new()), prompt)),
             "from prompt"
         );
-        assert_eq!(found(find_with(&of(&without), None, prompt)), "from prompt");
+        assert_eq!(shown(find_with(&of(&without), None, prompt)), "from prompt");
     }
 
     #[test]
@@ -232,7 +302,7 @@ mod tests {
             named: true,
             ..of(&section)
         };
-        let error = find_with(&sources, Some("from environment".into()), no_prompt).unwrap_err();
+        let error = without_terminal(&sources, Some("from environment".into()));
         assert_eq!(super::super::kind(&error), Kind::Config);
         assert_eq!(
             error.to_string(),
@@ -244,7 +314,7 @@ mod tests {
     #[test]
     fn without_any_password_the_four_ways_are_named() {
         let section = config::Section::default();
-        let error = find_with(&of(&section), None, no_prompt).unwrap_err();
+        let error = without_terminal(&of(&section), None);
         assert_eq!(
             error.to_string(),
             "no password of root at vc: give --password-file FILE, password in a section, VIRTWHO_ESX_PASSWORD in the \
@@ -255,16 +325,33 @@ mod tests {
     #[test]
     fn an_empty_answer_is_no_password() {
         let section = config::Section::default();
-        let error = find_with(&of(&section), None, |_| Ok(Secret::from(String::new()))).unwrap_err();
+        let error = find_with(&of(&section), None, |_| Ok(Ok(Secret::from(String::new())))).unwrap_err();
         assert_eq!(error.to_string(), "the password is empty");
     }
 
     #[test]
-    fn ctrl_c_at_the_prompt_ends_the_command() {
+    fn a_signal_at_the_prompt_ends_the_command() {
         let section = config::Section::default();
-        let interrupted = |_: &str| Err(io::Error::from(io::ErrorKind::Interrupted));
-        let error = find_with(&of(&section), None, interrupted).unwrap_err();
-        assert_eq!(super::super::kind(&error), Kind::Signal(Signal::Interrupt));
+        let error = find_with(&of(&section), None, |_| Err(Cancelled(Signal::Hangup))).unwrap_err();
+        assert_eq!(super::super::kind(&error), Kind::Signal(Signal::Hangup));
+    }
+
+    #[test]
+    fn nobody_answers_at_the_prompt() {
+        let section = config::Section::default();
+        let nothing = |_: &str| Ok(Err(io::Error::other("nothing was typed")));
+        let error = find_with(&of(&section), None, nothing).unwrap_err();
+        assert!(
+            error.to_string().ends_with("where it asks (nothing was typed)"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_password_that_is_known_is_never_asked_for() {
+        let section = section("[a]\npassword=known\n");
+        let known = find_with(&of(&section), None, |_| panic!("asked"));
+        assert_eq!(shown(known), "known");
     }
 
     #[cfg(unix)]
@@ -273,7 +360,7 @@ mod tests {
         use std::os::unix::ffi::OsStringExt as _;
         let section = config::Section::default();
         let variable = OsString::from_vec(b"s3cret\xff".to_vec());
-        let error = find_with(&of(&section), Some(variable), no_prompt).unwrap_err();
+        let error = without_terminal(&of(&section), Some(variable));
         assert_eq!(error.to_string(), "VIRTWHO_ESX_PASSWORD is not UTF-8");
     }
 
@@ -291,7 +378,10 @@ mod tests {
         for (bytes, password) in table {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(bytes).unwrap();
-            assert_eq!(from_file(file.path()).unwrap().expose(), password);
+            assert_eq!(
+                from_file(file.path(), &Cancel::default()).unwrap().expose(),
+                password
+            );
         }
     }
 
@@ -309,15 +399,16 @@ mod tests {
         for (bytes, reason) in table {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(bytes).unwrap();
-            let error = from_file(file.path()).unwrap_err();
-            assert_eq!(error.kind(), Kind::Config);
+            let error = from_file(file.path(), &Cancel::default()).unwrap_err();
+            assert_eq!(super::super::kind(&error), Kind::Config);
             assert_eq!(
                 error.to_string(),
                 format!("--password-file {}: {reason}", file.path().display())
             );
         }
         let folder = tempfile::tempdir().unwrap();
-        assert!(from_file(folder.path()).is_err());
-        assert!(from_file(&folder.path().join("gone")).is_err());
+        let read = |path: &Path| from_file(path, &Cancel::default());
+        assert!(read(folder.path()).is_err());
+        assert!(read(&folder.path().join("gone")).is_err());
     }
 }

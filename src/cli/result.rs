@@ -95,6 +95,8 @@ pub struct Line<F> {
     pub updated: usize,
     /// How many hypervisors the server knew so already.
     pub unchanged: usize,
+    /// How many hypervisors and guests were left out on the way: the document's `omitted`, and what this stage left out.
+    pub omitted: usize,
     /// Those that are not on the server as they should be.
     #[serde(serialize_with = "each")]
     pub failed: Vec<F>,
@@ -272,6 +274,7 @@ mod tests {
             created: 1,
             updated: 0,
             unchanged: 0,
+            omitted: 4,
             failed: vec![candlepin::Failed {
                 id: Some("a".to_owned()),
                 name: None,
@@ -286,7 +289,7 @@ mod tests {
     fn a_line_has_the_members_that_are_promised() {
         let expected = concat!(
             r#"{"time":"","section":null,"server":"https://sub.example.com","owner":"org","state":"partial","#,
-            r#""hypervisors":2,"guests":3,"created":1,"updated":0,"unchanged":0,"#,
+            r#""hypervisors":2,"guests":3,"created":1,"updated":0,"unchanged":0,"omitted":4,"#,
             r#""failed":[{"id":"a","name":null,"error":"no file"}],"jobs":["j"],"seconds":0.25}"#
         );
         assert_eq!(serde_json::to_string(&line()).unwrap(), expected);

@@ -4,19 +4,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
-use super::{Failure, args, password};
+use super::password::{self, Password};
+use super::{Failure, args};
 use crate::cancel::Cancel;
 use crate::candlepin::{self, Login};
 use crate::config::{self, Rhsm, Section};
 use crate::error::Kind;
-use crate::http::{Base, Endpoint, Identity, Proxy, ProxyUrl, Trust};
+use crate::http::{self, Base, Endpoint, Identity, NoProxy, Proxy, ProxyUrl, Trust};
 
 /// The server that the section and rhsm.conf name, or `server` in its place, which may do without port and path.
 ///
 /// Beside the system's authorities it trusts those of the service, which subscription-manager brings.
-pub fn endpoint(rhsm: &Rhsm, section: &Section, server: Option<&str>) -> anyhow::Result<Endpoint> {
+pub fn endpoint(
+    rhsm: &Rhsm,
+    section: &Section,
+    server: Option<&str>,
+    connection: &args::Connection,
+) -> anyhow::Result<Endpoint> {
     let prefix = match rhsm.prefix.trim_matches('/') {
         "" => String::new(),
         prefix => format!("/{prefix}"),
@@ -26,31 +30,42 @@ pub fn endpoint(rhsm: &Rhsm, section: &Section, server: Option<&str>) -> anyhow:
         Some(_) => base.map_err(|error| Failure::new(Kind::Usage, format!("--server: {error}")))?,
         None => base?,
     };
-    let mut endpoint = args::endpoint(base, section)?;
+    let said = args::Said {
+        trust: None,
+        proxy: rhsm.proxy.as_ref().map(proxy).transpose()?,
+        no_proxy: rhsm
+            .no_proxy
+            .clone()
+            .map(|(list, origin)| NoProxy { list, origin }),
+        usual_trust: match rhsm.insecure {
+            true => Trust::Insecure,
+            false => Trust::SystemAnd(authorities(rhsm)?),
+        },
+    };
+    let mut endpoint = connection.endpoint(base, section, &args::Keys::CANDLEPIN, said)?;
     if let Some(seconds) = rhsm.server_timeout.filter(|seconds| *seconds > 0) {
         endpoint.silence_limit = Duration::from_secs(seconds.into());
     }
-    endpoint.trust = match rhsm.insecure {
-        true => Trust::Insecure,
-        false => Trust::SystemAnd(authorities(rhsm)?),
-    };
-    if let Some(proxy) = &rhsm.proxy {
-        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let password = proxy.password.as_ref().map_or("", |password| password.expose());
-        let account = match &proxy.user {
-            Some(user) => format!("{}:{}@", encoded(user), encoded(password)),
-            None => String::new(),
-        };
-        let host = match proxy.hostname.contains(':') {
-            true => format!("[{}]", proxy.hostname.trim_matches(['[', ']'])),
-            false => proxy.hostname.clone(),
-        };
-        endpoint.proxy = Proxy::Through {
-            proxy: ProxyUrl::parse(&format!("{account}{host}:{}", proxy.port), "rhsm_proxy_hostname")?,
-            no_proxy: rhsm.no_proxy.clone(),
-        };
-    }
     Ok(endpoint)
+}
+
+/// The proxy that section or rhsm.conf name.
+fn proxy(proxy: &config::Proxy) -> Result<Proxy, http::Error> {
+    let host = match proxy.hostname.contains(':') {
+        true => &format!("[{}]", proxy.hostname),
+        false => &proxy.hostname,
+    };
+    let mut url = ProxyUrl::new(host, proxy.port, &proxy.origin)?;
+    if let Some(user) = &proxy.user {
+        url = url.with_user(user.clone());
+        if let Some(password) = &proxy.password {
+            url = url.with_password(password.clone())?;
+        }
+    }
+    Ok(Proxy::Through {
+        proxy: url,
+        no_proxy: None,
+    })
 }
 
 /// The files with authorities that the configuration names. They need not be there: not every system came with them.
@@ -90,6 +105,44 @@ pub struct Account<'a> {
     pub named: bool,
 }
 
+/// Who logs in.
+#[derive(Debug)]
+pub enum Who {
+    /// This system, by its certificate.
+    System {
+        /// The system's uuid.
+        uuid: String,
+    },
+    /// A user, whose password may have to be asked for.
+    User {
+        /// The name.
+        username: String,
+        /// The password.
+        password: Password,
+    },
+}
+
+impl Who {
+    /// Asks for the password, unless it is known.
+    pub fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+        match self {
+            Who::System { .. } => Ok(()),
+            Who::User { password, .. } => password.ask(cancel),
+        }
+    }
+
+    /// What the server is told; the password has been asked for.
+    pub fn login(&self) -> Result<Login, Failure> {
+        Ok(match self {
+            Who::System { uuid } => Login::Consumer { uuid: uuid.clone() },
+            Who::User { username, password } => Login::User {
+                username: username.clone(),
+                password: password.secret()?,
+            },
+        })
+    }
+}
+
 impl Account<'_> {
     /// Who logs in: a user where one is named, else this system by its certificate, which the endpoint gets.
     pub fn login(
@@ -98,7 +151,7 @@ impl Account<'_> {
         rhsm: &Rhsm,
         endpoint: &mut Endpoint,
         cancel: &Cancel,
-    ) -> anyhow::Result<Login> {
+    ) -> anyhow::Result<Who> {
         let username = match (&self.identity, &self.options.username) {
             (Some(_), _) => None,
             (None, Some(username)) => Some(username.clone()),
@@ -114,9 +167,9 @@ impl Account<'_> {
                     "a certificate says who we are over https:// only; give a user name, or another --server";
                 return Err(Failure::new(Kind::Config, problem).into());
             }
-            let uuid = candlepin::consumer(&identity.cert)?;
+            let uuid = candlepin::consumer(&identity.cert, cancel)?;
             endpoint.identity = Some(identity);
-            return Ok(Login::Consumer { uuid });
+            return Ok(Who::System { uuid });
         };
         let sources = password::Sources {
             file: self.options.password_file.as_deref(),
@@ -126,8 +179,8 @@ impl Account<'_> {
             named: self.named,
             whose: &format!("{username} at {}", endpoint.base.authority()),
         };
-        let password = password::find(&sources, cancel)?;
-        Ok(Login::User { username, password })
+        let password = Password::look_up(&sources, cancel)?;
+        Ok(Who::User { username, password })
     }
 }
 
@@ -202,7 +255,7 @@ mod tests {
     #[test]
     fn a_server_that_is_named_takes_the_place_of_the_configured_one() {
         let base = |server| {
-            endpoint(&rhsm(), &Section::default(), server)
+            endpoint(&rhsm(), &Section::default(), server, &args::Connection::default())
                 .unwrap()
                 .base
                 .to_string()
@@ -217,19 +270,27 @@ mod tests {
     fn trust_and_proxy_are_taken_over() {
         let mut rhsm = rhsm();
         rhsm.insecure = true;
-        rhsm.no_proxy = Some("a,b".to_owned());
+        rhsm.no_proxy = Some(("a,b".to_owned(), "no_proxy in rhsm.conf:3".to_owned()));
         rhsm.proxy = Some(config::Proxy {
+            origin: "proxy_hostname in rhsm.conf:2".to_owned(),
             hostname: "::1".to_owned(),
             port: 3128,
             user: Some("me".to_owned()),
             password: Some(Secret::from("p@ss:/word%".to_owned())),
         });
-        let endpoint = endpoint(&rhsm, &Section::default(), None).unwrap();
+        let endpoint = endpoint(&rhsm, &Section::default(), None, &args::Connection::default()).unwrap();
         assert_eq!(endpoint.trust, Trust::Insecure);
         assert_eq!(endpoint.silence_limit, Duration::from_secs(180));
         let expected = Proxy::Through {
-            proxy: ProxyUrl::parse("me:p%40ss%3A%2Fword%25@[::1]:3128", "").unwrap(),
-            no_proxy: Some("a,b".to_owned()),
+            proxy: ProxyUrl::parse(
+                "me:p%40ss%3A%2Fword%25@[::1]:3128",
+                "proxy_hostname in rhsm.conf:2",
+            )
+            .unwrap(),
+            no_proxy: Some(NoProxy {
+                list: "a,b".to_owned(),
+                origin: "no_proxy in rhsm.conf:3".to_owned(),
+            }),
         };
         assert_eq!(endpoint.proxy, expected);
     }
@@ -239,7 +300,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut rhsm = rhsm();
         assert_eq!(
-            endpoint(&rhsm, &Section::default(), None).unwrap().trust,
+            endpoint(&rhsm, &Section::default(), None, &args::Connection::default())
+                .unwrap()
+                .trust,
             Trust::SystemAnd(vec![])
         );
         for name in ["b.pem", "a.pem", "a.txt"] {
@@ -249,11 +312,13 @@ mod tests {
         rhsm.repo_ca_cert = folder.path().join("a.pem");
         let files = ["a.pem", "b.pem"].map(|name| folder.path().join(name)).to_vec();
         assert_eq!(
-            endpoint(&rhsm, &Section::default(), None).unwrap().trust,
+            endpoint(&rhsm, &Section::default(), None, &args::Connection::default())
+                .unwrap()
+                .trust,
             Trust::SystemAnd(files)
         );
         rhsm.ca_cert_dir = folder.path().join("a.txt");
-        assert!(endpoint(&rhsm, &Section::default(), None).is_err());
+        assert!(endpoint(&rhsm, &Section::default(), None, &args::Connection::default()).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::way::Leg;
 use super::{table, text};
 use crate::config::keys::{Origin, Shown};
 use crate::config::{Note, Place};
@@ -30,6 +31,25 @@ fn origin(shown: &Shown) -> String {
         (Origin::Defaults, Some(place)) => format!("{place} [defaults]"),
         (_, place) => place.unwrap_or_default(),
     }
+}
+
+/// Which proxy leads to which of the section's servers, and why.
+pub fn ways(ways: &[Leg]) -> String {
+    let rows: Vec<_> = ways
+        .iter()
+        .map(|leg| {
+            let server = leg.server.as_deref().unwrap_or("-");
+            let (proxy, why) = match &leg.error {
+                Some(error) => ("-", format!("(error: {error})")),
+                None => (
+                    leg.proxy.as_deref().unwrap_or("no proxy"),
+                    leg.why.clone().unwrap_or_default(),
+                ),
+            };
+            vec![format!("{} {server}", leg.end), proxy.to_owned(), why]
+        })
+        .collect();
+    table::of(&rows)
 }
 
 /// A value that is in force, in JSON.

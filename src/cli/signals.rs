@@ -4,8 +4,7 @@
 //! ends what blocks and leads to the log-out.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,10 +36,8 @@ static LAST_WORD: Mutex<()> = Mutex::new(());
 pub fn cancel_on_signals() -> Result<Cancel, Failure> {
     let cancel = Cancel::default();
     let failed = |error: io::Error| Failure::new(Kind::Software, format!("catching signals: {error}"));
-    // Without /proc nothing counts as ignored.
-    let ignored = ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default());
     let caught = ENDING.map(|(number, _)| number).into_iter();
-    let caught = caught.filter(|number| ignored & (1 << (number - 1)) == 0);
+    let caught = caught.filter(|number| !is_ignored(*number));
     let mut signals = Signals::new(caught).map_err(failed)?;
     let token = cancel.clone();
     let watch = move || {
@@ -71,6 +68,12 @@ fn set(token: &Cancel, signal: Signal) {
     if started.is_err() {
         token.cancel(signal);
     }
+}
+
+/// Whether the process was started with this signal ignored. Where the system has no /proc, none counts as ignored.
+pub(super) fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignored(&status) & (1 << (signal - 1)) != 0
 }
 
 /// The set of ignored signals (`SigIgn` in proc_pid_status(5)), as a bit mask: signal 1 is the lowest bit.

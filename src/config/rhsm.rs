@@ -57,8 +57,8 @@ pub struct Rhsm {
     pub server_timeout: Option<u32>,
     /// The proxy, if there is one.
     pub proxy: Option<Proxy>,
-    /// Hosts that are reached without the proxy, between commas.
-    pub no_proxy: Option<String>,
+    /// Hosts that are reached without the proxy, between commas, and the key that lists them, for messages.
+    pub no_proxy: Option<(String, String)>,
     /// The folder of authorities that servers of the service may have their certificates from.
     pub ca_cert_dir: PathBuf,
     /// The authority of the service itself.
@@ -70,6 +70,8 @@ pub struct Rhsm {
 /// An HTTP proxy between this machine and the service.
 #[derive(Debug, Clone)]
 pub struct Proxy {
+    /// The key that names it, and its place, for messages.
+    pub origin: String,
     /// Host name or address.
     pub hostname: String,
     /// TCP port.
@@ -135,18 +137,10 @@ impl Rhsm {
             username: section.text("rhsm_username")?,
             password: section.secret("rhsm_password")?,
             server_timeout: server.below.number("server_timeout")?,
-            proxy: match server.text("rhsm_proxy_hostname", "proxy_hostname")? {
-                Some(hostname) => Some(Proxy {
-                    hostname,
-                    port: server
-                        .port("rhsm_proxy_port", "proxy_port")?
-                        .unwrap_or(PROXY_PORT),
-                    user: server.text("rhsm_proxy_user", "proxy_user")?,
-                    password: server.secret("rhsm_proxy_password", "proxy_password")?,
-                }),
-                None => None,
-            },
-            no_proxy: server.text("rhsm_no_proxy", "no_proxy")?,
+            proxy: server.proxy()?,
+            no_proxy: server
+                .text("rhsm_no_proxy", "no_proxy")?
+                .map(|list| (list, server.origin("rhsm_no_proxy", "no_proxy"))),
             ca_cert_dir: folder("ca_cert_dir", "--cacert")?,
             repo_ca_cert: folder("repo_ca_cert", "--cacert")?,
             consumer_cert_dir: folder("consumercertdir", "--cert and --key")?,
@@ -186,6 +180,50 @@ impl Layers<'_> {
         self.of(above, below, Section::port)
     }
 
+    /// The section or file that a key comes from, and its name there.
+    fn source<'k>(&self, above: &'k str, below: &'k str) -> (&Section, &'k str) {
+        match self.above.has(above) {
+            true => (self.above, above),
+            false => (self.below, below),
+        }
+    }
+
+    /// The key and its place, for messages.
+    fn origin(&self, above: &str, below: &str) -> String {
+        let (section, key) = self.source(above, below);
+        section.origin(key)
+    }
+
+    fn proxy(&self) -> Result<Option<Proxy>, Error> {
+        const HOSTNAME: (&str, &str) = ("rhsm_proxy_hostname", "proxy_hostname");
+        const PORT: (&str, &str) = ("rhsm_proxy_port", "proxy_port");
+        let Some(text) = self.text(HOSTNAME.0, HOSTNAME.1)? else {
+            return Ok(None);
+        };
+        let (section, key) = self.source(HOSTNAME.0, HOSTNAME.1);
+        let (hostname, own_port) = host_and_port(&text).map_err(|reason| section.wrong(key, reason))?;
+        let port = self.port(PORT.0, PORT.1)?;
+        // The section's port counts before rhsm.conf's, whichever key has it.
+        let port = match (own_port, port) {
+            (Some(own), Some(port))
+                if self.above.has(HOSTNAME.0) == self.above.has(PORT.0) && own != port =>
+            {
+                let other = self.origin(PORT.0, PORT.1);
+                let reason = format!("has the port {own}, but {other} is {port}; remove one of them");
+                return Err(section.wrong(key, &reason));
+            }
+            (Some(own), _) if !self.above.has(PORT.0) => Some(own),
+            (own, port) => port.or(own),
+        };
+        Ok(Some(Proxy {
+            origin: section.origin(key),
+            hostname,
+            port: port.unwrap_or(PROXY_PORT),
+            user: self.text("rhsm_proxy_user", "proxy_user")?,
+            password: self.secret("rhsm_proxy_password", "proxy_password")?,
+        }))
+    }
+
     /// Unlike a section's own password one of rhsm.conf may be empty, as it is in the file that comes with the system.
     fn secret(&self, above: &str, below: &str) -> Result<Option<Secret>, Error> {
         if let Some(secret) = self.above.secret(above)? {
@@ -193,6 +231,45 @@ impl Layers<'_> {
         }
         Ok(self.below.text(below)?.map(Secret::from))
     }
+}
+
+/// Reads a proxy's name or address as people write it: alone, or as `http://HOST`, with a port or without. The reasons show
+/// nothing of the text, which may hold a password.
+fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
+    const NO_HOST: &str = "is not the name or address of a proxy; write HOST or HOST:PORT";
+    let text = match text.split_once("://") {
+        None => text,
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest.trim_end_matches('/'),
+        Some(_) => return Err("is not an http:// proxy, and no other is supported; write its name alone"),
+    };
+    if text.contains('@') {
+        return Err("has a user name; put user name and password into the keys for them");
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or(NO_HOST)?;
+            match port.strip_prefix(':') {
+                None if port.is_empty() => (host, None),
+                None => return Err(NO_HOST),
+                port => (host, port),
+            }
+        }
+        // More than one colon: an IPv6 address.
+        None => match text.split_once(':').filter(|(_, port)| !port.contains(':')) {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || ".-_:".contains(c);
+    if host.is_empty() || !host.chars().all(fits) {
+        return Err(NO_HOST);
+    }
+    let port = match port.map(str::parse) {
+        None => None,
+        Some(Ok(port)) if port > 0 => Some(port),
+        Some(_) => return Err("has a port that is not a number from 1 to 65535"),
+    };
+    Ok((host.to_owned(), port))
 }
 
 fn read_or_default(file: Option<&Path>) -> Result<(Section, Section), Error> {

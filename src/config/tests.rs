@@ -2,6 +2,7 @@ mod format;
 mod rhsm;
 mod sections;
 mod sysconfig;
+mod trust;
 
 use std::fs;
 use std::path::PathBuf;

@@ -20,7 +20,8 @@ fn keeps(kind: Option<Kind>, pattern: &str, id: &str) -> bool {
         ..Rules::default()
     };
     let filter = HostFilter::new(rules).unwrap();
-    filter.dropped(&host(id)).unwrap().is_none()
+    let mut used = filter.unused();
+    filter.dropped(&host(id), &mut used).unwrap().is_none()
 }
 
 #[test]
@@ -142,7 +143,7 @@ fn a_pattern_that_explodes_is_an_error_within_bounded_time() {
     };
     let filter = HostFilter::new(rules).unwrap();
     let id = "a".repeat(60);
-    let error = filter.dropped(&host(&id)).unwrap_err();
+    let error = filter.dropped(&host(&id), &mut filter.unused()).unwrap_err();
     assert!(matches!(error, Error::TooSlow { .. }), "{error:?}");
 }
 
@@ -164,7 +165,7 @@ fn excluding_goes_first_and_each_list_must_agree() {
             parent_id,
             parent_name,
         };
-        filter.dropped(&host).unwrap()
+        filter.dropped(&host, &mut filter.unused()).unwrap()
     };
     assert!(filter.needs_parents());
     assert_eq!(verdict("esx2", Some("domain-c7"), None), None);
@@ -195,7 +196,8 @@ fn parents_ids_are_searched_as_virt_who_does() {
             parent_id: Some(id),
             ..host("esx")
         };
-        HostFilter::new(rules).unwrap().dropped(&host).unwrap().is_none()
+        let filter = HostFilter::new(rules).unwrap();
+        filter.dropped(&host, &mut filter.unused()).unwrap().is_none()
     };
     assert!(within("c7", None, "domain-c7"));
     assert!(within("c7", None, "domain-c70"));
@@ -219,7 +221,10 @@ fn names_count_only_when_asked_for() {
             ..Rules::default()
         })
         .unwrap();
-        assert_eq!(filter.dropped(&named).unwrap().is_some(), match_names);
+        assert_eq!(
+            filter.dropped(&named, &mut filter.unused()).unwrap().is_some(),
+            match_names
+        );
     }
 }
 
@@ -243,6 +248,67 @@ proptest! {
     #[test]
     fn no_pattern_panics(pattern in ".{1,20}", text in ".{0,20}") {
         let rules = Rules { filter_hosts: list(&[&pattern]), ..Rules::default() };
-        let _ = HostFilter::new(rules).unwrap().dropped(&host(&text));
+        let filter = HostFilter::new(rules).unwrap();
+        let _ = filter.dropped(&host(&text), &mut filter.unused());
     }
+}
+
+#[test]
+fn an_id_alone_is_dropped_by_the_lists_of_hosts() {
+    let filter = |keep: &[&str], exclude: &[&str], parents: &[&str]| {
+        let some = |patterns: &[&str]| (!patterns.is_empty()).then(|| list(patterns)).flatten();
+        HostFilter::new(Rules {
+            filter_hosts: some(keep),
+            exclude_hosts: some(exclude),
+            filter_host_parents: some(parents),
+            ..Rules::default()
+        })
+        .unwrap()
+    };
+    assert!(filter(&[], &["esx*"], &[]).drops_id("ESX1"));
+    assert!(filter(&["esx*"], &[], &[]).drops_id("other"));
+    assert!(!filter(&["esx*"], &["other"], &[]).drops_id("esx1"));
+    assert!(!filter(&[], &[], &["domain-c7"]).drops_id("esx1"));
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_is_known_whatever_decides() {
+    let rules = Rules {
+        filter_hosts: list(&["esx1", "esx2.example.com", "nobody"]),
+        exclude_hosts: list(&["esx*", "esx2", "gone", "lost"]),
+        exclude_host_parents: list(&["Lab", "Web / Database 2"]),
+        ..Rules::default()
+    };
+    let filter = HostFilter::new(rules).unwrap();
+    let mut used = filter.unused();
+    for (id, name, parent) in [
+        ("esx1", "a", "Web"),
+        ("esx2", "esx2.example.com", "Lab"),
+        ("other", "b", "c"),
+    ] {
+        let host = Host {
+            id,
+            name: Some(name),
+            parent_id: Some("domain-c7"),
+            parent_name: Some(parent),
+        };
+        assert!(filter.dropped(&host, &mut used).unwrap().is_some());
+    }
+    filter
+        .note_absent(Some("host-17"), Some("gone"), &mut used)
+        .unwrap();
+    filter.note_absent(Some("lost"), None, &mut used).unwrap();
+    let told: Vec<_> = filter
+        .unmatched(&used)
+        .iter()
+        .map(|one| (one.list, one.pattern, one.is_name))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (List::FilterHosts, "esx2.example.com", true),
+            (List::FilterHosts, "nobody", false),
+            (List::ExcludeHostParents, "Web / Database 2", false)
+        ]
+    );
 }

@@ -10,13 +10,14 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::time::{Duration, Instant};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport, TransportAdapter,
+    Buffers, ConnectionDetails, Connector, NextTimeout, Transport, TransportAdapter,
 };
 
 use super::proxy::{ProxyUrl, Route};
 use super::tls::Tls;
 use super::{Error, Link};
 use crate::secret::Secret;
+use zeroize::Zeroizing;
 
 /// A proxy's answer to CONNECT has at most this many bytes of header.
 const PROXY_HEADER: usize = 16 * 1024;
@@ -25,13 +26,15 @@ const PROXY_HEADER: usize = 16 * 1024;
 pub(super) struct Lookup {
     pub(super) host: String,
     pub(super) port: u16,
+    /// The same for messages.
+    pub(super) hop: String,
     pub(super) link: Arc<Link>,
 }
 
 impl Lookup {
     fn failed(&self, reason: impl fmt::Display) -> ureq::Error {
         carried(Error::Name {
-            server: super::base::authority(&self.host, self.port),
+            server: self.hop.clone(),
             reason: super::without_number(&reason.to_string()),
         })
     }
@@ -73,7 +76,10 @@ impl Resolver for Lookup {
             }
             Ok(Some(Err(error))) => Err(self.failed(error)),
             Ok(None) => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
-            Err(_) => Err(ureq::Error::Timeout(timeout.reason)),
+            Err(_) => {
+                let late = ureq::Error::Timeout(timeout.reason);
+                Err(carried(self.link.failed_with(self.hop.clone(), late)))
+            }
         }
     }
 }
@@ -86,10 +92,9 @@ impl fmt::Debug for Lookup {
 
 /// Makes connections to one server.
 pub(super) struct Dialer {
-    pub(super) tcp: TcpConnector,
-    /// The server's host and port.
-    pub(super) server: String,
-    /// Its URL without a path.
+    /// The server, and the limits in time.
+    pub(super) link: Arc<Link>,
+    /// The server's URL without a path.
     pub(super) origin: String,
     pub(super) route: Route,
     pub(super) tls: Option<Tls>,
@@ -98,20 +103,19 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    fn hop(&self) -> String {
-        match &self.route {
-            Route::Direct => self.server.clone(),
-            Route::Forward(proxy) | Route::Tunnel(proxy) => format!("the proxy {}", proxy.authority()),
-        }
-    }
-
     fn dial(&self, details: &ConnectionDetails<'_>) -> Result<Box<dyn Transport>, ureq::Error> {
         self.made.fetch_add(1, Ordering::Relaxed);
-        let dialed: Result<Option<_>, _> = self.tcp.connect(details, None::<()>);
-        match dialed {
-            Ok(Some(tcp)) => Ok(Box::new(tcp)),
+        match super::dial::dial(&self.link.cancel, details) {
+            Ok(Some(tcp)) => Ok(tcp),
             Ok(None) => Err(ureq::Error::ConnectionFailed),
-            Err(ureq::Error::Io(error)) => Err(carried(super::unreachable(self.hop(), &error))),
+            Err(error @ (ureq::Error::Io(_) | ureq::Error::Timeout(_))) => {
+                let hop = self.route.hop(&self.link.server);
+                Err(carried(match error {
+                    // Also one that was reset: nothing was sent on it yet.
+                    ureq::Error::Io(error) => super::unreachable(hop, &error),
+                    error => self.link.failed_with(hop, error),
+                }))
+            }
             Err(error) => Err(error),
         }
     }
@@ -125,28 +129,36 @@ impl Connector for Dialer {
         details: &ConnectionDetails<'_>,
         _: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
+        let server = &self.link.server;
         let tcp = self.dial(details)?;
-        let transport = match &self.route {
+        let transport: Box<dyn Transport> = match &self.route {
+            Route::Direct if self.tls.is_none() => Box::new(Plain::new(tcp, &self.route, server)),
             Route::Direct => tcp,
             Route::Forward(proxy) => Box::new(Forward {
-                transport: tcp,
+                transport: Box::new(Plain::new(tcp, &self.route, server)),
                 origin: self.origin.clone(),
                 authorization: proxy.authorization(),
                 at_start: true,
             }),
-            Route::Tunnel(proxy) => tunnel(tcp, &self.server, proxy, details)?,
+            Route::Tunnel(proxy) => tunnel(tcp, server, proxy, details).map_err(|error| {
+                // It stays what it is where it is told already.
+                carried(self.link.failed_with(self.route.hop(server), error))
+            })?,
         };
         match &self.tls {
-            Some(tls) => tls.start(transport, &self.server, details).map(Some),
+            Some(tls) => tls.start(transport, &self.link, details).map(Some),
             None => Ok(Some(transport)),
         }
     }
 }
 
+/// Why a proxy that speaks TLS itself is of no use.
+const ONLY_PLAIN_PROXIES: &str = "only proxies without TLS are supported";
+
 impl fmt::Debug for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dialer")
-            .field("server", &self.server)
+            .field("server", &self.link.server)
             .finish_non_exhaustive()
     }
 }
@@ -174,7 +186,7 @@ fn tunnel(
     proxy: &ProxyUrl,
     details: &ConnectionDetails<'_>,
 ) -> Result<Box<dyn Transport>, ureq::Error> {
-    let name = || format!("the proxy {}", proxy.authority());
+    let name = || Route::Tunnel(proxy.clone()).hop(server);
     let mut stream = TransportAdapter::new(tcp, details.current_time.clone());
     stream.set_timeout(time_left(details));
     let authorization = proxy.authorization();
@@ -189,9 +201,16 @@ fn tunnel(
     // One byte after the other: what follows the header is the server's already.
     while !header.ends_with(b"\r\n\r\n") && !header.ends_with(b"\n\n") {
         if stream.read(&mut byte)? == 0 {
-            return Err(carried(Error::Cut { server: name() }));
+            let (server, unanswered) = (name(), false);
+            return Err(carried(Error::Cut { server, unanswered }));
         }
         header.extend_from_slice(&byte);
+        if is_tls(&header) {
+            return Err(carried(Error::SpeaksTls {
+                server: name(),
+                advice: ONLY_PLAIN_PROXIES,
+            }));
+        }
         if header.len() > PROXY_HEADER {
             return Err(carried(Error::NotHttp {
                 server: name(),
@@ -201,14 +220,34 @@ fn tunnel(
     }
     match status_of(&header) {
         Some(200..=299) => Ok(stream.into_inner()),
-        Some(status) => Err(carried(Error::ProxyRefused {
-            proxy: proxy.authority(),
-            status,
-        })),
+        Some(status) => {
+            let text = String::from_utf8_lossy(&header);
+            let offered = text.lines().filter_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("Proxy-Authenticate").then_some(value)
+            });
+            Err(carried(refused(proxy, status, offered)))
+        }
         None => Err(carried(Error::NotHttp {
             server: name(),
             reason: "it has no status line; is it an HTTP proxy?".into(),
         })),
+    }
+}
+
+/// The refusal of a proxy; `offered` are the values of `Proxy-Authenticate`.
+pub(super) fn refused<'a>(proxy: &ProxyUrl, status: u16, offered: impl Iterator<Item = &'a str>) -> Error {
+    let schemes = offered.filter_map(|value| value.split_whitespace().next());
+    let schemes: Vec<String> = schemes
+        .map(|scheme| scheme.trim_end_matches(',').chars().take(40).collect())
+        .take(10)
+        .collect();
+    let basic = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("Basic"));
+    Error::ProxyRefused {
+        proxy: proxy.authority(),
+        status,
+        user: proxy.user().map(str::to_owned),
+        wants: if basic { Vec::new() } else { schemes },
     }
 }
 
@@ -217,6 +256,76 @@ fn status_of(header: &[u8]) -> Option<u16> {
     let line = std::str::from_utf8(line).ok()?.strip_prefix("HTTP/1.")?;
     let status = line.split(' ').nth(1)?;
     status.parse().ok().filter(|status| (100..1000).contains(status))
+}
+
+/// Whether an answer to plain HTTP begins with a record of TLS: an alert or a handshake (RFC 8446, 5.1).
+fn is_tls(answer: &[u8]) -> bool {
+    matches!(answer, [0x15 | 0x16, 3, ..])
+}
+
+/// A connection without TLS, on which an answer in TLS is noticed.
+#[derive(Debug)]
+struct Plain {
+    transport: Box<dyn Transport>,
+    /// Who answers, and what to do.
+    hop: (String, &'static str),
+    /// It is the server itself, not a proxy.
+    is_direct: bool,
+    /// Something came back on this connection.
+    answered: bool,
+}
+
+impl Plain {
+    fn new(transport: Box<dyn Transport>, route: &Route, server: &str) -> Self {
+        let is_direct = *route == Route::Direct;
+        let advice = if is_direct {
+            "use https://"
+        } else {
+            ONLY_PLAIN_PROXIES
+        };
+        Plain {
+            transport,
+            hop: (route.hop(server), advice),
+            is_direct,
+            answered: false,
+        }
+    }
+}
+
+impl Transport for Plain {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.transport.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.transport.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let more = self.transport.await_input(timeout);
+        let ended = match &more {
+            Ok(more) => !more,
+            Err(error) => matches!(error, ureq::Error::Io(error) if super::is_cut(error)),
+        };
+        let input = self.transport.buffers().input();
+        if ended && !self.answered && input.is_empty() {
+            let (server, unanswered) = (self.hop.0.clone(), self.is_direct);
+            return Err(carried(Error::Cut { server, unanswered }));
+        }
+        // Of a single byte it can't be told yet.
+        if !self.answered && input.len() > 1 {
+            self.answered = true;
+            if is_tls(input) {
+                let (server, advice) = self.hop.clone();
+                return Err(carried(Error::SpeaksTls { server, advice }));
+            }
+        }
+        more
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.transport.is_open()
+    }
 }
 
 /// Requests go to a proxy, which learns from the request line where to: `GET http://HOST/PATH` (RFC 9112, 3.2.2).
@@ -232,7 +341,7 @@ struct Forward {
 }
 
 impl Forward {
-    fn completed(&self, output: &[u8]) -> Option<Vec<u8>> {
+    fn completed(&self, output: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let method = output.iter().position(|b| *b == b' ')? + 1;
         let line = output.windows(2).position(|two| two == b"\r\n")? + 2;
         let authorization = self.authorization.expose().as_bytes();
@@ -243,7 +352,7 @@ impl Forward {
             authorization,
             &output[line..],
         ];
-        Some(parts.concat())
+        Some(Zeroizing::new(parts.concat()))
     }
 }
 
@@ -256,7 +365,8 @@ impl Transport for Forward {
         if !std::mem::take(&mut self.at_start) {
             return self.transport.transmit_output(amount, timeout);
         }
-        let output = self.transport.buffers().output()[..amount].to_vec();
+        // It may hold a password in its header.
+        let output = Zeroizing::new(self.transport.buffers().output()[..amount].to_vec());
         let completed = self
             .completed(&output)
             .ok_or_else(|| io::Error::other("no request line"))?;

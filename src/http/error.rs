@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ureq::http::StatusCode;
 
-use super::tls::Thumbprint;
+use super::tls::{Flaw, Thumbprint};
 use crate::cancel::Cancelled;
 use crate::error::Kind;
 
@@ -81,13 +81,12 @@ pub enum Error {
         limit: Limit,
     },
     /// The server's certificate is not trusted.
-    #[error(
-        "{server}: its certificate is not trusted: {reason}; if it is the right server, pass its authority with --cacert FILE \
-         or this certificate with --thumbprint {thumbprint}"
-    )]
+    #[error("{server}: its certificate is not trusted: {reason}; {}--thumbprint {thumbprint}", advice(*flaw))]
     Untrusted {
         /// The server.
         server: String,
+        /// What is wrong with the certificate.
+        flaw: Flaw,
         /// Why.
         reason: String,
         /// The SHA-256 of the certificate that the server showed.
@@ -110,21 +109,42 @@ pub enum Error {
         reason: String,
     },
     /// The proxy refused to connect us.
-    #[error("the proxy {proxy} answered {}{}", Answered(*status), match status {
-        407 => "; put its user name and password into the proxy's URL",
-        _ => "",
+    #[error("the proxy {proxy} answered {}{}", Answered(*status), match (status, user) {
+        (407, _) if !wants.is_empty() => {
+            format!("; it wants {}, and only Basic authentication is supported", wants.join(", "))
+        }
+        (407, Some(user)) => format!("; it does not accept the user {user:?} with the given password"),
+        (407, None) => "; give its URL with a user name, http://USER@HOST:PORT, and --proxy-password-file".to_owned(),
+        _ => String::new(),
     })]
     ProxyRefused {
         /// The proxy's host and port.
         proxy: String,
         /// Its answer.
         status: u16,
+        /// Who we said to be.
+        user: Option<String>,
+        /// The ways to log in that it offers, if it does not offer Basic.
+        wants: Vec<String>,
+    },
+    /// TLS came where plain HTTP is spoken.
+    #[error("{server} speaks TLS on this port: {advice}")]
+    SpeaksTls {
+        /// The server, or the proxy.
+        server: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// The connection ended before the answer was complete.
-    #[error("{server}: the connection ended before the answer was complete")]
+    #[error("{server}: the connection ended before the answer was complete{}", match unanswered {
+        true => "; does this port speak TLS (https://)?",
+        false => "",
+    })]
     Cut {
         /// The server.
         server: String,
+        /// Plain HTTP was spoken, and not a single byte came back. Many servers do so that speak TLS.
+        unanswered: bool,
     },
     /// What came is not HTTP, or not what its header promised.
     #[error("{server}: the answer is not valid HTTP: {reason}")]
@@ -211,9 +231,11 @@ impl Error {
                 Kind::TempFail
             }
             Error::Untrusted { .. } | Error::ClientCertificate { .. } => Kind::NoPerm,
-            Error::Tls { .. } | Error::NotHttp { .. } | Error::TooLarge { .. } | Error::Redirect { .. } => {
-                Kind::Protocol
-            }
+            Error::Tls { .. }
+            | Error::SpeaksTls { .. }
+            | Error::NotHttp { .. }
+            | Error::TooLarge { .. }
+            | Error::Redirect { .. } => Kind::Protocol,
             Error::Status { status, .. } | Error::ProxyRefused { status, .. } => match status {
                 401 | 403 | 407 | 410 => Kind::NoPerm,
                 404 => Kind::Unavailable,
@@ -244,11 +266,31 @@ impl From<Error> for io::Error {
     }
 }
 
+/// What to do about a certificate that is not trusted; the option for its thumbprint follows. An authority's file is no help
+/// against a wrong name or date.
+fn advice(flaw: Flaw) -> &'static str {
+    match flaw {
+        Flaw::Issuer => {
+            "if it is the right server, pass its authority with --cacert FILE or this certificate with "
+        }
+        Flaw::Name => {
+            "give the server's address as a name in its certificate, or, if it is the right server, pass "
+        }
+        Flaw::Date => "check the clock, renew the certificate, or, if it is the right server, pass ",
+        Flaw::Thumbprint => {
+            "if the server has got a new certificate, compare it with what the server's administrator sees, and pass "
+        }
+        Flaw::Other => "if it is the right server, pass ",
+    }
+}
+
 /// A limit in time, and how long it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Finding the address, or connecting, TLS and proxy included.
     Connect(Duration),
+    /// There is a connection, but TLS could not be started on it.
+    Tls(Duration),
     /// Nothing was received, or nothing could be sent.
     Silence(Duration),
     /// The whole work's deadline (`--timeout`).
@@ -259,8 +301,13 @@ impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Limit::Connect(limit) => write!(f, "no connection within {} s", limit.as_secs_f32()),
+            Limit::Tls(limit) => write!(
+                f,
+                "no TLS connection within {} s; does this port speak TLS, or plain HTTP (http://)?",
+                limit.as_secs_f32()
+            ),
             Limit::Silence(limit) => write!(f, "the server was silent for {} s", limit.as_secs_f32()),
-            Limit::Deadline => f.write_str("not done within the time that --timeout allows"),
+            Limit::Deadline => f.write_str("not done within the time limit (see --timeout)"),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use ureq::http::{HeaderMap, Method};
+use zeroize::Zeroizing;
 
 use super::trace::Recording;
 use super::{Error, Link};
@@ -81,10 +82,8 @@ impl<'a> Request<'a> {
 
     /// Says who we are, by HTTP Basic authentication.
     pub fn basic(mut self, user: &str, password: &Secret) -> Self {
-        let pair = Secret::from(format!("{user}:{}", password.expose()));
-        let encoded = base64::prelude::BASE64_STANDARD.encode(pair.expose());
-        self.headers
-            .push(("Authorization", Secret::from(format!("Basic {encoded}"))));
+        let field = basic_field("", user, password.expose(), "");
+        self.headers.push(("Authorization", field));
         self.secret(password.expose())
     }
 
@@ -131,6 +130,23 @@ impl<'a> Request<'a> {
         self.repeatable = true;
         self
     }
+}
+
+/// `Basic`, and user and password encoded (RFC 7617), between other parts of a header field. No copy is left in memory.
+pub(super) fn basic_field(before: &str, user: &str, password: &str, after: &str) -> Secret {
+    const NAME: &str = "Basic ";
+    let mut pair = Zeroizing::new(String::with_capacity(user.len() + 1 + password.len()));
+    pair.push_str(user);
+    pair.push(':');
+    pair.push_str(password);
+    let length = before.len() + NAME.len() + pair.len().div_ceil(3) * 4 + after.len();
+    // All at once: a text that grows leaves copies behind.
+    let mut field = String::with_capacity(length);
+    field.push_str(before);
+    field.push_str(NAME);
+    base64::prelude::BASE64_STANDARD.encode_string(pair.as_bytes(), &mut field);
+    field.push_str(after);
+    Secret::from(field)
 }
 
 impl fmt::Debug for Request<'_> {

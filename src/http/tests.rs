@@ -1,5 +1,6 @@
 //! Exchanges with servers that do what servers should not do.
 
+mod files;
 mod server;
 mod trust;
 mod way;
@@ -78,7 +79,7 @@ fn a_closed_port_and_an_unknown_name_are_told() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let mut endpoint = Endpoint::new(Base::parse(&format!("http://{address}"), 0, "").unwrap());
-    endpoint.proxy = Proxy::None;
+    endpoint.proxy = Proxy::none("the test");
     let error = get(&endpoint).unwrap_err();
     let wanted = format!("{address}: connection refused; is the server running and the port right?");
     assert_eq!((error.to_string(), error.kind()), (wanted, Kind::TempFail));
@@ -126,12 +127,13 @@ fn silence_ends_at_its_limit_and_all_at_the_deadline() {
         matches!(
             error,
             Error::Timeout {
-                limit: Limit::Connect(SHORT),
+                limit: Limit::Tls(SHORT),
                 ..
             }
         ),
         "{error}"
     );
+    assert!(error.to_string().contains("plain HTTP (http://)?"), "{error}");
     drop(kept);
 }
 
@@ -188,10 +190,15 @@ fn an_answer_that_is_cut_is_not_taken_for_a_whole_one() {
         assert_eq!(
             error,
             Error::Cut {
-                server: name(&server)
+                server: name(&server),
+                unanswered: text.is_empty(),
             },
             "{text}"
         );
+        let asks = error
+            .to_string()
+            .ends_with("does this port speak TLS (https://)?");
+        assert_eq!(asks, text.is_empty(), "{error}");
         assert_eq!(error.kind(), Kind::TempFail);
         assert_eq!(
             server.connections(),

@@ -10,31 +10,36 @@
 //! TLS 1.2 with ECDHE and TLS 1.3 are spoken, by rustls with ring.
 
 mod der;
+mod files;
 mod verify;
 
 use std::fmt;
-use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, ProtocolVersion, RootCertStore,
+    StreamOwned,
 };
+use ureq::Timeout;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
 use super::connect::{carried, time_left};
-use super::{Base, Error};
+use super::{Base, Error, Limit, Link};
+use files::{certificates, private_key, system_certificates};
 use verify::{Check, Distrust, Verifier};
 
-/// Whom to believe that the server is the right one.
+use crate::cancel::Cancel;
+
+/// How the server's certificate is verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Trust {
     /// The authorities that the system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
@@ -42,12 +47,46 @@ pub enum Trust {
     System,
     /// The authorities that the system trusts, and those in these PEM files.
     SystemAnd(Vec<PathBuf>),
-    /// The authorities in this PEM file, or the server whose own certificate stands in it.
+    /// The authorities in this PEM file, or the server whose own certificate is in it. A certificate that is not an
+    /// authority's (CA:TRUE) is trusted for itself only.
     Authorities(PathBuf),
     /// The server that has this certificate, whatever name, dates and authority it shows.
     Thumbprint(Thumbprint),
     /// Anyone: the connection is secret, but nobody knows with whom.
     Insecure,
+}
+
+/// For messages: by what the server is trusted.
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trust::System => f.write_str("the system's authorities"),
+            Trust::SystemAnd(files) => {
+                f.write_str("the system's authorities")?;
+                files
+                    .iter()
+                    .try_for_each(|file| write!(f, ", {}", file.display()))
+            }
+            Trust::Authorities(file) => write!(f, "the certificates in {}", file.display()),
+            Trust::Thumbprint(thumbprint) => write!(f, "the thumbprint {thumbprint}"),
+            Trust::Insecure => f.write_str("no verification at all"),
+        }
+    }
+}
+
+/// What is wrong with a certificate that is not trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// No trusted authority has signed it.
+    Issuer,
+    /// It is for another name.
+    Name,
+    /// It has expired, or is not valid yet.
+    Date,
+    /// Its thumbprint is not the given one.
+    Thumbprint,
+    /// Something else.
+    Other,
 }
 
 /// A certificate and key that say who we are.
@@ -71,21 +110,26 @@ pub struct Identity {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Thumbprint(pub [u8; 32]);
 
-/// The text is no SHA-256.
+/// The text is not a SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a SHA-256 thumbprint has 64 hex digits, with colons between the pairs or without")]
+#[error(
+    "a thumbprint is a SHA-256: 64 hex digits, with or without colons (40 digits are a SHA-1, which is not enough)"
+)]
 pub struct BadThumbprint;
 
+/// Reads 64 hex digits in either case, with colons or blanks between the pairs or without. `SHA256:` may stand before them, or
+/// `sha256 Fingerprint=`, as openssl prints it.
 impl FromStr for Thumbprint {
     type Err = BadThumbprint;
 
     fn from_str(text: &str) -> Result<Self, BadThumbprint> {
-        let digits: Vec<u8> = match text.trim() {
-            text if text.contains(':') => text
-                .split(':')
+        let text = without_algorithm(text.trim()).trim();
+        let digits: Vec<u8> = match text.contains([':', ' ']) {
+            true => text
+                .split([':', ' '])
                 .flat_map(|pair| format!("{pair:0>2}").into_bytes())
                 .collect(),
-            text => text.bytes().collect(),
+            false => text.bytes().collect(),
         };
         let value = |digit: u8| char::from(digit).to_digit(16).ok_or(BadThumbprint);
         let mut bytes = [0; 32];
@@ -97,6 +141,22 @@ impl FromStr for Thumbprint {
         }
         Ok(Thumbprint(bytes))
     }
+}
+
+/// The text without the name of the algorithm before it.
+fn without_algorithm(text: &str) -> &str {
+    let prefixes = [
+        "sha256 fingerprint=",
+        "sha-256 fingerprint=",
+        "sha256:",
+        "sha-256:",
+        "sha256=",
+    ];
+    let found = prefixes.iter().find_map(|prefix| {
+        let (start, rest) = text.split_at_checked(prefix.len())?;
+        start.eq_ignore_ascii_case(prefix).then_some(rest)
+    });
+    found.unwrap_or(text)
 }
 
 impl fmt::Display for Thumbprint {
@@ -114,34 +174,50 @@ impl fmt::Debug for Thumbprint {
     }
 }
 
+/// The first certificate in a PEM file, in DER: that of a server or client, with its authorities behind it.
+pub fn first_certificate(path: &Path, cancel: &Cancel) -> Result<Vec<u8>, Error> {
+    let first = certificates(path, cancel)?.into_iter().next();
+    Ok(first.map(|cert| cert.to_vec()).unwrap_or_default())
+}
+
 /// Starts TLS on connections to one server.
 #[derive(Clone)]
 pub(super) struct Tls {
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
+    /// By what the server is trusted, for debug messages.
+    trust: String,
+    /// Whether the first connection was told of.
+    told: Arc<AtomicBool>,
 }
 
 impl Tls {
     /// Reads all files that the settings name.
-    pub(super) fn new(base: &Base, trust: &Trust, identity: Option<&Identity>) -> Result<Self, Error> {
+    pub(super) fn new(
+        base: &Base,
+        trust: &Trust,
+        identity: Option<&Identity>,
+        cancel: &Cancel,
+    ) -> Result<Self, Error> {
         let name = ServerName::try_from(base.host.clone()).map_err(|_| Error::Address {
             text: base.host.clone(),
             reason: "TLS knows no such name",
         })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let check = match trust {
-            Trust::System => authorities(system_certificates()?, &provider),
+            Trust::System => authorities(system_certificates(cancel)?, &provider),
             Trust::SystemAnd(files) => {
-                let own: Result<Vec<_>, _> = files.iter().map(|file| certificates(file)).collect();
+                let own: Result<Vec<_>, _> = files.iter().map(|file| certificates(file, cancel)).collect();
                 let own = own?.concat();
-                match system_certificates() {
+                match system_certificates(cancel) {
                     Ok(system) => authorities([system, own].concat(), &provider),
                     Err(error) if own.is_empty() => return Err(error),
+                    Err(error @ Error::Cancelled(_)) => return Err(error),
                     // What was named suffices, where the system has nothing.
                     Err(_) => authorities(own, &provider),
                 }
             }
-            Trust::Authorities(file) => authorities(certificates(file)?, &provider),
+            Trust::Authorities(file) => authorities(certificates(file, cancel)?, &provider),
             Trust::Thumbprint(thumbprint) => Check::Thumbprint(*thumbprint),
             Trust::Insecure => Check::Nothing,
         };
@@ -157,7 +233,7 @@ impl Tls {
         let config = match identity {
             None => builder.with_no_client_auth(),
             Some(Identity { cert, key }) => builder
-                .with_client_auth_cert(certificates(cert)?, private_key(key)?)
+                .with_client_auth_cert(certificates(cert, cancel)?, private_key(key, cancel)?)
                 .map_err(|error| Error::File {
                     path: key.clone(),
                     reason: match error {
@@ -169,16 +245,49 @@ impl Tls {
                 })?,
         };
         let config = Arc::new(config);
-        Ok(Tls { config, name })
+        Ok(Tls {
+            config,
+            name,
+            trust: trust.to_string(),
+            told: Arc::default(),
+        })
+    }
+
+    /// Says by a debug message, once, what was agreed on with the server.
+    fn tell(&self, server: &str, conn: &ClientConnection) {
+        if self.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let version = match conn.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+            _ => "TLS 1.3",
+        };
+        let cipher = conn
+            .negotiated_cipher_suite()
+            .map(|suite| suite.suite())
+            .and_then(|suite| suite.as_str())
+            .unwrap_or("an unnamed cipher");
+        let cert = conn.peer_certificates().and_then(|all| all.first());
+        let shown = cert.map(|cert| {
+            let end = der::Certificate::parse(cert).map(|cert| verify::moment(cert.validity.1));
+            let end = end.map(|end| format!(", valid until {end}")).unwrap_or_default();
+            format!(
+                "; the server's certificate is SHA256:{}{end}",
+                verify::thumbprint(cert)
+            )
+        });
+        let (trust, shown) = (&self.trust, shown.unwrap_or_default());
+        log::debug!("{server}: {version}, {cipher}, trusted by {trust}{shown}");
     }
 
     /// Speaks TLS on a connection from now on.
     pub(super) fn start(
         &self,
         transport: Box<dyn Transport>,
-        server: &str,
+        link: &Link,
         details: &ConnectionDetails<'_>,
     ) -> Result<Box<dyn Transport>, ureq::Error> {
+        let server = link.server.as_str();
         let mut conn = ClientConnection::new(self.config.clone(), self.name.clone())
             .map_err(|error| carried(explain(server, &error)))?;
         let mut sock = TransportAdapter::new(transport, details.current_time.clone());
@@ -191,8 +300,15 @@ impl Tls {
                     reason: "the connection ended while TLS was being started; does this port speak TLS?"
                         .into(),
                 }),
-                None => error.into(),
+                None => match error.into() {
+                    ureq::Error::Timeout(Timeout::Connect) => carried(Error::Timeout {
+                        server: server.to_owned(),
+                        limit: Limit::Tls(link.connect_limit),
+                    }),
+                    error => error,
+                },
             })?;
+        self.tell(server, &conn);
         Ok(Box::new(TlsTransport {
             buffers: LazyBuffers::new(
                 details.config.input_buffer_size(),
@@ -251,12 +367,13 @@ pub(super) fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
 pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
     let server = server.to_owned();
     if let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error
-        && let Some(Distrust { reason, thumbprint }) = other.0.downcast_ref()
+        && let Some(distrust) = other.0.downcast_ref::<Distrust>()
     {
         return Error::Untrusted {
             server,
-            reason: reason.clone(),
-            thumbprint: *thumbprint,
+            flaw: distrust.flaw,
+            reason: distrust.reason.clone(),
+            thumbprint: distrust.thumbprint,
         };
     }
     use AlertDescription as Alert;
@@ -286,7 +403,8 @@ pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
                 .to_owned()
         }
         rustls::Error::InvalidMessage(_) => {
-            "what came is not TLS; is the port right, or is it an http:// server?".to_owned()
+            "the server does not speak TLS on this port; is the port right, or does it speak plain HTTP (http://)?"
+                .to_owned()
         }
         rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
             "the server does not have the key of the certificate that it shows".to_owned()
@@ -296,75 +414,16 @@ pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
     Error::Tls { server, reason }
 }
 
-/// Trusts what these have signed, and themselves: an administrator puts a self-signed certificate among the authorities, too.
+/// Trusts what the authorities among these have signed, and each of these itself: an administrator puts a self-signed
+/// certificate among the authorities, too. webpki would take any of them for an authority.
 fn authorities(own: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Check {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(own.iter().cloned());
+    let is_authority =
+        |cert: &&CertificateDer<'_>| der::Role::parse(cert).is_some_and(|role| role.is_authority);
+    roots.add_parsable_certificates(own.iter().filter(is_authority).cloned());
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
     let chain = chain.ok();
     Check::Chain { chain, own }
-}
-
-/// What the system trusts. A part that can't be read is worth a warning; nothing at all is an error.
-fn system_certificates() -> Result<Vec<CertificateDer<'static>>, Error> {
-    let found = rustls_native_certs::load_native_certs();
-    let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-    if found.certs.is_empty() {
-        let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(|name| {
-            let value = std::env::var_os(name)?;
-            Some(format!("{name}={}", value.display()))
-        });
-        let mut reason: Vec<String> = named.chain(errors).collect();
-        if reason.is_empty() {
-            reason.push("the usual places are empty".into());
-        }
-        return Err(Error::NoAuthorities {
-            reason: reason.join("; "),
-        });
-    }
-    for error in errors {
-        log::warn!("some of the system's trusted authorities can't be read: {error}");
-    }
-    Ok(found.certs)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|error| Error::File {
-        path: path.to_owned(),
-        reason: super::without_number(&error.to_string()),
-    })
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let bytes = read(path)?;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    let reason = match all {
-        Ok(all) if !all.is_empty() => return Ok(all),
-        Ok(_) => "it holds no certificate in PEM".to_owned(),
-        Err(error) => format!("its PEM is damaged: {error}"),
-    };
-    let path = path.to_owned();
-    Err(Error::File { path, reason })
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    let bytes = zeroize::Zeroizing::new(read(path)?);
-    let encrypted = [&b"ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
-    let reason = if encrypted
-        .iter()
-        .any(|mark| memchr::memmem::find(&bytes, mark).is_some())
-    {
-        "the key is encrypted; make a copy without a passphrase, with: openssl pkey -in FILE -out COPY"
-            .to_owned()
-    } else {
-        match PrivateKeyDer::from_pem_slice(&bytes) {
-            Ok(key) => return Ok(key),
-            Err(rustls::pki_types::pem::Error::NoItemsFound) => "it holds no private key in PEM".to_owned(),
-            Err(error) => format!("its PEM is damaged: {error}"),
-        }
-    };
-    let path = path.to_owned();
-    Err(Error::File { path, reason })
 }
 
 #[cfg(test)]
@@ -379,6 +438,18 @@ mod tests {
         assert_eq!(wanted.to_string(), colons);
         assert_eq!(colons.parse(), Ok(wanted));
         assert_eq!(format!(" {} ", colons.to_lowercase()).parse(), Ok(wanted));
+        for prefix in [
+            "SHA256:",
+            "sha256:",
+            "SHA-256: ",
+            "SHA256 Fingerprint=",
+            "sha256 Fingerprint=",
+        ] {
+            for digits in [&plain, &colons] {
+                assert_eq!(format!("{prefix}{digits}").parse(), Ok(wanted), "{prefix}");
+            }
+        }
+        assert_eq!(colons.replace(':', " ").parse(), Ok(wanted));
         for text in [
             "",
             "ab",
@@ -386,6 +457,10 @@ mod tests {
             &("0".to_owned() + &plain),
             &plain.replace('b', "g"),
             &(colons.clone() + ":00"),
+            &format!("SHA1:{plain}"),
+            &format!("sha1 Fingerprint={colons}"),
+            &format!("SHA256:SHA256:{plain}"),
+            "SHA256:",
             "é",
         ] {
             assert_eq!(text.parse::<Thumbprint>(), Err(BadThumbprint), "{text}");

@@ -4,8 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::json::{Object, Value, text};
-use super::{Attributes, Fault, Guest, GuestState, Hypervisor, Layout, Omitted, Parent, Source, Tail};
+use super::fault::Bounded;
+use super::json::{Object, Value, each, text};
+use super::{
+    Attributes, Concerns, Fault, Guest, GuestState, Hypervisor, Layout, Omitted, Parent, Source, Tail, flaw,
+};
 
 /// One hypervisor as the document has it.
 #[derive(Debug)]
@@ -22,6 +25,17 @@ pub enum Id<'a> {
     Local,
     /// The hypervisor of this id, which is not empty.
     Host(Cow<'a, str>),
+}
+
+/// A hypervisor, and what is wrong with it. Of many faults of one kind only the first are named.
+#[derive(Debug)]
+pub struct Read {
+    /// The hypervisor.
+    pub hypervisor: Hypervisor,
+    /// The guests that can't be used.
+    pub faults: Vec<Fault>,
+    /// States and facts that are not what they should be.
+    pub flaws: Vec<Fault>,
 }
 
 /// The members that may stand in an entry only once.
@@ -62,9 +76,27 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Whom it is about, or why that can't be said: without an id the entry is of no use.
+    /// Whom it is about, or why the entry is of no use: it has no id, or no list of guests.
     pub fn id(&self) -> Result<Id<'a>, Fault> {
-        self.whom().map_err(|reason| self.fault(None, reason))
+        let whom = self.whom().map_err(|reason| self.fault(None, reason))?;
+        match (self.guests(), &whom) {
+            (Ok(_), _) => Ok(whom),
+            (Err(reason), Id::Host(id)) => Err(self.fault(Some(id.clone().into_owned()), reason.into())),
+            (Err(reason), Id::Local) => Err(self.fault(None, reason.into())),
+        }
+    }
+
+    /// The text of its list of guests, or why it has none.
+    fn guests(&self) -> Result<&'a RawValue, &'static str> {
+        let guests = match (self.members.get("guests"), self.members.get("guestIds")) {
+            (Some(guests), None) | (None, Some(guests)) => guests,
+            (None, None) => return Err("it has no list of guests"),
+            _ => return Err("it has both \"guests\" and \"guestIds\""),
+        };
+        match guests.get().starts_with('[') {
+            true => Ok(guests),
+            false => Err("its guests are no list"),
+        }
     }
 
     fn whom(&self) -> Result<Id<'a>, String> {
@@ -101,65 +133,123 @@ impl<'a> Entry<'a> {
         Object::of(self.members.get("parent")?).map(parent)
     }
 
-    /// All of it, and the guests that can't be used.
-    pub fn read(&self) -> Result<(Hypervisor, Vec<Fault>), Fault> {
+    /// All of it, and what is wrong with it.
+    pub fn read(&self) -> Result<Read, Fault> {
         let id = match self.id()? {
             Id::Local => None,
             Id::Host(id) => Some(id.into_owned()),
         };
         let mut members = self.members.clone();
-        members.take("uuid");
-        members.take("hypervisorId");
-        let fault = |reason: &str| self.fault(id.clone(), reason.into());
-        let guests = match (members.take("guests"), members.take("guestIds")) {
-            (Some(guests), None) | (None, Some(guests)) => guests,
-            (None, None) => return Err(fault("it has no list of guests")),
-            _ => return Err(fault("it has both \"guests\" and \"guestIds\"")),
-        };
-        let Ok(guests) = serde_json::from_str::<Vec<&RawValue>>(guests.get()) else {
-            return Err(fault("its guests are no list"));
-        };
+        for known in ["uuid", "hypervisorId", "guests", "guestIds"] {
+            members.take(known);
+        }
+        let facts = members.get("facts").and_then(flaw::facts);
+        if facts.is_some() {
+            members.take("facts");
+        }
+        let (facts, wrong_facts) = facts.unwrap_or_default();
         let mut hypervisor = Hypervisor {
-            guests: Vec::with_capacity(guests.len()),
+            guests: Vec::new(),
             name: members.take_text("name"),
-            facts: members
-                .take_object("facts")
-                .map(Object::into_members)
-                .unwrap_or_default(),
+            facts,
             parent: members.take_object("parent").map(parent),
             unknown: members.into_members(),
             id,
         };
-        let mut faults = Vec::new();
-        for (raw, number) in guests.into_iter().zip(1..) {
-            match guest(raw) {
-                Ok(guest) => hypervisor.guests.push(guest),
-                Err(wrong) => faults.push(self.guest_fault(number, &wrong, &hypervisor)),
-            }
+        let (mut faults, mut flaws) = (Bounded::of_hypervisor(), Bounded::of_hypervisor());
+        for (reason, count) in wrong_facts {
+            flaws.push_with(Concerns::Fact, count, || Fault {
+                about: Concerns::Fact,
+                count,
+                ..self.fault(hypervisor.id.clone(), reason)
+            });
         }
-        Ok((hypervisor, faults))
+        let mut number = 0;
+        let mut guests = Vec::new();
+        let add = |raw| {
+            number += 1;
+            match guest(raw) {
+                Ok((guest, None)) => guests.push(guest),
+                Ok((guest, Some(wrong))) => {
+                    flaws.push_with(Concerns::State, 1, || {
+                        self.state_flaw(&guest, &wrong, &hypervisor)
+                    });
+                    guests.push(guest);
+                }
+                Err(wrong) => {
+                    faults.push_with(Concerns::Guest, 1, || {
+                        self.guest_fault(number, &wrong, &hypervisor)
+                    });
+                }
+            }
+        };
+        let list = self.guests().map(|list| each(list, add));
+        if !matches!(list, Ok(Ok(()))) {
+            return Err(self.fault(hypervisor.id, "its guests are no list".into()));
+        }
+        // In a reporter all of them are in memory at once.
+        guests.shrink_to_fit();
+        hypervisor.guests = guests;
+        Ok(Read {
+            hypervisor,
+            faults: faults.into_vec(),
+            flaws: flaws.into_vec(),
+        })
+    }
+
+    /// What is wrong with the guests and facts of an entry that has an id; a look that finds nothing is cheap.
+    pub fn inspect(&self) -> Vec<Fault> {
+        let facts = self.members.get("facts");
+        if self.guests().is_ok_and(flaw::are_guests_well) && facts.is_none_or(flaw::are_facts_well) {
+            return Vec::new();
+        }
+        match self.read() {
+            Ok(Read {
+                mut faults, flaws, ..
+            }) => {
+                faults.extend(flaws);
+                faults
+            }
+            Err(fault) => vec![fault],
+        }
     }
 
     fn fault(&self, id: Option<String>, reason: String) -> Fault {
         Fault {
             at: self.at,
-            kind: Omitted::HOST,
+            about: Concerns::Host,
+            host: id.clone(),
             id,
             name: self.name().map(Cow::into_owned),
             reason,
+            count: 1,
         }
     }
 
     /// A guest that can't be used has no id by which to call it, so its place tells which one it is.
     fn guest_fault(&self, number: usize, wrong: &str, host: &Hypervisor) -> Fault {
         let known = host.name.as_ref().or(host.id.as_ref());
-        let host = known.map_or("this machine", String::as_str);
+        let (known, host) = (known.map_or("this machine", String::as_str), host.id.clone());
         Fault {
             at: self.at,
-            kind: Omitted::GUEST,
+            about: Concerns::Guest,
             id: None,
             name: None,
-            reason: format!("number {number} of {host}: {wrong}"),
+            host,
+            reason: format!("number {number} of {known}: {wrong}"),
+            count: 1,
+        }
+    }
+
+    fn state_flaw(&self, guest: &Guest, wrong: &str, host: &Hypervisor) -> Fault {
+        Fault {
+            at: self.at,
+            about: Concerns::State,
+            id: host.id.clone(),
+            name: host.name.clone(),
+            host: host.id.clone(),
+            reason: format!("guest {}: {wrong}", flaw::excerpt(&guest.id)),
+            count: 1,
         }
     }
 }
@@ -180,9 +270,13 @@ fn shown(raw: &RawValue) -> &str {
     }
 }
 
-fn guest(raw: &RawValue) -> Result<Guest, String> {
+/// The guest, and what is wrong with its state.
+fn guest(raw: &RawValue) -> Result<(Guest, Option<String>), String> {
     let Some(mut members) = Object::of(raw) else {
-        return Err(format!("it is {}, not an object", shown(raw)));
+        return Err(match raw.get().starts_with('{') {
+            true => "the name of a member is no valid text".into(),
+            false => format!("it is {}, not an object", shown(raw)),
+        });
     };
     if members.doubled(&["guestId"]).is_some() {
         return Err("it has two members \"guestId\"".into());
@@ -192,14 +286,18 @@ fn guest(raw: &RawValue) -> Result<Guest, String> {
         Some((raw, _)) => return Err(format!("its id is {}", shown(raw))),
         None => return Err("it has no guestId".into()),
     };
-    let state = members.get("state").and_then(|raw| raw.get().parse().ok());
-    let state = state.and_then(GuestState::from_number);
-    if state.is_some() {
+    let (state, wrong) = match flaw::state(&members) {
+        Ok(state) => (state, None),
+        Err(wrong) => (GuestState::None, Some(wrong)),
+    };
+    // What is written in another way is kept as it is.
+    let plain = members.get("state").is_some_and(|raw| raw.get().len() == 1);
+    if wrong.is_none() && plain {
         members.take("state");
     }
-    Ok(Guest {
+    let guest = Guest {
         id,
-        state: state.unwrap_or_default(),
+        state,
         attributes: members
             .take_object("attributes")
             .map(attributes)
@@ -208,7 +306,8 @@ fn guest(raw: &RawValue) -> Result<Guest, String> {
         moref: members.take_text("moref"),
         uuid: members.take_text("uuid"),
         unknown: members.into_members(),
-    })
+    };
+    Ok((guest, wrong))
 }
 
 fn attributes(mut members: Object<'_>) -> Attributes {
@@ -251,6 +350,7 @@ fn source(mut members: Object<'_>) -> Source {
         server: members.take_text("server"),
         instance_uuid: members.take_text("instanceUuid"),
         time: members.take_text("time"),
+        filtered: members.take_text("filtered"),
         unknown: members.into_members(),
     }
 }
@@ -270,16 +370,19 @@ impl Tail {
     /// Takes a member of the document; on failure tells what is wrong with it.
     pub(super) fn member(&mut self, name: String, raw: &RawValue) -> Result<(), &'static str> {
         match &*name {
-            "source" if self.source.is_some() => return Err("there are two members \"source\""),
             "source" => {
                 let members = Object::of(raw).ok_or("\"source\" is not an object")?;
                 self.source = Some(source(members));
             }
-            "omitted" if !self.omitted.is_empty() => return Err("there are two members \"omitted\""),
             "omitted" => {
-                let list: Vec<Object<'_>> =
-                    serde_json::from_str(raw.get()).map_err(|_| "\"omitted\" is not a list of objects")?;
-                self.omitted = list.into_iter().map(omitted).collect();
+                let mut all_objects = true;
+                let list = each(raw, |raw| match Object::of(raw) {
+                    Some(members) => self.omitted.push(omitted(members)),
+                    None => all_objects = false,
+                });
+                if list.is_err() || !all_objects {
+                    return Err("\"omitted\" is not a list of objects");
+                }
             }
             _ => self.unknown.push(name, Value::of(raw)),
         }

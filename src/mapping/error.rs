@@ -32,11 +32,13 @@ pub enum Error {
         /// What a mapping would have there.
         reason: String,
     },
-    /// One hypervisor, or all of a document that is no hypervisor, is larger than [`super::MAX_BYTES`].
-    #[error("the input holds an item of more than {} MiB, at byte {at}: no hypervisor is that large", super::MAX_BYTES >> 20)]
+    /// Something is larger than any mapping.
+    #[error("the input holds {limit}, at byte {at}: no mapping is that large")]
     TooLarge {
-        /// Where the item begins.
+        /// Where that begins.
         at: u64,
+        /// What is too large.
+        limit: Limit,
     },
     /// Brackets are nested deeper than [`super::MAX_DEPTH`].
     #[error("the input is nested deeper than {} levels, at byte {at}", super::MAX_DEPTH)]
@@ -50,6 +52,23 @@ pub enum Error {
     /// The output could not be written.
     #[error("writing the output")]
     Write(#[source] io::Error),
+}
+
+/// A limit of size that the input exceeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// One hypervisor, or all of a document that is no hypervisor, has more than [`super::MAX_BYTES`].
+    #[error("an item of more than {} MiB", super::MAX_BYTES >> 20)]
+    ItemBytes,
+    /// It has more than [`super::MAX_PARTS`] members and list elements.
+    #[error("an item of more than {} members and elements", super::MAX_PARTS)]
+    ItemParts,
+    /// A document that has to be in memory as a whole has more than [`super::MAX_DOCUMENT_BYTES`].
+    #[error("a document of more than {} MiB", super::MAX_DOCUMENT_BYTES >> 20)]
+    DocumentBytes,
+    /// It has more than [`super::MAX_DOCUMENT_PARTS`] members and list elements.
+    #[error("a document of more than {} members and elements", super::MAX_DOCUMENT_PARTS)]
+    DocumentParts,
 }
 
 impl Error {

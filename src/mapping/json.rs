@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -216,8 +216,87 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
+/// The members of an object whose names may be no valid text: those that are, and how many are not.
+pub(super) fn members_of<'a>(raw: &'a RawValue) -> Option<(Object<'a>, usize)> {
+    struct Reading;
+
+    impl<'de> Visitor<'de> for Reading {
+        type Value = (Object<'de>, usize);
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+            let (mut members, mut nameless) = (Vec::new(), 0);
+            while let Some(Name(name)) = map.next_key()? {
+                let value = map.next_value()?;
+                match name {
+                    Some(name) => members.push((Cow::Owned(name), value)),
+                    None => nameless += 1,
+                }
+            }
+            Ok((Object(members), nameless))
+        }
+    }
+
+    if let Some(object) = Object::of(raw) {
+        return Some((object, 0));
+    }
+    serde_json::Deserializer::from_str(raw.get())
+        .deserialize_map(Reading)
+        .ok()
+}
+
+/// A member's name; none where it holds half a surrogate pair.
+struct Name(Option<String>);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl Visitor<'_> for Reading {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Name, E> {
+                Ok(Name(std::str::from_utf8(bytes).ok().map(str::to_owned)))
+            }
+        }
+
+        // serde_json hands half a pair out as bytes, which are then no UTF-8.
+        deserializer.deserialize_bytes(Reading)
+    }
+}
+
+/// Gives each element of a list, without keeping them all; fails for any other value.
+pub(super) fn each<'a>(raw: &'a RawValue, give: impl FnMut(&'a RawValue)) -> Result<(), serde_json::Error> {
+    struct Reading<F>(F);
+
+    impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Reading<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<S: SeqAccess<'de>>(mut self, mut list: S) -> Result<(), S::Error> {
+            while let Some(element) = list.next_element()? {
+                self.0(element);
+            }
+            Ok(())
+        }
+    }
+
+    serde_json::Deserializer::from_str(raw.get()).deserialize_seq(Reading(give))
+}
+
+/// A text.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// The text of a JSON string; `None` for other values, and for half a surrogate pair, which is no text.
 pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {

@@ -5,9 +5,20 @@ use std::io::BufRead;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::error::Limit;
+use super::fault::Bounded;
 use super::json::compact;
-use super::split::Splitter;
-use super::{Entry, Error, MAX_BYTES, Mapping, Tail};
+use super::split::{Room, Splitter};
+use super::{Entry, Error, MAX_BYTES, MAX_DOCUMENT_BYTES, MAX_DOCUMENT_PARTS, MAX_PARTS, Mapping, Tail};
+
+/// The room of one hypervisor, and that of all the rest of a document.
+const ROOM: Room = Room {
+    bytes: MAX_BYTES,
+    parts: MAX_PARTS,
+};
+
+/// The members of a document that are known, and may stand there once.
+const KNOWN: [&str; 3] = ["hypervisors", "source", "omitted"];
 
 /// A stream of mappings.
 ///
@@ -52,10 +63,11 @@ pub struct Document<'r, R> {
     reader: &'r mut Reader<R>,
     /// Where the document begins.
     at: u64,
-    listed: bool,
+    /// Those of [`KNOWN`] that have come.
+    seen: [bool; KNOWN.len()],
     tail: Tail,
-    /// How many bytes the tail may still have.
-    room: usize,
+    /// What the tail may still hold.
+    room: Room,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -93,23 +105,30 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The next document, whole; `None` after the last.
+    ///
+    /// A document beyond [`MAX_DOCUMENT_BYTES`] or [`MAX_DOCUMENT_PARTS`] is refused. Of very many faults only some are named.
     pub fn next_mapping(&mut self) -> Result<Option<Mapping>, Error> {
+        let parts = self.splitter.parts();
         let Some(mut document) = self.next_document()? else {
             return Ok(None);
         };
         let mut mapping = Mapping::default();
+        let (mut faults, mut flaws) = (Bounded::of_document(), Bounded::of_document());
         let mut layout = None;
         while let Some(entry) = document.next_entry()? {
             match entry.read() {
-                Ok((hypervisor, faults)) => {
+                Ok(read) => {
                     layout.get_or_insert(entry.layout());
-                    mapping.hypervisors.push(hypervisor);
-                    mapping.faults.extend(faults);
+                    mapping.hypervisors.push(read.hypervisor);
+                    read.faults.into_iter().for_each(|fault| faults.push(fault));
+                    read.flaws.into_iter().for_each(|flaw| flaws.push(flaw));
                 }
-                Err(fault) => mapping.faults.push(fault),
+                Err(fault) => faults.push(fault),
             }
+            document.check_size(parts)?;
         }
         mapping.layout = layout.unwrap_or_default();
+        (mapping.faults, mapping.flaws) = (faults.into_vec(), flaws.into_vec());
         mapping.tail = document.finish()?;
         Ok(Some(mapping))
     }
@@ -118,9 +137,9 @@ impl<R: BufRead> Reader<R> {
         Document {
             reader: self,
             at,
-            listed: false,
+            seen: [false; KNOWN.len()],
             tail: Tail::default(),
-            room: MAX_BYTES,
+            room: ROOM,
         }
     }
 
@@ -149,11 +168,11 @@ impl<R: BufRead> Reader<R> {
         Ok(true)
     }
 
-    /// Reads a value within `outer` brackets, of at most `room` bytes: where it begins, its text without blanks, and what it is.
+    /// Reads a value within `outer` brackets, that has this much room: where it begins, its text without blanks, and what it is.
     fn value<'s, T: Deserialize<'s>>(
         &'s mut self,
         outer: usize,
-        room: usize,
+        room: Room,
     ) -> Result<(u64, &'s str, T), Error> {
         let Reader { splitter, text, .. } = self;
         splitter.peek_within()?;
@@ -205,20 +224,33 @@ impl<R: BufRead> Document<'_, R> {
             }
             byte => return Err(self.reader.splitter.unexpected(byte, "a hypervisor")),
         }
-        let (at, text, members) = self.reader.value(2, MAX_BYTES)?;
+        let (at, text, members) = self.reader.value(2, ROOM)?;
         Ok(Some(Entry::new(at, text, members)))
     }
 
     /// Reads what is left of the document, and returns what it holds beside its hypervisors.
     pub fn finish(mut self) -> Result<Tail, Error> {
         while self.next_entry()?.is_some() {}
-        if !self.listed {
+        if !self.seen[0] {
             return Err(Error::NotMapping {
                 at: self.at,
                 reason: "the document has no member \"hypervisors\"".into(),
             });
         }
         Ok(self.tail)
+    }
+
+    /// Refuses a document that is too large to be kept in memory; `before` is how many parts the stream had before it.
+    fn check_size(&self, before: usize) -> Result<(), Error> {
+        let splitter = &self.reader.splitter;
+        let too_large = |limit| Err(Error::TooLarge { at: self.at, limit });
+        if splitter.at() - self.at > MAX_DOCUMENT_BYTES {
+            return too_large(Limit::DocumentBytes);
+        }
+        if splitter.parts() - before > MAX_DOCUMENT_PARTS {
+            return too_large(Limit::DocumentParts);
+        }
+        Ok(())
     }
 
     /// Goes past a member, or up to the first entry of the list, or past the end.
@@ -232,12 +264,16 @@ impl<R: BufRead> Document<'_, R> {
             b'"' => {}
             byte => return Err(reader.splitter.unexpected(byte, "the name of a member")),
         }
-        let (_, _, name): (_, _, String) = reader.value(1, self.room)?;
+        let (_, quoted, name): (_, _, String) = reader.value(1, self.room)?;
+        // What is written counts, not what it means: an empty name has two bytes, and a colon and a comma besides.
+        self.room.bytes = self.room.bytes.saturating_sub(quoted.len() + 2);
         reader.splitter.expect(b':')?;
+        if let Some(known) = KNOWN.iter().position(|known| *known == name)
+            && std::mem::replace(&mut self.seen[known], true)
+        {
+            return Err(reader.not_mapping(&format!("the document has two members \"{name}\"")));
+        }
         if name == "hypervisors" {
-            if std::mem::replace(&mut self.listed, true) {
-                return Err(reader.not_mapping("the document has two members \"hypervisors\""));
-            }
             if reader.splitter.peek_within()? != b'[' {
                 return Err(reader.not_mapping("\"hypervisors\" is not a list"));
             }
@@ -245,15 +281,20 @@ impl<R: BufRead> Document<'_, R> {
             reader.place = Place::Entry { first: true };
             return Ok(());
         }
-        let room = self.room - name.len();
-        let (at, text, value): (_, _, &RawValue) = reader.value(1, room)?;
-        self.room = room - text.len();
-        self.tail
-            .member(name, value)
-            .map_err(|reason| Error::NotMapping {
-                at,
-                reason: reason.into(),
-            })?;
+        let before = reader.splitter.parts();
+        let (at, text, value): (_, _, &RawValue) = reader.value(1, self.room)?;
+        let (bytes, not_mapping) = (text.len(), |reason: &str| Error::NotMapping {
+            at,
+            reason: reason.into(),
+        });
+        self.tail.member(name, value).map_err(not_mapping)?;
+        self.room.bytes = self.room.bytes.saturating_sub(bytes);
+        let parts = reader.splitter.parts() - before;
+        let Some(left) = self.room.parts.checked_sub(parts) else {
+            let limit = Limit::ItemParts;
+            return Err(Error::TooLarge { at, limit });
+        };
+        self.room.parts = left;
         reader.place = Place::Member { first: false };
         Ok(())
     }

@@ -2,15 +2,23 @@
 
 use std::collections::HashMap;
 
-use super::{Fault, Hypervisor, Mapping, Omitted};
+use super::clones::{Shared, shared};
+use super::{Concerns, Fault, Hypervisor, Mapping};
 
 /// The hypervisors of a document that can be reported, and what can't.
 #[derive(Debug, Default)]
 pub struct Reportable<'m> {
-    /// Those that can, with their ids, in the document's order.
+    /// Those that can, with their ids, in the order in which they are reported: by id, but those come last on which guests run
+    /// that others have too, because servers count such a guest for the hypervisor that they learn of last.
     pub hosts: Vec<(&'m str, &'m Hypervisor)>,
     /// What can't, because of what the document says.
     pub left_out: Vec<LeftOut>,
+    /// How many more there are than `left_out` names.
+    pub unnamed: usize,
+    /// How many hypervisors and guests can't be reported.
+    pub omitted: usize,
+    /// Guests that several hypervisors have.
+    pub shared: Vec<Shared>,
     /// How many hypervisors the document has, reported or not; this machine itself does not count.
     pub hypervisors: usize,
     /// How many guests those have.
@@ -19,7 +27,7 @@ pub struct Reportable<'m> {
     pub local: Option<&'m Hypervisor>,
 }
 
-/// A hypervisor or guest that can't be reported.
+/// A hypervisor or guest that can't be reported, or not as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
     /// The hypervisor's id, unless it has none.
@@ -35,17 +43,24 @@ impl Mapping {
     /// would take the guests of the others away.
     pub fn reportable(&self) -> Reportable<'_> {
         let mut reportable = Reportable::default();
+        for fault in self.faults.iter().chain(&self.flaws) {
+            reportable.unnamed += fault.count.saturating_sub(1);
+        }
         for fault in &self.faults {
-            let Fault {
-                kind,
-                id,
-                name,
-                reason,
-                ..
-            } = fault;
-            reportable.hypervisors += usize::from(*kind == Omitted::HOST);
-            let (id, name, reason) = (id.clone(), name.clone(), format!("{kind}: {reason}"));
-            reportable.left_out.push(LeftOut { id, name, reason });
+            if fault.about == Concerns::Host {
+                reportable.hypervisors += fault.count;
+            }
+            reportable.omitted += fault.count;
+            reportable
+                .left_out
+                .push(LeftOut::new(fault, &format!("{}: ", fault.about.kind()), ""));
+        }
+        for flaw in &self.flaws {
+            let sent = match flaw.about {
+                Concerns::State => "; reported with state 0",
+                _ => "; reported without it",
+            };
+            reportable.left_out.push(LeftOut::new(flaw, "", sent));
         }
         let mut count: HashMap<String, usize> = HashMap::new();
         for id in self
@@ -63,15 +78,29 @@ impl Mapping {
             reportable.hypervisors += 1;
             reportable.guests += hypervisor.guests.len();
             match count.get(&id.to_lowercase()) {
-                Some(equal @ 2..) => reportable.left_out.push(LeftOut {
-                    id: Some(id.to_owned()),
-                    name: hypervisor.name.clone(),
-                    reason: format!("{equal} hypervisors have this id, ignoring case"),
-                }),
+                Some(equal @ 2..) => {
+                    reportable.omitted += 1;
+                    reportable.left_out.push(LeftOut {
+                        id: Some(id.to_owned()),
+                        name: hypervisor.name.clone(),
+                        reason: format!("{equal} hypervisors have this id, ignoring case"),
+                    });
+                }
                 _ => reportable.hosts.push((id, hypervisor)),
             }
         }
+        reportable.shared = shared(&mut reportable.hosts);
         reportable
+    }
+}
+
+impl LeftOut {
+    fn new(fault: &Fault, before: &str, behind: &str) -> Self {
+        LeftOut {
+            id: fault.id.clone(),
+            name: fault.name.clone(),
+            reason: format!("{before}{}{behind}", fault.counted_reason()),
+        }
     }
 }
 

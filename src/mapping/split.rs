@@ -4,6 +4,7 @@ use std::io::{self, BufRead};
 
 use memchr::memchr2;
 
+use super::error::Limit;
 use super::json::is_blank;
 use super::{Error, MAX_DEPTH};
 
@@ -12,6 +13,17 @@ use super::{Error, MAX_DEPTH};
 pub(super) struct Splitter<R> {
     input: R,
     at: u64,
+    /// How many members and elements have been taken with values, the values themselves among them.
+    parts: usize,
+}
+
+/// What a value may hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    /// Bytes.
+    pub(super) bytes: usize,
+    /// Members and elements, less one.
+    pub(super) parts: usize,
 }
 
 /// How far a value has been read; it may end in any chunk.
@@ -24,6 +36,7 @@ struct Progress {
     escaped: bool,
     within_scalar: bool,
     blanks: bool,
+    commas: usize,
 }
 
 /// What a chunk told.
@@ -37,12 +50,21 @@ enum Step {
 
 impl<R: BufRead> Splitter<R> {
     pub(super) fn new(input: R) -> Self {
-        Splitter { input, at: 0 }
+        Splitter {
+            input,
+            at: 0,
+            parts: 0,
+        }
     }
 
     /// How many bytes have been taken.
     pub(super) fn at(&self) -> u64 {
         self.at
+    }
+
+    /// How many members and elements have been taken with values, the values themselves among them.
+    pub(super) fn parts(&self) -> usize {
+        self.parts
     }
 
     /// The next byte that is no blank, still to be taken; `None` at the end of the input.
@@ -97,8 +119,8 @@ impl<R: BufRead> Splitter<R> {
 
     /// Takes the next value's text, which is balanced but may still be no JSON, and tells whether there are blanks in it.
     ///
-    /// `outer` is how many brackets are open around it, `room` how long it may be.
-    pub(super) fn value(&mut self, outer: usize, room: usize, text: &mut Vec<u8>) -> Result<bool, Error> {
+    /// `outer` is how many brackets are open around it, `room` what it may hold.
+    pub(super) fn value(&mut self, outer: usize, room: Room, text: &mut Vec<u8>) -> Result<bool, Error> {
         text.clear();
         self.peek_within()?;
         let start = self.at;
@@ -123,12 +145,18 @@ impl<R: BufRead> Splitter<R> {
                     });
                 }
             };
-            if used > room - text.len() {
-                return Err(Error::TooLarge { at: start });
+            if used > room.bytes.saturating_sub(text.len()) {
+                let limit = Limit::ItemBytes;
+                return Err(Error::TooLarge { at: start, limit });
+            }
+            if progress.commas > room.parts {
+                let limit = Limit::ItemParts;
+                return Err(Error::TooLarge { at: start, limit });
             }
             text.extend_from_slice(&chunk[..used]);
             self.take(used);
             if matches!(step, Step::Done(_)) {
+                self.parts = self.parts.saturating_add(progress.commas + 1);
                 return Ok(progress.blanks);
             }
         }
@@ -205,6 +233,7 @@ impl Progress {
                         return Step::Done(next + 1);
                     }
                 }
+                b',' if self.depth > 0 => self.commas += 1,
                 byte if is_blank(byte) => self.blanks = true,
                 _ if self.depth == 0 => self.within_scalar = true,
                 _ => {}

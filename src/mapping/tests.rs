@@ -177,11 +177,11 @@ fn errors_tell_where_they_are() {
         assert_eq!(error.kind(), crate::error::Kind::Data);
         match error {
             Error::Malformed { at, .. } | Error::NotMapping { at, .. } => at,
-            Error::TooDeep { at } | Error::TooLarge { at } => at,
+            Error::TooDeep { at } | Error::TooLarge { at, .. } => at,
             other => panic!("{other:?}"),
         }
     };
-    let cases: [(&[u8], u64); 16] = [
+    let cases: [(&[u8], u64); 17] = [
         (b"nonsense", 0),
         (b"\xef\xbb{}", 2),
         (b"\0", 0),
@@ -199,6 +199,7 @@ fn errors_tell_where_they_are() {
         (b"{\"hypervisors\":[],\"source\":1}", 27),
         (b"{\"hypervisors\":[],\"omitted\":[1]}", 28),
         (b"{\"source\":{},\"source\":{},\"hypervisors\":[]}", 22),
+        (b"{\"omitted\":[],\"omitted\":[{}],\"hypervisors\":[]}", 24),
     ];
     for (bytes, expected) in cases {
         assert_eq!(at(bytes), expected, "{}", String::from_utf8_lossy(bytes));
@@ -318,8 +319,10 @@ fn a_value_of_another_type_is_kept_though_not_understood() {
     let guests = &mapping.hypervisors[0].guests;
     assert_eq!(
         (guests[0].state, guests[1].state),
-        (GuestState::None, GuestState::None)
+        (GuestState::None, GuestState::Running)
     );
+    let flaws: Vec<&str> = mapping.flaws.iter().map(|flaw| &*flaw.reason).collect();
+    assert_eq!(flaws, ["guest g: its state is 9, not a number from 0 to 7"]);
     let expected = concat!(
         r#"{"hypervisors":[{"uuid":"a","guests":[{"guestId":"g","attributes":{"active":"yes"},"state":9},"#,
         r#"{"guestId":"h","state":1.0}],"name":null,"parent":"p"}]}"#,
@@ -370,6 +373,41 @@ fn states_have_virt_whos_numbers() {
     assert_eq!(GuestState::from_number(8), None);
 }
 
+#[test]
+fn what_there_is_too_much_of_is_refused_or_only_counted() {
+    let too_large = |text: &str| matches!(read(text), Err(Error::TooLarge { .. }));
+    let many = |part: &str, count: usize| part.repeat(count);
+    // Each of these is small, and would take hundreds of bytes in memory for each of its bytes.
+    let members = many("\"\":1,", MAX_PARTS + 1);
+    assert!(too_large(&format!("{{{members}\"hypervisors\":[]}}")));
+    assert!(too_large(&format!(
+        "{{\"hypervisors\":[{{{members}\"uuid\":\"a\",\"guests\":[]}}]}}"
+    )));
+    let list = many("{},", MAX_PARTS + 1);
+    assert!(too_large(&format!(
+        "{{\"hypervisors\":[],\"omitted\":[{list}{{}}]}}"
+    )));
+    assert!(too_large(&format!(
+        "{{\"hypervisors\":[],\"x\":[{}1],\"y\":[{0}1]}}",
+        many("1,", MAX_PARTS / 2)
+    )));
+
+    let guests = many("{},", 100_000);
+    let text = format!("{{\"hypervisors\":[{{\"uuid\":\"a\",\"guests\":[{guests}{{\"guestId\":\"g\"}}]}}]}}");
+    let mapping = read(&text).unwrap();
+    assert_eq!(mapping.hypervisors[0].guests.len(), 1);
+    assert!(mapping.faults.len() <= 20, "{}", mapping.faults.len());
+    assert_eq!(
+        mapping.faults.iter().map(|fault| fault.count).sum::<usize>(),
+        100_000
+    );
+
+    let text = format!("{{\"hypervisors\":[{guests}{{}}]}}");
+    let mapping = read(&text).unwrap();
+    assert!(mapping.faults.len() <= 1001, "{}", mapping.faults.len());
+    assert_eq!(mapping.reportable().hypervisors, 100_001);
+}
+
 /// Any JSON, with numbers and texts that are easily changed.
 fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
@@ -394,7 +432,41 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
+/// A guest, or something else, of pieces that are well, odd, or in an odd place.
+fn guest_or_not() -> impl Strategy<Value = String> {
+    let member = proptest::sample::select(vec![
+        r#""guestId":"g1""#,
+        r#""guestId":"""#,
+        r#""guestId":"\ud800""#,
+        r#""state":1"#,
+        r#""state":5"#,
+        r#""state":8"#,
+        r#""state":"1""#,
+        r#""state":1.0"#,
+        r#""attributes":{"active":1,"virtWhoType":"esx"}"#,
+        r#""attributes":{"active":1,"virtWhoType":"esx"},"x":{"state":9,"guestId":""}"#,
+    ]);
+    prop_oneof![
+        4 => Just(r#"{"guestId":"g","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}"#.to_owned()),
+        4 => proptest::collection::vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(","))),
+        1 => proptest::sample::select(vec!["null", "[\"a\",1]", "\"a\"", "{\"guestId\":[]}"]).prop_map(str::to_owned),
+    ]
+}
+
 proptest! {
+    /// A quick look at guests finds something wrong whenever reading them does.
+    #[test]
+    fn what_is_wrong_with_guests_is_found_on_both_ways(guests in proptest::collection::vec(guest_or_not(), 0..4)) {
+        let text = format!("{{\"hypervisors\":[{{\"uuid\":\"a\",\"guests\":[{}]}}]}}", guests.join(","));
+        let mut reader = Reader::new(text.as_bytes());
+        let mut document = reader.next_document().unwrap().unwrap();
+        let entry = document.next_entry().unwrap().unwrap();
+        let read = entry.read().unwrap();
+        let mut expected = read.faults;
+        expected.extend(read.flaws);
+        prop_assert_eq!(entry.inspect(), expected);
+    }
+
     #[test]
     fn any_unknown_member_passes_as_it_is(value in json()) {
         let text = format!("{{\"hypervisors\":[{{\"uuid\":\"a\",\"guests\":[],\"xx\":{value}}}],\"xy\":{value}}}\n");

@@ -335,6 +335,7 @@ impl Serialize for Source {
         entry(&mut map, "server", &self.server)?;
         entry(&mut map, "instanceUuid", &self.instance_uuid)?;
         entry(&mut map, "time", &self.time)?;
+        entry(&mut map, "filtered", &self.filtered)?;
         self.unknown.write_into(&mut map)?;
         map.end()
     }

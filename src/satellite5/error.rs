@@ -5,9 +5,10 @@ use std::fmt;
 
 use super::systemid;
 use super::xmlrpc::{self, Fault};
-use super::{ARCH, REGISTER, RELEASE};
+use super::{ARCH, RELEASE};
 use crate::error::Kind;
 use crate::http;
+use crate::state::Reserved;
 
 /// Why hypervisors could not be reported.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +22,14 @@ pub enum Error {
         /// The method that was called.
         call: &'static str,
         /// What happened.
+        source: http::Error,
+    },
+    /// A call whose answer must not be lost was not begun, since a signal came or there is no time left.
+    #[error("{call} was not called")]
+    NotBegun {
+        /// The method that was to be called.
+        call: &'static str,
+        /// Why not.
         source: http::Error,
     },
     /// What was to be sent is not possible in XML-RPC; an id with control characters, for one.
@@ -55,13 +64,61 @@ pub enum Error {
         /// What the server says.
         fault: Fault,
     },
+    /// The server does not accept user name and password.
+    #[error(
+        "login to {server} as {user:?} failed: check user name and password (repeated failures may lock the account); {fault}"
+    )]
+    Login {
+        /// The server's address.
+        server: String,
+        /// The user.
+        user: String,
+        /// What the server says.
+        fault: Fault,
+    },
+    /// The answer to a registration was lost.
+    #[error(
+        "a profile {profile:?} may now exist on the server, because the answer to its registration was lost; the next report \
+         looks for it"
+    )]
+    InDoubt {
+        /// The profile's name.
+        profile: String,
+        /// How the answer was lost.
+        source: Box<Error>,
+    },
+    /// Several profiles could be the one that a registration made whose answer was lost.
+    #[error(
+        "the systems {} all have the profile {profile:?}, and one of them may be this hypervisor; delete those that are not, in the \
+         server's web interface",
+        systems.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    SeveralProfiles {
+        /// The profile's name.
+        profile: String,
+        /// The numbers of the systems.
+        systems: Vec<i64>,
+    },
+    /// A hypervisor was not registered, since its systemid could not be kept.
+    #[error("not registered, because its systemid could not be kept")]
+    NoRoom(#[source] systemid::Error),
+    /// A hypervisor was registered, but its systemid could not be kept.
+    #[error(
+        "the server has registered {profile:?}, but its systemid can't be kept; the next report looks for the profile"
+    )]
+    Unkept {
+        /// The profile's name.
+        profile: String,
+        /// Why not.
+        source: systemid::Error,
+    },
     /// No base channel is mapped for hypervisors (−70), and why it could not be.
     #[error("no base channel is mapped for hypervisors (release {RELEASE}, {ARCH}){}", no_map(map.as_ref()))]
     NoBaseChannel {
         /// What the server said when the channel was to be mapped; none where it agreed.
         map: Option<Fault>,
     },
-    /// A systemid could not be looked up or kept.
+    /// A systemid could not be looked up, or another process works with the systemids.
     #[error(transparent)]
     Registration(#[from] systemid::Error),
     /// Nothing is registered any more in this run, since it failed before.
@@ -78,17 +135,41 @@ impl Error {
     /// The kind of this failure.
     pub fn kind(&self) -> Kind {
         match self {
-            Error::Connection(source) | Error::Exchange { source, .. } => source.kind(),
+            Error::Connection(source) | Error::Exchange { source, .. } | Error::NotBegun { source, .. } => {
+                source.kind()
+            }
+            Error::Login { .. } => Kind::NoPerm,
+            Error::InDoubt { source, .. } => source.kind(),
+            Error::NoRoom(source) | Error::Unkept { source, .. } => source.kind(),
             Error::Unsendable { .. } => Kind::Data,
             Error::Answer { .. } | Error::Unexpected { .. } => Kind::Protocol,
             Error::Refused { fault, .. } => match fault.code {
-                2950 | -2 | -23 | -71 | -702..=-700 | -15..=-11 => Kind::NoPerm,
+                -23 | -71 | -702 => Kind::NoPerm,
                 _ => Kind::Unavailable,
             },
             Error::NoBaseChannel { map: Some(_) } => Kind::NoPerm,
-            Error::NoBaseChannel { map: None } => Kind::Unavailable,
+            Error::NoBaseChannel { map: None } | Error::SeveralProfiles { .. } => Kind::Unavailable,
             Error::Registration(error) => error.kind(),
             Error::Blocked { kind, .. } => *kind,
+        }
+    }
+
+    /// Whether the server, or a front end of it, refuses who we are. The next document would meet that, too, and accounts get
+    /// locked by those who try again.
+    pub(super) fn refuses_login(&self) -> bool {
+        let refused = |error: &http::Error| {
+            matches!(
+                error,
+                http::Error::Status {
+                    status: 401 | 403 | 410,
+                    ..
+                }
+            )
+        };
+        match self {
+            Error::Login { .. } => true,
+            Error::Exchange { source, .. } => refused(source),
+            _ => false,
         }
     }
 
@@ -98,21 +179,42 @@ impl Error {
     pub(super) fn ends_report(&self) -> bool {
         match self {
             Error::Exchange { source, .. } => !matches!(source, http::Error::Status { status: 500, .. }),
-            Error::Connection(_) | Error::Answer { .. } | Error::Unexpected { .. } => true,
+            Error::InDoubt { source, .. } => source.ends_report(),
+            Error::Connection(_)
+            | Error::NotBegun { .. }
+            | Error::Answer { .. }
+            | Error::Unexpected { .. } => true,
             _ => false,
         }
     }
 
-    /// Whether a hypervisor may have been registered, and nobody knows: trying again would make one more profile of it.
-    pub(super) fn may_have_registered(&self) -> bool {
+    /// Whether the server may have done what was asked, though no answer says so.
+    ///
+    /// A connection that broke does not tell whether the request had arrived. A status of 500 and more may be a front end's,
+    /// after the server itself has done it.
+    pub(super) fn may_be_done(&self) -> bool {
         use http::Error as Http;
-        let unknown = |source: &Http| {
-            matches!(
-                source,
-                Http::Cut { .. } | Http::Timeout { .. } | Http::Status { .. }
-            )
-        };
-        matches!(self, Error::Exchange { call, source } if *call == REGISTER.name && unknown(source))
+        match self {
+            Error::Exchange { source, .. } => match source {
+                Http::Status { status, .. } => *status >= 500,
+                Http::Timeout { limit, .. } => !matches!(limit, http::Limit::Connect(_)),
+                Http::Unreachable { .. }
+                | Http::Cut { .. }
+                | Http::NotHttp { .. }
+                | Http::TooLarge { .. }
+                | Http::Cancelled(_) => true,
+                _ => false,
+            },
+            Error::Answer { .. } | Error::Unexpected { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The failure of a registration that may have made a profile of this name. Its mark stays for the next report.
+    pub(super) fn in_doubt(profile: String, lost: Error, begun: Reserved) -> Self {
+        begun.leave();
+        let source = Box::new(lost);
+        Error::InDoubt { profile, source }
     }
 
     /// The error with its causes, in one line.
@@ -130,7 +232,6 @@ impl Error {
 /// What a person can do about a fault, as far as it is known.
 fn advice(call: &str, code: i64) -> &'static str {
     match (call, code) {
-        ("auth.login", 2950) | (_, -2) => "; check user name and password",
         ("user.getDetails", -23) => "; write the user name as the server spells it, its case counts",
         ("channel.software.create", -23) => {
             "; the user needs the role channel_admin to create the channel for hypervisors"

@@ -14,6 +14,8 @@ use crate::mapping::{Guest, GuestState};
 const LONGEST_NAME: usize = 128;
 /// The most digits of a uuid.
 const LONGEST_UUID: usize = 32;
+/// How many guests of a hypervisor are named that are not told of.
+const MOST_NAMED: usize = 10;
 /// A hypervisor itself has no uuid; with another one here each report would make one more row for it.
 const OWN_UUID: &str = "0000000000000000";
 
@@ -51,13 +53,28 @@ impl<'a> Plan<'a> {
 
     /// That the host is reported in part, where it is.
     pub fn incomplete(&self, host: &Host<'_>) -> Option<Failed> {
-        let omitted = self
-            .omitted
-            .iter()
-            .map(|(id, reason)| format!("{id:?}, {reason}"));
-        let omitted: Vec<String> = omitted.collect();
+        let named = self.omitted.iter().take(MOST_NAMED);
+        let mut omitted: Vec<String> = named
+            .map(|(id, reason)| format!("{}, {reason}", quoted(id)))
+            .collect();
+        if self.omitted.len() > MOST_NAMED {
+            omitted.push(format!("and {} more", self.omitted.len() - MOST_NAMED));
+        }
         let error = format!("reported without guests: {}", omitted.join("; "));
         (!omitted.is_empty()).then(|| host.failed(error, Kind::Data))
+    }
+}
+
+/// How many guests of a list have an id with which they can't be told.
+pub fn unfit(guests: &[Guest]) -> usize {
+    guests.iter().filter(|guest| uuid(&guest.id).is_err()).count()
+}
+
+/// As much of an id as a message bears.
+fn quoted(id: &str) -> String {
+    match id.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{:?}…", &id[..end]),
+        None => format!("{id:?}"),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which hypervisors of a mapping are reported, and which are not.
 
-use super::Failed;
+use super::{Failed, plan, xmlrpc};
 use crate::error::Kind;
-use crate::mapping::{Hypervisor, LeftOut, Mapping};
+use crate::mapping::{Hypervisor, LeftOut, Mapping, Shared};
 
 /// virt-who's type of a source, where neither configuration nor document tells it.
 const USUAL_KIND: &str = "esx";
@@ -14,6 +14,12 @@ pub struct Roster<'m> {
     pub hosts: Vec<Host<'m>>,
     /// What is not, because of what the document says.
     pub left_out: Vec<Failed>,
+    /// How many more there are than `left_out` names.
+    pub unnamed: usize,
+    /// How many hypervisors and guests are not reported.
+    pub omitted: usize,
+    /// Guests that several hypervisors have.
+    pub shared: Vec<Shared>,
     /// How many hypervisors the document has, reported or not; this machine itself does not count.
     pub hypervisors: usize,
     /// How many guests those have.
@@ -44,9 +50,26 @@ impl<'m> Roster<'m> {
             let kind = kind.unwrap_or(USUAL_KIND);
             Host { id, kind, hypervisor }
         };
+        let mut left_out: Vec<Failed> = reportable.left_out.into_iter().map(Failed::from).collect();
+        let mut omitted = reportable.omitted;
+        let mut hosts: Vec<Host<'_>> = reportable.hosts.into_iter().map(host).collect();
+        hosts.retain(|host| {
+            let unsendable = host.unsendable();
+            omitted += match unsendable {
+                Some(_) => 1,
+                None => plan::unfit(&host.hypervisor.guests),
+            };
+            let failed = unsendable.map(|reason| host.failed(reason, Kind::Data));
+            let sent = failed.is_none();
+            left_out.extend(failed);
+            sent
+        });
         Roster {
-            hosts: reportable.hosts.into_iter().map(host).collect(),
-            left_out: reportable.left_out.into_iter().map(Failed::from).collect(),
+            hosts,
+            left_out,
+            unnamed: reportable.unnamed,
+            omitted,
+            shared: reportable.shared,
             hypervisors: reportable.hypervisors,
             guests: reportable.guests,
             local: reportable.local.is_some(),
@@ -67,6 +90,20 @@ impl From<LeftOut> for Failed {
 }
 
 impl Host<'_> {
+    /// Why it can't be sent: in its id, or in the type of its source, there is a character that has no place in a name. XML
+    /// does not carry some of these, and others would break the lines of whoever lists the profiles.
+    fn unsendable(&self) -> Option<String> {
+        let found = |text: &str| text.chars().find(|c| c.is_control() || !xmlrpc::is_sendable(*c));
+        let told = |what: &str, c: char| {
+            format!(
+                "{what} holds the character U+{:04X}, which can't be sent",
+                c as u32
+            )
+        };
+        let id = found(self.id).map(|c| told("its id", c));
+        id.or_else(|| found(self.kind).map(|c| told("the type of its source", c)))
+    }
+
     /// This host did not get where it should be.
     pub fn failed(&self, error: String, kind: Kind) -> Failed {
         Failed {

@@ -4,17 +4,25 @@
 //! report as that hypervisor. A file holds all that the server answered to the registration, as a Python pickle.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use super::pickle;
 use super::xmlrpc::Value;
+use crate::cancel::Cancel;
 use crate::error::Kind;
 use crate::secret::Secret;
-use crate::state::{self, Folder, file_name};
+use crate::state::{self, Folder, Lock, Reserved, file_name};
 
 /// What the file of a hypervisor is called, before its id.
 const PREFIX: &str = "hypervisor-systemid-";
+/// What the mark of a registration that is under way is called, before the hypervisor's id.
+const MARK: &str = "hypervisor-pending-";
 /// The largest file, in bytes; virt-who's have about two thousand.
 const LARGEST: u64 = 1 << 20;
+/// The room that is reserved for the answer to a registration, in bytes.
+const ROOM: usize = 16 << 10;
+/// The lock of those who register.
+const LOCK: &str = "vw-report-sat5.lock";
 
 /// A registration could not be looked up or kept.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +63,10 @@ impl Registrations {
         Registrations(folder)
     }
 
-    /// Whether a registration could be kept if there were one; the folder is made where it is missing.
-    pub fn prepare(&self) -> Result<(), Error> {
-        Ok(self.0.prepare()?)
+    /// Keeps other processes from registering, as long as what is returned lives. Waits for one that does, but not beyond
+    /// `until`. The folder is made if it is missing.
+    pub fn lock(&self, until: Option<Instant>, cancel: &Cancel) -> Result<Lock, Error> {
+        Ok(self.0.lock(LOCK, until, cancel)?)
     }
 
     /// The systemid of the hypervisor `id`, if it is registered.
@@ -75,9 +84,29 @@ impl Registrations {
         }
     }
 
-    /// Keeps what the server answered to the registration of `id`, in the place of an older one.
-    pub fn keep(&self, id: &str, answer: &Value<'_>) -> Result<(), Error> {
-        Ok(self.0.write(&file_name(PREFIX, id)?, &pickle::write(answer))?)
+    /// Makes sure that the answer to the registration of `id` can be kept, and marks that it is under way.
+    ///
+    /// A registration that can't be kept would be made again by each report.
+    pub fn begin(&self, id: &str) -> Result<Reserved, Error> {
+        let (name, mark) = (file_name(PREFIX, id)?, file_name(MARK, id)?);
+        Ok(self.0.reserve(&name, &mark, ROOM)?)
+    }
+
+    /// Keeps what the server answered to a registration, in the place of an older one.
+    pub fn keep(&self, begun: Reserved, answer: &Value<'_>) -> Result<(), Error> {
+        Ok(begun.write(&pickle::write(answer))?)
+    }
+
+    /// Whether a registration of `id` was begun, and nobody knows what became of it.
+    pub fn is_in_doubt(&self, id: &str) -> Result<bool, Error> {
+        Ok(self.0.has(&file_name(MARK, id)?))
+    }
+
+    /// Keeps a systemid that was found out otherwise: no registration is in doubt any more.
+    pub fn adopt(&self, id: &str, systemid: &str) -> Result<(), Error> {
+        let kept = Value::members([("system_id", Value::text(systemid))]);
+        self.0.write(&file_name(PREFIX, id)?, &pickle::write(&kept))?;
+        Ok(self.0.remove(&file_name(MARK, id)?)?)
     }
 }
 
@@ -92,8 +121,18 @@ mod tests {
         for id in ["esx1.example.com", "a/b", "..", "é", "%"] {
             assert!(registrations.systemid(id).unwrap().is_none());
             let answer = Value::members([("system_id", Value::text(id))]);
-            registrations.keep(id, &answer).unwrap();
+            let begun = registrations.begin(id).unwrap();
+            assert!(registrations.is_in_doubt(id).unwrap());
+            assert!(registrations.systemid(id).unwrap().is_none());
+            registrations.keep(begun, &answer).unwrap();
             assert_eq!(registrations.systemid(id).unwrap().unwrap().expose(), id);
+            assert!(!registrations.is_in_doubt(id).unwrap());
+
+            registrations.begin(id).unwrap().leave();
+            assert!(registrations.is_in_doubt(id).unwrap());
+            registrations.adopt(id, "another").unwrap();
+            assert_eq!(registrations.systemid(id).unwrap().unwrap().expose(), "another");
+            assert!(!registrations.is_in_doubt(id).unwrap());
         }
         assert!(place.path().join("hypervisor-systemid-esx1.example.com").exists());
     }

@@ -186,10 +186,13 @@ fn push_value(xml: &mut String, value: &Value<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether XML can carry a character.
+pub fn is_sendable(c: char) -> bool {
+    (c >= ' ' || matches!(c, '\t' | '\n' | '\r')) && !matches!(c, '\u{fffe}' | '\u{ffff}')
+}
+
 fn push_text(xml: &mut String, text: &str) -> Result<(), Error> {
-    let forbidden =
-        |c: char| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}');
-    if let Some(c) = text.chars().find(|c| forbidden(*c)) {
+    if let Some(c) = text.chars().find(|c| !is_sendable(*c)) {
         return Err(Error::Unsendable(c));
     }
     // A bare carriage return would be read as a newline.

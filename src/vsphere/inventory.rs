@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use self::host::Host;
 pub(super) use self::live::Live;
-use self::vms::{Placed, Vm, Vms};
+use self::vms::{Placed, VANISHED, Vm, Vms};
 use super::ManagedObject;
 use super::property::{Object, PropertySpec};
 use crate::error::Kind;
@@ -208,13 +208,17 @@ impl Inventory {
         }
     }
 
-    /// The virtual machines that will be omitted, and whose names have not been asked for.
+    /// The virtual machines that will be named, as omitted or as clones, and whose names have not been asked for.
     pub(super) fn nameless(&self) -> Vec<ManagedObject> {
         if self.with_names {
             return Vec::new();
         }
+        let mut ids = self.vms.not_placed();
+        ids.extend(self.vms.clones());
+        ids.sort_unstable();
+        ids.dedup();
         let machine = |id| ManagedObject { kind: VM.into(), id };
-        self.vms.not_placed().into_iter().map(machine).collect()
+        ids.into_iter().map(machine).collect()
     }
 
     /// How many hosts and virtual machines have been seen.
@@ -226,9 +230,15 @@ impl Inventory {
     pub fn identify(self, id: HypervisorId) -> Identified {
         let mut notes = Vec::new();
         if self.odd_versions > 0 {
+            let machines = match self.odd_versions {
+                1 => format!("virtual machine {} has", self.first_odd_version),
+                number => format!(
+                    "{number} virtual machines (the first is {}) have",
+                    self.first_odd_version
+                ),
+            };
             notes.push(format!(
-                "{} virtual machines have no known hardware version, the first is {}: their uuids are taken as they are",
-                self.odd_versions, self.first_odd_version,
+                "{machines} a hardware version that cannot be parsed: the bytes of the uuid are not swapped"
             ));
         }
         let Inventory {
@@ -242,9 +252,12 @@ impl Inventory {
         } = self;
         let vms = vms.place(hosts.iter().map(|host| &host.vms));
         if let Some(first) = vms.moved.first() {
+            let machines = match vms.moved.len() {
+                1 => format!("virtual machine {first}"),
+                number => format!("{number} virtual machines (the first is {first})"),
+            };
             notes.push(format!(
-                "{} virtual machines moved during the scan, the first is {first}: each is told where it was seen last",
-                vms.moved.len(),
+                "{machines} moved during the scan: the last host that listed it counts"
             ));
         }
         let mut order = Vec::with_capacity(hosts.len());
@@ -295,6 +308,9 @@ struct Usable<'o> {
 impl<'o> Usable<'o> {
     /// Fails with the reason why the machine can't be a guest.
     fn new(object: &'o Object) -> Result<Self, String> {
+        if object.is_gone() {
+            return Err(VANISHED.to_owned());
+        }
         let shown = match object.text("config.uuid").filter(|uuid| !uuid.is_empty()) {
             None => return Err(missing("config.uuid", object.fault_of("config.uuid"))),
             Some(text) => Uuid::try_parse(text).map_err(|_| format!("config.uuid {text:?} is no uuid"))?,
@@ -341,18 +357,44 @@ impl Identified {
     }
 
     /// The ids that several hosts share, each with the hosts' names.
-    pub fn shared_ids(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+    pub fn shared_ids(&self) -> Vec<(String, Vec<String>)> {
         let same = self.order.chunk_by(|(id, _), (other, _)| id == other);
-        same.filter(|hosts| hosts.len() > 1).filter_map(|hosts| {
+        let shared = same.filter(|hosts| hosts.len() > 1).filter_map(|hosts| {
             let (id, _) = hosts.first()?;
             let named = hosts.iter().filter_map(|(_, at)| self.hosts.get(*at));
-            Some((
-                id.as_str(),
-                named
-                    .map(|host| host.display_name().unwrap_or(&host.id))
-                    .collect(),
-            ))
-        })
+            let named = named.map(|host| host.display_name().unwrap_or(&host.id).to_owned());
+            Some((id.clone(), named.collect()))
+        });
+        shared.collect()
+    }
+
+    /// The guest ids that several virtual machines share, as after a copy: each with the machines' names and hosts.
+    pub fn clones(&self) -> Vec<(String, Vec<String>)> {
+        let mut told = vec![false; self.hosts.len()];
+        for (_, at) in &self.order {
+            if let Some(told) = told.get_mut(*at) {
+                *told = true;
+            }
+        }
+        let is_told = |at: usize| told.get(at) == Some(&true);
+        let clones = self.vms.clones().filter_map(|same| {
+            let (first, _) = same.first()?;
+            let on_told = same.iter().filter(|(_, host)| is_told(*host));
+            let named: Vec<String> = on_told.map(|(vm, host)| self.machine(vm, *host)).collect();
+            (named.len() > 1).then(|| (hyphenated(first.uuid), named))
+        });
+        clones.collect()
+    }
+
+    /// Such as `"web1" (vm-42) on esx1.example.com`.
+    fn machine(&self, vm: &Vm, host: usize) -> String {
+        let id = self.vms.id_of(vm);
+        let host = self.hosts.get(host);
+        let host = host.map_or("no host", |host| host.display_name().unwrap_or(&host.id));
+        match self.names.get(&id) {
+            Some(name) => format!("{name:?} ({id}) on {host}"),
+            None => format!("{id} on {host}"),
+        }
     }
 
     /// The hypervisors one after the other, bytewise by id, their guests likewise.

@@ -1,4 +1,4 @@
-//! The names of virtual machines that are left out, so that people know which they are.
+//! The names of virtual machines that are left out or share a uuid, so that people know which they are.
 
 use super::inventory::{Inventory, NAMES};
 use super::soap::Client;
@@ -7,7 +7,7 @@ use super::{Error, ManagedObject, property};
 /// How many machines are asked for at once.
 const BATCH: usize = 500;
 
-/// Asks for the names of the machines that can't be guests; the scan has not asked for any, for nobody needs the others'.
+/// Asks for the names of the machines that a message names. The scan has not asked for any: other names are not used.
 pub(super) fn of_nameless(
     client: &mut Client,
     collector: &ManagedObject,
@@ -30,7 +30,7 @@ fn ask(
         inventory.add_name(machine);
     });
     match asked {
-        Err(Error::Fault { fault, .. }) if fault.kind == "ManagedObjectNotFound" => {
+        Err(error) if error.is_vanished() => {
             let (one, other) = machines.split_at(machines.len() / 2);
             if one.is_empty() {
                 return Ok(());

@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::io::BufRead;
 use std::ops::Range;
 
+use super::rounds::Rounds;
 use super::soap::{Answer, Client, without_prefix};
-use super::{Error, ManagedObject};
+use super::{Error, ManagedObject, NOT_AUTHENTICATED, NOT_FOUND};
 use crate::xml::{self, Reader};
 
 /// Objects in one page; servers may answer with fewer. Larger pages take hardly less of our work (under 1 %), and a page is what the
@@ -77,6 +78,17 @@ impl Object {
             .iter()
             .find(|missing| missing.path == path)
             .map(|missing| missing.fault.as_str())
+    }
+
+    /// Whether the object was deleted while the server read its properties.
+    pub(super) fn is_gone(&self) -> bool {
+        self.missing.iter().any(|missing| missing.fault == NOT_FOUND)
+    }
+
+    /// Whether the session ended while the server read the properties.
+    pub(super) fn is_without_session(&self) -> bool {
+        let mut faults = self.missing.iter();
+        faults.any(|missing| missing.fault == NOT_AUTHENTICATED)
     }
 
     #[cfg(test)]
@@ -231,6 +243,21 @@ impl Object {
     }
 }
 
+/// Reads a `MissingObject` and answers the object and the type of the fault.
+pub(super) fn read_missing_object<R: BufRead>(
+    xml: &mut Reader<R>,
+) -> Result<(Option<ManagedObject>, String), xml::Error> {
+    let (mut object, mut fault) = (None, String::new());
+    while let Some(name) = xml.child()? {
+        match name {
+            "obj" => object = Some(ManagedObject::read(xml)?),
+            "fault" => fault = read_localized_fault(xml)?,
+            _ => xml.skip()?,
+        }
+    }
+    Ok((object, fault))
+}
+
 /// Reads a `LocalizedMethodFault` and answers the type of its fault.
 fn read_localized_fault<R: BufRead>(xml: &mut Reader<R>) -> Result<String, xml::Error> {
     let mut fault = String::new();
@@ -318,13 +345,32 @@ fn pages(
     each: &mut impl FnMut(&Object),
 ) -> Result<(), Error> {
     let mut object = Object::default();
-    let mut read = |xml: &mut Answer| read_page(xml, &mut object, each);
-    let mut token = client.call("RetrievePropertiesEx", collector, parameters, &mut read)?;
-    while let Some(more) = token {
-        let parameters = format!("<token>{}</token>", xml::escape(&more));
-        token = client.call("ContinueRetrievePropertiesEx", collector, &parameters, &mut read)?;
+    let mut rounds = Rounds::default();
+    let (mut method, mut parameters) = ("RetrievePropertiesEx", parameters.to_owned());
+    loop {
+        let read = |xml: &mut Answer| read_page(xml, &mut object, each);
+        let page = client.call(method, collector, &parameters, read)?;
+        if page.is_without_session {
+            return Err(Error::of_fault(method, NOT_AUTHENTICATED.to_owned()));
+        }
+        rounds.add(method, page.objects)?;
+        let Some(token) = page.token else {
+            return Ok(());
+        };
+        method = "ContinueRetrievePropertiesEx";
+        parameters = format!("<token>{}</token>", xml::escape(&token));
     }
-    Ok(())
+}
+
+/// What an answer tells besides its objects.
+#[derive(Debug, Default)]
+struct Page {
+    /// The token of the next page, if there is one.
+    token: Option<String>,
+    /// How many objects there were.
+    objects: usize,
+    /// Whether the session ended while the server read the objects.
+    is_without_session: bool,
 }
 
 fn first_page(view: &ManagedObject, specs: &[PropertySpec]) -> String {
@@ -355,16 +401,15 @@ fn property_sets<'s>(specs: impl IntoIterator<Item = &'s PropertySpec>) -> Strin
     sets
 }
 
-/// Reads a `RetrieveResult` and answers the token of the next page, if there is one.
+/// Reads a `RetrieveResult`.
 ///
 /// Without any object the server answers without `returnval`.
 fn read_page<R: BufRead>(
     xml: &mut Reader<R>,
     object: &mut Object,
     each: &mut impl FnMut(&Object),
-) -> Result<Option<String>, xml::Error> {
-    let mut token = None;
-    let mut objects = 0;
+) -> Result<Page, xml::Error> {
+    let mut page = Page::default();
     while let Some(name) = xml.child()? {
         if name != "returnval" {
             xml.skip()?;
@@ -372,20 +417,21 @@ fn read_page<R: BufRead>(
         }
         while let Some(name) = xml.child()? {
             match name {
-                "token" => token = Some(xml.text()?.to_owned()),
-                "objects" if objects == LARGEST_PAGE => {
+                "token" => page.token = Some(xml.text()?.to_owned()),
+                "objects" if page.objects == LARGEST_PAGE => {
                     return Err(xml.refuse("a page of far more objects than were asked for"));
                 }
                 "objects" => {
                     object.read(xml)?;
                     each(object);
-                    objects += 1;
+                    page.objects += 1;
+                    page.is_without_session |= object.is_without_session();
                 }
                 _ => xml.skip()?,
             }
         }
     }
-    Ok(token)
+    Ok(page)
 }
 
 #[cfg(test)]
@@ -407,9 +453,9 @@ mod tests {
                 object.fault_of("config.uuid"),
             ));
         };
-        let token = read_page(&mut reader, &mut Object::default(), &mut each).unwrap();
+        let page = read_page(&mut reader, &mut Object::default(), &mut each).unwrap();
         reader.finish().unwrap();
-        (token, seen)
+        (page.token, seen)
     }
 
     #[test]

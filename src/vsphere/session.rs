@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::property::{self, PropertySpec};
 use super::soap::{Answer, Client, LOGIN};
-use super::{Error, ManagedObject};
+use super::{Error, ManagedObject, NOT_AUTHENTICATED, Seconds};
 use crate::cancel::{Cancel, HookGuard};
 use crate::error::Kind;
 use crate::http::Endpoint;
@@ -15,7 +15,7 @@ use crate::xml;
 /// How long a log-out over a new connection may take, after a signal or an error.
 const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a log-in has at least, whatever is left of the time for the whole.
+/// What a log-in has at least, after a signal and whatever is left of the time for the whole.
 const LOGIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Who logs in.
@@ -68,25 +68,30 @@ pub struct Session {
 impl Session {
     /// Connects and logs in.
     ///
-    /// A signal interrupts everything but the log-in itself, and so does the endpoint's deadline unless the server takes its
-    /// time: cut off there, the server would keep a session that nobody can close any more.
+    /// A signal interrupts everything at once but the log-in itself, for whose answer it leaves five seconds, as the endpoint's
+    /// deadline does: cut off there, the server would keep a session that nobody can close any more.
     pub fn open(endpoint: &Endpoint, credentials: &Credentials, cancel: &Cancel) -> Result<Self, Error> {
+        let begun = Instant::now();
         let connection = Cancel::default();
         let before = connection.follow(cancel);
         let mut client = Client::connect(endpoint, &connection)?;
         let content = retrieve_service_content(&mut client)?;
         log::debug!(
-            "connected to {} ({})",
+            "connected to {} ({}) in {}",
             content.about.full_name,
-            content.about.api_type
+            content.about.api_type,
+            Seconds::since(begun)
         );
         drop(before);
-        let soon = Instant::now() + LOGIN_LIMIT;
+        let begun = Instant::now();
+        let soon = begun + LOGIN_LIMIT;
         let mut unhurried = match endpoint.deadline {
             Some(deadline) if deadline < soon => client.anew(&connection, Some(soon)),
             _ => client.clone(),
         };
+        let late = connection.follow_late(cancel, LOGIN_LIMIT);
         let logged_in = login(&mut unhurried, &content.session_manager, credentials);
+        drop(late);
         client.continue_session(unhurried);
         if let Err(error) = logged_in {
             let refused = matches!(error, Error::Login { .. } | Error::Fault { .. });
@@ -96,6 +101,11 @@ impl Session {
             }
             return Err(error);
         }
+        log::debug!(
+            "logged in as {:?} in {}",
+            credentials.username,
+            Seconds::since(begun)
+        );
         let session = Session {
             client,
             content,
@@ -234,6 +244,7 @@ fn login(client: &mut Client, manager: &ManagedObject, credentials: &Credentials
     ));
     match client.call(LOGIN, manager, parameters.expose(), |xml| xml.skip()) {
         Err(Error::Fault { fault, .. }) if fault.error_kind() == Kind::NoPerm => Err(Error::Login {
+            server: client.server(),
             user: credentials.username.clone(),
             fault,
         }),
@@ -242,10 +253,13 @@ fn login(client: &mut Client, manager: &ManagedObject, credentials: &Credentials
 }
 
 fn logout(client: &mut Client, manager: &ManagedObject) -> Result<(), Error> {
+    let begun = Instant::now();
     match client.call("Logout", manager, "", |xml| xml.skip()) {
-        Err(Error::Fault { fault, .. }) if fault.kind == "NotAuthenticated" => Ok(()),
-        done => done,
+        Err(Error::Fault { fault, .. }) if fault.kind == NOT_AUTHENTICATED => {}
+        done => done?,
     }
+    log::debug!("logged out in {}", Seconds::since(begun));
+    Ok(())
 }
 
 /// Has the server drop what it keeps for the session. What is left over ends with the session, so no failure matters.

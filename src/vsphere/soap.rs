@@ -52,6 +52,11 @@ impl Client {
         })
     }
 
+    /// The server's host and port.
+    pub(super) fn server(&self) -> String {
+        self.http.base().authority()
+    }
+
     /// The same session over new connections: with a deadline for a log-out after a signal or a broken answer, without one
     /// for a session that has no end.
     pub(super) fn anew(&self, cancel: &Cancel, deadline: Option<Instant>) -> Self {

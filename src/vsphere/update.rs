@@ -3,18 +3,24 @@
 
 use std::fmt::Write as _;
 use std::io::BufRead;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::inventory::{self, Inventory, Live};
 use super::names;
 use super::property::{self, Object, PropertySpec};
+use super::rounds::{MOST_OBJECTS, Rounds};
 use super::session::{About, Session};
 use super::soap::Answer;
-use super::{Error, ManagedObject};
+use super::{Error, Fault, ManagedObject, NOT_AUTHENTICATED, tell_read};
 use crate::xml::{self, Reader};
+
+const WAIT: &str = "WaitForUpdatesEx";
 
 /// How long a server may be silent beyond the time that it was asked to wait.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// How often in a row the server may end a wait by itself. It does so when a document is asked for (SIGUSR1).
+const MOST_CANCELS: usize = 100;
 
 /// The stream of updates to the objects of one view.
 pub(super) struct Updates {
@@ -23,12 +29,15 @@ pub(super) struct Updates {
     wanted: &'static [PropertySpec],
     /// The state that the server told last; opaque, and empty before the first.
     version: String,
+    /// How often in a row a wait was cancelled.
+    cancels: usize,
 }
 
 impl Updates {
     /// Reads the whole inventory by a property filter, which afterwards tells the changes: so none can be missed.
     pub(super) fn begin(mut session: Session, guest_names: bool) -> Result<Self, Error> {
         let wanted = inventory::wanted(guest_names);
+        let begun = Instant::now();
         let view = session.create_view(wanted)?;
         session.create_filter(&view, wanted)?;
         let mut updates = Updates {
@@ -36,10 +45,10 @@ impl Updates {
             live: Live::new(guest_names),
             wanted,
             version: String::new(),
+            cancels: 0,
         };
         updates.wait(Duration::ZERO)?;
-        let (hosts, vms) = updates.live.counts();
-        log::debug!("read {hosts} hosts and {vms} virtual machines");
+        tell_read(updates.live.counts(), begun);
         Ok(updates)
     }
 
@@ -59,12 +68,19 @@ impl Updates {
         Ok(inventory)
     }
 
+    /// Notes that a wait was cancelled because somebody asked for it.
+    pub(super) fn was_asked(&mut self) {
+        self.cancels = 0;
+    }
+
     /// Waits for changes, in whole seconds, and takes in all that there are; answers whether there were any.
     pub(super) fn wait(&mut self, longest: Duration) -> Result<bool, Error> {
         let mut told = self.next_page(longest)?;
         let changed = told.is_some();
         let mut incomplete = Vec::new();
+        let mut rounds = Rounds::default();
         while let Some(page) = told {
+            rounds.add(WAIT, page.objects)?;
             incomplete.extend(page.incomplete);
             if !page.truncated {
                 break;
@@ -84,7 +100,7 @@ impl Updates {
         let (collector, object) = (&content.property_collector, std::slice::from_ref(object));
         match property::retrieve_these(client, collector, object, spec, |object| self.live.put(object)) {
             // That it has left is told next.
-            Err(Error::Fault { fault, .. }) if fault.kind == "ManagedObjectNotFound" => Ok(()),
+            Err(error) if error.is_vanished() => Ok(()),
             done => done,
         }
     }
@@ -101,22 +117,38 @@ impl Updates {
         let collector = &content.property_collector;
         let page = loop {
             let read = |xml: &mut Answer| read_page(xml, &mut self.live);
-            match client.call_patiently("WaitForUpdatesEx", collector, &parameters, silence, read) {
+            match client.call_patiently(WAIT, collector, &parameters, silence, read) {
                 // Somebody wants a document now. It must not be of half a change: where no time was to be waited, what is
                 // there is still to come.
-                Err(Error::Fault { fault, .. }) if fault.kind == "RequestCanceled" => {
+                Err(error) if is_cancel(&error) => {
+                    self.cancels += 1;
+                    if self.cancels > MOST_CANCELS {
+                        return Err(Error::Endless {
+                            method: WAIT,
+                            what: format!("RequestCanceled {} times in a row", self.cancels),
+                        });
+                    }
                     if !longest.is_zero() {
-                        break None;
+                        return Ok(None);
                     }
                 }
                 page => break page?,
             }
         };
+        self.cancels = 0;
         if let Some(page) = &page {
+            if let Some(fault) = &page.fault {
+                return Err(Error::of_fault(WAIT, fault.clone()));
+            }
             self.version.clone_from(&page.version);
         }
         Ok(page)
     }
+}
+
+/// Whether the server was asked to end a wait, by CancelWaitForUpdates.
+fn is_cancel(error: &Error) -> bool {
+    matches!(error, Error::Fault { fault: Fault { kind, .. }, .. } if kind == "RequestCanceled")
 }
 
 /// What an answer tells besides the updates themselves.
@@ -125,8 +157,12 @@ struct Page {
     version: String,
     /// More is to come at once.
     truncated: bool,
+    /// How many updates there were.
+    objects: usize,
     /// Objects that must be read anew.
     incomplete: Vec<ManagedObject>,
+    /// Why no more updates can come: the session has ended, or the view is gone.
+    fault: Option<String>,
 }
 
 /// Reads an `UpdateSet` and has the inventory take it in; where nothing has changed there is none.
@@ -145,16 +181,16 @@ fn read_page<R: BufRead>(xml: &mut Reader<R>, live: &mut Live) -> Result<Option<
                 "truncated" => page.truncated = matches!(xml.text()?.trim(), "true" | "1"),
                 "filterSet" => {
                     while let Some(name) = xml.child()? {
-                        if name != "objectSet" {
-                            xml.skip()?;
-                            continue;
-                        }
-                        let kind = object.read_update(xml, &mut paths)?;
-                        if !take_in(live, &kind, &object, &paths) {
-                            page.incomplete.push(ManagedObject {
-                                kind: object.kind.clone(),
-                                id: object.id.clone(),
-                            });
+                        match name {
+                            "objectSet" if page.objects == MOST_OBJECTS => {
+                                return Err(xml.refuse("a page of far more objects than there can be"));
+                            }
+                            "objectSet" => {
+                                let kind = object.read_update(xml, &mut paths)?;
+                                page.take_in(live, &kind, &object, &paths);
+                            }
+                            "missingSet" => page.miss(property::read_missing_object(xml)?),
+                            _ => xml.skip()?,
                         }
                     }
                 }
@@ -163,6 +199,30 @@ fn read_page<R: BufRead>(xml: &mut Reader<R>, live: &mut Live) -> Result<Option<
         }
     }
     Ok(told)
+}
+
+impl Page {
+    /// Has the inventory take in an update.
+    fn take_in(&mut self, live: &mut Live, kind: &str, object: &Object, paths: &[String]) {
+        self.objects += 1;
+        if object.is_without_session() {
+            self.fault = Some(NOT_AUTHENTICATED.to_owned());
+        }
+        if !take_in(live, kind, object, paths) {
+            self.incomplete.push(ManagedObject {
+                kind: object.kind.clone(),
+                id: object.id.clone(),
+            });
+        }
+    }
+
+    /// Notes an object that the filter looks for in vain. Without its view, where it begins, it never tells anything any more.
+    fn miss(&mut self, (object, fault): (Option<ManagedObject>, String)) {
+        let is_view = object.is_some_and(|object| object.kind == "ContainerView");
+        if is_view || fault == NOT_AUTHENTICATED {
+            self.fault = Some(fault);
+        }
+    }
 }
 
 /// Takes in an update; false where it does not tell enough.

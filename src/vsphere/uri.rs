@@ -179,9 +179,10 @@ mod tests {
         let address = parsed(uri);
         assert_eq!(address.username.as_deref(), Some("adm@vsphere.local"));
         assert_eq!((address.insecure, address.auto_answer), (true, Some(true)));
-        assert_eq!(address.proxy, Some(Proxy::parse("p:3128", "").unwrap()));
+        let proxy = Proxy::parse("p:3128", "proxy= of the server's URI").unwrap();
+        assert_eq!(address.proxy, Some(proxy));
         assert_eq!(address.unknown, ["debug", "x"]);
-        assert_eq!(parsed("esx://h?proxy=").proxy, Some(Proxy::None));
+        assert!(matches!(parsed("esx://h?proxy=").proxy, Some(Proxy::None { .. })));
         assert_eq!(parsed("esx://@h").username, None);
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::inventory::Inventory;
-use super::retry::{Pauses, retry};
+use super::retry::{Patience, Pauses, retry};
 use super::session::{About, Credentials, Session};
 use super::soap::Client;
 use super::update::Updates;
@@ -112,22 +112,45 @@ impl Nudge {
     }
 }
 
+/// What is watched, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched<'w> {
+    /// Where.
+    pub endpoint: &'w Endpoint,
+    /// By whom.
+    pub credentials: &'w Credentials,
+    /// Whether guests get their names.
+    pub guest_names: bool,
+    /// How long failures may pass at the beginning.
+    pub patience: Patience,
+    /// When the state is told.
+    pub pace: Pace,
+}
+
 /// Tells the state of an inventory, by `tell`, at the beginning and after each change that has settled, until a signal comes.
 ///
-/// The beginning is met with the patience of [`retry`], within the endpoint's deadline. From then on there is no deadline: after any
-/// failure but the refusal of a right the whole inventory is read anew, over a new session, as often as it takes. `tell`
+/// The beginning, until the first state is known, is met as by [`retry`], within the endpoint's deadline. From then on there is no
+/// deadline: after any failure but the refusal of a right the whole inventory is read anew, over a new session, as often as it takes. `tell`
 /// answers whether it had anything to say.
 pub fn watch<E: From<Error>>(
-    endpoint: &Endpoint,
-    credentials: &Credentials,
-    guest_names: bool,
-    pace: Pace,
+    watched: Watched<'_>,
     nudge: &Nudge,
     cancel: &Cancel,
     mut tell: impl FnMut(&About, Inventory, Occasion) -> Result<bool, E>,
 ) -> Result<Infallible, E> {
-    let begin = |endpoint| Updates::begin(Session::open(endpoint, credentials, cancel)?, guest_names);
-    let mut updates = retry(endpoint, cancel, || begin(endpoint))?;
+    let Watched {
+        endpoint,
+        credentials,
+        guest_names,
+        patience,
+        pace,
+    } = watched;
+    let begin = |endpoint| {
+        let mut updates = Updates::begin(Session::open(endpoint, credentials, cancel)?, guest_names)?;
+        let inventory = updates.inventory()?;
+        Ok((updates, inventory))
+    };
+    let (mut updates, mut inventory) = retry(endpoint, patience, cancel, || begin(endpoint))?;
     updates.session().without_deadline();
     let endless = &Endpoint {
         deadline: None,
@@ -145,7 +168,7 @@ pub fn watch<E: From<Error>>(
             last_told,
             tell: &mut tell,
         };
-        let mut error = match watch.run() {
+        let mut error = match watch.run(inventory) {
             Stop::Told(error) => return Err(error),
             Stop::Lost(error) => error,
         };
@@ -154,14 +177,14 @@ pub fn watch<E: From<Error>>(
         if begun.elapsed() > STEADY {
             pauses = Pauses::default();
         }
-        updates = loop {
+        (updates, inventory) = loop {
             if !may_pass(&error) {
                 return Err(error.into());
             }
             let pause = pauses.after(&error);
             pauses.take(&error, pause, cancel)?;
             match begin(endless) {
-                Ok(updates) => break updates,
+                Ok(begun) => break begun,
                 Err(again) => error = again,
             }
         };
@@ -206,15 +229,16 @@ struct Watch<'w, F> {
 }
 
 impl<E, F: FnMut(&About, Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> {
-    fn run(&mut self) -> Stop<E> {
-        match self.follow() {
+    /// Tells this inventory, which is the first over this session, and then its changes.
+    fn run(&mut self, inventory: Inventory) -> Stop<E> {
+        match self.follow(inventory) {
             Ok(never) => match never {},
             Err(stop) => stop,
         }
     }
 
-    fn follow(&mut self) -> Result<Infallible, Stop<E>> {
-        self.tell(Occasion::News)?;
+    fn follow(&mut self, inventory: Inventory) -> Result<Infallible, Stop<E>> {
+        self.tell_this(inventory, Occasion::News)?;
         let mut unsettled: Option<Unsettled> = None;
         loop {
             let due = self.pace.due(self.last_told, unsettled.as_ref());
@@ -237,6 +261,7 @@ impl<E, F: FnMut(&About, Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> {
             // An answer has come: the session is alive, and what is known is what the server has.
             let due = self.pace.due(self.last_told, unsettled.as_ref());
             if self.nudge.take() {
+                self.updates.was_asked();
                 unsettled = None;
                 self.tell(Occasion::Confirmation)?;
             } else if due.is_some_and(|due| due <= Instant::now()) {
@@ -258,6 +283,10 @@ impl<E, F: FnMut(&About, Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> {
 
     fn tell(&mut self, occasion: Occasion) -> Result<(), Stop<E>> {
         let inventory = self.updates.inventory()?;
+        self.tell_this(inventory, occasion)
+    }
+
+    fn tell_this(&mut self, inventory: Inventory, occasion: Occasion) -> Result<(), Stop<E>> {
         let told = (self.tell)(self.updates.about(), inventory, occasion).map_err(Stop::Told)?;
         if told {
             self.last_told = Instant::now();

@@ -14,13 +14,13 @@ use vw_sim::vcenter::{Inventory, VCenter};
 use crate::support::{Outcome, Run};
 
 /// A vCenter, and the files that a scan of it needs.
-struct Site {
-    vcenter: VCenter,
+pub(crate) struct Site {
+    pub(crate) vcenter: VCenter,
     folder: TempDir,
 }
 
 impl Site {
-    fn new(tls: Option<Tls>) -> Self {
+    pub(crate) fn new(tls: Option<Tls>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("password"), "sim-secret\n").unwrap();
         Site {
@@ -30,7 +30,7 @@ impl Site {
     }
 
     /// A server with a certificate of an authority whose own stands in the file `ca.pem`, the server's in `own.pem`.
-    fn with(certificate: &Certificate) -> Self {
+    pub(crate) fn with(certificate: &Certificate) -> Self {
         let authority = Authority::new().unwrap();
         let tls = authority.issue(certificate).unwrap();
         let own = tls.pem();
@@ -40,16 +40,20 @@ impl Site {
         site
     }
 
-    fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         fs::write(self.folder.path().join(name), text).unwrap();
         self.file(name)
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
         self.vcenter.server().address().port()
     }
 
@@ -65,9 +69,11 @@ impl Site {
 
     /// Fails unless a scan with these options is refused for this reason, and nothing was sent to the server.
     #[track_caller]
-    fn refuses(&self, options: &[&str], reason: &str) {
-        self.run(options).failed(77, reason);
+    fn refuses(&self, options: &[&str], reason: &str) -> String {
+        let outcome = self.run(options);
+        outcome.failed(77, reason);
         assert_eq!(self.vcenter.calls(), Vec::<String>::new());
+        outcome.stderr
     }
 }
 
@@ -86,7 +92,7 @@ fn scan(server: &str, password: &str) -> Run {
 }
 
 /// The thumbprint that the error about trust shows.
-fn thumbprint(refused: &Outcome) -> String {
+pub(crate) fn thumbprint(refused: &Outcome) -> String {
     let (_, shown) = refused.stderr.split_once("--thumbprint ").unwrap();
     shown.split_whitespace().next().unwrap().to_owned()
 }
@@ -99,19 +105,23 @@ fn each_certificate_by_authority_by_itself_and_by_thumbprint() {
         (Certificate::Good, Ok(()), Ok(())),
         (
             other(),
-            Err("it is for vc.example.com, 10.0.0.1 and not for this name"),
-            Err("not for this name"),
+            Err("it is for vc.example.com, 10.0.0.1, not for localhost"),
+            Err("not for localhost"),
         ),
         (
             Certificate::CommonName,
-            Err("it names no host"),
-            Err("it names no host"),
+            Err("only the CN \"localhost\", and a CN does not count"),
+            Err("only the CN \"localhost\", and a CN does not count"),
         ),
-        (Certificate::Expired, Err("it has expired"), Err("it has expired")),
+        (
+            Certificate::Expired,
+            Err("it expired on Mon, 01 Jan 2001 00:00:00 GMT"),
+            Err("it expired on Mon, 01 Jan 2001 00:00:00 GMT"),
+        ),
         (
             Certificate::NotYet,
-            Err("is the clock right?"),
-            Err("is the clock right?"),
+            Err("it is not valid before Sat, 01 Jan 4000 00:00:00 GMT"),
+            Err("it is not valid before Sat, 01 Jan 4000 00:00:00 GMT"),
         ),
         (
             Certificate::SelfSigned,
@@ -134,7 +144,16 @@ fn each_certificate_by_authority_by_itself_and_by_thumbprint() {
         for (file, expected) in [("ca.pem", by_authority), ("own.pem", by_itself)] {
             let options = ["--cacert", &site.file(file)];
             match expected {
-                Err(reason) => site.refuses(&options, reason),
+                Err(reason) => {
+                    let error = site.refuses(&options, reason);
+                    // No authority's file helps against a wrong name or date.
+                    let issuer = reason.contains("signed");
+                    assert_eq!(
+                        error.contains("pass its authority with --cacert"),
+                        issuer,
+                        "{error}"
+                    );
+                }
                 Ok(()) => _ = site.run(&options).quiet_success(),
             }
         }
@@ -143,12 +162,88 @@ fn each_certificate_by_authority_by_itself_and_by_thumbprint() {
         let address = format!("localhost:{}", site.port());
         let refused = site.scan(&address, &[]).env("SSL_CERT_FILE", &unknown).run();
         refused.failed(77, "its certificate is not trusted");
-        site.run(&["--thumbprint", &thumbprint(&refused)]).quiet_success();
+        let shown = thumbprint(&refused);
+        for form in [
+            shown.clone(),
+            format!("SHA256:{}", shown.replace(':', "").to_lowercase()),
+            format!("sha256 Fingerprint={shown}"),
+        ] {
+            site.run(&["--thumbprint", &form]).quiet_success();
+        }
         site.run(&["--insecure"]).quiet_success();
         assert_eq!(site.vcenter.open().sessions, 0);
         let wrong = site.run(&["--thumbprint", &"ab".repeat(32)]);
-        wrong.failed(77, "another one than the given thumbprint's");
+        wrong.failed(77, "not the one given");
     }
+}
+
+/// Whoever has the key of an ordinary certificate in the file could otherwise speak for any server.
+#[test]
+fn only_an_authority_vouches_for_others() {
+    let pretended = Authority::pretended().unwrap();
+    let tls = pretended.issue(&Certificate::Good).unwrap();
+    let own = tls.pem();
+    let site = Site::new(Some(tls));
+    let alone = site.write("alone.pem", &pretended.pem());
+    let with_authority = site.write("both.pem", &(Authority::new().unwrap().pem() + &pretended.pem()));
+    site.refuses(
+        &["--cacert", &alone],
+        "none of the given certificates is an authority's (CA:TRUE)",
+    );
+    site.refuses(
+        &["--cacert", &with_authority],
+        "is not an authority's (CA:TRUE is missing)",
+    );
+    let address = format!("localhost:{}", site.port());
+    let by_system = site
+        .scan(&address, &[])
+        .env("SSL_CERT_FILE", &with_authority)
+        .run();
+    by_system.failed(77, "CA:TRUE is missing");
+    let own = site.write("own.pem", &(pretended.pem() + &own));
+    site.run(&["--cacert", &own]).quiet_success();
+}
+
+#[test]
+fn a_file_without_end_is_no_file_of_certificates() {
+    let site = Site::with(&Certificate::Good);
+    let conf = site.write(
+        "a.conf",
+        &format!(
+            "[prod]\ntype=esx\nserver=localhost:{}\nusername=sim\ncacert=/dev/zero\n",
+            site.port()
+        ),
+    );
+    let password = site.file("password");
+    let section = ["-n", "prod", "-c", &conf, "--password-file", &password];
+    let candlepin = |options: &[&str]| {
+        let run = Run::new(env!("CARGO_BIN_EXE_vw-report-candlepin"));
+        let run = run.args([
+            "--check",
+            "--owner",
+            "sim",
+            "--server",
+            "https://127.0.0.1:1/candlepin",
+        ]);
+        run.args(options).env("VW_CONFIG", &site.write("empty.conf", ""))
+    };
+    let good = site.file("own.pem");
+    let runs = [
+        site.scan("localhost", &["--cacert", "/dev/zero"]),
+        site.scan("localhost", &[]).env("SSL_CERT_FILE", "/dev/zero"),
+        Run::new(env!("CARGO_BIN_EXE_vw-scan-esx")).args(section),
+        candlepin(&["--cert", "/dev/zero"]),
+        candlepin(&["--cert", &good, "--key", "/dev/zero"]),
+    ];
+    for run in runs {
+        let (outcome, used) = run.measured();
+        outcome.failed(78, "/dev/zero: it is larger than 8 MiB");
+        assert!(used.memory < 60 << 20, "{used:?}");
+    }
+    // A pipe that always has more.
+    let script = "yes | exec \"$0\" --server localhost -u sim --password-file \"$1\" --cacert /dev/stdin";
+    let piped = Run::new("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_vw-scan-esx"), &password]);
+    piped.run().failed(78, "/dev/stdin: it is larger than 8 MiB");
 }
 
 #[test]
@@ -186,12 +281,27 @@ fn a_folder_of_authorities_is_read_as_well() {
 }
 
 #[test]
+fn plain_http_to_a_port_that_speaks_tls_and_the_reverse() {
+    let site = Site::with(&Certificate::Good);
+    let address = format!("localhost:{}", site.port());
+    let plain = site.scan(&format!("http://{address}"), &[]).run();
+    plain.failed(76, &format!("{address} speaks TLS on this port: use https://"));
+    let site = Site::new(None);
+    let refused = site.run(&["--insecure"]);
+    refused.failed(76, "the server does not speak TLS on this port");
+    assert!(refused.stderr.contains("(http://)"), "{refused:?}");
+}
+
+#[test]
 fn what_speaks_no_tls_of_ours() {
     // The alerts of servers that know only older versions, or other ciphers, and something that is no TLS at all.
     for (answer, words) in [
         (&b"\x15\x03\x01\x00\x02\x02\x46"[..], "no TLS connection"),
         (b"\x15\x03\x03\x00\x02\x02\x28", "no TLS connection"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what came is not TLS"),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            "the server does not speak TLS on this port",
+        ),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -211,7 +321,7 @@ fn what_speaks_no_tls_of_ours() {
 }
 
 /// A server by HTTP or HTTPS, and a proxy before it that wants credentials.
-fn behind_a_proxy(https: bool) -> (Site, Proxy) {
+pub(crate) fn behind_a_proxy(https: bool) -> (Site, Proxy) {
     let site = match https {
         true => Site::with(&Certificate::For(vec![
             "vc.example.com".into(),
@@ -224,12 +334,12 @@ fn behind_a_proxy(https: bool) -> (Site, Proxy) {
 }
 
 /// The proxy's URL with credentials, percent-encoded.
-fn known(proxy: &Proxy) -> String {
+pub(crate) fn known(proxy: &Proxy) -> String {
     proxy.url().replace("http://", "http://us%40er:p%3As3cret@")
 }
 
 /// What the proxy was asked to do first.
-fn asked(proxy: &Proxy) -> Option<String> {
+pub(crate) fn asked(proxy: &Proxy) -> Option<String> {
     let first = proxy.server().requests().into_iter().next()?.request;
     Some(format!("{} {}", first.method, first.path))
 }
@@ -271,12 +381,16 @@ fn a_proxy_by_option_and_by_environment() {
             assert_eq!(asked(&proxy).as_deref(), Some(wanted), "{way}");
             assert_eq!(site.vcenter.open().sessions, 0);
             let before = site.vcenter.requests().len();
-            for wrong in [
-                proxy.url(),
-                proxy.url().replace("http://", "http://us%40er:wr0ng@"),
+            for (wrong, advice) in [
+                (proxy.url(), "give its URL with a user name"),
+                (
+                    proxy.url().replace("http://", "http://us%40er:wr0ng@"),
+                    "it does not accept the user \"us@er\" with the given password",
+                ),
             ] {
                 let refused = by(&wrong);
                 refused.failed(77, "407");
+                refused.failed(77, advice);
                 assert!(!refused.stderr.contains("wr0ng"), "{refused:?}");
             }
             assert_eq!(site.vcenter.requests().len(), before, "{way}");

@@ -429,7 +429,7 @@ fn the_proxies_of_system_environment_count() {
     };
     scan("vc").failed(
         78,
-        "HTTPS_PROXY in [system_environment] is not usable: only http:// proxies",
+        "HTTPS_PROXY in [system_environment] (a.conf:2) is not usable: only http:// proxies",
     );
     // Nobody listens there; http goes without that proxy.
     scan("http://127.0.0.1:1/").failed_at_last(75, "127.0.0.1");

@@ -9,6 +9,9 @@ use vw::mapping::{Hypervisor, Reader};
 
 use crate::support::{Outcome, Run};
 
+mod lists;
+mod odd;
+
 fn filter(args: &[&str], stdin: impl Into<Vec<u8>>) -> Outcome {
     command(args).stdin(stdin).run()
 }
@@ -55,7 +58,10 @@ fn indenting_changes_nothing_but_blanks() {
 
 #[test]
 fn what_is_dropped_is_told_in_omitted() {
-    let stdout = filter(&["--exclude-hosts", "nobody, ESX1"], MAPPING).quiet_success();
+    let outcome = filter(&["--exclude-hosts", "nobody, ESX1"], MAPPING);
+    let warning = "vw-filter: warning: exclude_hosts has \"nobody\", which matches no hypervisor\n";
+    assert_eq!((outcome.status, &*outcome.stderr), (0, warning));
+    let stdout = outcome.stdout;
     assert!(!stdout.contains(r#""uuid":"esx1""#), "{stdout}");
     assert!(
         stdout.contains(r#"{"guests":[{"guestId":"here","state":1}]},{"uuid":"esx2""#),
@@ -75,7 +81,8 @@ fn what_is_dropped_is_told_in_omitted() {
 #[test]
 fn rules_keep_what_they_say() {
     let ids = |args: &[&str]| -> Vec<String> {
-        let stdout = filter(args, MAPPING).quiet_success();
+        // What matches nothing is named; see below.
+        let stdout = filter(&[args, &["-q"]].concat(), MAPPING).quiet_success();
         let mapping = Reader::new(stdout.as_bytes()).next_mapping().unwrap().unwrap();
         let id = |host: Hypervisor| host.id.unwrap_or("local".into());
         mapping.hypervisors.into_iter().map(id).collect()
@@ -119,7 +126,7 @@ fn the_other_layout_has_the_same_members_under_its_names() {
     );
     let outcome = filter(&["--layout", "checkin", "--exclude-hosts", "esx2"], MAPPING);
     assert_eq!((outcome.status, &*outcome.stdout), (0, expected));
-    let said = "vw-filter: host two.example.com is left out: exclude_hosts has \"esx2\"\n";
+    let said = "vw-filter: the lists left out 1 of 2 hypervisors: two.example.com\n";
     assert_eq!(outcome.stderr, said, "this layout can't tell it");
 
     let back = filter(&["--layout=mapping", "--exclude-hosts=esx2"], CHECKIN).quiet_success();
@@ -232,10 +239,21 @@ fn input_that_is_no_mapping_is_refused_by_position() {
         ),
         ("{\"hypervisors\":[null]}", "a hypervisor is not an object"),
         ("{\"hypervisors\":[{\"uuid\":a}]}", "at byte 24"),
-        ("{\"hypervisors\":[{\"uuid\":\"a\"},]}", "should at byte 29"),
+        (
+            "{\"hypervisors\":[{\"uuid\":\"a\",\"guests\":[]},]}",
+            "should at byte 41",
+        ),
         (
             "{\"hypervisors\":[],\"hypervisors\":[]}",
             "two members \"hypervisors\"",
+        ),
+        (
+            "{\"omitted\":[],\"hypervisors\":[],\"omitted\":[{\"kind\":\"host\"}]}",
+            "two members \"omitted\"",
+        ),
+        (
+            "{\"omitted\":[{}],\"hypervisors\":[],\"omitted\":[]}",
+            "two members \"omitted\"",
         ),
         ("{\"hypervisors\":[]},", "at byte 18"),
         ("{\"hypervisors\":[]}garbage", "at byte 18"),
@@ -291,7 +309,7 @@ fn a_section_has_the_rules_that_no_option_states() {
         filter(&[&[&*config], args].concat(), MAPPING)
     };
     let kept = |keys, args: &[&str]| {
-        let stdout = run(keys, args).quiet_success();
+        let stdout = run(keys, &[args, &["-q"]].concat()).quiet_success();
         ["esx1", "esx2"].map(|id| stdout.contains(&format!("\"uuid\":\"{id}\"")))
     };
     assert_eq!(kept("", &[]), [true, true]);
@@ -336,7 +354,10 @@ fn wrong_options_are_usage_errors() {
     filter(&["--pretty", "--compact"], MAPPING).failed(64, "--compact");
     filter(&["surplus"], MAPPING).failed(64, "surplus");
     let explosive = ["--filter-type=regex", "--filter-hosts", "(?:(a|aa)+)(?=[b-z]).*"];
-    let document = format!("{{\"hypervisors\":[{{\"uuid\":\"{}\"}}]}}", "a".repeat(60));
+    let document = format!(
+        "{{\"hypervisors\":[{{\"uuid\":\"{}\",\"guests\":[]}}]}}",
+        "a".repeat(60)
+    );
     filter(&explosive, document).failed(64, "takes too long");
 }
 

@@ -14,8 +14,10 @@ use vw_sim::http::{Fault, Request, Response, Server};
 use crate::support::{Outcome, Run, is_utc};
 
 mod consumer;
+mod documents;
 mod ends;
 mod failures;
+mod filters;
 mod parts;
 mod printed;
 mod report;

@@ -16,8 +16,13 @@ use crate::support::{Outcome, Run, is_utc};
 
 mod printed;
 
+mod once;
+mod told;
+
 /// So that what failed for now is not tried again.
 const ONCE: [&str; 2] = ["--timeout", "2"];
+
+mod documents;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
 const WEB: &str = "564dae86-0000-1000-8000-00000000000A";
@@ -165,7 +170,7 @@ fn a_first_report_registers_and_the_next_one_only_notifies() {
     ));
     let expected = json!({
         "section": null, "server": site.server.url(), "owner": "1", "state": "finished", "hypervisors": 2, "guests": 2,
-        "created": 2, "updated": 0, "unchanged": 0, "failed": [], "jobs": [],
+        "created": 2, "updated": 0, "unchanged": 0, "omitted": 0, "failed": [], "jobs": [],
     });
     assert_eq!(result, expected);
 
@@ -294,16 +299,15 @@ fn wrong_credentials_are_tried_once_and_keep_no_registered_host_back() {
     fs::write(site.file("password"), "wrong-one").unwrap();
     let new = r#"{"hypervisors":[{"uuid":"a","guests":[]},{"uuid":"b","guests":[]},{"uuid":"esx1.example.com","guests":[]}]}"#;
     let outcome = site.run().stdin(new).run();
-    failed(
-        &outcome,
-        77,
-        "vw-report-sat5: a, b: auth.login: the server answered fault 2950",
-    );
+    failed(&outcome, 77, "vw-report-sat5: a, b: login to http://127.0.0.1:");
     let line = line(&outcome);
     assert_eq!((&line["state"], &line["updated"]), (&json!("partial"), &json!(1)));
     let errors = failures(&line);
     assert!(
-        errors[0].1.contains("fault 2950") && errors[0].1.contains("check user name and password"),
+        errors[0].1.contains("fault 2950")
+            && errors[0]
+                .1
+                .contains(" as \"sim\" failed: check user name and password"),
         "{errors:?}"
     );
     assert_eq!(errors[0].1, errors[1].1);
@@ -467,7 +471,14 @@ fn nothing_is_registered_that_could_not_be_kept() {
     let outcome = site.run().run();
     assert_eq!(outcome.status, 74, "{outcome:?}");
     assert!(failures(&line(&outcome))[0].1.contains("state"));
-    assert_eq!(site.satellite.registrations(), 0);
+    assert_eq!(site.satellite.calls(), BTreeMap::new());
+
+    // What is registered is reported all the same.
+    fs::remove_file(site.file("state")).unwrap();
+    assert_eq!(site.run().run().status, 0);
+    fs::remove_file(site.file("state/vw-report-sat5.lock")).unwrap();
+    fs::create_dir(site.file("state/vw-report-sat5.lock")).unwrap();
+    assert_eq!(line(&site.run().run())["updated"], 2);
 }
 
 #[test]

@@ -94,6 +94,7 @@ pub(crate) fn small() -> Inventory {
     let uuid = "78563412-ab90-efcd-1234-567890abcdef";
     inventory.add_vm(one, vm(uuid, "vmx-13", "poweredOn"));
     inventory.add_vm(one, vm(uuid, "vmx-12", "suspended"));
+    let uuid = "78563412-ab90-efcd-1234-567890abcdee";
     inventory.add_vm(two, vm(uuid, "vmx-21", "poweredOff"));
     inventory.add_vm(two, vm(uuid, "vmx-09", "odd"));
     inventory
@@ -139,18 +140,27 @@ fn a_scan_tells_hosts_guests_and_cluster() {
             })
             .collect()
     };
-    let (swapped, plain) = (
-        "12345678-90ab-cdef-1234-567890abcdef",
-        "78563412-ab90-efcd-1234-567890abcdef",
+    assert_eq!(
+        guests(0),
+        [
+            ("12345678-90ab-cdef-1234-567890abcdef", 1, 1),
+            ("78563412-ab90-efcd-1234-567890abcdef", 3, 1)
+        ]
     );
-    assert_eq!(guests(0), [(swapped, 1, 1), (plain, 3, 1)]);
-    assert_eq!(guests(1), [(swapped, 5, 0), (plain, 0, 0)]);
+    assert_eq!(
+        guests(1),
+        [
+            ("12345678-90ab-cdef-1234-567890abcdee", 5, 0),
+            ("78563412-ab90-efcd-1234-567890abcdee", 0, 0)
+        ]
+    );
     assert_eq!(guests(2), []);
     let three = &mapping["hypervisors"][2];
     assert_eq!(three["facts"].get("hypervisor.cluster"), None);
     assert_eq!(text(three, "/parent/type"), "ComputeResource");
     assert_eq!(text(&mapping, "/source/type"), "esx");
-    assert_eq!(text(&mapping, "/source/server"), "127.0.0.1");
+    let server = site.vcenter.url().replace("https://", "");
+    assert_eq!(text(&mapping, "/source/server"), server);
     assert!(!text(&mapping, "/source/instanceUuid").is_empty());
     assert_eq!(mapping.get("omitted"), None);
     site.nothing_is_open();
@@ -228,7 +238,9 @@ fn what_cannot_be_told_is_omitted_and_the_rest_goes_on() {
     assert_eq!(outcome.status, 0);
     assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
     assert!(
-        outcome.stderr.contains("3 hosts and guests are left out"),
+        outcome
+            .stderr
+            .contains("left out 2 hosts and 1 guest (see \"omitted\")"),
         "{outcome:?}"
     );
     let mapping: Value = serde_json::from_str(&outcome.stdout).unwrap();
@@ -586,24 +598,29 @@ fn a_refused_log_in_is_not_tried_again_and_says_why() {
         (
             "InvalidLogin",
             "Cannot complete login.",
-            "or the password was refused",
+            "wrong user name or password (repeated failures may lock the account)",
         ),
-        ("InvalidLogin", "User account is locked.", "is locked out"),
+        ("InvalidLogin", "User account is locked.", "the account is locked"),
         (
             "InvalidLogin",
             "User password has expired",
-            "or its password has expired",
+            "the account or its password has expired",
         ),
-        ("PasswordExpired", "", "or its password has expired"),
-        ("InvalidLogin", "The account is disabled", "is disabled"),
-        ("NoPermission", "", "may not log in"),
+        ("PasswordExpired", "", "the account or its password has expired"),
+        (
+            "InvalidLogin",
+            "The account is disabled",
+            "the account is disabled",
+        ),
+        ("NoPermission", "", "the account may not log in"),
     ];
     let site = Site::new(small());
+    let server = site.vcenter.url().replace("https://", "");
     for (kind, text, words) in table {
         let before = site.vcenter.requests().len();
         answer(&site, "Login", move |_| Some(soap_fault(kind, text)));
         let outcome = site.scan(&[]);
-        outcome.failed(77, &format!("user \"sim\" {words}"));
+        outcome.failed(77, &format!("login to {server} as \"sim\" failed: {words}"));
         assert!(
             outcome.stderr.contains(kind) && outcome.stderr.contains(text),
             "{outcome:?}"

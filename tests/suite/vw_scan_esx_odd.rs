@@ -65,7 +65,8 @@ struct Row {
     warns: &'static [&'static str],
 }
 
-const LEFT_OUT: &str = "1 hosts and guests are left out";
+const HOST_LEFT_OUT: &str = "left out 1 host (see";
+const GUEST_LEFT_OUT: &str = "left out 1 guest (see";
 
 #[test]
 fn one_odd_object_costs_no_more_than_itself() {
@@ -107,7 +108,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                 "odd",
                 "no host lists it: it moved during the scan, or the account may not see its host",
             )],
-            warns: &[LEFT_OUT],
+            warns: &[GUEST_LEFT_OUT],
         },
         Row {
             what: "a host without a parent",
@@ -182,7 +183,7 @@ fn one_odd_object_costs_no_more_than_itself() {
             },
             told: &[],
             omitted: &[("host", "odd", "no hardware.systemInfo.uuid")],
-            warns: &[LEFT_OUT],
+            warns: &[HOST_LEFT_OUT],
         },
         Row {
             what: "a host whose uuid may not be read",
@@ -197,7 +198,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                 "odd.example.com",
                 "no hardware.systemInfo.uuid (NoPermission)",
             )],
-            warns: &[LEFT_OUT],
+            warns: &[HOST_LEFT_OUT],
         },
         Row {
             what: "a machine without config, as one that is being made",
@@ -212,7 +213,7 @@ fn one_odd_object_costs_no_more_than_itself() {
             },
             told: &[],
             omitted: &[("guest", "odd", "no config.uuid")],
-            warns: &[LEFT_OUT],
+            warns: &[GUEST_LEFT_OUT],
         },
         Row {
             what: "a machine with an empty uuid",
@@ -221,7 +222,7 @@ fn one_odd_object_costs_no_more_than_itself() {
             },
             told: &[],
             omitted: &[("guest", "odd", "no config.uuid")],
-            warns: &[LEFT_OUT],
+            warns: &[GUEST_LEFT_OUT],
         },
         Row {
             what: "a machine whose uuid is none, with a name from hell",
@@ -240,7 +241,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                 "]]> <&\"'> % \u{1F600}",
                 "config.uuid \"<junk>\" is no uuid",
             )],
-            warns: &[LEFT_OUT],
+            warns: &[GUEST_LEFT_OUT],
         },
         Row {
             what: "an odd hardware version",
@@ -302,7 +303,9 @@ fn one_odd_object_costs_no_more_than_itself() {
                 ("/guests/1/guestId", "\"12345678-90ab-cdef-1234-567890abcdef\""),
             ],
             omitted: &[],
-            warns: &[],
+            warns: &[
+                "2 virtual machines have the guest id 12345678-90ab-cdef-1234-567890abcdef: \"odd\" (vm-",
+            ],
         },
         Row {
             what: "folders in folders, a cluster in the innermost, another datacenter",
@@ -405,7 +408,7 @@ fn machines_that_vanish_come_or_move_between_two_pages_cost_nothing_else() {
             inventory.remove_vm(usual.vms[1])
         }),
         ("comes", |inventory, usual, _, _| {
-            inventory.add_vm(usual.host, vm(|_| {}));
+            inventory.add_vm(usual.host, Vm::new("comes"));
         }),
         ("moves", |inventory, usual, _, moving| {
             inventory.move_vm(moving, usual.host)

@@ -174,7 +174,7 @@ fn a_machine_that_vanishes_before_its_name_is_asked_for_does_no_harm() {
 fn strict_fails_where_anything_is_left_out() {
     let site = Site::new(with_a_blank_guest());
     let outcome = site.scan(&["--strict"]);
-    outcome.failed(65, "--strict: 1 hosts and guests would be left out: guest vm-");
+    outcome.failed(65, "--strict: 1 guest would be left out: guest vm-");
     assert!(
         outcome.stderr.contains("\"blank/2\" (no config.uuid)"),
         "{outcome:?}"

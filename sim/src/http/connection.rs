@@ -52,6 +52,13 @@ pub(super) fn receive<S: Read + Write>(stream: &mut BufReader<S>) -> Result<Rece
 }
 
 fn read_head(stream: &mut impl BufRead) -> Result<Vec<u8>, NoRequest> {
+    // A client that begins with TLS: nginx and Apache answer at once, as it will send no line.
+    if stream.fill_buf().is_ok_and(|begin| begin.first() == Some(&0x16)) {
+        return Err(NoRequest::Refused(
+            400,
+            "this is TLS, and plain HTTP is spoken here",
+        ));
+    }
     let mut head = Vec::new();
     let mut limited = stream.take(MAX_HEAD);
     loop {

@@ -67,12 +67,21 @@ impl fmt::Debug for Tls {
 impl Authority {
     /// Makes an authority of a name that no other has in this process.
     pub fn new() -> io::Result<Self> {
-        // Two authorities of one name would look like one with a bad signature, not like two.
-        static NUMBER: AtomicU32 = AtomicU32::new(1);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Authority::of(params)
+    }
+
+    /// Makes a certificate that is not an authority's (it lacks `CA:TRUE`) and issues others all the same.
+    pub fn pretended() -> io::Result<Self> {
+        Authority::of(CertificateParams::default())
+    }
+
+    fn of(mut params: CertificateParams) -> io::Result<Self> {
+        // Two authorities of one name would look like one with a bad signature, not like two.
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("vw-sim authority {number}");
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().map_err(io::Error::other)?;

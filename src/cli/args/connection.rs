@@ -1,15 +1,21 @@
 //! How a server is reached.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-use crate::config;
-use crate::http::{Base, Endpoint, Proxy, ProxyUrl, Thumbprint, Trace, Trust};
+use crate::cancel::Cancel;
+use crate::cli::{Failure, password};
+use crate::config::{self, TrustKeys};
+use crate::error::Kind;
+use crate::http::{
+    self, BadThumbprint, Base, Endpoint, NoProxy, Proxy, ProxyUrl, Thumbprint, Trace, Trust, Way,
+};
+use crate::secret::Secret;
 
 /// How a server is reached.
 #[derive(Debug, Default, clap::Args)]
@@ -23,9 +29,12 @@ pub struct Connection {
     /// Trust any server
     #[arg(long)]
     pub insecure: bool,
-    /// Use the HTTP proxy at URL, none if it is empty
+    /// Use the HTTP proxy at URL; an empty URL means none
     #[arg(long, value_name = "URL", value_parser = ProxyParser)]
     pub proxy: Option<Proxy>,
+    /// Read the password for the proxy from FILE, which may be a pipe
+    #[arg(long, value_name = "FILE")]
+    pub proxy_password_file: Option<PathBuf>,
     /// Give up after this time, such as 90, 5m or 1h
     #[arg(long, value_name = "SECONDS", value_parser = super::limit)]
     pub timeout: Option<Duration>,
@@ -40,20 +49,87 @@ impl Connection {
         self.timeout
     }
 
-    /// Sets what the options say; what they do not mention stays. The time that `--timeout` allows begins now.
+    /// How the server at `base` is reached: as the options say, else as `said` does, else by the section's keys, else by
+    /// `[system_environment]` and the environment.
+    ///
+    /// The time that `--timeout` allows does not begin yet, see [`Connection::apply`]. Debug messages say what is in force,
+    /// and why.
+    pub fn endpoint(
+        &self,
+        base: Base,
+        section: &config::Section,
+        keys: &Keys,
+        said: Said,
+    ) -> anyhow::Result<Endpoint> {
+        let mut endpoint = Endpoint::new(base);
+        let server = endpoint.base.authority();
+        let (trust, origin) = match (self.trust()?, said.trust) {
+            (Some(trust), _) | (None, Some(trust)) => trust,
+            (None, None) => match trust_of(section, keys)? {
+                Some(trust) => trust,
+                None => (said.usual_trust, "the default".to_owned()),
+            },
+        };
+        if endpoint.base.https {
+            log::debug!("the certificate of {server} is verified by {trust} ({origin})");
+        }
+        endpoint.trust = trust;
+        endpoint.proxy = match (&self.proxy, said.proxy) {
+            (Some(proxy), _) => proxy.clone(),
+            (None, Some(proxy)) => proxy,
+            (None, None) => proxy_of(section, keys, endpoint.base.https)?,
+        };
+        let no_proxy = match said.no_proxy {
+            Some(hosts) => Some(hosts),
+            None => {
+                exported(section, &["no_proxy", "NO_PROXY"])?.map(|(list, origin)| NoProxy { list, origin })
+            }
+        };
+        if let Some(hosts) = no_proxy {
+            endpoint.proxy = endpoint.proxy.with_no_proxy(hosts);
+        }
+        tell(&server, &way(&endpoint)?);
+        Ok(endpoint)
+    }
+
+    /// Gives the endpoint's proxy the password of `--proxy-password-file`, or of the section's file for the section's proxy.
+    ///
+    /// It is read here, once, because it may be a pipe; `cancel` ends the wait for one.
+    pub fn proxy_password(
+        &self,
+        endpoint: &mut Endpoint,
+        section: &config::Section,
+        keys: &Keys,
+        cancel: &Cancel,
+    ) -> anyhow::Result<()> {
+        const OPTION: &str = "--proxy-password-file";
+        let way = way(endpoint)?;
+        let (file, named) = match (&self.proxy_password_file, own_password_file(section, keys, &way)?) {
+            (Some(file), _) => (file.clone(), OPTION.to_owned()),
+            (None, Some(own)) => own,
+            (None, None) => return Ok(()),
+        };
+        let Some(proxy) = way.proxy else {
+            if !way.exempt {
+                let server = endpoint.base.authority();
+                log::warn!(
+                    "{named} is not used: {server} is reached without a proxy ({})",
+                    way.why
+                );
+            }
+            return Ok(());
+        };
+        let proxy = proxy.with_password(password::of_file(&file, &named, cancel)?)?;
+        let no_proxy = match &endpoint.proxy {
+            Proxy::Through { no_proxy, .. } | Proxy::Environment { no_proxy } => no_proxy.clone(),
+            Proxy::None { .. } => None,
+        };
+        endpoint.proxy = Proxy::Through { proxy, no_proxy };
+        Ok(())
+    }
+
+    /// Starts the time that `--timeout` allows, and sets where exchanges are saved.
     pub fn apply(&self, endpoint: &mut Endpoint) {
-        if let Some(file) = &self.cacert {
-            endpoint.trust = Trust::Authorities(file.clone());
-        }
-        if let Some(thumbprint) = self.thumbprint {
-            endpoint.trust = Trust::Thumbprint(thumbprint);
-        }
-        if self.insecure {
-            endpoint.trust = Trust::Insecure;
-        }
-        if let Some(proxy) = &self.proxy {
-            endpoint.proxy = proxy.clone();
-        }
         if let Some(time) = self.time() {
             endpoint.deadline = Instant::now().checked_add(time);
         }
@@ -61,31 +137,203 @@ impl Connection {
             endpoint.trace = Some(trace.clone());
         }
     }
+
+    /// What the options say about trust, and which one does.
+    fn trust(&self) -> Result<Option<(Trust, String)>, Failure> {
+        Ok(match self {
+            Connection {
+                cacert: Some(file), ..
+            } => {
+                let reason = missing(file);
+                if let Some(reason) = reason {
+                    return Err(Failure::new(Kind::Config, format!("--cacert {reason}")));
+                }
+                Some((Trust::Authorities(file.clone()), "--cacert".to_owned()))
+            }
+            Connection {
+                thumbprint: Some(thumbprint),
+                ..
+            } => Some((Trust::Thumbprint(*thumbprint), "--thumbprint".to_owned())),
+            Connection { insecure: true, .. } => Some((Trust::Insecure, "--insecure".to_owned())),
+            _ => None,
+        })
+    }
 }
 
-/// The endpoint of `base` with the proxy that `[system_environment]` names, if it does: as if the environment had its
-/// variables, which win over those that it has.
-pub fn endpoint(base: Base, section: &config::Section) -> anyhow::Result<Endpoint> {
-    let first = |names: &[&'static str]| -> Result<Option<(&'static str, String)>, config::Error> {
-        for name in names {
-            if let Some(value) = section.exported(name)? {
-                return Ok(Some((name, value)));
-            }
-        }
-        Ok(None)
+/// The keys of a section that say how one of its servers is reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys {
+    /// How its certificate is verified.
+    pub trust: TrustKeys,
+    /// The proxy's URL.
+    pub proxy: Option<&'static str>,
+    /// The file with the password for that proxy.
+    pub proxy_password_file: Option<&'static str>,
+}
+
+impl Keys {
+    /// For the source.
+    pub const SOURCE: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "cacert",
+            thumbprint: "thumbprint",
+            insecure: "insecure",
+        },
+        proxy: Some("proxy"),
+        proxy_password_file: Some("proxy_password_file"),
     };
-    let proxy = match base.https {
-        true => first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])?,
-        false => first(&["http_proxy", "all_proxy", "ALL_PROXY"])?,
+    /// For Candlepin, whose proxy is named by `rhsm_proxy_hostname` and its sisters.
+    pub const CANDLEPIN: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "rhsm_cacert",
+            thumbprint: "rhsm_thumbprint",
+            insecure: "rhsm_insecure",
+        },
+        proxy: None,
+        proxy_password_file: None,
     };
-    let mut endpoint = Endpoint::new(base);
-    if let Some((name, url)) = proxy {
-        endpoint.proxy = Proxy::Through {
-            proxy: ProxyUrl::parse(&url, &format!("{name} in [system_environment]"))?,
-            no_proxy: first(&["no_proxy", "NO_PROXY"])?.map(|(_, list)| list),
-        };
+    /// For Satellite 5.
+    pub const SATELLITE5: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "sat_cacert",
+            thumbprint: "sat_thumbprint",
+            insecure: "sat_insecure",
+        },
+        proxy: Some("sat_proxy"),
+        proxy_password_file: None,
+    };
+}
+
+/// What is said about the way to a server beside options and the section's keys for it.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Instead of the section's keys: how its certificate is verified, and who says so.
+    pub trust: Option<(Trust, String)>,
+    /// Instead of the section's key.
+    pub proxy: Option<Proxy>,
+    /// Hosts that are reached without the proxy, whichever it is.
+    pub no_proxy: Option<NoProxy>,
+    /// How its certificate is verified if nobody says anything.
+    pub usual_trust: Trust,
+}
+
+/// How the endpoint's server is reached in this process's environment.
+pub fn way(endpoint: &Endpoint) -> Result<Way, http::Error> {
+    endpoint
+        .proxy
+        .way(&endpoint.base, |name| std::env::var(name).ok())
+}
+
+fn tell(server: &str, way: &Way) {
+    let why = &way.why;
+    match &way.proxy {
+        None => log::debug!("{server} is reached without a proxy ({why})"),
+        Some(proxy) => log::debug!("{server} is reached through the proxy {proxy} ({why})"),
     }
-    Ok(endpoint)
+    if let Some(proxy) = way.proxy.as_ref().filter(|proxy| proxy.said_https()) {
+        log::warn!(
+            "{why} says https://, but the proxy {} is spoken to without TLS; write http:// instead",
+            proxy.authority()
+        );
+    }
+}
+
+/// What the section's keys say about trust, and which one does.
+fn trust_of(section: &config::Section, keys: &Keys) -> Result<Option<(Trust, String)>, config::Error> {
+    let Some((key, trust)) = section.trust(&keys.trust)? else {
+        return Ok(None);
+    };
+    let trust = match trust {
+        config::Trust::Insecure => Trust::Insecure,
+        config::Trust::Authorities(file) => match missing(&file) {
+            None => Trust::Authorities(file),
+            Some(reason) => return Err(section.wrong(key, &reason)),
+        },
+        config::Trust::Thumbprint(text) => {
+            let parsed = text
+                .parse()
+                .map_err(|error: BadThumbprint| section.wrong(key, &error.to_string()));
+            Trust::Thumbprint(parsed?)
+        }
+    };
+    Ok(Some((trust, section.origin(key))))
+}
+
+/// Why a file that an option or a key names can't be there. What is wrong within it shows when it is read.
+fn missing(file: &Path) -> Option<String> {
+    let error = std::fs::metadata(file).err()?;
+    let text = error.to_string();
+    let reason = text.split(" (os error").next().unwrap_or(&text);
+    Some(format!("{}: {reason}", file.display()))
+}
+
+/// The proxy that the section's key names, else `[system_environment]`, else the environment.
+fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> anyhow::Result<Proxy> {
+    if let Some(key) = keys.proxy
+        && let Some(text) = section.text(key)?
+    {
+        let text = Secret::from(text);
+        let proxy = Proxy::parse(text.expose(), &section.origin(key)).map_err(|error| match error {
+            http::Error::Proxy { reason, .. } => section.wrong(key, reason).into(),
+            error => anyhow::Error::from(error),
+        });
+        return proxy;
+    }
+    // virt-who uses the first of these for both, and people write only that one. Names in either case: no CGI's client
+    // writes into a file.
+    let http = ["http_proxy", "HTTP_PROXY"];
+    let all = ["all_proxy", "ALL_PROXY"];
+    let names = match https {
+        true => [&["https_proxy", "HTTPS_PROXY"][..], &all, &http].concat(),
+        false => [http, all].concat(),
+    };
+    let Some((url, origin)) = exported(section, &names)? else {
+        return Ok(Proxy::default());
+    };
+    let url = Secret::from(url);
+    Ok(Proxy::Through {
+        proxy: ProxyUrl::parse_variable(url.expose(), &origin)?,
+        no_proxy: None,
+    })
+}
+
+/// The section's file with the password for the section's proxy, if that is the one in force, and the key that names it.
+fn own_password_file(
+    section: &config::Section,
+    keys: &Keys,
+    way: &Way,
+) -> Result<Option<(PathBuf, String)>, config::Error> {
+    let (Some(key), Some(proxy)) = (keys.proxy_password_file, keys.proxy) else {
+        return Ok(None);
+    };
+    let Some(file) = section.text(key)? else {
+        return Ok(None);
+    };
+    if !section.is_set(proxy) {
+        // In [defaults] it is there for those sections that name a proxy.
+        if !section.is_of_defaults(key) {
+            log::warn!(
+                "{}",
+                section.note(key, &format!("has no effect without the key {proxy}"))
+            );
+        }
+        return Ok(None);
+    }
+    let in_force = way
+        .proxy
+        .as_ref()
+        .is_some_and(|used| used.origin() == section.origin(proxy));
+    Ok(in_force.then(|| (file.into(), section.origin(key))))
+}
+
+/// The first of these variables that `[system_environment]` sets, and its place.
+fn exported(section: &config::Section, names: &[&str]) -> Result<Option<(String, String)>, config::Error> {
+    for name in names {
+        if let Some(found) = section.exported_from(name)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads a proxy's URL, whose password clap's own messages would repeat.
@@ -119,7 +367,12 @@ mod tests {
     fn endpoint(options: &[&str]) -> Result<Endpoint, String> {
         let parsed = Options::try_parse_from([&["x"], options].concat());
         let parsed = parsed.map_err(|error| error.to_string())?;
-        let mut endpoint = Endpoint::new(Base::parse("vc", 443, "").unwrap());
+        let base = Base::parse("vc", 443, "").unwrap();
+        let section = config::Section::default();
+        let built = parsed
+            .connection
+            .endpoint(base, &section, &Keys::SOURCE, Said::default());
+        let mut endpoint = built.map_err(|error| error.to_string())?;
         parsed.connection.apply(&mut endpoint);
         Ok(endpoint)
     }
@@ -131,19 +384,16 @@ mod tests {
         assert_eq!(endpoint(&[]).unwrap(), usual);
         let trust = |options: &[&str]| endpoint(options).unwrap().trust;
         assert_eq!(
-            trust(&["--cacert", "ca.pem"]),
-            Trust::Authorities("ca.pem".into())
+            trust(&["--cacert", "Cargo.toml"]),
+            Trust::Authorities("Cargo.toml".into())
         );
         assert_eq!(
             trust(&["--thumbprint", &thumbprint]),
             Trust::Thumbprint(thumbprint.parse().unwrap())
         );
         assert_eq!(trust(&["--insecure"]), Trust::Insecure);
-        assert_eq!(endpoint(&["--proxy", ""]).unwrap().proxy, Proxy::None);
-        let proxy = Proxy::Through {
-            proxy: "p:3128".parse().unwrap(),
-            no_proxy: None,
-        };
+        assert_eq!(endpoint(&["--proxy", ""]).unwrap().proxy, Proxy::none("--proxy"));
+        let proxy = Proxy::parse("p:3128", "--proxy").unwrap();
         assert_eq!(endpoint(&["--proxy", "http://p:3128"]).unwrap().proxy, proxy);
         let deadline = endpoint(&["--timeout", "5"]).unwrap().deadline.unwrap();
         assert!(deadline <= Instant::now() + Duration::from_secs(5));
@@ -163,6 +413,9 @@ mod tests {
             &["--timeout", "soon"],
             &["--proxy", "socks5://u:s3cret@p"],
             &["--proxy", "http://u:s3cret@p:0"],
+            &["--proxy", "https://u:s3cret@p"],
+            &["--proxy", "https://p"],
+            &["--cacert", "no/such/file"],
         ] {
             let error = endpoint(options).unwrap_err();
             assert!(!error.contains("s3cret"), "{error}");

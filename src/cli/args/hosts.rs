@@ -2,7 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-use crate::filter::{self, HostFilter, Rules};
+use crate::filter::{self, Rules};
 use crate::{config, list};
 
 /// Which hosts to keep and which to drop.
@@ -36,41 +36,21 @@ fn filter_type(name: String) -> filter::Kind {
     }
 }
 
-impl Hosts {
-    /// The filter that the options ask for, and the section for what no option does.
-    ///
-    /// A pattern that makes no sense is a wrong option here and wrong configuration there.
-    pub fn filter(&self, section: Option<&config::Section>) -> anyhow::Result<HostFilter> {
-        let mut rules = self.rules();
-        let Some(section) = section else {
-            return Ok(HostFilter::new(rules)?);
-        };
-        if rules.kind.is_none() {
-            rules.kind = section
-                .text("filter_type")?
-                .map(|name| match &*name.to_lowercase() {
-                    "wildcards" => Ok(filter::Kind::Wildcards),
-                    "regex" => Ok(filter::Kind::Regex),
-                    _ => Err(section.wrong_value("filter_type", "is neither wildcards nor regex")),
-                })
-                .transpose()?;
-        }
-        HostFilter::new(rules.clone())?;
-        for list in filter::List::ALL {
-            let own = rules.list(list);
-            if own.is_none() {
-                *own = section.list(list.key())?;
-            }
-        }
-        Ok(HostFilter::new(rules).map_err(|error| {
-            let key = error.list().key();
-            let reason = format!("{:#}", anyhow::Error::from(error));
-            section.wrong(key, reason.strip_prefix(key).unwrap_or(&reason).trim_start())
-        })?)
-    }
+/// How a section says that patterns are meant.
+pub fn filter_type_of(section: &config::Section) -> Result<Option<filter::Kind>, config::Error> {
+    section
+        .text("filter_type")?
+        .map(|name| match &*name.to_lowercase() {
+            "wildcards" => Ok(filter::Kind::Wildcards),
+            "regex" => Ok(filter::Kind::Regex),
+            _ => Err(section.wrong_value("filter_type", "is neither wildcards nor regex")),
+        })
+        .transpose()
+}
 
+impl Hosts {
     /// The rules that the options state; a list that no option gives is `None`.
-    fn rules(&self) -> Rules {
+    pub fn rules(&self) -> Rules {
         Rules {
             filter_hosts: joined(&self.filter_hosts),
             exclude_hosts: joined(&self.exclude_hosts),

@@ -1,8 +1,9 @@
 //! What a person should know of a report: what is in force, and what to do about a failure.
 
 use super::Report;
-use crate::candlepin::{self, Login};
+use crate::candlepin;
 use crate::cli::documents;
+use crate::cli::rhsm::Who;
 use crate::config::Rhsm;
 use crate::http;
 
@@ -27,8 +28,8 @@ impl Report {
             destination.reporter_id
         );
         match &self.login {
-            Some(Login::User { username, .. }) => log::debug!("logging in as user {username:?}"),
-            Some(Login::Consumer { uuid }) => {
+            Some(Who::User { username, .. }) => log::debug!("logging in as user {username:?}"),
+            Some(Who::System { uuid }) => {
                 let file = match &destination.endpoint.identity {
                     Some(identity) => &identity.cert,
                     None => &self.certificate,
@@ -64,7 +65,7 @@ impl Report {
             None => String::new(),
         };
         let context = match (known, &self.login) {
-            (candlepin::Error::Refused { source, .. }, Some(Login::User { username, .. })) => {
+            (candlepin::Error::Refused { source, .. }, Some(Who::User { username, .. })) => {
                 match is_answer(source, 401) {
                     true => format!(
                         "{section}login to {base} as {username:?} failed: wrong user name or password (repeated failures may \

@@ -6,20 +6,35 @@ use super::Report;
 use crate::cancel::Cancel;
 use crate::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally, Uncleared};
 use crate::cli::documents::Attempt;
+use crate::cli::filtering::Filtering;
 use crate::cli::progress::Progress;
 use crate::cli::result::{Line, State};
-use crate::cli::{self, Failure, age, text};
+use crate::cli::words::Warnings;
+use crate::cli::{self, Failure, age, filtering, text};
 use crate::error::Kind;
 use crate::mapping::Mapping;
 
 /// What is remembered from one attempt at a document to the next.
 #[derive(Debug, Default)]
 pub struct Memo {
+    /// Why the document can't be reported at all.
+    refused: Option<anyhow::Error>,
     told: bool,
     delivered: Delivered,
 }
 
+/// The name by which `omitted` calls this stage.
+const STAGE: &str = "vw-report-candlepin";
+
 impl Report {
+    /// Makes a document ready: what the section's filters leave out is moved to `omitted`.
+    pub fn begin(&self, mapping: &mut Mapping) -> Memo {
+        Memo {
+            refused: filtering::prepare(mapping, self.filtering.as_ref(), STAGE).err(),
+            ..Memo::default()
+        }
+    }
+
     /// Tries to report a document, or what is left of it after the attempts before.
     pub fn document(
         &self,
@@ -28,16 +43,22 @@ impl Report {
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> Attempt<Failed> {
-        let mut check_in = CheckIn::new(mapping);
+        let filter = self.filtering.as_ref().map(Filtering::hosts);
+        let mut check_in = CheckIn::new(mapping).filtered_by(filter);
         if !std::mem::replace(&mut memo.told, true) {
             self.tell(&check_in);
         }
+        let refused = memo.refused.take();
         if self.dry_run {
-            return Attempt::without_line(self.dry_run(mapping, check_in));
+            let done = refused.map_or_else(|| self.dry_run(mapping, check_in), Err);
+            return Attempt::without_line(done);
         }
         let delivered = &mut memo.delivered;
-        let done = self.deliver(mapping, &mut check_in, delivered, until, cancel);
-        self.told(&check_in, delivered, done)
+        let done = match refused {
+            Some(error) => Err(error),
+            None => self.deliver(mapping, &mut check_in, delivered, until, cancel),
+        };
+        self.told(mapping, &check_in, delivered, done)
             .unwrap_or_else(|error| Attempt::without_line(Err(error)))
     }
 
@@ -61,6 +82,7 @@ impl Report {
     /// The result line and the failure of an attempt.
     fn told(
         &self,
+        mapping: &Mapping,
         check_in: &CheckIn<'_>,
         delivered: &mut Delivered,
         done: anyhow::Result<Done>,
@@ -72,6 +94,10 @@ impl Report {
             .map_or(0, |_| check_in.local_guests);
         let mut line = self.line(&delivered.tally, check_in.hypervisors, check_in.guests + local)?;
         line.failed.splice(0..0, check_in.left_out.iter().cloned());
+        line.omitted = mapping.tail.omitted.len() + check_in.omitted;
+        if let Ok(Done::Unchanged) = done {
+            line.unchanged = check_in.len();
+        }
         let all_well = line.failed.is_empty() && delivered.uncleared.is_none();
         let begun = delivered.batches > 0;
         line.state = match &done {
@@ -93,7 +119,7 @@ impl Report {
         let failed = match done {
             Ok(Done::Heartbeat) => None,
             Ok(_) => {
-                let complete = complete(check_in.left_out.len(), &delivered.tally);
+                let complete = complete(check_in.left_out.len() + check_in.unnamed, &delivered.tally);
                 cleared(complete, delivered.uncleared.as_ref()).err()
             }
             Err(error) if begun => {
@@ -142,6 +168,7 @@ impl Report {
             created: tally.created,
             updated: tally.updated,
             unchanged: tally.unchanged,
+            omitted: 0,
             failed: tally.failed.clone(),
             jobs: tally.jobs.clone(),
             seconds: 0.0,
@@ -159,25 +186,36 @@ impl Report {
             uncleared = news.uncleared;
             if news.is_known {
                 log::info!("unchanged: a heartbeat would be sent, if anything");
-                let complete = complete(check_in.left_out.len(), &Tally::default());
+                let complete = complete(check_in.left_out.len() + check_in.unnamed, &Tally::default());
                 return cleared(complete, uncleared.as_ref());
             }
         }
         for body in check_in.bodies(&self.delivery) {
             cli::print_json(&format!("{}\n", String::from_utf8(body?)?))?;
         }
-        let complete = complete(check_in.left_out.len(), &Tally::default());
+        let complete = complete(check_in.left_out.len() + check_in.unnamed, &Tally::default());
         cleared(complete, uncleared.as_ref())
     }
 
     /// Says what of a document is not sent.
     fn tell(&self, check_in: &CheckIn<'_>) {
+        let mut warnings = Warnings::default();
         for failed in &check_in.left_out {
-            log::warn!("left out: {failed}");
+            warnings.say(format_args!("left out: {failed}"));
         }
+        warnings.end();
+        let mut warnings = Warnings::default();
+        for shared in &check_in.shared {
+            warnings.say(shared);
+        }
+        warnings.end();
+        let mut warnings = Warnings::default();
         for id in check_in.without_system_uuid() {
-            log::warn!("{id}: sent without dmi.system.uuid, which is not its own alone");
+            warnings.say(format_args!(
+                "{id}: sent without dmi.system.uuid, which is not its own alone"
+            ));
         }
+        warnings.end();
         if check_in.has_local() && self.delivery.consumer.is_none() {
             log::warn!("this machine's own guests are left out; use --local to report them");
         }
@@ -188,9 +226,7 @@ impl Report {
         age::check(mapping, self.max_age)?;
         let local = check_in.has_local() && self.delivery.consumer.is_some();
         if check_in.hypervisors == 0 && !local && !self.allow_empty {
-            let problem = "the mapping has no hypervisor, as from a scan account without rights; \
-                           if that is right, use --allow-empty";
-            return Err(Failure::new(Kind::Data, problem));
+            return Err(filtering::nothing_to_report(mapping, STAGE));
         }
         let incomplete = !check_in.left_out.is_empty() || check_in.without_system_uuid().next().is_some();
         match self.strict && incomplete {

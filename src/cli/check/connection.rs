@@ -3,45 +3,10 @@
 use std::fs::File;
 use std::io::Read as _;
 
-use super::Check;
-use crate::config::Section;
-use crate::http::{Proxy, Thumbprint};
-
-/// The keys that say how one server is reached.
-pub(super) struct Keys {
-    cacert: &'static str,
-    thumbprint: &'static str,
-    insecure: &'static str,
-    proxy: Option<&'static str>,
-    proxy_password_file: Option<&'static str>,
-}
-
-/// Those of the source.
-pub(super) const SOURCE: Keys = Keys {
-    cacert: "cacert",
-    thumbprint: "thumbprint",
-    insecure: "insecure",
-    proxy: Some("proxy"),
-    proxy_password_file: Some("proxy_password_file"),
-};
-
-/// Those of Candlepin, whose proxy is in keys that virt-who knows.
-pub(super) const CANDLEPIN: Keys = Keys {
-    cacert: "rhsm_cacert",
-    thumbprint: "rhsm_thumbprint",
-    insecure: "rhsm_insecure",
-    proxy: None,
-    proxy_password_file: None,
-};
-
-/// Those of Satellite 5.
-pub(super) const SATELLITE: Keys = Keys {
-    cacert: "sat_cacert",
-    thumbprint: "sat_thumbprint",
-    insecure: "sat_insecure",
-    proxy: Some("sat_proxy"),
-    proxy_password_file: None,
-};
+use super::{Check, elsewhere};
+use crate::cli::args::Keys;
+use crate::config::{Error, Section};
+use crate::http::{self, Endpoint, Proxy, Thumbprint};
 
 /// What is read of a file of certificates to see whether it is one.
 const ENOUGH: u64 = 1 << 20;
@@ -49,32 +14,26 @@ const ENOUGH: u64 = 1 << 20;
 impl Check {
     /// The keys' values, one by one and beside each other.
     pub(super) fn connection(&mut self, section: &Section, keys: &Keys) {
-        let mut trust = Vec::new();
-        if let Some(Some(file)) = self.take(section.text(keys.cacert)) {
-            trust.push(keys.cacert);
-            if let Err(reason) = certificates(&file) {
-                self.fail(section, keys.cacert, &format!("{file} {reason}"));
-            }
+        let trust = keys.trust;
+        if let Some(Some(file)) = self.take(section.text(trust.cacert))
+            && let Err(reason) = certificates(&file)
+        {
+            self.fail(section, trust.cacert, &format!("{file} {reason}"));
         }
-        if let Some(Some(text)) = self.take(section.text(keys.thumbprint)) {
-            trust.push(keys.thumbprint);
-            if let Err(error) = text.parse::<Thumbprint>() {
-                let error = section.wrong_value(keys.thumbprint, &format!("is no thumbprint: {error}"));
-                self.take::<()>(Err(error));
-            }
+        if let Some(Some(text)) = self.take(section.text(trust.thumbprint))
+            && let Err(error) = text.parse::<Thumbprint>()
+        {
+            let error = section.wrong_value(trust.thumbprint, &format!("is no thumbprint: {error}"));
+            self.take::<()>(Err(error));
         }
-        if let Some(Some(true)) = self.take(section.flag(keys.insecure)) {
-            trust.push(keys.insecure);
+        if let Some(Some(true)) = self.take(section.flag(trust.insecure)) {
             let reason = format!(
                 "the server's certificate is not verified; {} or {} would make it safe",
-                keys.cacert, keys.thumbprint
+                trust.cacert, trust.thumbprint
             );
-            self.warn(section, keys.insecure, &reason);
+            self.warn(section, trust.insecure, &reason);
         }
-        if let [first, .., last] = trust.as_slice() {
-            let reason = format!("contradicts {first}; keep one of the two");
-            self.fail(section, last, &reason);
-        }
+        self.take(section.trust(&trust));
         let proxy = keys
             .proxy
             .and_then(|key| Some((key, self.take(section.text(key))??)));
@@ -92,6 +51,20 @@ impl Check {
             if proxy.is_none() {
                 self.warn(section, key, "has no effect without the key proxy");
             }
+        }
+    }
+
+    /// Tells why a server can't be reached as the section has it: `key` is the server's. A proxy may also be the environment's.
+    pub(super) fn way(&mut self, section: &Section, key: &str, endpoint: anyhow::Result<Endpoint>) {
+        let Err(error) = endpoint else {
+            return;
+        };
+        match error.downcast::<Error>() {
+            Ok(error) => _ = self.take::<()>(Err(error)),
+            Err(error) => match error.downcast_ref() {
+                Some(http::Error::Proxy { .. }) => self.tell(true, elsewhere(&error)),
+                _ => self.fail(section, key, &error.to_string()),
+            },
         }
     }
 }

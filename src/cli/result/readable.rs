@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use jiff::ZonedDateTime;
 
 use super::{Failing, Line, State};
+use crate::cli::words::counted;
 use crate::cli::{text, width};
 
 /// How many hypervisors that failed are named.
@@ -43,14 +44,11 @@ fn summary(line: &Line<impl Failing>, time: &str) -> String {
         State::Sent => "sent",
         State::Failed => "FAILED",
     };
-    let counted = |count: usize, what: &str| match count {
-        1 => format!("1 {what}"),
-        count => format!("{count} {what}s"),
-    };
     let counts = [
         (line.created, "created"),
         (line.updated, "updated"),
         (line.unchanged, "unchanged"),
+        (line.omitted, "omitted"),
         (line.failed.len(), "failed"),
     ];
     let counts = counts.iter().filter(|(count, _)| *count > 0);
@@ -95,6 +93,7 @@ mod tests {
             created: 5,
             updated: 2,
             unchanged: 0,
+            omitted: 0,
             failed: Vec::new(),
             jobs: Vec::new(),
             seconds: 12.44,

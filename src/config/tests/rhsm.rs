@@ -36,7 +36,7 @@ fn a_section_overrides_rhsm_conf() {
     assert_eq!(found.server_timeout, Some(90));
     assert_eq!(found.repo_ca_cert, Path::new("/ca/katello.pem"));
     assert_eq!(found.consumer_cert_dir, Path::new("/id"));
-    assert_eq!(found.no_proxy.as_deref(), Some(".example.com"));
+    assert_eq!(found.no_proxy.unwrap().0, ".example.com");
     let proxy = found.proxy.unwrap();
     assert_eq!(
         (proxy.hostname.as_str(), proxy.port, proxy.user.as_deref()),
@@ -57,7 +57,7 @@ fn a_section_overrides_rhsm_conf() {
     assert!(found.insecure);
     assert_eq!(found.username.as_deref(), Some("me"));
     assert_eq!(found.password.unwrap().expose(), "x");
-    assert_eq!(found.no_proxy.as_deref(), Some("*"));
+    assert_eq!(found.no_proxy.unwrap().0, "*");
     let proxy = found.proxy.unwrap();
     assert_eq!((proxy.hostname.as_str(), proxy.port), ("p", 8));
     assert_eq!(proxy.password.unwrap().expose(), "y");
@@ -102,4 +102,73 @@ fn what_is_wrong_in_rhsm_conf_is_told_with_its_line() {
     let section = Section::default();
     let gone = Rhsm::load(Some(Path::new("/nonexistent/rhsm.conf")), &section).unwrap_err();
     assert_eq!(gone.to_string(), "reading /nonexistent/rhsm.conf");
+}
+
+#[test]
+fn a_proxy_may_be_written_as_a_url_and_with_its_port() {
+    for (text, host, port) in [
+        ("p", "p", 3128),
+        ("http://p", "p", 3128),
+        ("HTTP://p:80/", "p", 80),
+        ("p:80", "p", 80),
+        ("10.0.0.1:80", "10.0.0.1", 80),
+        ("::1", "::1", 3128),
+        ("[::1]", "::1", 3128),
+        ("http://[::1]:80", "::1", 80),
+    ] {
+        let own = rhsm("", &format!("rhsm_proxy_hostname={text}")).unwrap();
+        let file = rhsm(&format!("[server]\nproxy_hostname={text}\n"), "").unwrap();
+        for found in [own, file] {
+            let proxy = found.proxy.unwrap();
+            assert_eq!((proxy.hostname.as_str(), proxy.port), (host, port), "{text}");
+        }
+    }
+    let port = |file: &str, lines: &str| rhsm(file, lines).unwrap().proxy.unwrap().port;
+    assert_eq!(port("[server]\nproxy_port=8\n", "rhsm_proxy_hostname=p:80"), 80);
+    assert_eq!(port("[server]\nproxy_hostname=p:80\n", "rhsm_proxy_port=8"), 8);
+    assert_eq!(port("[server]\nproxy_hostname=p:80\nproxy_port=80\n", ""), 80);
+}
+
+#[test]
+fn what_is_no_proxy_is_refused_with_its_file_line_and_key() {
+    for (file, lines, wanted) in [
+        (
+            "",
+            "rhsm_proxy_hostname=https://p",
+            "virt-who.d/a.conf:2: [a] rhsm_proxy_hostname: is not an http:// proxy",
+        ),
+        (
+            "[server]\nproxy_hostname=socks5://p\n",
+            "",
+            "rhsm.conf:2: [server] proxy_hostname: is not an http:// proxy",
+        ),
+        (
+            "[server]\nproxy_hostname=http://u:s3cret@p\n",
+            "",
+            "rhsm.conf:2: [server] proxy_hostname: has a user name",
+        ),
+        (
+            "[server]\nproxy_hostname=p/x\n",
+            "",
+            "rhsm.conf:2: [server] proxy_hostname: is not the name",
+        ),
+        (
+            "[server]\nproxy_hostname=p:0\n",
+            "",
+            "rhsm.conf:2: [server] proxy_hostname: has a port",
+        ),
+        (
+            "[server]\nproxy_hostname=p:80\nproxy_port=3128\n",
+            "",
+            "rhsm.conf:2: [server] proxy_hostname: has the port 80, but proxy_port in rhsm.conf:3 is 3128",
+        ),
+        (
+            "",
+            "rhsm_proxy_hostname=p:80\nrhsm_proxy_port=3128",
+            "virt-who.d/a.conf:2: [a] rhsm_proxy_hostname: has the port 80",
+        ),
+    ] {
+        let error = rhsm(file, lines).unwrap_err();
+        assert!(error.starts_with(wanted) && !error.contains("s3cret"), "{error}");
+    }
 }

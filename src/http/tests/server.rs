@@ -113,7 +113,7 @@ impl Server {
     pub(super) fn endpoint(&self, scheme: &str, host: &str) -> Endpoint {
         let text = format!("{scheme}://{host}:{}", self.address.port());
         let mut endpoint = Endpoint::new(Base::parse(&text, 0, "").unwrap());
-        endpoint.proxy = Proxy::None;
+        endpoint.proxy = Proxy::none("the test");
         endpoint
     }
 

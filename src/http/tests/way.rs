@@ -20,10 +20,17 @@ fn connecting(behind: &Server) -> Server {
     })
 }
 
+fn listed(list: &str) -> NoProxy {
+    NoProxy {
+        list: list.into(),
+        origin: "the test".into(),
+    }
+}
+
 fn through(proxy: &Server, user: &str, mut endpoint: Endpoint) -> Endpoint {
     endpoint.proxy = Proxy::Through {
         proxy: format!("http://{user}{}", proxy.address).parse().unwrap(),
-        no_proxy: Some("direct.example.com".into()),
+        no_proxy: Some(listed("direct.example.com")),
     };
     endpoint
 }
@@ -46,10 +53,92 @@ fn https_goes_through_a_tunnel() {
 
     let error = get(&through(&proxy, "", endpoint)).unwrap_err();
     let wanted = format!(
-        "the proxy {} answered 407 Proxy Authentication Required; put its user name and password into the proxy's URL",
+        "the proxy {} answered 407 Proxy Authentication Required; give its URL with a user name, http://USER@HOST:PORT, and \
+         --proxy-password-file",
         proxy.address
     );
     assert_eq!((error.to_string(), error.kind()), (wanted, Kind::NoPerm));
+}
+
+#[test]
+fn a_refusal_of_a_proxy_says_what_to_do_about_it() {
+    let server = Server::answering(HELLO);
+    for (user, fields, wanted) in [
+        (
+            "",
+            "Proxy-Authenticate: Basic realm=\"x\"\r\n",
+            "give its URL with a user name",
+        ),
+        (
+            "u:s3cret@",
+            "proxy-authenticate: basic\r\n",
+            "it does not accept the user \"u\" with the given password",
+        ),
+        (
+            "u:s3cret@",
+            "",
+            "it does not accept the user \"u\" with the given password",
+        ),
+        (
+            "u:s3cret@",
+            "Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM TlRMTVNTUAAB\r\n",
+            "it wants Negotiate, NTLM, and only Basic authentication is supported",
+        ),
+        (
+            "u:s3cret@",
+            "Proxy-Authenticate: NTLM\r\nProxy-Authenticate: Basic\r\n",
+            "does not accept the user",
+        ),
+    ] {
+        let answer: &'static str = format!("HTTP/1.1 407 X\r\n{fields}Content-Length: 0\r\n\r\n").leak();
+        for endpoint in [
+            server.endpoint("https", "vc.example.com"),
+            server.endpoint("http", "vc.example.com"),
+        ] {
+            let error = get(&through(&once(answer), user, endpoint)).unwrap_err();
+            assert!(error.to_string().contains(wanted), "{error}");
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+            assert_eq!(error.kind(), Kind::NoPerm);
+        }
+    }
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_called_a_proxy() {
+    let server = Server::answering(HELLO);
+    for scheme in ["https", "http"] {
+        let mut endpoint = server.endpoint(scheme, "vc.example.com");
+        endpoint.proxy = Proxy::parse("no-such-proxy.invalid:3128", "--proxy").unwrap();
+        let error = get(&endpoint).unwrap_err();
+        let wanted = "the address of the proxy no-such-proxy.invalid:3128 was not found";
+        assert!(error.to_string().starts_with(wanted), "{error}");
+        assert_eq!(error.kind(), Kind::TempFail);
+    }
+    // One that takes the connection and then says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let mut endpoint = server.endpoint("https", "vc.example.com");
+    endpoint.proxy = Proxy::parse(&address.to_string(), "--proxy").unwrap();
+    endpoint.connect_limit = SHORT;
+    let error = get(&endpoint).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("the proxy {address}: no connection within 0.15 s")
+    );
+}
+
+#[test]
+fn a_proxy_that_speaks_tls_itself_is_told() {
+    let (config, _authority) = trust::named("127.0.0.1");
+    let proxy = Server::with_tls(config);
+    for scheme in ["https", "http"] {
+        let error = get(&through(&proxy, "", proxy.endpoint(scheme, "vc.example.com"))).unwrap_err();
+        let wanted = format!(
+            "the proxy {} speaks TLS on this port: only proxies without TLS are supported",
+            proxy.address
+        );
+        assert_eq!((error.to_string(), error.kind()), (wanted, Kind::Protocol));
+    }
 }
 
 #[test]
@@ -85,7 +174,7 @@ fn a_host_of_no_proxy_is_reached_straight() {
     let mut endpoint = through(&proxy, "", server.plain());
     assert!(get(&endpoint).is_err());
     if let Proxy::Through { no_proxy, .. } = &mut endpoint.proxy {
-        *no_proxy = Some("10.0.0.0/8,127.0.0.0/8".into());
+        *no_proxy = Some(listed("10.0.0.0/8,127.0.0.0/8"));
     }
     assert_eq!(get(&endpoint).unwrap(), "hello");
     assert_eq!(proxy.connections(), 1);

@@ -1,4 +1,4 @@
-//! The few fields of a certificate that are read where webpki does not read them (X.509 version 1, RFC 5280, 4.1).
+//! The few fields of a certificate that are read where webpki does not read them (RFC 5280, 4.1).
 
 /// What is read of a certificate.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +21,86 @@ const BIT_STRING: u8 = 0x03;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const EXPLICIT_0: u8 = 0xa0;
+const EXPLICIT_3: u8 = 0xa3;
+const BOOLEAN: u8 = 0x01;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const SET: u8 = 0x31;
+
+/// 2.5.29.19, the extension basicConstraints.
+const BASIC_CONSTRAINTS: [u8; 3] = [0x55, 0x1d, 0x13];
+/// 2.5.4.3, the common name in a subject.
+const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
+
+/// Who signed a certificate, whose it is, and whether it may sign others.
+///
+/// Less is read than by [`Certificate::parse`], so that an odd date or key of an authority does no harm.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Role<'a> {
+    /// The issuer's name, in DER.
+    pub(super) issuer: &'a [u8],
+    /// The subject's name, in DER.
+    pub(super) subject: &'a [u8],
+    /// The extension basicConstraints says `CA:TRUE`. Never for X.509 version 1, which has no extensions.
+    pub(super) is_authority: bool,
+}
+
+impl<'a> Role<'a> {
+    /// Reads the DER of a certificate.
+    pub(super) fn parse(der: &'a [u8]) -> Option<Self> {
+        let mut outer = Der(Der(der).expect(SEQUENCE)?);
+        let mut fields = Der(outer.expect(SEQUENCE)?);
+        if fields.0.first() == Some(&EXPLICIT_0) {
+            fields.next()?;
+        }
+        let (_serial, _signature) = (fields.next()?, fields.next()?);
+        let issuer = fields.expect(SEQUENCE)?;
+        let _validity = fields.next()?;
+        let subject = fields.expect(SEQUENCE)?;
+        let _key = fields.next()?;
+        let mut is_authority = false;
+        while let Some((tag, contents)) = fields.next() {
+            if tag == EXPLICIT_3 {
+                let mut extensions = Der(Der(contents).expect(SEQUENCE)?);
+                while let Some(extension) = extensions.expect(SEQUENCE) {
+                    is_authority |= says_authority(extension).unwrap_or(false);
+                }
+            }
+        }
+        Some(Role {
+            issuer,
+            subject,
+            is_authority,
+        })
+    }
+
+    /// The subject's common name, if it is text.
+    pub(super) fn common_name(&self) -> Option<&'a str> {
+        let mut sets = Der(self.subject);
+        while let Some(set) = sets.expect(SET) {
+            let mut pair = Der(Der(set).expect(SEQUENCE)?);
+            if pair.expect(OBJECT_IDENTIFIER)? == COMMON_NAME {
+                return std::str::from_utf8(pair.next()?.1).ok();
+            }
+        }
+        None
+    }
+}
+
+/// Whether an extension is basicConstraints with `CA:TRUE` (RFC 5280, 4.2.1.9).
+fn says_authority(extension: &[u8]) -> Option<bool> {
+    let mut fields = Der(extension);
+    if fields.expect(OBJECT_IDENTIFIER)? != BASIC_CONSTRAINTS {
+        return Some(false);
+    }
+    let (tag, contents) = match fields.next()? {
+        (BOOLEAN, _critical) => fields.next()?,
+        value => value,
+    };
+    let value = (tag == OCTET_STRING).then_some(contents)?;
+    let says = Der(Der(value).expect(SEQUENCE)?).expect(BOOLEAN)?;
+    Some(says == [0xff])
+}
 
 impl<'a> Certificate<'a> {
     /// Reads the DER of a certificate.
@@ -162,12 +242,35 @@ mod tests {
         assert!(read.key_info.ends_with(read.key));
     }
 
+    #[test]
+    fn an_authority_says_so() {
+        use rcgen::{BasicConstraints::Constrained, BasicConstraints::Unconstrained, DnType, IsCa};
+        let key = rcgen::KeyPair::generate().unwrap();
+        for (is_ca, wanted) in [
+            (IsCa::NoCa, false),
+            (IsCa::ExplicitNoCa, false),
+            (IsCa::Ca(Unconstrained), true),
+            (IsCa::Ca(Constrained(0)), true),
+        ] {
+            let mut params = rcgen::CertificateParams::new(["vc.example.com".to_owned()]).unwrap();
+            params.distinguished_name.push(DnType::CommonName, "vc");
+            params.distinguished_name.push(DnType::OrganizationName, "ACME");
+            params.is_ca = is_ca;
+            let cert = params.self_signed(&key).unwrap();
+            let role = Role::parse(cert.der()).unwrap();
+            assert_eq!((role.is_authority, role.common_name()), (wanted, Some("vc")));
+            assert_eq!(role.issuer, role.subject);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_damaged_certificate_does_no_harm(at in 0..300_usize, byte in any::<u8>()) {
             let (_, mut der) = example();
             prop_assert_eq!(Certificate::parse(&der[..at]), None);
+            let _ = Role::parse(&der[..at]).map(|role| role.common_name().map(str::len));
             der[at] = byte;
+            let _ = Role::parse(&der).map(|role| role.common_name().map(str::len));
             if let Some(read) = Certificate::parse(&der) {
                 prop_assert!(read.key.len() < der.len());
             }

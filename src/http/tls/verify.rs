@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
@@ -10,13 +11,15 @@ use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, Uni
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
-use super::Thumbprint;
-use super::der::Certificate;
+use super::der::{Certificate, Role};
+use super::{Flaw, Thumbprint};
 
 /// By what a server is trusted.
 #[derive(Debug)]
 pub(super) enum Check {
     /// By authorities, which are `None` where no certificate can be one, or by being one of `own` itself.
+    ///
+    /// `own` may hold certificates that are no authority's: such a one is trusted only for itself.
     Chain {
         chain: Option<Arc<WebPkiServerVerifier>>,
         own: Vec<CertificateDer<'static>>,
@@ -30,6 +33,7 @@ pub(super) enum Check {
 /// Why a certificate is not trusted; it travels within rustls's error.
 #[derive(Debug)]
 pub(super) struct Distrust {
+    pub(super) flaw: Flaw,
     pub(super) reason: String,
     pub(super) thumbprint: Thumbprint,
 }
@@ -60,26 +64,53 @@ impl Verifier {
         intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<(), String> {
+    ) -> Result<(), (Flaw, String)> {
         match &self.check {
             Check::Nothing => Ok(()),
             Check::Thumbprint(wanted) if *wanted == thumbprint(cert) => Ok(()),
-            Check::Thumbprint(_) => Err("it is another one than the given thumbprint's".into()),
+            Check::Thumbprint(_) => {
+                let reason = format!("its thumbprint is {}, not the one given", thumbprint(cert));
+                Err((Flaw::Thumbprint, reason))
+            }
             Check::Chain { .. } if Certificate::parse(cert).is_some_and(|cert| cert.version == 1) => {
-                Err("it is of X.509 version 1".into())
+                Err((Flaw::Other, "it is of X.509 version 1".into()))
             }
-            Check::Chain { own, .. } if own.contains(cert) => itself(cert, name, now),
-            Check::Chain { chain: None, .. } => {
-                Err("the given certificates are no authority's, and not its own".into())
+            Check::Chain { own, .. } if own.contains(cert) => {
+                itself(cert, name, now).map_err(|error| told(&error, cert, name))
             }
+            Check::Chain { chain: None, .. } => Err((
+                Flaw::Issuer,
+                "none of the given certificates is an authority's (CA:TRUE), or the server's own".into(),
+            )),
             Check::Chain {
-                chain: Some(chain), ..
+                chain: Some(chain),
+                own,
             } => {
                 let verified = chain.verify_server_cert(cert, intermediates, name, &[], now);
-                verified.map(drop).map_err(|error| reason(&error))
+                verified.map(drop).map_err(|error| {
+                    let (flaw, reason) = told(&error, cert, name);
+                    match flaw {
+                        Flaw::Issuer if signed_by_no_authority(cert, own) => {
+                            let reason = "the trusted certificate that has signed it is not an authority's \
+                                          (CA:TRUE is missing)";
+                            (flaw, reason.to_owned())
+                        }
+                        flaw => (flaw, reason),
+                    }
+                })
             }
         }
     }
+}
+
+/// Whether one of `own` has the name of the certificate's issuer, but no right to issue certificates.
+fn signed_by_no_authority(cert: &CertificateDer<'_>, own: &[CertificateDer<'_>]) -> bool {
+    let Some(cert) = Role::parse(cert) else {
+        return false;
+    };
+    own.iter()
+        .filter_map(|own| Role::parse(own))
+        .any(|own| own.subject == cert.issuer && !own.is_authority)
 }
 
 impl ServerCertVerifier for Verifier {
@@ -93,9 +124,12 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         match self.trusts(cert, intermediates, name, now) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
-            Err(reason) => {
-                let thumbprint = thumbprint(cert);
-                let distrust = Distrust { reason, thumbprint };
+            Err((flaw, reason)) => {
+                let distrust = Distrust {
+                    flaw,
+                    reason,
+                    thumbprint: thumbprint(cert),
+                };
                 Err(CertificateError::Other(OtherError(Arc::new(distrust))).into())
             }
         }
@@ -159,18 +193,20 @@ impl ServerCertVerifier for Verifier {
 
 /// Name and dates of a certificate that is trusted by itself. webpki would take a self-signed one only without CA:TRUE, which
 /// openssl sets by default.
-fn itself(cert: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), String> {
-    let parsed = ParsedCertificate::try_from(cert).map_err(|error| reason(&error))?;
-    verify_server_name(&parsed, name).map_err(|error| reason(&error))?;
-    let (begin, end) = Certificate::parse(cert).ok_or("it is damaged")?.validity;
+fn itself(cert: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), rustls::Error> {
+    let parsed = ParsedCertificate::try_from(cert)?;
+    verify_server_name(&parsed, name)?;
+    let (begin, end) = Certificate::parse(cert)
+        .ok_or(CertificateError::BadEncoding)?
+        .validity;
     match i64::try_from(now.as_secs()) {
-        Ok(now) if now < begin => Err("it is not valid yet; is the clock right?".into()),
+        Ok(now) if now < begin => Err(CertificateError::NotValidYet.into()),
         Ok(now) if now <= end => Ok(()),
-        _ => Err("it has expired".into()),
+        _ => Err(CertificateError::Expired.into()),
     }
 }
 
-fn thumbprint(cert: &CertificateDer<'_>) -> Thumbprint {
+pub(super) fn thumbprint(cert: &[u8]) -> Thumbprint {
     let mut bytes = [0; 32];
     let suite = crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
     if let Some(suite) = suite.tls13() {
@@ -180,32 +216,81 @@ fn thumbprint(cert: &CertificateDer<'_>) -> Thumbprint {
 }
 
 /// What is wrong with a certificate, for people.
-fn reason(error: &rustls::Error) -> String {
+fn told(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<'_>) -> (Flaw, String) {
     use CertificateError as Bad;
     let rustls::Error::InvalidCertificate(error) = error else {
-        return error.to_string();
+        return (Flaw::Other, error.to_string());
     };
     match error {
-        Bad::UnknownIssuer => "no trusted authority has signed it".into(),
-        Bad::BadSignature => "it is not signed by the trusted authority of that name, but by another".into(),
-        Bad::BadEncoding => "it is damaged".into(),
-        Bad::Expired | Bad::ExpiredContext { .. } => "it has expired".into(),
-        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-            "it is not valid yet; is the clock right?".into()
+        Bad::UnknownIssuer => (Flaw::Issuer, "no trusted authority has signed it".into()),
+        Bad::BadSignature => (
+            Flaw::Issuer,
+            "it is not signed by the trusted authority of that name, but by another".into(),
+        ),
+        Bad::BadEncoding => (Flaw::Other, "it is damaged".into()),
+        Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            (Flaw::Date, dates(error, cert))
         }
         Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            "it names no host (a subjectAltName is needed, a CN does not count)".into()
+            let subject = Role::parse(cert).and_then(|role| role.common_name());
+            let subject = subject
+                .map(|name| format!(", only the CN {name:?}"))
+                .unwrap_or_default();
+            let reason = format!("it has no subjectAltName{subject}, and a CN does not count");
+            (Flaw::Name, reason)
         }
         Bad::NotValidForNameContext { presented, .. } => {
-            let names: Vec<&str> = presented.iter().map(|name| name_in(name)).take(5).collect();
-            format!("it is for {} and not for this name", names.join(", "))
+            const ENOUGH: usize = 5;
+            let mut names: Vec<&str> = presented.iter().map(|name| name_in(name)).take(ENOUGH).collect();
+            if presented.len() > ENOUGH {
+                names.push("…");
+            }
+            let reason = format!("it is for {}, not for {}", names.join(", "), name.to_str());
+            (Flaw::Name, reason)
         }
-        Bad::NotValidForName => "it is not for this name".into(),
+        Bad::NotValidForName => (Flaw::Name, format!("it is not for {}", name.to_str())),
         Bad::Other(other) => match other.to_string().as_str() {
-            "CaUsedAsEndEntity" => "it is self-signed, or an authority's own".into(),
-            text => text.into(),
+            "CaUsedAsEndEntity" => (Flaw::Issuer, "it is self-signed, or an authority's own".into()),
+            text => (Flaw::Other, text.into()),
         },
-        error => error.to_string(),
+        error => (Flaw::Other, error.to_string()),
+    }
+}
+
+/// Which date is over, or still to come. It may be that of an authority between the server's and a trusted one.
+fn dates(error: &CertificateError, cert: &CertificateDer<'_>) -> String {
+    use CertificateError as Bad;
+    let (begin, end) = Certificate::parse(cert).map_or((None, None), |cert| {
+        (Some(cert.validity.0), Some(cert.validity.1))
+    });
+    let of = |time: UnixTime| i64::try_from(time.as_secs()).ok();
+    let (whose, date, ended) = match error {
+        Bad::ExpiredContext { not_after, .. } => (of(*not_after) == end, of(*not_after), true),
+        Bad::NotValidYetContext { not_before, .. } => (of(*not_before) == begin, of(*not_before), false),
+        Bad::NotValidYet => (true, begin, false),
+        _ => (true, end, true),
+    };
+    let whose = match whose {
+        true => "it",
+        false => "the certificate of the authority that issued it",
+    };
+    let date = date.map(moment).unwrap_or_else(|| "an unknown date".into());
+    match ended {
+        true => format!("{whose} expired on {date}"),
+        false => format!("{whose} is not valid before {date}"),
+    }
+}
+
+/// `Mon, 01 Jan 2001 00:00:00 GMT`, from seconds since 1970.
+pub(super) fn moment(seconds: i64) -> String {
+    // What httpdate can write.
+    const YEAR_10_000: u64 = 253_402_300_800;
+    match u64::try_from(seconds) {
+        Ok(seconds) if seconds < YEAR_10_000 => {
+            httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+        }
+        Ok(_) => "a date after the year 9999".into(),
+        Err(_) => "a date before 1970".into(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use super::vms::VANISHED;
 use super::{HypervisorId, decode, missing};
 use crate::mapping::{Hypervisor, Members, Parent};
 use crate::vsphere::ManagedObject;
@@ -26,6 +27,8 @@ pub(super) struct Host {
     /// The fault that came instead of the uuid or of the DNS name.
     uuid_fault: Option<String>,
     dns_fault: Option<String>,
+    /// Whether it was deleted while the server read its properties.
+    is_gone: bool,
 }
 
 impl Host {
@@ -51,11 +54,15 @@ impl Host {
             dns_name: host_name.map(|host| qualified(host, domain_name.as_deref())),
             uuid_fault: fault("hardware.systemInfo.uuid"),
             dns_fault: fault("config.network.dnsConfig.hostName"),
+            is_gone: object.is_gone(),
         }
     }
 
     /// Its id as a hypervisor, or why it has none.
     pub(super) fn hypervisor_id(&self, id: HypervisorId) -> Result<&str, String> {
+        if self.is_gone {
+            return Err(VANISHED.to_owned());
+        }
         let (value, path, fault) = match id {
             HypervisorId::Hwuuid => return Ok(&self.id),
             HypervisorId::Uuid => (&self.uuid, "hardware.systemInfo.uuid", &self.uuid_fault),

@@ -143,6 +143,8 @@ impl Live {
         let only = |path| paths.iter().all(|told| told == path);
         match object.kind.as_str() {
             _ if object.lacks_properties() => false,
+            // Servers also tell of changes in which no property that was asked for changes.
+            _ if paths.is_empty() => self.knows(object),
             VM if only("runtime.powerState") => {
                 let id = self.ids.id(&object.id);
                 match self.vms.get_mut(&id) {
@@ -162,6 +164,19 @@ impl Live {
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Whether an object of this id is known.
+    fn knows(&mut self, object: &Object) -> bool {
+        match object.kind.as_str() {
+            VM => {
+                let id = self.ids.id(&object.id);
+                self.vms.contains_key(&id)
+            }
+            HOST => self.hosts.contains_key(&object.id),
+            // A cluster without a name is not kept, and there is nothing else to know about it.
+            _ => true,
         }
     }
 

@@ -184,7 +184,10 @@ fn hosts_with_one_id_are_kept_and_named() {
     let identified = inventory(&objects).identify(HypervisorId::Uuid);
     assert_eq!(identified.hypervisors().count(), 3);
     assert_eq!(
-        identified.shared_ids().collect::<Vec<_>>(),
-        [("u1", vec!["host-1", "host-2", "host-3"])]
+        identified.shared_ids(),
+        [(
+            "u1".to_owned(),
+            ["host-1", "host-2", "host-3"].map(str::to_owned).to_vec()
+        )]
     );
 }

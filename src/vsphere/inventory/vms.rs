@@ -65,6 +65,12 @@ pub(super) struct Vm {
     pub(super) state: GuestState,
 }
 
+impl Vm {
+    fn host(&self) -> usize {
+        self.host as usize
+    }
+}
+
 /// On no host.
 const NOWHERE: u32 = u32::MAX;
 
@@ -129,6 +135,14 @@ impl Vms {
 
     pub(super) fn count(&self) -> usize {
         self.usable.len() + self.unusable.len()
+    }
+
+    /// The ids of those that share their uuid with others.
+    pub(super) fn clones(&self) -> Vec<String> {
+        let clones = sharing(&self.usable).into_iter().flatten();
+        let mut ids: Vec<VmId> = clones.map(|vm| vm.id).collect();
+        ids.dedup();
+        ids.into_iter().map(|id| self.ids.text(id)).collect()
     }
 
     /// The ids of those that can't be guests, and of those that no host lists.
@@ -202,8 +216,24 @@ impl Vms {
     }
 }
 
+/// Those that share their uuid with others: a list for each uuid, in the order of the uuids.
+///
+/// Sorted are their places, which need less memory than a table of the uuids of all.
+fn sharing(vms: &[Vm]) -> Vec<Vec<&Vm>> {
+    let key = |at: &u32| vms.get(*at as usize).map(|vm| (vm.uuid.as_u128(), vm.id));
+    let mut places: Vec<u32> = (0..).take(vms.len()).collect();
+    places.sort_unstable_by_key(key);
+    let uuid = |at: &u32| key(at).map(|(uuid, _)| uuid);
+    let same = places.chunk_by(|at, next| uuid(at) == uuid(next));
+    // One that the server told twice is no clone of itself.
+    let clones = same.filter(|same| same.first().and_then(key) != same.last().and_then(key));
+    clones
+        .map(|same| same.iter().filter_map(|at| vms.get(*at as usize)).collect())
+        .collect()
+}
+
 const UNLISTED: &str = "no host lists it: it moved during the scan, or the account may not see its host";
-const VANISHED: &str = "it vanished during the scan";
+pub(super) const VANISHED: &str = "it vanished during the scan";
 
 /// The virtual machines on their hosts.
 #[derive(Debug)]
@@ -220,6 +250,13 @@ impl Placed {
     /// The managed object id.
     pub(super) fn id_of(&self, vm: &Vm) -> String {
         self.ids.text(vm.id)
+    }
+
+    /// Those that share their uuid with others, each with the place of its host: a list for each uuid, in the order of the uuids.
+    pub(super) fn clones(&self) -> impl Iterator<Item = Vec<(&Vm, usize)>> {
+        let with_host = |vm| (vm, Vm::host(vm));
+        let all = sharing(&self.vms).into_iter();
+        all.map(move |same| same.into_iter().map(with_host).collect())
     }
 
     /// Those on the host whose list was the `host`th, by uuid.
@@ -253,6 +290,40 @@ mod tests {
         let kept = texts.map(|text| ids.id(text));
         assert_eq!(kept.map(|id| ids.text(id)), texts);
         assert_eq!(texts.map(|text| ids.id(text)), kept);
+    }
+
+    #[test]
+    fn machines_that_share_a_uuid_are_found() {
+        let mut vms = Vms::default();
+        let told = [
+            ("vm-3", 2),
+            ("vm-1", 1),
+            ("vm-5", 9),
+            ("x", 2),
+            ("vm-2", 1),
+            ("vm-4", 2),
+            ("vm-5", 9),
+        ];
+        for (id, number) in told {
+            vms.add(id, Uuid::from_u128(number), GuestState::Running);
+        }
+        assert_eq!(vms.clones(), ["vm-1", "vm-2", "vm-3", "vm-4", "x"]);
+        let lists = [
+            vms.list(["vm-1", "vm-2", "vm-3"].into_iter()),
+            vms.list(["x", "vm-5"].into_iter()),
+        ];
+        let placed = vms.place(lists.iter());
+        let clones = placed.clones().map(|same| {
+            let named = same
+                .iter()
+                .map(|(vm, host)| format!("{}@{host}", placed.id_of(vm)));
+            named.collect::<Vec<_>>()
+        });
+        // vm-4 is on no host.
+        assert_eq!(
+            clones.collect::<Vec<_>>(),
+            [["vm-1@0", "vm-2@0"], ["vm-3@0", "x@1"]]
+        );
     }
 
     #[test]

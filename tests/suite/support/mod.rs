@@ -1,5 +1,8 @@
 //! Runs a command as its users do: arguments and stdin in, stdout, stderr and status out.
 
+pub(crate) mod signals;
+pub(crate) mod terminal;
+
 use std::fs;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
@@ -7,7 +10,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-mod terminal;
+mod screen;
 
 /// A command about to be run, in an environment without the user's own settings.
 pub(crate) struct Run {
@@ -83,7 +86,7 @@ impl Run {
 
     /// Runs it to its end with a terminal of so many columns as its stdout and stderr; what both printed is the outcome's stdout.
     pub(crate) fn run_on_terminal(mut self, columns: u16) -> Outcome {
-        let (end, terminal) = terminal::Terminal::open(columns);
+        let (end, screen) = screen::Screen::open(columns);
         let mut child = self
             .command
             .stdin(Stdio::piped())
@@ -97,7 +100,7 @@ impl Run {
         let status = child.wait().unwrap();
         Outcome {
             status: status.code().expect("ended by a signal"),
-            stdout: terminal.shown(),
+            stdout: screen.shown(),
             stderr: String::new(),
         }
     }

@@ -132,7 +132,7 @@ fn what_would_go_wrong_is_said_before_it_does() {
                 "rhsm_thumbprint={0}\nthumbprint={0}\ncacert=cert.pem",
                 "ab".repeat(32)
             )),
-            "error: a.conf:8: [prod] thumbprint: contradicts cacert; keep one of the two",
+            "error: a.conf:8: [prod] thumbprint: contradicts cacert in a.conf:9; remove one of them",
         ),
         (
             esx("proxy=socks5://u:s3cret@p"),

@@ -56,12 +56,12 @@ fn a_server_in_trouble_is_asked_again_later_or_not_in_time() {
         let site = Site::new();
         site.candlepin.refuse_next([status]);
         site.report(&["--timeout", "1"], MAPPING)
-            .failed(75, &status.to_string());
+            .failed_at_last(75, &status.to_string());
     }
     let site = Site::new();
     site.candlepin.set_database_down(true);
     site.report(&["--timeout", "1"], MAPPING)
-        .failed(75, "answered 500");
+        .failed_at_last(75, "answered 500");
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn a_report_arrives_and_a_second_one_changes_nothing() {
     let expected = json!({
         "section": null, "server": format!("{}/candlepin", site.server.url()), "owner": "sim",
         "state": "finished", "hypervisors": 2, "guests": 2, "created": 2, "updated": 0, "unchanged": 0,
-        "failed": [], "jobs": [job],
+        "omitted": 1, "failed": [], "jobs": [job],
     });
     assert_eq!(line(&first), expected);
 

@@ -26,7 +26,12 @@ fn state(outcome: &Outcome) -> String {
 fn what_did_not_change_is_not_sent_and_the_server_hears_that_we_live() {
     let site = Site::new();
     assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
-    assert_eq!(state(&site.kept(&[], MAPPING)), "unchanged");
+    let unchanged = site.kept(&[], MAPPING);
+    assert_eq!(state(&unchanged), "unchanged");
+    // The server has them as they are, though nobody asked it.
+    let counts =
+        ["hypervisors", "created", "updated", "unchanged"].map(|name| line(&unchanged)[name].clone());
+    assert_eq!(counts, [2, 0, 0, 2]);
     assert_eq!(site.candlepin.heartbeats().len(), 1);
     assert_eq!(count(&site, "/hypervisors/sim"), 2);
     for option in [&["--force"][..], &["--full-every", "0"]] {
@@ -128,6 +133,49 @@ fn two_runs_at_once_do_no_harm() {
     let held = site.candlepin.hypervisors("sim");
     let last = usize::from(held["h1"].guest_ids().contains(&"g3"));
     assert_eq!(state(&site.kept(&[], &documents[last])), "unchanged");
+}
+
+#[test]
+fn one_who_waits_for_another_run_in_vain_names_it_and_not_the_server() {
+    let site = Site::new();
+    let folder = site.file("state");
+    let checks_in = |request: &Request| request.method == "POST";
+    site.server
+        .misbehave(move |_, request| checks_in(request).then_some(Fault::Silence));
+    let mut first = site.spawn(&["--state-dir", &folder]);
+    first.stdin.take().unwrap().write_all(MAPPING.as_bytes()).unwrap();
+    let checked_in = || {
+        let requests = site.server.requests();
+        requests
+            .iter()
+            .filter(|logged| checks_in(&logged.request))
+            .count()
+    };
+    until(|| checked_in() == 1);
+    std::fs::write(site.file("state/.vw-a1b2c3"), "left by a killed run").unwrap();
+
+    let outcome = site.kept(&["--timeout", "1"], MAPPING);
+    let holder = format!("process {}", first.id());
+    assert_eq!(outcome.status, 75, "{outcome:?}");
+    let said: Vec<&str> = outcome.stderr.lines().collect();
+    assert!(
+        said[0].contains(&format!("waiting for {holder}, which holds the lock")),
+        "{outcome:?}"
+    );
+    let last = said.last().unwrap();
+    assert!(
+        last.contains(&format!("{holder} still holds the lock")),
+        "{outcome:?}"
+    );
+    assert!(!last.contains("127.0.0.1"), "{outcome:?}");
+    assert_eq!((checked_in(), &line(&outcome)["state"]), (1, &json!("failed")));
+
+    // A killed process holds no lock.
+    first.kill().unwrap();
+    first.wait().unwrap();
+    site.server.behave();
+    assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
+    assert!(!std::fs::exists(site.file("state/.vw-a1b2c3")).unwrap());
 }
 
 #[test]

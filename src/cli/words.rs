@@ -1,0 +1,67 @@
+//! Counts and lists in messages.
+
+use std::fmt::Display;
+
+/// How many are named in one message, and how many messages of one kind a document may cause; `-d` tells all.
+const SOME: usize = 10;
+
+/// A count with its noun, such as `1 hypervisor` or `2 hypervisors`.
+pub fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+/// The first ten names, and how many more there are.
+pub fn first_ten<T: Display>(names: impl ExactSizeIterator<Item = T>) -> String {
+    let more = names.len().saturating_sub(SOME);
+    let named: Vec<String> = names.take(SOME).map(|name| name.to_string()).collect();
+    let named = named.join(", ");
+    match more {
+        0 => named,
+        _ => format!("{named} and {more} more (-d names all)"),
+    }
+}
+
+/// Warnings of one kind about one document: the first ten are said, the others counted and said with `-d` only.
+#[derive(Debug, Default)]
+pub struct Warnings(usize);
+
+impl Warnings {
+    /// Says a warning.
+    pub fn say(&mut self, message: impl Display) {
+        self.0 += 1;
+        if self.0 <= SOME || log::log_enabled!(log::Level::Debug) {
+            log::warn!("{message}");
+        }
+    }
+
+    /// Says how many were not said.
+    pub fn end(self) {
+        if self.0 > SOME && !log::log_enabled!(log::Level::Debug) {
+            log::warn!(
+                "and {} like these (-d names all)",
+                counted(self.0 - SOME, "warning")
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_agree_and_lists_end() {
+        assert_eq!(
+            (counted(1, "host"), counted(2, "host")),
+            ("1 host".into(), "2 hosts".into())
+        );
+        assert_eq!(first_ten(["a", "b"].iter()), "a, b");
+        assert_eq!(
+            first_ten(0..12_usize),
+            "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more (-d names all)"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+use super::{Machine, section};
+use crate::config::{Trust, TrustKeys};
+
+const KEYS: TrustKeys = TrustKeys {
+    cacert: "cacert",
+    thumbprint: "thumbprint",
+    insecure: "insecure",
+};
+
+#[test]
+fn one_key_says_how_a_certificate_is_verified() {
+    let thumbprint = || Trust::Thumbprint("ab".to_owned());
+    for (lines, wanted) in [
+        ("", None),
+        ("insecure=no", None),
+        ("cacert=\nthumbprint=\ninsecure=", None),
+        (
+            "cacert=ca.pem",
+            Some(("cacert", Trust::Authorities("ca.pem".into()))),
+        ),
+        ("thumbprint=ab\ninsecure=0", Some(("thumbprint", thumbprint()))),
+        ("insecure=1\ncacert=", Some(("insecure", Trust::Insecure))),
+    ] {
+        assert_eq!(section(lines).1.trust(&KEYS).unwrap(), wanted, "{lines}");
+    }
+}
+
+#[test]
+fn keys_that_contradict_each_other_are_named_with_their_lines() {
+    for (lines, wanted) in [
+        (
+            "cacert=x\n\nthumbprint=y",
+            "virt-who.d/a.conf:4: [a] thumbprint: contradicts cacert in virt-who.d/a.conf:2; remove one of them",
+        ),
+        (
+            "insecure=yes\nthumbprint=y",
+            "virt-who.d/a.conf:2: [a] insecure: contradicts thumbprint in virt-who.d/a.conf:3; remove one of them",
+        ),
+        (
+            "insecure=maybe",
+            "virt-who.d/a.conf:2: [a] insecure: 'maybe' is neither yes nor no",
+        ),
+    ] {
+        let (machine, section) = section(lines);
+        let error = machine.said(section.trust(&KEYS).unwrap_err());
+        assert!(error.starts_with(wanted), "{error}");
+    }
+}
+
+#[test]
+fn the_section_beats_the_defaults_by_whichever_key() {
+    let trust = |defaults: &str, own: &str| {
+        let machine = Machine::new(&[
+            ("virt-who.conf", &format!("[defaults]\n{defaults}\n")),
+            ("virt-who.d/a.conf", &format!("[a]\ntype=esx\n{own}\n")),
+        ]);
+        let found = machine.load().named("a").unwrap().trust(&KEYS).unwrap();
+        found.map(|(key, _)| key)
+    };
+    assert_eq!(trust("cacert=ca.pem", ""), Some("cacert"));
+    assert_eq!(trust("cacert=ca.pem", "thumbprint=ab"), Some("thumbprint"));
+    assert_eq!(trust("insecure=1", "cacert=ca.pem"), Some("cacert"));
+    assert_eq!(trust("insecure=1", "insecure=0"), None);
+    assert_eq!(trust("cacert=ca.pem", "insecure=0"), Some("cacert"));
+    assert_eq!(trust("cacert=ca.pem", "insecure=1"), Some("insecure"));
+}

@@ -1,0 +1,116 @@
+//! TCP connections, for which nobody waits any longer once a signal has come.
+
+use std::fmt;
+
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport};
+
+use super::Error;
+use super::connect::carried;
+use crate::cancel::Cancel;
+
+/// What ureq's own connector makes of the details.
+///
+/// It blocks until the limit for connecting where a server does not answer, and hears of no signal meanwhile; so it runs in a thread,
+/// which ends by itself.
+pub(super) fn dial(
+    cancel: &Cancel,
+    details: &ConnectionDetails<'_>,
+) -> Result<Option<Box<dyn Transport>>, ureq::Error> {
+    let (uri, config) = (details.uri.clone(), details.config.clone());
+    let (addrs, now, timeout) = (details.addrs.clone(), details.now, details.timeout);
+    let (request_level, current_time) = (details.request_level, details.current_time.clone());
+    let (run_connector, register_shutdown) =
+        (details.run_connector.clone(), details.register_shutdown.clone());
+    let connect = move || {
+        let details = ConnectionDetails {
+            uri: &uri,
+            addrs,
+            config: &config,
+            request_level,
+            resolver: &Resolved,
+            now,
+            timeout,
+            current_time,
+            run_connector,
+            register_shutdown,
+        };
+        let tcp = TcpConnector::default().connect(&details, None::<()>);
+        Ok(tcp.map(|tcp| tcp.map(|tcp| Box::new(tcp) as Box<dyn Transport>)))
+    };
+    match cancel.unblocked(connect) {
+        Ok(dialed) => dialed?,
+        Err(cancelled) => Err(carried(Error::from(cancelled))),
+    }
+}
+
+/// The addresses are known: nothing is looked up any more.
+struct Resolved;
+
+impl Resolver for Resolved {
+    fn resolve(
+        &self,
+        _: &Uri,
+        _: &ureq::config::Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
+    }
+}
+
+impl fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolved")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+    use std::time::{Duration, Instant};
+
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+
+    use super::*;
+    use crate::cancel::Signal;
+    use crate::http::{Base, Endpoint, Http, Request};
+
+    /// Whether somebody waits for an answer to his SYN from this port (`st` 02 in proc_net(5)).
+    fn is_being_called(port: u16) -> bool {
+        let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let called = format!(":{port:04X}");
+        sockets.lines().any(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields.get(2).is_some_and(|remote| remote.ends_with(&called)) && fields[3] == "02"
+        })
+    }
+
+    #[test]
+    fn a_signal_ends_the_wait_for_a_server_that_does_not_answer() {
+        // A queue for one connection, which is there: the next gets no answer.
+        let deaf = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&deaf, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        listen(&deaf, 0).unwrap();
+        let address: SocketAddr = getsockname(&deaf).unwrap().try_into().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(one) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            waiting.push(one);
+        }
+        let base = Base::parse(&format!("http://{address}"), 80, "").unwrap();
+        let mut endpoint = Endpoint::new(base);
+        endpoint.connect_limit = Duration::from_secs(3600);
+        let cancel = Cancel::default();
+        let http = Http::new(&endpoint, &cancel).unwrap();
+        let sending = std::thread::spawn(move || http.send(&Request::get("/")).map(|_| ()));
+        while !is_being_called(address.port()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let since = Instant::now();
+        cancel.cancel(Signal::Hangup);
+        let error = sending.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::Cancelled(_)), "{error}");
+        // The system itself gives up after two minutes.
+        assert!(since.elapsed() < Duration::from_secs(60));
+    }
+}

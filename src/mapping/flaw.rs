@@ -1,0 +1,345 @@
+//! Values that are not what they should be, though their hypervisor or guest can be used: a state that is no state, a fact that
+//! is there twice or is no valid text.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use memchr::memchr2;
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::GuestState;
+use super::json::{Members, Object, Text, Value, members_of, text};
+
+/// A guest's state, [`GuestState::None`] where it has none, or what is wrong with it.
+pub(super) fn state(guest: &Object<'_>) -> Result<GuestState, String> {
+    if guest.doubled(&["state"]).is_some() {
+        return Err("it has two members \"state\"".into());
+    }
+    let Some(raw) = guest.get("state") else {
+        return Ok(GuestState::None);
+    };
+    number(raw.get())
+        .and_then(GuestState::from_number)
+        .ok_or_else(|| format!("its state is {}, not a number from 0 to 7", excerpt(raw.get())))
+}
+
+/// The whole number that JSON text is, if it fits into a byte: 1, 1.0 and 1e0 are one.
+fn number(json: &str) -> Option<u8> {
+    match json.as_bytes() {
+        [digit @ b'0'..=b'9'] => return Some(digit - b'0'),
+        [b'0'..=b'9' | b'-', ..] => {}
+        _ => return None,
+    }
+    let number: f64 = json.parse().ok()?;
+    (0..=u8::MAX).find(|byte| f64::from(*byte) == number)
+}
+
+/// Facts as they are written, and what is wrong with some of them: each reason with the number of facts that it is about.
+///
+/// Facts whose name is no valid text are not among them. `None`: it is not an object.
+pub(super) fn facts(raw: &RawValue) -> Option<(Members, Vec<(String, usize)>)> {
+    let (object, nameless) = members_of(raw)?;
+    let mut wrong = Vec::new();
+    if nameless > 0 {
+        wrong.push(("the name of a fact is no valid text".to_owned(), nameless));
+    }
+    for name in doubled(object.0.iter().map(|(name, _)| &**name)) {
+        wrong.push((format!("the fact {} is there twice", excerpt(name)), 1));
+    }
+    for (name, value) in &object.0 {
+        if !is_valid_text(value) {
+            wrong.push((format!("the fact {} is no valid text", excerpt(name)), 1));
+        }
+    }
+    Some((object.into_members(), wrong))
+}
+
+impl Members {
+    /// Those that are there once and are no invalid text: what can be sent of facts.
+    pub fn valid(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let doubled = doubled(self.iter().map(|(name, _)| name));
+        self.iter().filter(move |(name, value)| {
+            let invalid = matches!(value, Value::Other(raw) if raw.get().starts_with('"'));
+            !invalid && !doubled.contains(name)
+        })
+    }
+}
+
+/// The names that are there more than once.
+fn doubled<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    let pairs = names.windows(2).filter(|pair| pair[0] == pair[1]);
+    pairs.map(|pair| pair[0]).collect()
+}
+
+/// Whether each element of a list of guests is a guest as it should be.
+pub(super) fn are_guests_well(list: &RawValue) -> bool {
+    are_guests_usual(list.get().as_bytes()) || serde_json::from_str::<WellGuests>(list.get()).is_ok()
+}
+
+/// Whether all guests are well and written as a scan writes them, which is seen much quicker than read.
+fn are_guests_usual(list: &[u8]) -> bool {
+    let mut rest = list.strip_prefix(b"[");
+    while let Some(guest) = rest {
+        let Some(behind) = behind_usual(guest) else {
+            return guest == b"]";
+        };
+        rest = match behind {
+            b"]" => return true,
+            _ => behind.strip_prefix(b","),
+        };
+    }
+    false
+}
+
+/// What follows a guest that is written as a scan writes it: id, state, and attributes.
+fn behind_usual(guest: &[u8]) -> Option<&[u8]> {
+    let rest = behind_text(guest.strip_prefix(b"{\"guestId\":\"")?)?;
+    let (b'0'..=b'7', rest) = rest.strip_prefix(b",\"state\":")?.split_first()? else {
+        return None;
+    };
+    let (b'0' | b'1', rest) = rest
+        .strip_prefix(b",\"attributes\":{\"active\":")?
+        .split_first()?
+    else {
+        return None;
+    };
+    behind_text(rest.strip_prefix(b",\"virtWhoType\":\"")?)?.strip_prefix(b"}}")
+}
+
+/// What follows the rest of a text that is not empty and has no escapes.
+fn behind_text(text: &[u8]) -> Option<&[u8]> {
+    let end = memchr2(b'"', b'\\', text).filter(|end| *end > 0)?;
+    text[end..].strip_prefix(b"\"")
+}
+
+/// Whether all facts are as they should be.
+pub(super) fn are_facts_well(facts: &RawValue) -> bool {
+    let Some(Object(facts)) = Object::of(facts) else {
+        return false;
+    };
+    let names = facts.iter().map(|(name, _)| &**name);
+    doubled(names).is_empty() && facts.iter().all(|(_, raw)| is_valid_text(raw))
+}
+
+/// Half a surrogate pair is written by a backslash, and makes a string that is no text.
+fn is_valid_text(raw: &RawValue) -> bool {
+    let json = raw.get();
+    !json.starts_with('"') || !json.contains('\\') || text(raw).is_some()
+}
+
+/// As much of a text as a message bears.
+pub(super) fn excerpt(text: &str) -> Cow<'_, str> {
+    const ENOUGH: usize = 80;
+    match text.char_indices().nth(ENOUGH) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+/// A list of guests of which each is well, and is not kept.
+struct WellGuests;
+
+impl<'de> Deserialize<'de> for WellGuests {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl<'de> Visitor<'de> for Reading {
+            type Value = WellGuests;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("guests")
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<WellGuests, S::Error> {
+                while let Some(guest) = list.next_element::<WellGuest<'de>>()? {
+                    if guest.id.is_empty() || GuestState::from_number(guest.state).is_none() {
+                        return Err(S::Error::custom("not well"));
+                    }
+                }
+                Ok(WellGuests)
+            }
+        }
+
+        deserializer.deserialize_seq(Reading)
+    }
+}
+
+/// What a guest must have once, or may. Derived, it could also be a list.
+struct WellGuest<'a> {
+    id: Cow<'a, str>,
+    state: u8,
+}
+
+impl<'de> Deserialize<'de> for WellGuest<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reading;
+
+        impl<'de> Visitor<'de> for Reading {
+            type Value = WellGuest<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a guest")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<WellGuest<'de>, M::Error> {
+                let (mut id, mut state) = (None, None);
+                let mut once = true;
+                while let Some(Text(name)) = map.next_key()? {
+                    match &*name {
+                        "guestId" => {
+                            let Text(text) = map.next_value()?;
+                            once &= id.replace(text).is_none();
+                        }
+                        "state" => once &= state.replace(map.next_value()?).is_none(),
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                match id {
+                    Some(id) if once => Ok(WellGuest {
+                        id,
+                        state: state.unwrap_or_default(),
+                    }),
+                    _ => Err(M::Error::custom("not well")),
+                }
+            }
+        }
+
+        deserializer.deserialize_map(Reading)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn states_are_the_numbers_from_0_to_7() {
+        let of = |json: &str| state(&Object::of(raw(json)).unwrap());
+        assert_eq!(of("{}"), Ok(GuestState::None));
+        for (json, state) in [
+            ("0", GuestState::None),
+            ("1", GuestState::Running),
+            ("7", GuestState::PmSuspended),
+        ] {
+            assert_eq!(of(&format!("{{\"state\":{json}}}")), Ok(state));
+        }
+        for json in ["1.0", "1e0", "10E-1"] {
+            assert_eq!(
+                of(&format!("{{\"state\":{json}}}")),
+                Ok(GuestState::Running),
+                "{json}"
+            );
+        }
+        for json in [
+            "8",
+            "99",
+            "-1",
+            "1.5",
+            "1e400",
+            "\"1\"",
+            "\"running\"",
+            "null",
+            "true",
+            "[1]",
+            "{}",
+        ] {
+            let wrong = format!("its state is {json}, not a number from 0 to 7");
+            assert_eq!(of(&format!("{{\"state\":{json}}}")), Err(wrong));
+        }
+        assert!(of(r#"{"state":1,"state":5}"#).is_err());
+    }
+
+    #[test]
+    fn facts_that_are_wrong_are_told() {
+        let json = r#"{"a":"1","b":"2","a":"3","a":"4","c":"\ud800","\udfff":"5","d":"\ud83d\ude00"}"#;
+        let (members, wrong) = facts(raw(json)).unwrap();
+        let told: Vec<&str> = wrong.iter().map(|(reason, _)| &**reason).collect();
+        assert_eq!(
+            told,
+            [
+                "the name of a fact is no valid text",
+                "the fact a is there twice",
+                "the fact c is no valid text"
+            ]
+        );
+        assert_eq!(
+            members.valid().map(|(name, _)| name).collect::<Vec<_>>(),
+            ["b", "d"]
+        );
+        assert!(facts(raw("[]")).is_none() && facts(raw("null")).is_none());
+    }
+
+    #[test]
+    fn a_quick_look_finds_whatever_a_long_one_does() {
+        for (json, well) in [
+            ("[]", true),
+            (
+                r#"[{"guestId":"a"},{"state":7,"guestId":"b","x":{"state":9}}]"#,
+                true,
+            ),
+            (
+                r#"[{"guestId":"a","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
+                true,
+            ),
+            (
+                r#"[{"guestId":"a","state":1,"attributes":{"active":1,"virtWhoType":"esx"}},{"guestId":"b"}]"#,
+                true,
+            ),
+            (
+                r#"[{"guestId":"a","state":1,"attributes":{"active":1,"virtWhoType":"esx"}},{}]"#,
+                false,
+            ),
+            (
+                r#"[{"guestId":"a","state":1,"attributes":{"active":1,"virtWhoType":"esx"},"state":2}]"#,
+                false,
+            ),
+            (
+                r#"[{"guestId":"a","state":8,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
+                false,
+            ),
+            (
+                r#"[{"guestId":"a","state":1.5,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
+                false,
+            ),
+            (
+                r#"[{"guestId":"","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
+                false,
+            ),
+            (
+                r#"[{"guestId":"\ud800","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
+                false,
+            ),
+            (r#"[{"guestId":""}]"#, false),
+            (r#"[{}]"#, false),
+            (r#"[null]"#, false),
+            (r#"[["a",1]]"#, false),
+            (r#"[{"guestId":"a","guestId":"b"}]"#, false),
+            (r#"[{"guestId":"a","state":8}]"#, false),
+            (r#"[{"guestId":"a","state":"1"}]"#, false),
+            (r#"[{"guestId":"a","state":null}]"#, false),
+            (r#"[{"guestId":"a","state":1,"state":1}]"#, false),
+            (r#"[{"guestId":"\ud800"}]"#, false),
+        ] {
+            assert_eq!(are_guests_well(raw(json)), well, "{json}");
+        }
+        for (json, well) in [
+            ("{}", true),
+            (r#"{"a":"\\","b":1,"c":"\ud83d\ude00"}"#, true),
+            (r#"{"a":1,"b":2,"a":1}"#, false),
+            (r#"{"a":"\ud800"}"#, false),
+            (r#"{"\ud800":"a"}"#, false),
+            ("[]", false),
+        ] {
+            assert_eq!(are_facts_well(raw(json)), well, "{json}");
+        }
+    }
+}

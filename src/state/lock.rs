@@ -1,0 +1,146 @@
+//! Locks: one process at a time works with what a lock stands for.
+
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::{Error, Folder};
+use crate::cancel::Cancel;
+
+/// The pause between two attempts to take a lock. The kernel could wake us, but then neither a signal nor a deadline would.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A lock that is held as long as this lives.
+///
+/// Its file says which process that is, and stays in the folder: two processes could hold a lock whose file is removed.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Only for messages: a file that keeps the process id names a process that has ended, once somebody else has the lock.
+        let _ = self.0.set_len(0);
+    }
+}
+
+/// The process that holds a lock, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder(Option<u32>);
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(id) => write!(f, "process {id}"),
+            None => f.write_str("another process"),
+        }
+    }
+}
+
+impl Holder {
+    fn of(path: &Path) -> Self {
+        let mut text = String::new();
+        let read = File::open(path).and_then(|file| file.take(20).read_to_string(&mut text));
+        Holder(read.ok().and_then(|_| text.trim_end().parse().ok()))
+    }
+}
+
+impl Folder {
+    /// Takes the lock file `name`, which is made if it is missing, and its folder, too.
+    ///
+    /// If another process holds it, this says so and waits until it is free, until the moment `until`, or until a signal.
+    /// With the lock, temporary files that killed processes left in the folder are removed.
+    pub fn lock(&self, name: &str, until: Option<Instant>, cancel: &Cancel) -> Result<Lock, Error> {
+        self.prepare()?;
+        let path = self.path(name);
+        let failed = |source| Error::Write {
+            path: path.clone(),
+            source,
+        };
+        let since = Instant::now();
+        let mut told = false;
+        loop {
+            if let Some(lock) = take(&path).map_err(failed)? {
+                self.remove_left_over();
+                return Ok(lock);
+            }
+            let holder = Holder::of(&path);
+            if !std::mem::replace(&mut told, true) {
+                log::info!("waiting for {holder}, which holds the lock {}", path.display());
+            }
+            let left = until.map_or(PAUSE, |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                let waited = since.elapsed();
+                return Err(Error::Locked { path, holder, waited });
+            }
+            if let Err(source) = cancel.sleep(left.min(PAUSE)) {
+                return Err(Error::Cancelled { path, holder, source });
+            }
+        }
+    }
+}
+
+/// The lock, unless another process holds it.
+fn take(path: &Path) -> io::Result<Option<Lock>> {
+    let mut options = File::options();
+    let options = options.create(true).write(true).truncate(false).mode(0o600);
+    let mut file = options.open(path)?;
+    match file.try_lock() {
+        Ok(()) => {
+            // Nobody but a person who waits needs it: a full disk is no reason to fail.
+            let _ = file
+                .set_len(0)
+                .and_then(|()| writeln!(file, "{}", std::process::id()));
+            Ok(Some(Lock(file)))
+        }
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::Signal;
+    use crate::error::Kind;
+    use std::fs;
+
+    #[test]
+    fn a_lock_is_held_by_one_and_names_it() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path().join("new"));
+        let cancel = Cancel::default();
+        let held = folder.lock("l", None, &cancel).unwrap();
+        let me = std::process::id();
+        assert_eq!(fs::read_to_string(folder.path("l")).unwrap(), format!("{me}\n"));
+        let error = folder.lock("l", Some(Instant::now()), &cancel).unwrap_err();
+        assert_eq!(error.kind(), Kind::TempFail);
+        let words = format!("process {me} still holds the lock {}", folder.path("l").display());
+        assert!(error.to_string().starts_with(&words), "{error}");
+        // Another lock of the same folder is free.
+        folder.lock("m", Some(Instant::now()), &cancel).unwrap();
+        drop(held);
+        folder.lock("l", Some(Instant::now()), &cancel).unwrap();
+        assert_eq!(Holder::of(&folder.path("l")), Holder(None));
+    }
+
+    #[test]
+    fn one_who_waits_gets_the_lock_or_ends_with_a_signal() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let cancel = Cancel::default();
+        let held = folder.lock("l", None, &cancel).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| folder.lock("l", None, &Cancel::default()).map(drop));
+            let stopped = scope.spawn(|| folder.lock("l", None, &cancel).map(drop));
+            cancel.cancel(Signal::Terminate);
+            let error = stopped.join().unwrap().unwrap_err();
+            assert_eq!(error.kind(), Kind::Signal(Signal::Terminate));
+            assert!(!waiter.is_finished());
+            drop(held);
+            waiter.join().unwrap().unwrap();
+        });
+    }
+}

@@ -1,0 +1,218 @@
+//! Files that have no name yet: what is written goes into one of these, which then takes the file's name at once.
+//!
+//! A process holds a lock on each of its own. So a temporary file that is not locked was left by a process that was killed.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::{Error, Folder};
+
+/// What the names of temporary files begin with.
+const PREFIX: &str = ".vw-";
+/// How many random letters and digits follow.
+const RANDOM: usize = 6;
+
+/// Room on the disk for a file that will be written, and the mark that something is under way of which it will tell.
+///
+/// The room is a file with a name of its own, the mark. It is removed when this is dropped, and it stays if the process is killed,
+/// if it is left by [`Reserved::leave`], or if the file can't be written in the end.
+#[derive(Debug)]
+pub struct Reserved {
+    file: File,
+    folder: PathBuf,
+    mark: Option<PathBuf>,
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Makes sure that the file `name` can be written later, up to `room` bytes even if the disk is full by then. Until then there
+    /// is the file `mark`.
+    ///
+    /// It is for the moment before something is done that is lost unless it can be written down.
+    pub fn reserve(&self, name: &str, mark: &str, room: usize) -> Result<Reserved, Error> {
+        let (path, mark) = (self.path(name), self.path(mark));
+        let reserve = || {
+            let mut file = self.temporary()?;
+            // Zeros would take no room in a file system that compresses.
+            let mut filler = vec![0; room];
+            rustix::rand::getrandom(&mut filler, rustix::rand::GetRandomFlags::empty())?;
+            // Not by the temporary file itself, whose errors name it: the name says nothing to anybody.
+            file.as_file_mut().write_all(&filler)?;
+            file.as_file().sync_all()?;
+            let file = file.persist(&mark)?;
+            File::open(&self.0)?.sync_all()?;
+            Ok(file)
+        };
+        match reserve() {
+            Ok(file) => Ok(Reserved {
+                file,
+                folder: self.0.clone(),
+                mark: Some(mark),
+                path,
+            }),
+            Err(source) => Err(Error::Write { path, source }),
+        }
+    }
+
+    /// Writes a file: whoever looks, also after a crash, finds the old content or the new one.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), Error> {
+        let path = self.path(name);
+        let write = || {
+            let mut file = self.temporary()?;
+            file.as_file_mut().write_all(content)?;
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            File::open(&self.0)?.sync_all()
+        };
+        write().map_err(|source| Error::Write {
+            path: path.clone(),
+            source,
+        })
+    }
+
+    /// A new file with mode 0600 and our lock on it, which vanishes unless it gets a name.
+    pub(super) fn temporary(&self) -> io::Result<NamedTempFile> {
+        let mut new = tempfile::Builder::new();
+        let new = new.prefix(PREFIX).rand_bytes(RANDOM);
+        loop {
+            let file = new.tempfile_in(&self.0)?;
+            match file.as_file().try_lock() {
+                // Another process took it for a left-over one in the moment before.
+                Err(TryLockError::WouldBlock) => {}
+                Ok(()) if file.as_file().metadata()?.nlink() == 0 => {}
+                // Where there are no locks nothing is removed either.
+                Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
+            }
+        }
+    }
+
+    /// Removes the temporary files of processes that were killed. What fails is left for the next time.
+    pub(super) fn remove_left_over(&self) {
+        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            let regular = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if regular && is_temporary(entry.file_name().as_encoded_bytes()) && remove_unlocked(&entry.path())
+            {
+                log::debug!("removed {}, which a killed process left", entry.path().display());
+            }
+        }
+    }
+}
+
+fn is_temporary(name: &[u8]) -> bool {
+    let random = name.strip_prefix(PREFIX.as_bytes());
+    random.is_some_and(|random| random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric))
+}
+
+/// Removes a file unless another process has locked it; returns whether it did.
+fn remove_unlocked(path: &Path) -> bool {
+    // The lock is held while the file is removed: its maker may be about to lock it, and then sees that it is gone.
+    File::open(path).is_ok_and(|file| file.try_lock().is_ok() && fs::remove_file(path).is_ok())
+}
+
+impl Reserved {
+    /// Writes the file, whose mark is gone then: whoever looks, also after a crash, finds the old content or the new one.
+    pub fn write(mut self, content: &[u8]) -> Result<(), Error> {
+        let Some(mark) = self.mark.take() else {
+            return Ok(());
+        };
+        let mut write = || {
+            self.file.rewind()?;
+            self.file.write_all(content)?;
+            self.file.set_len(content.len() as u64)?;
+            self.file.sync_all()?;
+            fs::rename(&mark, &self.path)?;
+            File::open(&self.folder)?.sync_all()
+        };
+        write().map_err(|source| Error::Write {
+            path: self.path.clone(),
+            source,
+        })
+    }
+
+    /// Leaves the mark: nobody knows what became of what it stands for.
+    pub fn leave(mut self) {
+        self.mark = None;
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let Some(mark) = self.mark.take() {
+            // One that stays costs a look at the server.
+            let _ = fs::remove_file(mark);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::Cancel;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn what_is_reserved_is_written_whole_and_its_mark_is_gone_or_left() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        for content in [&b"short"[..], &[b'x'; 9000]] {
+            let reserved = folder.reserve("a", "mark", 4096).unwrap();
+            assert_eq!(fs::metadata(folder.path("mark")).unwrap().len(), 4096);
+            reserved.write(content).unwrap();
+            assert_eq!(fs::read(folder.path("a")).unwrap(), content);
+            assert_eq!(names(place.path()), ["a"]);
+        }
+        drop(folder.reserve("b", "mark", 10).unwrap());
+        assert_eq!(names(place.path()), ["a"]);
+        folder.reserve("b", "mark", 10).unwrap().leave();
+        assert_eq!(names(place.path()), ["a", "mark"]);
+
+        // What can't be written leaves the mark of the attempt.
+        fs::create_dir(folder.path("d")).unwrap();
+        let reserved = folder.reserve("d", "mark", 10).unwrap();
+        let error = reserved.write(b"x").unwrap_err();
+        assert!(error.to_string().ends_with("/d"), "{error}");
+        assert_eq!(names(place.path()), ["a", "d", "mark"]);
+    }
+
+    #[test]
+    fn only_temporary_files_of_killed_processes_are_removed() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let kept = [
+            ".vw-abcdefg",
+            ".vw-ab/def",
+            ".vw-abcde",
+            "vw-abcdef",
+            "x.vw-abcdef",
+        ];
+        for name in kept.iter().filter(|name| !name.contains('/')) {
+            fs::write(folder.path(name), "").unwrap();
+        }
+        fs::create_dir(folder.path(".vw-folder")).unwrap();
+        std::os::unix::fs::symlink("x.vw-abcdef", folder.path(".vw-a1b2c3")).unwrap();
+        let before = names(place.path());
+        for name in [".vw-AbcdeF", ".vw-012345"] {
+            fs::write(folder.path(name), "half a system").unwrap();
+        }
+        let ours = folder.temporary().unwrap();
+        folder.lock("z.lock", None, &Cancel::default()).unwrap();
+        ours.persist(folder.path("a")).unwrap();
+        let after: Vec<String> = names(place.path())
+            .into_iter()
+            .filter(|name| name != "a" && name != "z.lock")
+            .collect();
+        assert_eq!(after, before);
+    }
+}
