@@ -32,7 +32,7 @@ mod width;
 pub mod words;
 
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
-pub use patient::json_stdout_until;
+pub use patient::stdout_until;
 pub use signals::{cancel_on_signals, end_at_once};
 
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -42,7 +42,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, Parser};
 use rustix::fs::{OFlags, fcntl_getfl};
 
-use crate::cancel::{Cancelled, Signal};
+use crate::cancel::{Cancel, Cancelled, Signal};
 use crate::error::Kind;
 
 /// How a command ended.
@@ -239,6 +239,11 @@ pub fn stdout() -> BufWriter<io::StdoutLock<'static>> {
 /// Standard output for JSON, buffered; on a terminal what would steer it is escaped.
 pub fn json_stdout() -> text::Json<BufWriter<io::StdoutLock<'static>>> {
     text::Json::new(stdout(), io::stdout().is_terminal())
+}
+
+/// [`json_stdout`] for a command that must hear of a signal while nobody reads: see [`stdout_until`].
+pub fn json_stdout_until(cancel: &Cancel) -> text::Json<BufWriter<impl Write + use<>>> {
+    text::Json::new(stdout_until(cancel), io::stdout().is_terminal())
 }
 
 /// Standard input, buffered; a terminal is refused, for whoever started the command so forgot the pipe.

@@ -1,17 +1,15 @@
 //! Stdout for a command that must hear of a signal while nobody reads what it prints.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd as _;
 
-use super::text::Json;
 use crate::cancel::Cancel;
 
-/// Standard output for JSON as [`super::json_stdout`] gives it. A write that blocks fails when the token is set, with [`crate::cancel::Cancelled`] in the error.
-pub fn json_stdout_until(cancel: &Cancel) -> Json<BufWriter<impl Write + use<>>> {
+/// Standard output, buffered. A write that blocks fails when the token is set, with [`crate::cancel::Cancelled`] in the error.
+pub fn stdout_until(cancel: &Cancel) -> BufWriter<impl Write + use<>> {
     // Each write costs a thread, so there are few.
-    let out = BufWriter::with_capacity(256 * 1024, Until(cancel.clone()));
-    Json::new(out, io::stdout().is_terminal())
+    BufWriter::with_capacity(256 * 1024, Until(cancel.clone()))
 }
 
 struct Until(Cancel);

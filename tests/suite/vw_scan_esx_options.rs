@@ -10,6 +10,7 @@ use vw_sim::http::{Fault, Response};
 use vw_sim::vcenter::{Host, Inventory, Open, Settings, VCenter, Vm};
 
 use crate::support::{Outcome, Run};
+use crate::vw_scan_esx::soap_fault;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
 
@@ -449,6 +450,7 @@ fn a_scan_that_was_tried_again_is_replayed_to_its_end() {
     for fault in [
         Fault::Cut(2000),
         Fault::Answer(Response::new(503, "text/plain", "later")),
+        Fault::Answer(soap_fault("ManagedObjectNotFound", "")),
     ] {
         let mut fault = Some(fault);
         site.vcenter.server().misbehave(move |_, request| {

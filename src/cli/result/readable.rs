@@ -48,8 +48,8 @@ fn summary(line: &Line<impl Failing>, time: &str) -> String {
         (line.created, "created"),
         (line.updated, "updated"),
         (line.unchanged, "unchanged"),
-        (line.omitted, "omitted"),
         (line.failed.len(), "failed"),
+        (line.omitted, "left out"),
     ];
     let counts = counts.iter().filter(|(count, _)| *count > 0);
     let parts: Vec<String> = [

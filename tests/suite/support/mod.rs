@@ -1,5 +1,6 @@
 //! Runs a command as its users do: arguments and stdin in, stdout, stderr and status out.
 
+mod screen;
 pub(crate) mod signals;
 pub(crate) mod terminal;
 
@@ -9,8 +10,6 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
-
-mod screen;
 
 /// A command about to be run, in an environment without the user's own settings.
 pub(crate) struct Run {

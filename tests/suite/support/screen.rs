@@ -1,4 +1,4 @@
-//! A terminal for a command, and what was written to it.
+//! A terminal of a given width for a command that only prints, and what was written to it.
 
 use std::fs::File;
 use std::io::Read;
