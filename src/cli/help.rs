@@ -10,7 +10,7 @@ use super::width;
 const MANY: usize = 13;
 
 /// The headings of options that several commands have or that belong together; the others come first, under no heading of their own.
-const HEADINGS: [(&str, &[&str]); 6] = [
+const HEADINGS: [(&str, &[&str]); 7] = [
     (
         "Hosts",
         &[
@@ -34,6 +34,11 @@ const HEADINGS: [(&str, &[&str]); 6] = [
             "password_file",
             "cert",
             "key",
+        ],
+    ),
+    (
+        "Connection",
+        &[
             "cacert",
             "thumbprint",
             "insecure",

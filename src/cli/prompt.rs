@@ -65,7 +65,8 @@ pub(super) fn ask(text: &str, cancel: &Cancel) -> Result<io::Result<Secret>, Can
     let _turn = Turn::wait(cancel)?;
     // Held until the end of the question, so that a signal which ends the process at once restores the terminal first.
     let _restore = cancel.on_cancel(|| end(OptionalActions::Flush, Asked::Over));
-    let asked = match begin(terminal, text) {
+    // User and server come from a file.
+    let asked = match begin(terminal, &super::text::line(text)) {
         Ok(terminal) => cancel.unblocked(move || read_line(terminal)),
         Err(error) => Ok(Err(error)),
     };

@@ -143,10 +143,10 @@ fn a_stdout_for_reading_only_ends_with_an_error_and_nothing_is_done() {
 #[test]
 fn no_message_has_the_number_of_an_error() {
     let place = Place::new(
-        "[global]\nlog_dir=/gone/dir\n[fake]\ntype=fake\nfile=gone\n\
+        "[global]\nlog_dir=a.conf/dir\n[fake]\ntype=fake\nfile=gone\n\
          [esx]\ntype=esx\nserver=vc.invalid\nusername=u\npassword=p\nowner=o\nrhsm_hostname=cp.invalid\nrhsm_username=u\n\
          rhsm_password=p\n[sat]\ntype=fake\nfile=gone\nsat_server=sat.invalid\nsat_username=u\nsat_password=p\n\
-         [locked]\ntype=esx\nserver=vc.invalid\nusername=u\nencrypted_password=00\n",
+         [locked]\ntype=esx\nserver=vc.invalid\nusername=u\nencrypted_password=40aff3e4e9a5ff46e7ac7a84ba1d6bb8\n",
     );
     let document = r#"{"hypervisors":[{"uuid":"a","guests":[]}]}"#;
     let cases: [(&str, &[&str], i32); 14] = [
@@ -154,7 +154,7 @@ fn no_message_has_the_number_of_an_error() {
         (FAKE, &["--file", "gone"], 78),
         (FAKE, &["--file", "/"], 74),
         (FAKE, &["-c", "gone"], 78),
-        (FILTER, &["--log-file", "/gone/log"], 78),
+        (FILTER, &["--log-file", "gone/log"], 78),
         (FILTER, &["-c", "gone"], 78),
         (SCAN, &["-n", "esx", "--password-file", "gone"], 78),
         (SCAN, &["-n", "esx", "--cacert", "gone"], 78),

@@ -67,7 +67,7 @@ fn a_person_reads_a_line_and_a_program_json() {
     let server = format!("{}/candlepin", site.server.url());
     assert_eq!(
         without_clock(&shown.stdout),
-        format!("TIME {server}: finished, 2 hypervisors, 2 guests, 2\n    created (SECONDS)\n")
+        format!("TIME {server}: finished, 2 hypervisors, 2 guests, 2\n    created, 1 left out (SECONDS)\n")
     );
     let json = site.run().args(["--json"]).run_on_terminal(80);
     let told: Value = serde_json::from_str(&json.stdout).unwrap();
