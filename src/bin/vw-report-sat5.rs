@@ -65,18 +65,11 @@ fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
         let reporter = Reporter::new(args, &cancel)?;
-        documents::report(
-            &cancel,
+        let (timeout, form) = (
             reporter.args.connection.time(),
             Form::new(reporter.args.results.json),
-            || reporter.ask(&cancel),
-            |mapping| Memo {
-                refused: filtering::prepare(mapping, reporter.filtering.as_ref(), STAGE).err(),
-                told: false,
-            },
-            |mapping, memo, until| reporter.report(mapping, memo, until, &cancel),
-            |error| log::error!("{error:#}"),
-        )
+        );
+        documents::report(&reporter, timeout, form, &cancel)
     })
 }
 
@@ -169,14 +162,25 @@ impl Reporter {
         };
         log::debug!("limits: connecting {connect} s, silence {silence} s, {whole}");
     }
+}
 
-    fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+impl documents::Reporter for Reporter {
+    type Memo = Memo;
+    type Failed = Failed;
+
+    fn ready(&self, cancel: &Cancel) -> anyhow::Result<()> {
         let user = self.destination.as_ref().map(|(_, user)| user);
         user.map_or(Ok(()), |user| user.password.ask(cancel))
     }
 
-    /// Tries to report a document.
-    fn report(
+    fn begin(&self, mapping: &mut Mapping) -> Memo {
+        Memo {
+            refused: filtering::prepare(mapping, self.filtering.as_ref(), STAGE).err(),
+            told: false,
+        }
+    }
+
+    fn attempt(
         &self,
         mapping: &Mapping,
         memo: &mut Memo,
@@ -205,7 +209,9 @@ impl Reporter {
             }
         }
     }
+}
 
+impl Reporter {
     fn send(
         &self,
         ready: anyhow::Result<()>,

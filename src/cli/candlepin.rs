@@ -225,14 +225,9 @@ impl Report {
         self.login.as_ref().map_or(Ok(()), |login| login.ask(cancel))
     }
 
-    /// The time that `--timeout` allows for each document.
-    pub fn time(&self) -> Option<Duration> {
-        self.connection.time()
-    }
-
-    /// How results are printed.
-    pub fn form(&self) -> Form {
-        self.form
+    /// Reports the documents on stdin.
+    pub fn documents(&self, cancel: &Cancel) -> anyhow::Result<Exit> {
+        documents::report(self, self.connection.time(), self.form, cancel)
     }
 
     /// One line for a failure, with the ids by which the server's log has it.
@@ -288,7 +283,7 @@ impl Report {
 
     /// When `--check` or `--job` has to be done.
     fn end_of_question(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.time().unwrap_or(documents::LONGEST))
+        Instant::now().checked_add(self.connection.time().unwrap_or(documents::LONGEST))
     }
 
     fn destination(&self) -> Result<&Destination, Failure> {

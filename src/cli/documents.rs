@@ -67,44 +67,66 @@ impl<F> Attempt<F> {
     }
 }
 
-/// Reports each document on stdin, prints its result line in this form, and says what went wrong by `say`.
+/// Where documents are reported to, and how.
+pub trait Reporter {
+    /// What is remembered from one attempt at a document to the next.
+    type Memo;
+    /// A hypervisor that is not on the server as it should be.
+    type Failed: Failing;
+
+    /// Makes ready, once, when the first document has come: a prompt before that would be for nothing if the stage before fails.
+    fn ready(&self, cancel: &Cancel) -> anyhow::Result<()>;
+
+    /// Makes a document ready to be reported.
+    fn begin(&self, mapping: &mut Mapping) -> Self::Memo;
+
+    /// Tries to report a document, to be done by the moment `until`.
+    fn attempt(
+        &self,
+        mapping: &Mapping,
+        memo: &mut Self::Memo,
+        until: Option<Instant>,
+        cancel: &Cancel,
+    ) -> Attempt<Self::Failed>;
+
+    /// Says what went wrong, in one line.
+    fn say(&self, error: &anyhow::Error) {
+        log::error!("{error:#}");
+    }
+}
+
+/// Reports each document on stdin, prints its result line in this form, and says what went wrong.
 ///
-/// `ready` is called once, when the first document has come: a prompt before that would be for nothing where the stage before
-/// fails. `begin` makes a document ready, and says what is to be remembered from one attempt at it to the next. `attempt` is
-/// given the document, that, and the moment when it has to be done. `timeout` is that of `--timeout`; without it a document has
-/// [`LONGEST`].
-pub fn report<P, F: Failing>(
-    cancel: &Cancel,
+/// `timeout` is that of `--timeout`; without it a document has [`LONGEST`].
+pub fn report<R: Reporter>(
+    reporter: &R,
     timeout: Option<Duration>,
     form: Form,
-    ready: impl FnOnce() -> anyhow::Result<()>,
-    mut begin: impl FnMut(&mut Mapping) -> P,
-    mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
-    say: impl Fn(&anyhow::Error),
+    cancel: &Cancel,
 ) -> anyhow::Result<Exit> {
     let documents = Documents::from_stdin(cancel)?;
     let mut results = Results::new(form);
-    let mut ready = Some(ready);
+    let mut is_ready = false;
     loop {
         let mut mapping = match documents.next() {
             Ok(Some(mapping)) => mapping,
             Ok(None) => return Ok(results.exit()),
             Err(error) => {
-                say(&error);
+                reporter.say(&error);
                 results.failed(super::kind(&error));
                 return Ok(results.exit());
             }
         };
-        if let Some(ready) = ready.take() {
-            ready()?;
+        if !std::mem::replace(&mut is_ready, true) {
+            reporter.ready(cancel)?;
         }
-        let ends = loop {
+        let done = loop {
             let started = Instant::now();
             let limit = Limit::new(timeout, started);
-            let progress = begin(&mut mapping);
-            let (done, newer) = documents.see_through(&mapping, progress, &limit, &mut attempt);
-            let ends = done.ends_all();
-            if let Some(mut line) = done.line {
+            let memo = reporter.begin(&mut mapping);
+            let attempt = |mapping: &_, memo: &mut _, until| reporter.attempt(mapping, memo, until, cancel);
+            let (mut done, newer) = documents.see_through(&mapping, memo, &limit, attempt);
+            if let Some(mut line) = done.line.take() {
                 line.end(started, done.failed.as_ref());
                 // Nobody may be reading the results, as on a terminal after Ctrl-S.
                 let late = Cancel::default();
@@ -112,29 +134,50 @@ pub fn report<P, F: Failing>(
                 results.print(&line);
             }
             // What is newer stands for what it replaces, and so does its success.
-            if let Some(newer) = newer {
-                mapping = newer;
-                continue;
+            match newer {
+                Some(newer) => mapping = newer,
+                None => break done,
             }
-            done.besides.into_iter().for_each(|kind| results.failed(kind));
-            if let Some(error) = done.failed {
-                let kind = super::kind(&error);
-                say(&error);
-                results.failed(kind);
-                // A signal has cut it off, or keeps us from trying again.
-                if let (true, Err(cancelled)) = (done.again || is_signal(kind), cancel.check()) {
-                    if !is_signal(kind) {
-                        say(&cancelled.into());
-                    }
-                    results.failed(cancelled.kind());
-                    break true;
-                }
-            }
-            break ends;
         };
-        if ends {
+        if settle(reporter, done, &mut results, cancel) == Then::End {
             return Ok(results.exit());
         }
+    }
+}
+
+/// Whether to go on to the next document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Next,
+    End,
+}
+
+/// Says what came of a document, and counts it.
+fn settle<R: Reporter>(
+    reporter: &R,
+    done: Attempt<R::Failed>,
+    results: &mut Results,
+    cancel: &Cancel,
+) -> Then {
+    let ends = done.ends_all();
+    done.besides.into_iter().for_each(|kind| results.failed(kind));
+    let Some(error) = done.failed else {
+        return Then::Next;
+    };
+    let kind = super::kind(&error);
+    reporter.say(&error);
+    results.failed(kind);
+    // A signal has cut it off, or keeps us from trying again.
+    if let (true, Err(cancelled)) = (done.again || is_signal(kind), cancel.check()) {
+        if !is_signal(kind) {
+            reporter.say(&cancelled.into());
+        }
+        results.failed(cancelled.kind());
+        return Then::End;
+    }
+    match ends {
+        true => Then::End,
+        false => Then::Next,
     }
 }
 

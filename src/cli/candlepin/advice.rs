@@ -47,7 +47,7 @@ impl Report {
             destination.endpoint.connect_limit.as_secs(),
             self.delivery.limit.as_secs(),
         );
-        let whole = match self.time() {
+        let whole = match self.connection.time() {
             Some(time) => format!("{} s for an attempt (--timeout)", time.as_secs()),
             None => format!("{} s for a document", documents::LONGEST.as_secs()),
         };

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Report;
 use crate::cancel::Cancel;
 use crate::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally, Uncleared};
-use crate::cli::documents::Attempt;
+use crate::cli::documents::{self, Attempt};
 use crate::cli::filtering::Filtering;
 use crate::cli::progress::Progress;
 use crate::cli::result::{Line, State};
@@ -26,17 +26,24 @@ pub struct Memo {
 /// The name by which `omitted` calls this stage.
 const STAGE: &str = "vw-report-candlepin";
 
-impl Report {
-    /// Makes a document ready: what the section's filters leave out is moved to `omitted`.
-    pub fn begin(&self, mapping: &mut Mapping) -> Memo {
+impl documents::Reporter for Report {
+    type Memo = Memo;
+    type Failed = Failed;
+
+    fn ready(&self, cancel: &Cancel) -> anyhow::Result<()> {
+        self.ask(cancel)
+    }
+
+    /// What the section's filters leave out is moved to `omitted`.
+    fn begin(&self, mapping: &mut Mapping) -> Memo {
         Memo {
             refused: filtering::prepare(mapping, self.filtering.as_ref(), STAGE).err(),
             ..Memo::default()
         }
     }
 
-    /// Tries to report a document, or what is left of it after the attempts before.
-    pub fn document(
+    /// Sends a document, or what is left of it after the attempts before.
+    fn attempt(
         &self,
         mapping: &Mapping,
         memo: &mut Memo,
@@ -62,6 +69,12 @@ impl Report {
             .unwrap_or_else(|error| Attempt::without_line(Err(error)))
     }
 
+    fn say(&self, error: &anyhow::Error) {
+        Report::say(self, error);
+    }
+}
+
+impl Report {
     fn deliver(
         &self,
         mapping: &Mapping,
