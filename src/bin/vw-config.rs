@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 use vw::cli::check::{Check, Checked, Surroundings};
-use vw::cli::{self, Exit, Failure, args, shown, table, way};
+use vw::cli::{self, Exit, Failure, args, shown, source, table, way};
 use vw::config::keys::{Origin, Shown};
 use vw::config::sysconfig::{self, Variables};
 use vw::config::{Config, Rhsm};
@@ -207,7 +207,7 @@ fn check(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
         &Surroundings {
             key_file: args::key_file(args.key_file.as_deref()),
             rhsm_conf: args.rhsm_conf.as_deref(),
-            has_command: &is_in_path,
+            has_command: &source::is_command,
         },
     );
     let mut text = String::new();
@@ -276,12 +276,6 @@ fn quoted(word: &str) -> String {
         true => word.to_owned(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
     }
-}
-
-/// Is there a program of this name in a folder of PATH?
-fn is_in_path(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    !name.contains('/') && std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
 fn migrate(file: &Path, args: &Args) -> anyhow::Result<Exit> {

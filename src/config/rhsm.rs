@@ -72,7 +72,7 @@ pub struct Rhsm {
 pub struct Proxy {
     /// The key that names it, and its place, for messages.
     pub origin: String,
-    /// Host name or address.
+    /// Host name or address. Empty: the section says that no proxy is used, whatever the environment says.
     pub hostname: String,
     /// TCP port.
     pub port: u16,
@@ -148,7 +148,7 @@ impl Rhsm {
     }
 }
 
-/// A section's `rhsm_*` keys above the same things of rhsm.conf. An empty prefix or proxy takes rhsm.conf's away, any other
+/// A section's `rhsm_*` keys above the same things of rhsm.conf. An empty proxy or user takes rhsm.conf's away, any other
 /// empty key counts as not set.
 struct Layers<'a> {
     above: &'a Section,
@@ -197,10 +197,16 @@ impl Layers<'_> {
     fn proxy(&self) -> Result<Option<Proxy>, Error> {
         const HOSTNAME: (&str, &str) = ("rhsm_proxy_hostname", "proxy_hostname");
         const PORT: (&str, &str) = ("rhsm_proxy_port", "proxy_port");
-        let Some(text) = self.text(HOSTNAME.0, HOSTNAME.1)? else {
-            return Ok(None);
-        };
         let (section, key) = self.source(HOSTNAME.0, HOSTNAME.1);
+        let Some(text) = section.text(key)? else {
+            return Ok(self.above.has(HOSTNAME.0).then(|| Proxy {
+                origin: section.origin(key),
+                hostname: String::new(),
+                port: PROXY_PORT,
+                user: None,
+                password: None,
+            }));
+        };
         let (hostname, own_port) = host_and_port(&text).map_err(|reason| section.wrong(key, reason))?;
         let port = self.port(PORT.0, PORT.1)?;
         // The section's port counts before rhsm.conf's, whichever key has it.

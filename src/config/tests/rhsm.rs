@@ -62,9 +62,19 @@ fn a_section_overrides_rhsm_conf() {
     assert_eq!((proxy.hostname.as_str(), proxy.port), ("p", 8));
     assert_eq!(proxy.password.unwrap().expose(), "y");
 
-    assert!(rhsm(file, "rhsm_proxy_hostname=").unwrap().proxy.is_none());
-    assert_eq!(rhsm(file, "rhsm_prefix=").unwrap().prefix, "");
-    assert_eq!(rhsm(file, "rhsm_no_proxy=").unwrap().no_proxy, None);
+    // As in virt-who: no proxy, or none that gets a user; rhsm.conf's prefix and exceptions stay.
+    let proxy = rhsm(file, "rhsm_proxy_hostname=").unwrap().proxy.unwrap();
+    assert_eq!(proxy.hostname, "");
+    assert!(
+        proxy.origin.starts_with("rhsm_proxy_hostname in "),
+        "{}",
+        proxy.origin
+    );
+    let proxy = rhsm(file, "rhsm_proxy_user=").unwrap().proxy.unwrap();
+    assert_eq!((proxy.hostname.as_str(), proxy.user), ("p", None));
+    let found = rhsm(file, "rhsm_prefix=\nrhsm_no_proxy=").unwrap();
+    assert_eq!(found.prefix, "/rhsm");
+    assert_eq!(found.no_proxy.unwrap().0, ".example.com");
     let found = rhsm(
         file,
         "rhsm_hostname=\nrhsm_port=\nrhsm_encrypted_proxy_password=\nrhsm_insecure=",
