@@ -34,6 +34,7 @@ use zeroize::Zeroizing;
 
 pub use rhsm::{Proxy, Rhsm};
 pub use section::Section;
+pub use similar::did_you_mean;
 pub use trust::{Trust, TrustKeys};
 pub use value::{flag, written};
 pub use virt_who::{Config, Files};
