@@ -280,7 +280,9 @@ fn quoted(word: &str) -> String {
 
 fn migrate(file: &Path, args: &Args) -> anyhow::Result<Exit> {
     let variables = Variables::read(file)?;
-    for note in variables.notes().iter().chain(&variables.unknown()) {
+    let mut notes = [variables.notes(), variables.unknown()].concat();
+    notes.sort_by_key(|note| note.place.as_ref().map(|place| place.line));
+    for note in notes {
         log::warn!("{note}");
     }
     let [global, exported, section] = variables.migrated();

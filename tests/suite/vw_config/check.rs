@@ -152,6 +152,11 @@ fn what_would_go_wrong_is_said_before_it_does() {
              line to use that of rhsm.conf or the environment",
         ),
         (
+            esx("[system_environment]\nhttps_proxy=https://proxy:3128"),
+            "warning: https_proxy in [system_environment] (a.conf:8) says https://, but the proxy proxy:3128 is spoken to without \
+             TLS; write http:// instead",
+        ),
+        (
             esx("rhsm_proxy_user="),
             "warning: a.conf:7: [prod] rhsm_proxy_user: is empty, so the proxy gets no user name",
         ),
