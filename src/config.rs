@@ -177,7 +177,7 @@ fn append(text: &mut Zeroizing<String>, more: &str) {
 }
 
 /// As many names as a message bears.
-fn some(names: &[String]) -> String {
+pub fn some(names: &[String]) -> String {
     const ENOUGH: usize = 20;
     match names.get(..ENOUGH) {
         Some(first) if names.len() > ENOUGH => {

@@ -10,7 +10,7 @@ use vw::cli::check::{Check, Checked, Surroundings};
 use vw::cli::{self, Exit, Failure, args, shown, source, table, way};
 use vw::config::keys::{Origin, Shown};
 use vw::config::sysconfig::{self, Variables};
-use vw::config::{Config, Rhsm};
+use vw::config::{self, Config, Rhsm};
 use vw::error::Kind;
 use vw::secret::redact;
 
@@ -156,11 +156,22 @@ fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
     let section = match (name, config.environment()) {
         (Some(name), _) => config.named(name)?,
         (None, Some(environment)) => environment.clone(),
-        (None, None) => config.only(|_| Ok(true))?,
+        (None, None) => config.only(|_| Ok(true)).map_err(|error| match error {
+            // Here it is an argument, and no option.
+            config::Error::SeveralSections { names } => anyhow::Error::from(Failure::new(
+                Kind::Usage,
+                format!(
+                    "there are several sections; name one of them: {}",
+                    names.join(", ")
+                ),
+            )),
+            error => error.into(),
+        })?,
     };
     if section.name().is_none() && !section.is_variables() {
         return Err(Failure::new(Kind::Config, config.nothing()).into());
     }
+    let section = section.with_key_file(Some(args::key_file(args.key_file.as_deref())));
     let mut shown = section.shown();
     let missing = |key: &str| !section.has(key);
     if missing("type") && !section.is_variables() {

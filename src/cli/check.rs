@@ -422,8 +422,8 @@ impl Check {
         }
         let endpoint = super::rhsm::endpoint(&rhsm, section, None, &args::Connection::default());
         self.way(section, "rhsm_hostname", endpoint);
-        match (&rhsm.username, &rhsm.password) {
-            (Some(_), None) => {
+        match (&rhsm.username, section.secret("rhsm_password")) {
+            (Some(_), Ok(None)) => {
                 let reason =
                     "is missing; unless --password-file gives it, the report asks for it on a terminal";
                 self.warn(section, "rhsm_password", reason);

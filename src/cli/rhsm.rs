@@ -251,7 +251,6 @@ mod tests {
             prefix: "candlepin/".to_owned(),
             insecure: false,
             username: None,
-            password: None,
             server_timeout: Some(180),
             proxy: None,
             no_proxy: None,

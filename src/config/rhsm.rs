@@ -51,8 +51,6 @@ pub struct Rhsm {
     pub insecure: bool,
     /// The account of an organisation's user (`rhsm_username`), with which the machine needs no registration.
     pub username: Option<String>,
-    /// Its password (`rhsm_password`).
-    pub password: Option<Secret>,
     /// How long the server may be silent, in seconds, if rhsm.conf says so (`server_timeout`).
     pub server_timeout: Option<u32>,
     /// The proxy, if there is one.
@@ -135,7 +133,6 @@ impl Rhsm {
                     .of("rhsm_insecure", "insecure", Section::flag)?
                     .unwrap_or(false),
             username: section.text("rhsm_username")?,
-            password: section.secret("rhsm_password")?,
             server_timeout: server.below.number("server_timeout")?,
             proxy: server.proxy()?,
             no_proxy: server
