@@ -133,6 +133,9 @@ pub enum Error {
         #[source]
         error: xml::Error,
     },
+    /// What answers does not know the path of the vSphere API.
+    #[error("{0}; is this the address of a vCenter or ESX host?")]
+    NoApi(http::Error),
     /// What answers is no vSphere API.
     #[error(
         "the answer to {method} is {found}, not the vSphere API's; is this the address of a vCenter or ESX host?"
@@ -194,7 +197,7 @@ impl Error {
     /// The kind of this failure.
     pub fn kind(&self) -> Kind {
         match self {
-            Error::Http(error) => error.kind(),
+            Error::Http(error) | Error::NoApi(error) => error.kind(),
             Error::Answer { error, .. } => error.kind(),
             Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
             Error::Login { .. } => Kind::NoPerm,

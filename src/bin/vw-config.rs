@@ -162,7 +162,7 @@ fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
                 Kind::Usage,
                 format!(
                     "there are several sections; name one of them: {}",
-                    names.join(", ")
+                    config::some(&names)
                 ),
             )),
             error => error.into(),

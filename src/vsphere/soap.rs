@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Error, Fault, ManagedObject};
 use crate::cancel::Cancel;
-use crate::http::{Body, Endpoint, Http, Request, Response};
+use crate::http::{self, Body, Endpoint, Http, Request, Response};
 use crate::secret::Secret;
 use crate::xml::{self, Reader};
 
@@ -207,8 +207,15 @@ fn refusal(method: &'static str, response: Response) -> Error {
         fault = read_answer(method, &mut Reader::new(text), |_| Ok(())).err();
         None
     });
-    match fault {
-        Some(fault @ Error::Fault { .. }) => fault,
+    match (fault, &status) {
+        (Some(fault @ Error::Fault { .. }), _) => fault,
+        (
+            _,
+            http::Error::Status {
+                status: 404 | 405 | 501,
+                ..
+            },
+        ) => Error::NoApi(status),
         _ => status.into(),
     }
 }
