@@ -205,6 +205,13 @@ pub fn kind(error: &anyhow::Error) -> Kind {
     .unwrap_or(Kind::Software)
 }
 
+/// Whether the error is about the way to a server or its answer, rather than about what was reported.
+pub fn is_of_connection(error: &anyhow::Error) -> bool {
+    use crate::http::Error;
+    let mut causes = error.chain().filter_map(Error::of);
+    causes.any(|error| !matches!(error, Error::Cancelled(_)))
+}
+
 /// A failure of a command itself, rather than of the library.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]

@@ -258,8 +258,10 @@ impl Reporter {
         };
         let failed = sent.and_then(|()| complete(roster, &report.failed)).err();
         let failed = failed.map(|error| match (&self.whence, report.login_refused) {
-            // User and password are mended there.
-            (Some(section), true) => error.context(section.clone()),
+            // Server, user and password are mended there.
+            (Some(section), refused) if refused || cli::is_of_connection(&error) => {
+                error.context(section.clone())
+            }
             _ => error,
         });
         Attempt {

@@ -187,11 +187,8 @@ fn is_signal(kind: Kind) -> bool {
 
 /// How long the server asks us to wait.
 fn asked_pause(error: &anyhow::Error) -> Option<Duration> {
-    let of = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Box<http::Error>>() {
-        Some(boxed) => boxed.retry_after(),
-        None => cause.downcast_ref::<http::Error>()?.retry_after(),
-    };
-    error.chain().find_map(of)
+    let mut errors = error.chain().filter_map(http::Error::of);
+    errors.find_map(http::Error::retry_after)
 }
 
 /// The pauses between attempts: from a second to a minute, or longer where the server asks for it.

@@ -17,7 +17,10 @@ pub enum Error {
     #[error("connecting to Satellite 5")]
     Connection(#[source] http::Error),
     /// An exchange failed.
-    #[error("{call}")]
+    #[error("{call}{}", match is_elsewhere(source) {
+        true => ": no Satellite 5 or Spacewalk answers there; check the server's address",
+        false => "",
+    })]
     Exchange {
         /// The method that was called.
         call: &'static str,
@@ -135,6 +138,7 @@ impl Error {
     /// The kind of this failure.
     pub fn kind(&self) -> Kind {
         match self {
+            Error::Exchange { source, .. } if is_elsewhere(source) => Kind::Protocol,
             Error::Connection(source) | Error::Exchange { source, .. } | Error::NotBegun { source, .. } => {
                 source.kind()
             }
@@ -227,6 +231,11 @@ impl Error {
         }
         line
     }
+}
+
+/// Whether the server does not know the path of the API. One that is being deployed answers so, too.
+fn is_elsewhere(error: &http::Error) -> bool {
+    matches!(error, http::Error::Status { status: 404, .. })
 }
 
 /// What a person can do about a fault, as far as it is known.

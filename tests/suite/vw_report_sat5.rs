@@ -638,6 +638,11 @@ fn a_server_that_fails_ends_the_report_and_the_rest_is_named() {
             "not XML-RPC",
         ),
         (
+            Box::new(|| Fault::Answer(Response::new(404, "text/plain", "no"))),
+            76,
+            "no Satellite 5 or Spacewalk answers there; check the server's address",
+        ),
+        (
             Box::new(|| Fault::Answer(Response::new(401, "text/plain", "no"))),
             77,
             "401",

@@ -2,8 +2,8 @@
 
 use super::Report;
 use crate::candlepin;
-use crate::cli::documents;
 use crate::cli::rhsm::Who;
+use crate::cli::{self, documents};
 use crate::config::Rhsm;
 use crate::http;
 
@@ -85,7 +85,12 @@ impl Report {
                  rhsm.conf"
             ),
             (candlepin::Error::Gone { .. } | candlepin::Error::Owner { .. }, _) => format!("{section}{base}"),
-            _ => return error,
+            _ => {
+                return match &self.whence {
+                    Some(section) if cli::is_of_connection(&error) => error.context(section.clone()),
+                    _ => error,
+                };
+            }
         };
         error.context(context)
     }
