@@ -28,7 +28,7 @@ pub use self::roster::{Host, Roster};
 use self::systemid::Registrations;
 use self::xmlrpc::Value;
 use crate::cancel::{Cancel, LateGuard};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http::{self, Base, Endpoint, Http, Request};
 use crate::secret::Secret;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cancel::Cancelled;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http;
 use crate::state;
 
@@ -291,9 +291,10 @@ impl Error {
             _ => None,
         }
     }
+}
 
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+impl Classify for Error {
+    fn kind(&self) -> Kind {
         match self {
             Error::Connection(source)
             | Error::Exchange { source, .. }

@@ -6,7 +6,7 @@ use percent_encoding::utf8_percent_encode;
 
 use super::job::{End, Job, Lists, Pauses, State, shortened};
 use super::{Batch, Candlepin, Error, PLAIN, Status, Tally, Trace, can_be_named, json};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http::{Request, Response};
 
 /// The largest answer about a job in bytes; one of 100,000 hypervisors has about 25 MB.

@@ -15,9 +15,9 @@ pub use limit::LONGEST;
 
 use self::limit::Limit;
 use super::result::{Failing, Form, Line, Results};
-use super::{Exit, Failure};
+use super::{Error, Exit, Failure};
 use crate::cancel::{Cancel, HookGuard};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http;
 use crate::mapping::Mapping;
 
@@ -39,7 +39,7 @@ pub struct Attempt<F> {
     /// Its result line; none where nothing was to be reported, as with `--dry-run`.
     pub line: Option<Line<F>>,
     /// What went wrong.
-    pub failed: Option<anyhow::Error>,
+    pub failed: Option<Error>,
     /// Whether the same again may work, later.
     pub again: bool,
     /// Whether the next document would fail the same way, such as where the credentials were refused: accounts get locked
@@ -51,7 +51,7 @@ pub struct Attempt<F> {
 
 impl<F> Attempt<F> {
     /// An attempt that has no result line.
-    pub fn without_line(done: anyhow::Result<()>) -> Self {
+    pub fn without_line(done: super::Result<()>) -> Self {
         Attempt {
             line: None,
             failed: done.err(),
@@ -62,7 +62,7 @@ impl<F> Attempt<F> {
     }
 
     fn ends_all(&self) -> bool {
-        let kind = self.failed.as_ref().map(super::kind);
+        let kind = self.failed.as_ref().map(Error::kind);
         kind.is_some() && (self.ends || kind == Some(Kind::Config))
     }
 }
@@ -75,7 +75,7 @@ pub trait Reporter {
     type Failed: Failing;
 
     /// Makes ready, once, when the first document has come: a prompt before that would be for nothing if the stage before fails.
-    fn ready(&self, cancel: &Cancel) -> anyhow::Result<()>;
+    fn ready(&self, cancel: &Cancel) -> super::Result<()>;
 
     /// Makes a document ready to be reported.
     fn begin(&self, mapping: &mut Mapping) -> Self::Memo;
@@ -90,7 +90,7 @@ pub trait Reporter {
     ) -> Attempt<Self::Failed>;
 
     /// Says what went wrong, in one line.
-    fn say(&self, error: &anyhow::Error) {
+    fn say(&self, error: &Error) {
         log::error!("{error:#}");
     }
 }
@@ -103,7 +103,7 @@ pub fn report<R: Reporter>(
     timeout: Option<Duration>,
     form: Form,
     cancel: &Cancel,
-) -> anyhow::Result<Exit> {
+) -> super::Result<Exit> {
     let documents = Documents::from_stdin(cancel)?;
     let mut results = Results::new(form);
     let mut is_ready = false;
@@ -113,7 +113,7 @@ pub fn report<R: Reporter>(
             Ok(None) => return Ok(results.exit()),
             Err(error) => {
                 reporter.say(&error);
-                results.failed(super::kind(&error));
+                results.failed(error.kind());
                 return Ok(results.exit());
             }
         };
@@ -164,7 +164,7 @@ fn settle<R: Reporter>(
     let Some(error) = done.failed else {
         return Then::Next;
     };
-    let kind = super::kind(&error);
+    let kind = error.kind();
     reporter.say(&error);
     results.failed(kind);
     // A signal has cut it off, or keeps us from trying again.
@@ -186,7 +186,7 @@ fn is_signal(kind: Kind) -> bool {
 }
 
 /// How long the server asks us to wait.
-fn asked_pause(error: &anyhow::Error) -> Option<Duration> {
+fn asked_pause(error: &Error) -> Option<Duration> {
     let of = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Box<http::Error>>() {
         Some(boxed) => boxed.retry_after(),
         None => cause.downcast_ref::<http::Error>()?.retry_after(),
@@ -245,7 +245,7 @@ struct Waiting {
     /// When the input ended.
     ended: Option<Instant>,
     /// Why the input ended before its end.
-    failed: Option<anyhow::Error>,
+    failed: Option<Error>,
 }
 
 impl Documents {
@@ -271,7 +271,7 @@ impl Documents {
     }
 
     /// The next document; none at the end of the input.
-    fn next(&self) -> anyhow::Result<Option<Mapping>> {
+    fn next(&self) -> super::Result<Option<Mapping>> {
         let mut waiting = self.inbox.lock();
         loop {
             // What has come to its end is done, whatever signal comes then.
@@ -407,7 +407,7 @@ fn one_source(one: &Mapping, other: &Mapping) -> bool {
     about(one) == about(other)
 }
 
-fn read(mut give: impl FnMut(Mapping)) -> anyhow::Result<()> {
+fn read(mut give: impl FnMut(Mapping)) -> super::Result<()> {
     let mut reader = super::mapping::reader()?;
     while let Some(mapping) = reader.next_mapping()? {
         give(mapping);
@@ -467,7 +467,7 @@ mod tests {
 
     #[test]
     fn a_signal_ends_the_wait_for_more_but_not_what_is_done() {
-        let of = |documents: &Documents| documents.next().map_err(|error| super::super::kind(&error));
+        let of = |documents: &Documents| documents.next().map_err(|error| error.kind());
         let signal = Err(Kind::Signal(Signal::Terminate));
         let waiting = documents();
         waiting.inbox.add(mapping(None, "1"));
@@ -480,7 +480,7 @@ mod tests {
         open.inbox.change(|waiting| waiting.ended = Some(Instant::now()));
         assert_eq!(of(&open), Ok(None));
         open.inbox
-            .change(|waiting| waiting.failed = Some(anyhow::anyhow!("cut")));
+            .change(|waiting| waiting.failed = Some(Failure::new(Kind::NoInput, "cut").into()));
         assert_eq!(of(&open), signal);
     }
 

@@ -6,7 +6,7 @@ use super::method::{CHANNEL, CREATE_CHANNEL, LOGIN, LOGOUT, SET_MAP, USER};
 use super::xmlrpc::{Fault, Value};
 use super::{ARCH, Account, Error, OS, RELEASE, Satellite5};
 use crate::cancel::Cancel;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::secret::Secret;
 
 /// How long the log-out may take, after all else has ended.

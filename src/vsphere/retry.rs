@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 use crate::cancel::Cancel;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http::{self, Endpoint};
 
 /// How long failures that may pass are met with another attempt.

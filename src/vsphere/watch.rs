@@ -11,7 +11,7 @@ use super::soap::Client;
 use super::update::Updates;
 use super::{Error, ManagedObject};
 use crate::cancel::Cancel;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http::{self, Endpoint};
 
 /// The longest that a server is asked to wait for changes: well below the half hour after which a session ends, and
