@@ -40,6 +40,16 @@ pub enum Kind {
 pub trait Classify: std::error::Error + Send + Sync + 'static {
     /// The kind of this failure.
     fn kind(&self) -> Kind;
+
+    /// The error with its causes, in one line.
+    fn with_causes(&self) -> String
+    where
+        Self: Sized,
+    {
+        let first: &dyn std::error::Error = self;
+        let all = std::iter::successors(Some(first), |error| error.source());
+        all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
 }
 
 impl Classify for Cancelled {

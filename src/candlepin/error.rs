@@ -275,15 +275,6 @@ impl Error {
         self.kind() == Kind::TempFail && !matches!(self, Error::JobTimeout { .. })
     }
 
-    /// The failure with its causes, in one line.
-    pub(super) fn told(&self) -> String {
-        let first: &dyn std::error::Error = self;
-        let causes: Vec<String> = std::iter::successors(Some(first), |error| error.source())
-            .map(ToString::to_string)
-            .collect();
-        causes.join(": ")
-    }
-
     /// How long the server asks us to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -16,6 +16,7 @@ pub use limit::LONGEST;
 use self::limit::Limit;
 use super::result::{Failing, Form, Line, Results};
 use super::{Error, Exit, Failure};
+use crate::backoff::Backoff;
 use crate::cancel::{Cancel, HookGuard};
 use crate::error::{Classify, Kind};
 use crate::http;
@@ -191,25 +192,7 @@ fn asked_pause(error: &Error) -> Option<Duration> {
         Some(boxed) => boxed.retry_after(),
         None => cause.downcast_ref::<http::Error>()?.retry_after(),
     };
-    error.chain().find_map(of)
-}
-
-/// The pauses between attempts: from a second to a minute, or longer where the server asks for it.
-#[derive(Debug)]
-struct Pauses(Duration);
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Pauses(Duration::from_secs(1))
-    }
-}
-
-impl Pauses {
-    fn next(&mut self, asked: Option<Duration>) -> Duration {
-        let own = self.0;
-        self.0 = (own * 2).min(Duration::from_secs(60));
-        own.max(asked.unwrap_or_default()).min(LONGEST_PAUSE)
-    }
+    Some(error.chain().find_map(of)?.min(LONGEST_PAUSE))
 }
 
 /// What to do after an attempt.
@@ -298,7 +281,7 @@ impl Documents {
         limit: &Limit,
         mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     ) -> (Attempt<F>, Option<Mapping>) {
-        let mut pauses = Pauses::default();
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let mut latest = None;
         let mut before = None;
         loop {
@@ -314,9 +297,9 @@ impl Documents {
             if !late {
                 before = told;
             }
-            let pause = pauses.next(asked_pause(error));
+            let pause = backoff.pause(asked_pause(error));
             let next = self.pause(mapping, limit, pause, |pause| {
-                log::warn!("{error:#}; trying again in {} s", pause.as_secs());
+                log::warn!("{error:#}; trying again in {} s", pause.as_secs_f32());
             });
             match next {
                 Next::Settled => return (done, None),
@@ -561,18 +544,5 @@ mod tests {
             assert!(!of(kind, false).ends_all(), "{kind:?}");
         }
         assert!(!Attempt::<()>::without_line(Ok(())).ends_all());
-    }
-
-    #[test]
-    fn pauses_grow_and_obey_the_server() {
-        let mut pauses = Pauses::default();
-        let seconds = |asked| Some(Duration::from_secs(asked));
-        let mut next = |asked: Option<Duration>| pauses.next(asked).as_secs();
-        assert_eq!(next(None), 1);
-        assert_eq!(next(seconds(90)), 90);
-        assert_eq!(next(seconds(0)), 4);
-        assert_eq!(next(Some(Duration::MAX)), LONGEST_PAUSE.as_secs());
-        let last = (0..20).map(|_| next(None)).last();
-        assert_eq!(last, Some(60));
     }
 }

@@ -76,7 +76,7 @@ impl Satellite5 {
     pub(super) fn blocked_by(&mut self, error: Error) -> Error {
         self.readiness = Readiness::Blocked {
             kind: error.kind(),
-            reason: error.line(),
+            reason: error.with_causes(),
         };
         error
     }
@@ -183,7 +183,7 @@ impl Satellite5 {
         if let Err(error) = ended {
             log::warn!(
                 "the session stays open on the server until it expires: {}",
-                error.line()
+                error.with_causes()
             );
         }
     }

@@ -1,6 +1,5 @@
 //! Why a report fails, and what a person can do about it.
 
-use std::error::Error as _;
 use std::fmt;
 
 use super::systemid;
@@ -193,17 +192,6 @@ impl Error {
         begun.leave();
         let source = Box::new(lost);
         Error::InDoubt { profile, source }
-    }
-
-    /// The error with its causes, in one line.
-    pub(super) fn line(&self) -> String {
-        let mut line = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            line += &format!(": {error}");
-            cause = error.source();
-        }
-        line
     }
 }
 
