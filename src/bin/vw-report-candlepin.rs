@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         asked.or_else(|error| {
             let error = report.explain(error);
             report.say(&error);
-            Ok(Exit::Failed(cli::kind(&error)))
+            Ok(Exit::Failed(error.kind()))
         })
     })
 }

@@ -15,9 +15,10 @@ pub use limit::LONGEST;
 
 use self::limit::Limit;
 use super::result::{Failing, Form, Line, Results};
-use super::{Exit, Failure};
+use super::{Error, Exit, Failure};
+use crate::backoff::Backoff;
 use crate::cancel::{Cancel, HookGuard};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http;
 use crate::mapping::Mapping;
 
@@ -39,7 +40,7 @@ pub struct Attempt<F> {
     /// Its result line; none where nothing was to be reported, as with `--dry-run`.
     pub line: Option<Line<F>>,
     /// What went wrong.
-    pub failed: Option<anyhow::Error>,
+    pub failed: Option<Error>,
     /// Whether the same again may work, later.
     pub again: bool,
     /// Whether the next document would fail the same way, such as where the credentials were refused: accounts get locked
@@ -51,7 +52,7 @@ pub struct Attempt<F> {
 
 impl<F> Attempt<F> {
     /// An attempt that has no result line.
-    pub fn without_line(done: anyhow::Result<()>) -> Self {
+    pub fn without_line(done: super::Result<()>) -> Self {
         Attempt {
             line: None,
             failed: done.err(),
@@ -62,7 +63,7 @@ impl<F> Attempt<F> {
     }
 
     fn ends_all(&self) -> bool {
-        let kind = self.failed.as_ref().map(super::kind);
+        let kind = self.failed.as_ref().map(Error::kind);
         kind.is_some() && (self.ends || kind == Some(Kind::Config))
     }
 }
@@ -75,7 +76,7 @@ pub trait Reporter {
     type Failed: Failing;
 
     /// Makes ready, once, when the first document has come: a prompt before that would be for nothing if the stage before fails.
-    fn ready(&self, cancel: &Cancel) -> anyhow::Result<()>;
+    fn ready(&self, cancel: &Cancel) -> super::Result<()>;
 
     /// Makes a document ready to be reported.
     fn begin(&self, mapping: &mut Mapping) -> Self::Memo;
@@ -90,7 +91,7 @@ pub trait Reporter {
     ) -> Attempt<Self::Failed>;
 
     /// Says what went wrong, in one line.
-    fn say(&self, error: &anyhow::Error) {
+    fn say(&self, error: &Error) {
         log::error!("{error:#}");
     }
 }
@@ -103,7 +104,7 @@ pub fn report<R: Reporter>(
     timeout: Option<Duration>,
     form: Form,
     cancel: &Cancel,
-) -> anyhow::Result<Exit> {
+) -> super::Result<Exit> {
     let documents = Documents::from_stdin(cancel)?;
     let mut results = Results::new(form);
     let mut is_ready = false;
@@ -113,7 +114,7 @@ pub fn report<R: Reporter>(
             Ok(None) => return Ok(results.exit()),
             Err(error) => {
                 reporter.say(&error);
-                results.failed(super::kind(&error));
+                results.failed(error.kind());
                 return Ok(results.exit());
             }
         };
@@ -164,7 +165,7 @@ fn settle<R: Reporter>(
     let Some(error) = done.failed else {
         return Then::Next;
     };
-    let kind = super::kind(&error);
+    let kind = error.kind();
     reporter.say(&error);
     results.failed(kind);
     // A signal has cut it off, or keeps us from trying again.
@@ -186,27 +187,9 @@ fn is_signal(kind: Kind) -> bool {
 }
 
 /// How long the server asks us to wait.
-fn asked_pause(error: &anyhow::Error) -> Option<Duration> {
+fn asked_pause(error: &Error) -> Option<Duration> {
     let mut errors = error.chain().filter_map(http::Error::of);
-    errors.find_map(http::Error::retry_after)
-}
-
-/// The pauses between attempts: from a second to a minute, or longer where the server asks for it.
-#[derive(Debug)]
-struct Pauses(Duration);
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Pauses(Duration::from_secs(1))
-    }
-}
-
-impl Pauses {
-    fn next(&mut self, asked: Option<Duration>) -> Duration {
-        let own = self.0;
-        self.0 = (own * 2).min(Duration::from_secs(60));
-        own.max(asked.unwrap_or_default()).min(LONGEST_PAUSE)
-    }
+    Some(errors.find_map(http::Error::retry_after)?.min(LONGEST_PAUSE))
 }
 
 /// What to do after an attempt.
@@ -242,7 +225,7 @@ struct Waiting {
     /// When the input ended.
     ended: Option<Instant>,
     /// Why the input ended before its end.
-    failed: Option<anyhow::Error>,
+    failed: Option<Error>,
 }
 
 impl Documents {
@@ -268,7 +251,7 @@ impl Documents {
     }
 
     /// The next document; none at the end of the input.
-    fn next(&self) -> anyhow::Result<Option<Mapping>> {
+    fn next(&self) -> super::Result<Option<Mapping>> {
         let mut waiting = self.inbox.lock();
         loop {
             // What has come to its end is done, whatever signal comes then.
@@ -295,7 +278,7 @@ impl Documents {
         limit: &Limit,
         mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     ) -> (Attempt<F>, Option<Mapping>) {
-        let mut pauses = Pauses::default();
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let mut latest = None;
         let mut before = None;
         loop {
@@ -311,9 +294,9 @@ impl Documents {
             if !late {
                 before = told;
             }
-            let pause = pauses.next(asked_pause(error));
+            let pause = backoff.pause(asked_pause(error));
             let next = self.pause(mapping, limit, pause, |pause| {
-                log::warn!("{error:#}; trying again in {} s", pause.as_secs());
+                log::warn!("{error:#}; trying again in {} s", pause.as_secs_f32());
             });
             match next {
                 Next::Settled => return (done, None),
@@ -404,7 +387,7 @@ fn one_source(one: &Mapping, other: &Mapping) -> bool {
     about(one) == about(other)
 }
 
-fn read(mut give: impl FnMut(Mapping)) -> anyhow::Result<()> {
+fn read(mut give: impl FnMut(Mapping)) -> super::Result<()> {
     let mut reader = super::mapping::reader()?;
     while let Some(mapping) = reader.next_mapping()? {
         give(mapping);
@@ -464,7 +447,7 @@ mod tests {
 
     #[test]
     fn a_signal_ends_the_wait_for_more_but_not_what_is_done() {
-        let of = |documents: &Documents| documents.next().map_err(|error| super::super::kind(&error));
+        let of = |documents: &Documents| documents.next().map_err(|error| error.kind());
         let signal = Err(Kind::Signal(Signal::Terminate));
         let waiting = documents();
         waiting.inbox.add(mapping(None, "1"));
@@ -477,7 +460,7 @@ mod tests {
         open.inbox.change(|waiting| waiting.ended = Some(Instant::now()));
         assert_eq!(of(&open), Ok(None));
         open.inbox
-            .change(|waiting| waiting.failed = Some(anyhow::anyhow!("cut")));
+            .change(|waiting| waiting.failed = Some(Failure::new(Kind::NoInput, "cut").into()));
         assert_eq!(of(&open), signal);
     }
 
@@ -558,18 +541,5 @@ mod tests {
             assert!(!of(kind, false).ends_all(), "{kind:?}");
         }
         assert!(!Attempt::<()>::without_line(Ok(())).ends_all());
-    }
-
-    #[test]
-    fn pauses_grow_and_obey_the_server() {
-        let mut pauses = Pauses::default();
-        let seconds = |asked| Some(Duration::from_secs(asked));
-        let mut next = |asked: Option<Duration>| pauses.next(asked).as_secs();
-        assert_eq!(next(None), 1);
-        assert_eq!(next(seconds(90)), 90);
-        assert_eq!(next(seconds(0)), 4);
-        assert_eq!(next(Some(Duration::MAX)), LONGEST_PAUSE.as_secs());
-        let last = (0..20).map(|_| next(None)).last();
-        assert_eq!(last, Some(60));
     }
 }

@@ -628,7 +628,7 @@ fn a_server_that_fails_ends_the_report_and_the_rest_is_named() {
         )
     };
     type Misdeed = Box<dyn Fn() -> Fault + Send>;
-    let misdeeds: [(Misdeed, i32, &str); 5] = [
+    let misdeeds: [(Misdeed, i32, &str); 6] = [
         (Box::new(|| Fault::Close), 75, "ended before"),
         (Box::new(|| Fault::Cut(20)), 75, "ended before"),
         (Box::new(move || Fault::Answer(html())), 76, "HTML page"),

@@ -55,7 +55,7 @@ impl Report {
     }
 
     /// A failure with what has to be known to mend it: the server, the section, and what to look at.
-    pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+    pub fn explain(&self, error: crate::cli::Error) -> crate::cli::Error {
         let (Some(known), Some(destination)) = (error.downcast_ref(), &self.destination) else {
             return error;
         };

@@ -196,7 +196,7 @@ fn satellite_5_by_keys_of_the_section() {
     failed(
         section("cacert=ca.pem\nrhsm_cacert=ca.pem"),
         77,
-        "vw-report-sat5: section [prod] (a.conf:1): auth.login",
+        "vw-report-sat5: section [prod] (a.conf:1): registration.virt_notify",
     );
     failed(section("sat_cacert=other.pem"), 77, "not trusted");
     site.accepts(section("sat_cacert=other.pem").args(["--insecure"]));
