@@ -31,8 +31,9 @@ const MOST_WAITING: usize = 64;
 /// How long a result line is waited for after a signal.
 const LAST_LINE: Duration = Duration::from_secs(1);
 
-/// Without so much time left nothing is attempted again.
-const ATTEMPT: Duration = Duration::from_secs(1);
+/// Without so much time left nothing is attempted again: a second, and what chance may take off the first pause, so that a short
+/// `--timeout` allows the same number of attempts each time.
+const ATTEMPT: Duration = Duration::from_millis(1250);
 
 /// What came of an attempt to report a document.
 #[derive(Debug)]
