@@ -253,9 +253,7 @@ pub fn prepare(
         filter(mapping, filtering, stage)?;
     }
     let mut warnings = Warnings::default();
-    for copies in mapping.keep_one_of_each_guest() {
-        warnings.say(copies);
-    }
+    mapping.keep_one_of_each_guest(|copies| warnings.say(copies));
     warnings.end();
     Ok(())
 }
