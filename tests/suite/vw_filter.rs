@@ -275,7 +275,11 @@ fn what_is_too_large_or_too_deep_ends_with_an_error() {
 fn parents_that_nobody_names_can_not_be_filtered_by() {
     for option in ["--filter-host-parents=c7", "--exclude-host-parents=c7"] {
         let outcome = filter(&[option], CHECKIN);
-        outcome_failed_last(&outcome, 65, "no host of the document has a \"parent\"");
+        outcome_failed_last(
+            &outcome,
+            65,
+            "is set, but no hypervisor of the document has a \"parent\"",
+        );
         assert!(
             serde_json::from_str::<IgnoredAny>(&outcome.stdout).is_err(),
             "{outcome:?}"
@@ -335,8 +339,10 @@ fn a_section_has_the_rules_that_no_option_states() {
     );
 
     run("filter_hosts=", &[]).failed(78, "a.conf:5: [prod] filter_hosts: is empty");
-    run("filter_hosts=(a\nfilter_type=regex", &[])
-        .failed(78, "filter_hosts: has \"(a\", which is no regular expression");
+    run("filter_hosts=(a\nfilter_type=regex", &[]).failed(
+        78,
+        "filter_hosts: has \"(a\", which is not a valid regular expression",
+    );
     run("filter_hosts=a\nfilter_type=glob", &[]).failed(78, "neither wildcards nor regex");
     run("filter_type=regex", &["--filter-hosts=(a"]).failed(64, "filter_hosts has \"(a\"");
     run("", &["-n", "test"]).failed(78, "there is no section [test]");
