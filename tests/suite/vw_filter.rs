@@ -202,12 +202,15 @@ fn documents_are_handled_one_by_one_as_they_come() {
 
 #[test]
 fn input_that_ends_early_is_said_to_and_leaves_no_document() {
-    filter(&[], "").failed(66, "the input is empty");
-    filter(&[], " \n").failed(66, "the input is empty");
+    filter(&[], "").failed(66, "no input: the command before this one failed");
+    filter(&[], " \n").failed(66, "no input: ");
     // The library's test cuts it everywhere.
     for length in [1, 15, 16, 17, 100, MAPPING.len() - 2] {
         let outcome = filter(&[], &MAPPING[..length]);
-        outcome.failed(66, "ended before a document was complete");
+        outcome.failed(
+            66,
+            ", before a document was complete: the command before this one failed",
+        );
         assert!(
             serde_json::from_str::<IgnoredAny>(&outcome.stdout).is_err(),
             "{outcome:?}"
@@ -215,7 +218,7 @@ fn input_that_ends_early_is_said_to_and_leaves_no_document() {
     }
     let second = format!("{MAPPING}{{\"hypervisors\":[");
     let outcome = filter(&[], second);
-    outcome.failed(66, "look at the stage before");
+    outcome.failed(66, "before a document was complete");
     assert_eq!(outcome.stdout, MAPPING);
 }
 
