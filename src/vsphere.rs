@@ -21,7 +21,7 @@ pub use session::{About, Credentials, Session};
 pub use uri::Address;
 pub use watch::{Nudge, Occasion, Pace, Watched, watch};
 
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::{http, xml};
 
 /// The fault of an object that was deleted.
@@ -191,18 +191,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Error::Http(error) => error.kind(),
-            Error::Answer { error, .. } => error.kind(),
-            Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
-            Error::Login { .. } => Kind::NoPerm,
-            Error::GaveUp { last, .. } => last.kind(),
-            Error::Fault { fault, .. } => fault.error_kind(),
-        }
-    }
-
     /// Whether the session is no more, as after half an hour without a call, or a restart of the server.
     fn is_end_of_session(&self) -> bool {
         matches!(self, Error::Fault { fault, .. } if fault.kind == NOT_AUTHENTICATED)
@@ -239,6 +227,19 @@ impl Error {
                 None => Error::Answer { method, error },
             },
             _ => Error::Answer { method, error },
+        }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Error::Http(error) => error.kind(),
+            Error::Answer { error, .. } => error.kind(),
+            Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
+            Error::Login { .. } => Kind::NoPerm,
+            Error::GaveUp { last, .. } => last.kind(),
+            Error::Fault { fault, .. } => fault.error_kind(),
         }
     }
 }
