@@ -83,10 +83,7 @@ fn pass(
     }
     warnings.end();
     let mut tail = document.finish()?;
-    let dropped = sieve.finish(
-        &tail,
-        "take it from vw-scan-esx, or do without the lists of parents",
-    )?;
+    let dropped = sieve.finish(&tail, "filter the output of the scan, without --layout checkin")?;
     if !writer.tells_omitted() && !options.no_omitted {
         dropped.tell("the lists");
     }

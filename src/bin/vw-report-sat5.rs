@@ -10,8 +10,8 @@ use vw::cancel::Cancel;
 use vw::cli::documents::{self, Attempt};
 use vw::cli::filtering::{self, Filtering};
 use vw::cli::password::{self, Password};
-use vw::cli::result::{Form, Line, Results, State};
-use vw::cli::words::{Warnings, counted};
+use vw::cli::result::{self, Form, Line, Results, State};
+use vw::cli::words::{Warnings, counts};
 use vw::cli::{self, Exit, Failure, args};
 use vw::config::Section;
 use vw::error::{Classify as _, Kind};
@@ -315,7 +315,7 @@ impl Reporter {
 fn tell(roster: &Roster) {
     let mut warnings = Warnings::default();
     for failed in &roster.left_out {
-        warnings.say(format_args!("left out: {}", named(failed)));
+        warnings.say(format_args!("not reported as it is: {}", result::told(failed)));
     }
     warnings.end();
     let mut warnings = Warnings::default();
@@ -378,13 +378,11 @@ fn complete(roster: &Roster, failed: &[Failed]) -> cli::Result<()> {
     for cause in causes {
         log::warn!("{cause}");
     }
-    let problem = format!(
-        "not all of {} is reported: {} left out, {} not on the server as it should be",
-        counted(roster.hypervisors, "hypervisor"),
-        roster.left_out.len() + roster.unnamed,
-        failed.len()
-    );
-    Err(Failure::new(kind, problem).into())
+    let counts = counts(&[
+        (roster.left_out.len() + roster.unnamed, "left out or changed"),
+        (failed.len(), "missing or incomplete on the server"),
+    ]);
+    Err(Failure::new(kind, format!("not everything is reported as it is: {counts}")).into())
 }
 
 /// What went wrong, each cause once with those that it met: a missing role meets all of them.
@@ -405,10 +403,4 @@ fn causes(failed: &[Failed]) -> Vec<String> {
         ids => format!("{}: {error}", ids.join(", ")),
     };
     met.into_iter().map(told).collect()
-}
-
-fn named(failed: &Failed) -> String {
-    let Failed { id, name, error, .. } = failed;
-    let (id, name) = (id.as_deref().unwrap_or("none"), name.as_deref().unwrap_or("none"));
-    format!("id {id}, name {name}: {error}")
 }

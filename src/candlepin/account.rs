@@ -1,7 +1,6 @@
 //! Comparing what was sent with what the server says became of it: a real one loses hypervisors without a word.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
 use super::job::{Entry, Lists, shortened};
 use crate::mapping::LeftOut;
@@ -24,17 +23,6 @@ impl From<LeftOut> for Failed {
             name,
             error: reason,
         }
-    }
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.name, &self.id) {
-            (Some(name), Some(id)) => write!(f, "{name} ({id}): ")?,
-            (Some(one), None) | (None, Some(one)) => write!(f, "{one}: ")?,
-            (None, None) => {}
-        }
-        f.write_str(&self.error)
     }
 }
 
