@@ -171,6 +171,15 @@ pub enum Error {
         /// How much came until it was given up.
         what: String,
     },
+    /// A failure with the server where it happened, which its own text does not name.
+    #[error("{server}")]
+    At {
+        /// The server, host and port.
+        server: String,
+        /// What happened there.
+        #[source]
+        error: Box<Error>,
+    },
     /// A failure that may pass has not passed in time.
     #[error("gave up after {}: last error", Seconds(*after))]
     GaveUp {
@@ -198,9 +207,36 @@ impl Error {
             Error::Answer { error, .. } => error.kind(),
             Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
             Error::Login { .. } => Kind::NoPerm,
+            Error::At { error, .. } => error.kind(),
             Error::GaveUp { last, .. } => last.kind(),
             Error::Fault { fault, .. } => fault.error_kind(),
         }
+    }
+
+    /// This failure with the server's name in its text.
+    fn at(self, server: String) -> Self {
+        match self {
+            Error::Http(_) | Error::Login { .. } | Error::At { .. } => self,
+            Error::GaveUp { after, last } => Error::GaveUp {
+                after,
+                last: Box::new(last.at(server)),
+            },
+            error => Error::At {
+                server,
+                error: Box::new(error),
+            },
+        }
+    }
+
+    /// The whole chain in one line.
+    fn with_sources(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text = format!("{text}: {error}");
+            source = error.source();
+        }
+        text
     }
 
     /// Whether the session is no more, as after half an hour without a call, or a restart of the server.
@@ -278,7 +314,7 @@ impl Fault {
     fn advice(&self) -> &'static str {
         match self.kind.as_str() {
             NOT_AUTHENTICATED => "; the session ended",
-            NOT_FOUND => "; something was deleted meanwhile",
+            NOT_FOUND => "; an object was deleted during the scan",
             "NoPermission" => "; the account needs the read-only role on the inventory's root",
             _ => "",
         }

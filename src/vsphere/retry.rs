@@ -41,9 +41,14 @@ pub fn retry<T>(
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        match attempts.after(error, Instant::now())? {
-            (error, None) => log::warn!("{}; logging in once more", error.with_sources()),
+        let next = attempts.after(error, Instant::now());
+        match next.map_err(|error| error.at(endpoint.base.authority()))? {
+            (error, None) => log::warn!(
+                "{}; logging in once more",
+                error.at(endpoint.base.authority()).with_sources()
+            ),
             (error, Some(pause)) => {
+                let error = error.at(endpoint.base.authority());
                 attempts.pauses.take(&error, pause, cancel)?;
                 attempts.last = Some(error);
             }
@@ -173,19 +178,6 @@ impl Pauses {
         let seconds = pause.as_secs_f32();
         log::warn!("{}; trying again in {seconds} s", error.with_sources());
         Ok(cancel.sleep(pause).map_err(http::Error::from)?)
-    }
-}
-
-impl Error {
-    /// The whole chain in one line.
-    pub(super) fn with_sources(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text = format!("{text}: {error}");
-            source = error.source();
-        }
-        text
     }
 }
 

@@ -178,10 +178,11 @@ pub fn watch<E: From<Error>>(
             pauses = Pauses::default();
         }
         (updates, inventory) = loop {
+            let pause = pauses.after(&error);
+            error = error.at(endpoint.base.authority());
             if !may_pass(&error) {
                 return Err(error.into());
             }
-            let pause = pauses.after(&error);
             pauses.take(&error, pause, cancel)?;
             match begin(endless) {
                 Ok(begun) => break begun,
