@@ -275,8 +275,13 @@ pub(super) fn complete(left_out: usize, tally: &Tally) -> anyhow::Result<()> {
         (_, 0) => Kind::Data,
         _ => Kind::Unavailable,
     };
-    let problem = format!(
-        "not all of it is reported: {left_out} left out, {refused} refused and {lost} lost by the server"
-    );
+    let parts = [
+        (left_out, "left out"),
+        (refused, "refused by the server"),
+        (lost, "lost by the server"),
+    ];
+    let parts = parts.iter().filter(|(number, _)| *number > 0);
+    let parts: Vec<String> = parts.map(|(number, what)| format!("{number} {what}")).collect();
+    let problem = format!("not all of it is reported: {}", parts.join(", "));
     Err(Failure::new(kind, problem).into())
 }
