@@ -25,6 +25,7 @@ mod trust;
 mod value;
 mod virt_who;
 
+use crate::error::Classify;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -141,9 +142,8 @@ pub enum Error {
     Wrong(Note),
 }
 
-impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> crate::error::Kind {
+impl Classify for Error {
+    fn kind(&self) -> crate::error::Kind {
         crate::error::Kind::Config
     }
 }

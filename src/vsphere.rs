@@ -21,7 +21,7 @@ pub use session::{About, Credentials, Session};
 pub use uri::Address;
 pub use watch::{Nudge, Occasion, Pace, Watched, watch};
 
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::{http, xml};
 
 /// The fault of an object that was deleted.
@@ -200,19 +200,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Error::Http(error) => error.kind(),
-            Error::Answer { error, .. } => error.kind(),
-            Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
-            Error::Login { .. } => Kind::NoPerm,
-            Error::At { error, .. } => error.kind(),
-            Error::GaveUp { last, .. } => last.kind(),
-            Error::Fault { fault, .. } => fault.error_kind(),
-        }
-    }
-
     /// This failure with the server's name in its text.
     fn at(self, server: String) -> Self {
         match self {
@@ -226,17 +213,6 @@ impl Error {
                 error: Box::new(error),
             },
         }
-    }
-
-    /// The whole chain in one line.
-    fn with_sources(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text = format!("{text}: {error}");
-            source = error.source();
-        }
-        text
     }
 
     /// Whether the session is no more, as after half an hour without a call, or a restart of the server.
@@ -275,6 +251,20 @@ impl Error {
                 None => Error::Answer { method, error },
             },
             _ => Error::Answer { method, error },
+        }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Error::Http(error) => error.kind(),
+            Error::Answer { error, .. } => error.kind(),
+            Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
+            Error::Login { .. } => Kind::NoPerm,
+            Error::At { error, .. } => error.kind(),
+            Error::GaveUp { last, .. } => last.kind(),
+            Error::Fault { fault, .. } => fault.error_kind(),
         }
     }
 }

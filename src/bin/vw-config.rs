@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 }
 
 /// The configuration as far as it can be read.
-fn load(args: &Args) -> anyhow::Result<Config> {
+fn load(args: &Args) -> cli::Result<Config> {
     let section = args::Section {
         config: args.config.clone(),
         name: None,
@@ -78,7 +78,7 @@ fn load(args: &Args) -> anyhow::Result<Config> {
 }
 
 /// Prints a JSON document, or the text.
-fn print(args: &Args, json: &Value, text: &str) -> anyhow::Result<()> {
+fn print(args: &Args, json: &Value, text: &str) -> cli::Result<()> {
     match args.json {
         true => cli::print_json(&format!("{json}\n"))?,
         false => cli::print(text)?,
@@ -86,7 +86,7 @@ fn print(args: &Args, json: &Value, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(args: &Args) -> anyhow::Result<Exit> {
+fn list(args: &Args) -> cli::Result<Exit> {
     let config = load(args)?;
     if args.names && !args.json {
         let names: String = config.names().map(|name| format!("{name}\n")).collect();
@@ -143,7 +143,7 @@ fn list(args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// What was printed is all there is, or an error that names the files that are missing in it.
-fn complete(config: &Config) -> anyhow::Result<Exit> {
+fn complete(config: &Config) -> cli::Result<Exit> {
     let unreadable: Vec<String> = config.unreadable().iter().map(ToString::to_string).collect();
     match unreadable.is_empty() {
         true => Ok(Exit::Ok),
@@ -151,7 +151,7 @@ fn complete(config: &Config) -> anyhow::Result<Exit> {
     }
 }
 
-fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
+fn show(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
     let config = load(args)?;
     let section = match (name, config.environment()) {
         (Some(name), _) => config.named(name)?,
@@ -198,7 +198,7 @@ fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn check(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
+fn check(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
     let config = load(args)?;
     let only = name.map(|name| config.known(name)).transpose()?;
     let check = Check::new(
@@ -284,7 +284,7 @@ fn is_in_path(name: &str) -> bool {
     !name.contains('/') && std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
-fn migrate(file: &Path, args: &Args) -> anyhow::Result<Exit> {
+fn migrate(file: &Path, args: &Args) -> cli::Result<Exit> {
     let variables = Variables::read(file)?;
     for note in variables.notes().iter().chain(&variables.unknown()) {
         log::warn!("{note}");

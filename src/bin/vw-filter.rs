@@ -58,7 +58,7 @@ fn pass(
     filtering: &Filtering,
     options: &cli::args::Output,
     out: impl Write,
-) -> anyhow::Result<()> {
+) -> cli::Result<()> {
     let mut writer = cli::mapping::writer(out, options);
     let mut layout = options.layout;
     let mut sieve = filtering.document(STAGE);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use vw::cli::Context as _;
 use vw::cli::{self, args, password};
 use vw::config;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cancel::Cancelled;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http;
 use crate::state;
 
@@ -283,15 +283,6 @@ impl Error {
         self.kind() == Kind::TempFail && !matches!(self, Error::JobTimeout { .. })
     }
 
-    /// The failure with its causes, in one line.
-    pub(super) fn told(&self) -> String {
-        let first: &dyn std::error::Error = self;
-        let causes: Vec<String> = std::iter::successors(Some(first), |error| error.source())
-            .map(ToString::to_string)
-            .collect();
-        causes.join(": ")
-    }
-
     /// How long the server asks us to wait.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -299,9 +290,10 @@ impl Error {
             _ => None,
         }
     }
+}
 
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+impl Classify for Error {
+    fn kind(&self) -> Kind {
         match self {
             Error::Connection(source)
             | Error::Exchange { source, .. }

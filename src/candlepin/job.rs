@@ -8,6 +8,8 @@ use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
+use crate::backoff::Backoff;
+
 /// What stands before the ids in the answer to a check-in that came while another one of its owner ran.
 const BLOCKED: &str = "Job blocked by the following existing jobs:";
 
@@ -227,31 +229,9 @@ pub(super) fn shortened(text: &str) -> String {
 }
 
 /// The pauses between two questions for a job: short at first, as small reports take a moment only, then longer, as large
-/// ones take minutes. It never ends.
-#[derive(Debug, Clone)]
-pub(super) struct Pauses(Duration);
-
-impl Pauses {
-    /// The first pause.
-    const FIRST: Duration = Duration::from_millis(250);
-    /// The longest pause.
-    const LONGEST: Duration = Duration::from_secs(10);
-}
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Pauses(Self::FIRST)
-    }
-}
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = self.0;
-        self.0 = (pause * 3 / 2).min(Self::LONGEST);
-        Some(pause)
-    }
+/// ones take minutes.
+pub(super) fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(250), Duration::from_secs(10))
 }
 
 #[cfg(test)]
@@ -396,13 +376,5 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Job>(body).is_err(), "{body}");
         }
-    }
-
-    #[test]
-    fn pauses_grow_up_to_their_limit() {
-        let pauses: Vec<Duration> = Pauses::default().take(40).collect();
-        assert!(pauses.is_sorted());
-        assert_eq!(pauses[0], Pauses::FIRST);
-        assert_eq!(pauses[39], Pauses::LONGEST);
     }
 }

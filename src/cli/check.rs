@@ -118,7 +118,7 @@ impl Check {
                 file.display(),
                 sections.join(", ")
             );
-            check.tell(false, elsewhere(&anyhow::Error::msg(message)));
+            check.tell(false, elsewhere(&message));
         }
         check.sort(config);
         check
@@ -160,7 +160,7 @@ impl Check {
         value
             .map_err(|error| match error {
                 Error::Wrong(note) => self.tell(true, note),
-                error => self.tell(true, elsewhere(&anyhow::Error::from(error))),
+                error => self.tell(true, elsewhere(&format!("{:#}", super::Error::from(error)))),
             })
             .ok()
     }
@@ -239,7 +239,7 @@ impl Check {
         if let Err(error) = Filtering::new(&Hosts::default(), Some(section)) {
             match error.downcast::<Error>() {
                 Ok(error) => drop(self.take::<()>(Err(error))),
-                Err(error) => self.tell(true, elsewhere(&error)),
+                Err(error) => self.tell(true, elsewhere(&format!("{error:#}"))),
             }
         }
         self.patterns(section);
@@ -484,11 +484,11 @@ fn server_of(section: &Section) -> Option<[String; 4]> {
 }
 
 /// An error that is about another file.
-fn elsewhere(error: &anyhow::Error) -> Note {
+fn elsewhere(message: &str) -> Note {
     Note {
         place: None,
         section: None,
         key: None,
-        message: format!("{error:#}"),
+        message: message.to_owned(),
     }
 }

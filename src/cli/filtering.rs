@@ -38,7 +38,7 @@ impl Filtering {
     /// What options say, and a section for what no option does.
     ///
     /// A pattern that makes no sense is a wrong option here and wrong configuration there.
-    pub fn new(options: &args::Hosts, section: Option<&config::Section>) -> anyhow::Result<Self> {
+    pub fn new(options: &args::Hosts, section: Option<&config::Section>) -> super::Result<Self> {
         let mut rules = options.rules();
         let mut filtering = Filtering {
             filter: HostFilter::new(rules.clone())?,
@@ -79,7 +79,7 @@ impl Filtering {
     }
 
     /// What a section says; one without a name says nothing.
-    pub fn of_section(section: &config::Section) -> anyhow::Result<Option<Self>> {
+    pub fn of_section(section: &config::Section) -> super::Result<Option<Self>> {
         match section.name() {
             Some(_) => Filtering::new(&args::Hosts::default(), Some(section)).map(Some),
             None => Ok(None),
@@ -112,11 +112,11 @@ impl Filtering {
     }
 
     /// An error about a pattern, with the place where the pattern was written.
-    fn failed(&self, error: filter::Error) -> anyhow::Error {
+    fn failed(&self, error: filter::Error) -> super::Error {
         match &self.configured {
             Some((section, lists)) if lists.contains(&error.list()) => {
                 let key = error.list().key();
-                let reason = format!("{:#}", anyhow::Error::from(error));
+                let reason = format!("{:#}", super::Error::from(error));
                 section
                     .wrong(key, reason.strip_prefix(key).unwrap_or(&reason).trim_start())
                     .into()
@@ -186,7 +186,7 @@ fn tell(rules: &mut Rules) {
 
 impl Sieve<'_> {
     /// Whether a hypervisor is kept. One that is not is put down as omitted.
-    pub fn keeps(&mut self, id: &str, name: Option<&str>, parent: Option<&Parent>) -> anyhow::Result<bool> {
+    pub fn keeps(&mut self, id: &str, name: Option<&str>, parent: Option<&Parent>) -> super::Result<bool> {
         let filter = &self.filtering.filter;
         self.hosts += 1;
         self.with_parent += usize::from(parent.is_some());
@@ -218,7 +218,7 @@ impl Sieve<'_> {
     /// Says what is odd about the lists once all of a document is known, and returns what was dropped.
     ///
     /// `advice` is what to do about a document without any parent, where lists of parents are to be applied.
-    pub fn finish(mut self, tail: &Tail, advice: &str) -> anyhow::Result<Dropped> {
+    pub fn finish(mut self, tail: &Tail, advice: &str) -> super::Result<Dropped> {
         let Filtering { filter, .. } = self.filtering;
         if filter.needs_parents() && self.hosts > 0 && self.with_parent == 0 {
             let problem = format!("no host of the document has a \"parent\" to filter by: {advice}");
@@ -268,7 +268,7 @@ pub fn prepare(
     mapping: &mut Mapping,
     filtering: Option<&Filtering>,
     stage: &'static str,
-) -> anyhow::Result<()> {
+) -> super::Result<()> {
     if let Some(filtering) = filtering {
         filter(mapping, filtering, stage)?;
     }
@@ -280,7 +280,7 @@ pub fn prepare(
     Ok(())
 }
 
-fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> anyhow::Result<()> {
+fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> super::Result<()> {
     let filtered = mapping
         .tail
         .source

@@ -20,7 +20,7 @@ pub fn endpoint(
     section: &Section,
     server: Option<&str>,
     connection: &args::Connection,
-) -> anyhow::Result<Endpoint> {
+) -> super::Result<Endpoint> {
     let prefix = match rhsm.prefix.trim_matches('/') {
         "" => String::new(),
         prefix => format!("/{prefix}"),
@@ -124,7 +124,7 @@ pub enum Who {
 
 impl Who {
     /// Asks for the password, unless it is known.
-    pub fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+    pub fn ask(&self, cancel: &Cancel) -> super::Result<()> {
         match self {
             Who::System { .. } => Ok(()),
             Who::User { password, .. } => password.ask(cancel),
@@ -151,7 +151,7 @@ impl Account<'_> {
         rhsm: &Rhsm,
         endpoint: &mut Endpoint,
         cancel: &Cancel,
-    ) -> anyhow::Result<Who> {
+    ) -> super::Result<Who> {
         let username = match (&self.identity, &self.options.username) {
             (Some(_), _) => None,
             (None, Some(username)) => Some(username.clone()),
@@ -233,6 +233,7 @@ fn machine_id(file: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Classify as _;
     use crate::secret::Secret;
 
     fn rhsm() -> Rhsm {

@@ -9,7 +9,7 @@ use ureq::http::StatusCode;
 
 use super::tls::{Flaw, Thumbprint};
 use crate::cancel::Cancelled;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 
 /// A failed exchange with a server, or settings that can't be used for one.
 ///
@@ -216,8 +216,22 @@ pub enum Error {
 }
 
 impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+    /// The error of this room that an [`io::Error`] from a [`Body`](super::Body) carries.
+    pub fn within(error: &io::Error) -> Option<&Error> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// How long the server asked us to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
         match self {
             Error::Address { .. }
             | Error::Proxy { .. }
@@ -243,19 +257,6 @@ impl Error {
                 _ => Kind::Protocol,
             },
             Error::Cancelled(cancelled) => cancelled.kind(),
-        }
-    }
-
-    /// The error of this room that an [`io::Error`] from a [`Body`](super::Body) carries.
-    pub fn within(error: &io::Error) -> Option<&Error> {
-        error.get_ref()?.downcast_ref()
-    }
-
-    /// How long the server asked us to wait before the next attempt.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Error::Status { retry_after, .. } => *retry_after,
-            _ => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 
 /// Why a mapping could not be read or written. Positions are bytes from the beginning of the stream, counted from 0.
 #[derive(Debug, thiserror::Error)]
@@ -72,19 +72,6 @@ pub enum Limit {
 }
 
 impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Error::Empty | Error::Cut { .. } => Kind::NoInput,
-            Error::Malformed { .. }
-            | Error::NotMapping { .. }
-            | Error::TooLarge { .. }
-            | Error::TooDeep { .. } => Kind::Data,
-            Error::Read(_) => Kind::Io,
-            Error::Write(error) => Kind::of_output(error),
-        }
-    }
-
     /// JSON that serde_json refused; `text` is what it read, and began at byte `at` of the stream.
     pub(super) fn malformed(text: &[u8], at: u64, error: &serde_json::Error) -> Self {
         let before: usize = text
@@ -98,6 +85,20 @@ impl Error {
         Error::Malformed {
             at: at + within as u64,
             reason,
+        }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Error::Empty | Error::Cut { .. } => Kind::NoInput,
+            Error::Malformed { .. }
+            | Error::NotMapping { .. }
+            | Error::TooLarge { .. }
+            | Error::TooDeep { .. } => Kind::Data,
+            Error::Read(_) => Kind::Io,
+            Error::Write(error) => Kind::of_output(error),
         }
     }
 }

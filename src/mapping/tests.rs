@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Classify as _;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use std::io::{BufReader, Read};

@@ -1,12 +1,11 @@
 //! Why a report fails, and what a person can do about it.
 
-use std::error::Error as _;
 use std::fmt;
 
 use super::systemid;
 use super::xmlrpc::{self, Fault};
 use super::{ARCH, RELEASE};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http;
 use crate::state::Reserved;
 
@@ -132,28 +131,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Error::Connection(source) | Error::Exchange { source, .. } | Error::NotBegun { source, .. } => {
-                source.kind()
-            }
-            Error::Login { .. } => Kind::NoPerm,
-            Error::InDoubt { source, .. } => source.kind(),
-            Error::NoRoom(source) | Error::Unkept { source, .. } => source.kind(),
-            Error::Unsendable { .. } => Kind::Data,
-            Error::Answer { .. } | Error::Unexpected { .. } => Kind::Protocol,
-            Error::Refused { fault, .. } => match fault.code {
-                -23 | -71 | -702 => Kind::NoPerm,
-                _ => Kind::Unavailable,
-            },
-            Error::NoBaseChannel { map: Some(_) } => Kind::NoPerm,
-            Error::NoBaseChannel { map: None } | Error::SeveralProfiles { .. } => Kind::Unavailable,
-            Error::Registration(error) => error.kind(),
-            Error::Blocked { kind, .. } => *kind,
-        }
-    }
-
     /// Whether it is about files of this machine.
     pub fn is_about_this_machine(&self) -> bool {
         matches!(
@@ -224,16 +201,28 @@ impl Error {
         let source = Box::new(lost);
         Error::InDoubt { profile, source }
     }
+}
 
-    /// The error with its causes, in one line.
-    pub(super) fn line(&self) -> String {
-        let mut line = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            line += &format!(": {error}");
-            cause = error.source();
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Error::Connection(source) | Error::Exchange { source, .. } | Error::NotBegun { source, .. } => {
+                source.kind()
+            }
+            Error::Login { .. } => Kind::NoPerm,
+            Error::InDoubt { source, .. } => source.kind(),
+            Error::NoRoom(source) | Error::Unkept { source, .. } => source.kind(),
+            Error::Unsendable { .. } => Kind::Data,
+            Error::Answer { .. } | Error::Unexpected { .. } => Kind::Protocol,
+            Error::Refused { fault, .. } => match fault.code {
+                -23 | -71 | -702 => Kind::NoPerm,
+                _ => Kind::Unavailable,
+            },
+            Error::NoBaseChannel { map: Some(_) } => Kind::NoPerm,
+            Error::NoBaseChannel { map: None } | Error::SeveralProfiles { .. } => Kind::Unavailable,
+            Error::Registration(error) => error.kind(),
+            Error::Blocked { kind, .. } => *kind,
         }
-        line
     }
 }
 

@@ -7,7 +7,7 @@ use super::property::{self, PropertySpec};
 use super::soap::{Answer, Client, LOGIN};
 use super::{Error, ManagedObject, NOT_AUTHENTICATED, Seconds};
 use crate::cancel::{Cancel, HookGuard};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http::Endpoint;
 use crate::secret::Secret;
 use crate::xml;
@@ -167,7 +167,7 @@ impl Session {
     /// Logs out over a new connection.
     fn close_anew(&self, kept: &[(&'static str, ManagedObject)]) {
         if let Err(error) = logout_anew(&self.client, &self.content.session_manager, kept) {
-            let error = error.at(self.client.server()).with_sources();
+            let error = error.at(self.client.server()).with_causes();
             log::warn!("{error}; the log-out failed, so the session stays open until it expires");
         }
     }

@@ -60,7 +60,7 @@ impl Connection {
         section: &config::Section,
         keys: &Keys,
         said: Said,
-    ) -> anyhow::Result<Endpoint> {
+    ) -> crate::cli::Result<Endpoint> {
         let mut endpoint = Endpoint::new(base);
         let server = endpoint.base.authority();
         let (trust, origin) = match (self.trust()?, said.trust) {
@@ -101,7 +101,7 @@ impl Connection {
         section: &config::Section,
         keys: &Keys,
         cancel: &Cancel,
-    ) -> anyhow::Result<()> {
+    ) -> crate::cli::Result<()> {
         const OPTION: &str = "--proxy-password-file";
         let way = way(endpoint)?;
         let (file, named) = match (&self.proxy_password_file, own_password_file(section, keys, &way)?) {
@@ -268,14 +268,14 @@ fn missing(file: &Path) -> Option<String> {
 }
 
 /// The proxy that the section's key names, else `[system_environment]`, else the environment.
-fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> anyhow::Result<Proxy> {
+fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> crate::cli::Result<Proxy> {
     if let Some(key) = keys.proxy
         && let Some(text) = section.text(key)?
     {
         let text = Secret::from(text);
         let proxy = Proxy::parse(text.expose(), &section.origin(key)).map_err(|error| match error {
             http::Error::Proxy { reason, .. } => section.wrong(key, reason).into(),
-            error => anyhow::Error::from(error),
+            error => crate::cli::Error::from(error),
         });
         return proxy;
     }

@@ -43,7 +43,7 @@ impl Report {
             destination.endpoint.connect_limit.as_secs(),
             self.delivery.limit.as_secs(),
         );
-        let whole = match self.time() {
+        let whole = match self.connection.time() {
             Some(time) => format!("{} s for an attempt (--timeout)", time.as_secs()),
             None => format!("{} s for a document", documents::LONGEST.as_secs()),
         };
@@ -51,7 +51,7 @@ impl Report {
     }
 
     /// A failure with what has to be known to mend it: the server, the section, and what to look at.
-    pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+    pub fn explain(&self, error: crate::cli::Error) -> crate::cli::Error {
         let Some(destination) = &self.destination else {
             return error;
         };

@@ -55,14 +55,14 @@ impl Check {
     }
 
     /// Tells why a server can't be reached as the section has it: `key` is the server's. A proxy may also be the environment's.
-    pub(super) fn way(&mut self, section: &Section, key: &str, endpoint: anyhow::Result<Endpoint>) {
+    pub(super) fn way(&mut self, section: &Section, key: &str, endpoint: crate::cli::Result<Endpoint>) {
         let Err(error) = endpoint else {
             return;
         };
         match error.downcast::<Error>() {
             Ok(error) => _ = self.take::<()>(Err(error)),
             Err(error) => match error.downcast_ref() {
-                Some(http::Error::Proxy { .. }) => self.tell(true, elsewhere(&error)),
+                Some(http::Error::Proxy { .. }) => self.tell(true, elsewhere(&format!("{error:#}"))),
                 _ => self.fail(section, key, &error.to_string()),
             },
         }

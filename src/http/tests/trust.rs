@@ -1,5 +1,6 @@
 //! Certificates: the server's and ours. Each row of the table in [`tls`](super::super::tls), and the files.
 
+use crate::error::Classify as _;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SigningKey as _,
     date_time_ymd,

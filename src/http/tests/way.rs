@@ -1,6 +1,7 @@
 //! By way of a proxy.
 
 use super::*;
+use crate::error::Classify as _;
 
 /// A proxy that connects any name with `behind`, if the credentials are those of `u@s` and `p:w`.
 fn connecting(behind: &Server) -> Server {
