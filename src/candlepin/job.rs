@@ -16,6 +16,9 @@ const BLOCKED: &str = "Job blocked by the following existing jobs:";
 /// The most hypervisors in one list of a job. No answer of an honest server has room for more.
 const MOST_ENTRIES: usize = 500_000;
 
+/// The longest id of a job, in bytes. Those of current servers have 32, those of old ones about 60.
+const LONGEST_ID: usize = 255;
+
 /// The part of a server's own text that is worth repeating.
 const LONGEST_TEXT: usize = 500;
 
@@ -23,6 +26,7 @@ const LONGEST_TEXT: usize = 500;
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Job {
     /// The id under which the server can be asked for it.
+    #[serde(deserialize_with = "id")]
     pub(super) id: String,
     /// Where it stands.
     pub(super) state: State,
@@ -132,6 +136,15 @@ pub(super) struct Lists {
     pub(super) failed_update: Vec<String>,
 }
 
+/// Reads an id of no more than [`LONGEST_ID`]: messages and result lines repeat it.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    match id.len() {
+        ..=LONGEST_ID => Ok(id),
+        length => Err(D::Error::custom(format!("an id of {length} bytes"))),
+    }
+}
+
 /// Reads a list of no more than [`MOST_ENTRIES`].
 fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     struct List<T>(PhantomData<T>);
@@ -213,7 +226,7 @@ fn read<T: de::DeserializeOwned>(json: &str) -> Option<T> {
 fn ids_of(text: &str) -> Vec<String> {
     let ids = text.split(|c: char| c == ',' || c.is_whitespace());
     // One report of an owner is at work at a time; a long list is no honest answer.
-    ids.filter(|id| !id.is_empty())
+    ids.filter(|id| (1..=LONGEST_ID).contains(&id.len()))
         .take(10)
         .map(str::to_owned)
         .collect()
@@ -373,6 +386,7 @@ mod tests {
             "{}",
             r#"{"id":"x"}"#,
             r#"{"id":1,"state":"X"}"#,
+            &format!(r#"{{"id":"{}","state":"X"}}"#, "x".repeat(LONGEST_ID + 1)),
         ] {
             assert!(serde_json::from_str::<Job>(body).is_err(), "{body}");
         }
