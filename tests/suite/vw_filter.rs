@@ -215,7 +215,7 @@ fn input_that_ends_early_is_said_to_and_leaves_no_document() {
     }
     let second = format!("{MAPPING}{{\"hypervisors\":[");
     let outcome = filter(&[], second);
-    outcome.failed(66, "look at the stage before");
+    outcome.failed(66, "see its message");
     assert_eq!(outcome.stdout, MAPPING);
 }
 
