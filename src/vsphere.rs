@@ -171,6 +171,15 @@ pub enum Error {
         /// How much came until it was given up.
         what: String,
     },
+    /// A failure with the server where it happened, which its own text does not name.
+    #[error("{server}")]
+    At {
+        /// The server, host and port.
+        server: String,
+        /// What happened there.
+        #[source]
+        error: Box<Error>,
+    },
     /// A failure that may pass has not passed in time.
     #[error("gave up after {}: last error", Seconds(*after))]
     GaveUp {
@@ -191,6 +200,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// This failure with the server's name in its text.
+    fn at(self, server: String) -> Self {
+        match self {
+            Error::Http(_) | Error::Login { .. } | Error::At { .. } => self,
+            Error::GaveUp { after, last } => Error::GaveUp {
+                after,
+                last: Box::new(last.at(server)),
+            },
+            error => Error::At {
+                server,
+                error: Box::new(error),
+            },
+        }
+    }
+
     /// Whether the session is no more, as after half an hour without a call, or a restart of the server.
     fn is_end_of_session(&self) -> bool {
         matches!(self, Error::Fault { fault, .. } if fault.kind == NOT_AUTHENTICATED)
@@ -238,6 +262,7 @@ impl Classify for Error {
             Error::Answer { error, .. } => error.kind(),
             Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
             Error::Login { .. } => Kind::NoPerm,
+            Error::At { error, .. } => error.kind(),
             Error::GaveUp { last, .. } => last.kind(),
             Error::Fault { fault, .. } => fault.error_kind(),
         }
@@ -279,7 +304,7 @@ impl Fault {
     fn advice(&self) -> &'static str {
         match self.kind.as_str() {
             NOT_AUTHENTICATED => "; the session ended",
-            NOT_FOUND => "; something was deleted meanwhile",
+            NOT_FOUND => "; an object was deleted during the scan",
             "NoPermission" => "; the account needs the read-only role on the inventory's root",
             _ => "",
         }

@@ -38,6 +38,9 @@ fn main() -> ExitCode {
         let section = section
             .then(|| args.section.find(None, true, |_| Ok(true)))
             .transpose()?;
+        if section.is_none() {
+            log::debug!("using no section: neither -n nor -c is given");
+        }
         let filtering = Filtering::new(&args.hosts, section.as_ref())?;
         cli::end_without_reader()?;
         let mut input = cli::mapping::reader()?;

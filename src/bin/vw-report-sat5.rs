@@ -12,7 +12,7 @@ use vw::cli::filtering::{self, Filtering};
 use vw::cli::password::{self, Password};
 use vw::cli::result::{self, Form, Line, Results, State};
 use vw::cli::words::{Warnings, counts};
-use vw::cli::{self, Exit, Failure, args};
+use vw::cli::{self, Exit, Failure, args, way};
 use vw::config::Section;
 use vw::error::{Classify as _, Kind};
 use vw::http::Endpoint;
@@ -141,10 +141,6 @@ impl Reporter {
 
     /// Debug messages that say what options and section come to.
     fn tell_what_is_in_force(&self) {
-        match &self.whence {
-            Some(section) => log::debug!("using {section}"),
-            None => log::debug!("using no section"),
-        }
         let state_dir = self.args.state_dir.display();
         log::debug!("registrations are kept in {state_dir}");
         match &self.kind {
@@ -152,7 +148,7 @@ impl Reporter {
             None => log::debug!("the source is of the type that its guests say"),
         }
         let Some((endpoint, account)) = &self.destination else {
-            return log::debug!("reporting nowhere");
+            return log::debug!("sending nothing");
         };
         log::debug!("reporting to {} as user {:?}", endpoint.base, account.username);
         let (connect, silence) = (endpoint.connect_limit.as_secs(), endpoint.silence_limit.as_secs());
@@ -257,10 +253,12 @@ impl Reporter {
             seconds: 0.0,
         };
         let failed = sent.and_then(|()| complete(roster, &report.failed)).err();
-        let failed = failed.map(|error| match (&self.whence, report.login_refused) {
-            // User and password are mended there.
-            (Some(section), true) => error.context(section.clone()),
-            _ => error,
+        let failed = failed.map(|error| {
+            let is_local = error
+                .downcast_ref()
+                .is_some_and(satellite5::Error::is_about_this_machine);
+            let base = self.destination.as_ref().map(|(endpoint, _)| &endpoint.base);
+            way::placed(error, self.whence.as_deref(), base.filter(|_| !is_local))
         });
         Attempt {
             besides: line.failed.iter().map(|failed| failed.kind).collect(),

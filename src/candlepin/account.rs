@@ -134,7 +134,7 @@ impl Refusals {
         };
         for text in texts {
             match ids.named_by(text) {
-                Some((host, reason)) => refusals.of_sent[host] = Some(shortened(reason)),
+                Some((host, reason)) => refusals.of_sent[host] = Some(told(reason)),
                 None => {
                     refusals.unknown += 1;
                     if refusals.unknown <= MOST_UNKNOWN {
@@ -148,6 +148,14 @@ impl Refusals {
             refusals.nobodys.push(nobodys(error));
         }
         refusals
+    }
+}
+
+/// The server's reason for a refusal, if it gives one.
+fn told(reason: &str) -> String {
+    match shortened(reason) {
+        none if none.is_empty() => "the server refused it and does not say why".to_owned(),
+        reason => reason,
     }
 }
 

@@ -32,7 +32,7 @@ const MOST_WAITING: usize = 64;
 const LAST_LINE: Duration = Duration::from_secs(1);
 
 /// Without so much time left nothing is attempted again.
-const ATTEMPT: Duration = Duration::from_secs(1);
+const ATTEMPT: Duration = Duration::from_millis(1250);
 
 /// What came of an attempt to report a document.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::words::{Warnings, counted, first_ten};
 use super::{Failure, args};
 use crate::config;
 use crate::error::Kind;
-use crate::filter::{self, Host, HostFilter, List, Rule, Unmatched};
+use crate::filter::{self, Host, HostFilter, List, Rule, Rules, Unmatched};
 use crate::mapping::{Concerns, Fault, Mapping, Omitted, Parent, Tail};
 
 /// A filter, and what has been said of it.
@@ -47,6 +47,7 @@ impl Filtering {
             told: RefCell::default(),
         };
         let Some(section) = section else {
+            tell(&mut rules);
             return Ok(filtering);
         };
         let kind = args::filter_type_of(section)?;
@@ -66,6 +67,7 @@ impl Filtering {
             *own = section.list(list.key())?;
             configured.push(list);
         }
+        tell(&mut rules);
         filtering.configured = Some((section.clone(), configured));
         filtering.filter = HostFilter::new(rules).map_err(|error| filtering.failed(error))?;
         match (section.name(), replaced) {
@@ -172,6 +174,24 @@ impl Filtering {
             ));
         }
         warnings.end();
+    }
+}
+
+/// Says what is in force.
+fn tell(rules: &mut Rules) {
+    let lists = List::ALL.into_iter().filter_map(|list| {
+        let patterns = rules.list(list).as_ref()?.join(", ");
+        Some(format!("{list}: {patterns}"))
+    });
+    let lists: Vec<String> = lists.collect();
+    let meant = match rules.kind {
+        Some(filter::Kind::Wildcards) => "wildcards",
+        Some(filter::Kind::Regex) => "regular expressions",
+        None => "wildcards or regular expressions",
+    };
+    match &lists[..] {
+        [] => log::debug!("no filter is set"),
+        lists => log::debug!("filters ({meant}): {}", lists.join("; ")),
     }
 }
 
