@@ -180,13 +180,6 @@ fn status(kind: Kind) -> u8 {
     }
 }
 
-/// Whether the error is about the way to a server or its answer, rather than about what was reported.
-pub fn is_of_connection(error: &Error) -> bool {
-    use crate::http;
-    let mut causes = error.chain().filter_map(http::Error::of);
-    causes.any(|error| !matches!(error, http::Error::Cancelled(_)))
-}
-
 /// A failure of a command itself, rather than of the library.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]

@@ -133,9 +133,6 @@ pub enum Error {
         #[source]
         error: xml::Error,
     },
-    /// What answers does not know the path of the vSphere API.
-    #[error("{0}; is this the address of a vCenter or ESX host?")]
-    NoApi(http::Error),
     /// What answers is no vSphere API.
     #[error(
         "the answer to {method} is {found}, not the vSphere API's; is this the address of a vCenter or ESX host?"
@@ -174,6 +171,15 @@ pub enum Error {
         /// How much came until it was given up.
         what: String,
     },
+    /// A failure with the server where it happened, which its own text does not name.
+    #[error("{server}")]
+    At {
+        /// The server, host and port.
+        server: String,
+        /// What happened there.
+        #[source]
+        error: Box<Error>,
+    },
     /// A failure that may pass has not passed in time.
     #[error("gave up after {}: last error", Seconds(*after))]
     GaveUp {
@@ -194,6 +200,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// This failure with the server's name in its text.
+    fn at(self, server: String) -> Self {
+        match self {
+            Error::Http(_) | Error::Login { .. } | Error::At { .. } => self,
+            Error::GaveUp { after, last } => Error::GaveUp {
+                after,
+                last: Box::new(last.at(server)),
+            },
+            error => Error::At {
+                server,
+                error: Box::new(error),
+            },
+        }
+    }
+
     /// Whether the session is no more, as after half an hour without a call, or a restart of the server.
     fn is_end_of_session(&self) -> bool {
         matches!(self, Error::Fault { fault, .. } if fault.kind == NOT_AUTHENTICATED)
@@ -237,10 +258,11 @@ impl Error {
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Error::Http(error) | Error::NoApi(error) => error.kind(),
+            Error::Http(error) => error.kind(),
             Error::Answer { error, .. } => error.kind(),
             Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
             Error::Login { .. } => Kind::NoPerm,
+            Error::At { error, .. } => error.kind(),
             Error::GaveUp { last, .. } => last.kind(),
             Error::Fault { fault, .. } => fault.error_kind(),
         }
@@ -282,7 +304,7 @@ impl Fault {
     fn advice(&self) -> &'static str {
         match self.kind.as_str() {
             NOT_AUTHENTICATED => "; the session ended",
-            NOT_FOUND => "; something was deleted meanwhile",
+            NOT_FOUND => "; an object was deleted during the scan",
             "NoPermission" => "; the account needs the read-only role on the inventory's root",
             _ => "",
         }

@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         let cancel = cli::cancel_on_signals()?;
         let _at_once = cli::end_at_once(&cancel);
         let key_file = args::key_file(args.key_file.as_deref());
+        log::debug!("the key is in {}", key_file.display());
         if args.decrypt {
             let hex = password::from_stdin("Encrypted password: ", &cancel)?;
             let hex = hex.expose().trim();

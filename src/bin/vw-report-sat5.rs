@@ -10,9 +10,9 @@ use vw::cancel::Cancel;
 use vw::cli::documents::{self, Attempt};
 use vw::cli::filtering::{self, Filtering};
 use vw::cli::password::{self, Password};
-use vw::cli::result::{Form, Line, Results, State};
-use vw::cli::words::{Warnings, counted};
-use vw::cli::{self, Exit, Failure, args};
+use vw::cli::result::{self, Form, Line, Results, State};
+use vw::cli::words::{Warnings, counts};
+use vw::cli::{self, Exit, Failure, args, way};
 use vw::config::Section;
 use vw::error::{Classify as _, Kind};
 use vw::http::Endpoint;
@@ -141,10 +141,6 @@ impl Reporter {
 
     /// Debug messages that say what options and section come to.
     fn tell_what_is_in_force(&self) {
-        match &self.whence {
-            Some(section) => log::debug!("using {section}"),
-            None => log::debug!("using no section"),
-        }
         let state_dir = self.args.state_dir.display();
         log::debug!("registrations are kept in {state_dir}");
         match &self.kind {
@@ -152,7 +148,7 @@ impl Reporter {
             None => log::debug!("the source is of the type that its guests say"),
         }
         let Some((endpoint, account)) = &self.destination else {
-            return log::debug!("reporting nowhere");
+            return log::debug!("sending nothing");
         };
         log::debug!("reporting to {} as user {:?}", endpoint.base, account.username);
         let (connect, silence) = (endpoint.connect_limit.as_secs(), endpoint.silence_limit.as_secs());
@@ -257,12 +253,12 @@ impl Reporter {
             seconds: 0.0,
         };
         let failed = sent.and_then(|()| complete(roster, &report.failed)).err();
-        let failed = failed.map(|error| match (&self.whence, report.login_refused) {
-            // Server, user and password are mended there.
-            (Some(section), refused) if refused || cli::is_of_connection(&error) => {
-                error.context(section.clone())
-            }
-            _ => error,
+        let failed = failed.map(|error| {
+            let is_local = error
+                .downcast_ref()
+                .is_some_and(satellite5::Error::is_about_this_machine);
+            let base = self.destination.as_ref().map(|(endpoint, _)| &endpoint.base);
+            way::placed(error, self.whence.as_deref(), base.filter(|_| !is_local))
         });
         Attempt {
             besides: line.failed.iter().map(|failed| failed.kind).collect(),
@@ -317,7 +313,7 @@ impl Reporter {
 fn tell(roster: &Roster) {
     let mut warnings = Warnings::default();
     for failed in &roster.left_out {
-        warnings.say(format_args!("left out: {}", named(failed)));
+        warnings.say(format_args!("not reported as it is: {}", result::told(failed)));
     }
     warnings.end();
     let mut warnings = Warnings::default();
@@ -380,13 +376,11 @@ fn complete(roster: &Roster, failed: &[Failed]) -> cli::Result<()> {
     for cause in causes {
         log::warn!("{cause}");
     }
-    let problem = format!(
-        "not all of {} is reported: {} left out, {} not on the server as it should be",
-        counted(roster.hypervisors, "hypervisor"),
-        roster.left_out.len() + roster.unnamed,
-        failed.len()
-    );
-    Err(Failure::new(kind, problem).into())
+    let counts = counts(&[
+        (roster.left_out.len() + roster.unnamed, "left out or changed"),
+        (failed.len(), "missing or incomplete on the server"),
+    ]);
+    Err(Failure::new(kind, format!("not everything is reported as it is: {counts}")).into())
 }
 
 /// What went wrong, each cause once with those that it met: a missing role meets all of them.
@@ -407,10 +401,4 @@ fn causes(failed: &[Failed]) -> Vec<String> {
         ids => format!("{}: {error}", ids.join(", ")),
     };
     met.into_iter().map(told).collect()
-}
-
-fn named(failed: &Failed) -> String {
-    let Failed { id, name, error, .. } = failed;
-    let (id, name) = (id.as_deref().unwrap_or("none"), name.as_deref().unwrap_or("none"));
-    format!("id {id}, name {name}: {error}")
 }

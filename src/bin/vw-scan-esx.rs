@@ -120,9 +120,7 @@ fn in_session<T>(
         let result = work(&mut session)?;
         let about = session.about().clone();
         // All is read: a reader that takes its time must not keep the session open.
-        if let Err(error) = session.close() {
-            log::warn!("logging out, the session stays open until it expires: {error}");
-        }
+        session.close();
         Ok((about, result))
     });
     done.map_err(|error| scan.of_section(error))

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
             None => section.need("file", "--file")?.into(),
         };
         let is_local = section.is_local()?;
+        log::debug!("reading {}", file.display());
         let opened = File::open(&file).map_err(|error| unreadable(&args, &section, &file, &error))?;
         let mut reader = Reader::new(BufReader::new(opened));
         let mut mapping = reader

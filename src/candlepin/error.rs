@@ -180,7 +180,7 @@ pub enum Error {
         trace: Trace,
     },
     /// The job, or one before it, was not done in time.
-    #[error("job {job} was still {state} after {} s (--job-timeout); it may go on", waited.as_secs())]
+    #[error("gave up after {} s (--job-timeout): job {job} is {state}; it may go on", waited.as_secs())]
     JobTimeout {
         /// The job.
         job: String,
@@ -192,7 +192,7 @@ pub enum Error {
         trace: Trace,
     },
     /// The job, or one before it, was not done when the time for the whole was over.
-    #[error("job {job} was still {state} when the time was over that --timeout allows; it may go on")]
+    #[error("no time is left (--timeout) to wait for job {job}, which is {state}; it may go on")]
     Late {
         /// The job.
         job: String,
@@ -268,6 +268,14 @@ impl Error {
             Error::Answer { doing, .. } => doing == super::STATUS,
             _ => false,
         }
+    }
+
+    /// Whether it is about files of this machine.
+    pub fn is_about_this_machine(&self) -> bool {
+        matches!(
+            self,
+            Error::State(_) | Error::Locked(_) | Error::Body(_) | Error::Certificate { .. }
+        )
     }
 
     /// Whether the same again may work: the failure is one for now, and not the end of the time that was to be waited.

@@ -50,15 +50,15 @@ impl Candlepin {
         }
         let body = batch.body().map_err(Error::Body)?;
         let patience = Patience::new(manner.limit);
-        // They grow over all attempts, lest two reporters get in each other's way for ever.
+        // They grow over all attempts, so that two reporters don't livelock.
         let mut pauses = backoff();
         loop {
             let job = self.send(&body)?;
-            let blocked = matches!(job.about.clone().end(), Some(End::Blocked(_)));
+            let blocked = matches!(job.about.end(), Some(End::Blocked(_)));
             if !blocked {
                 tally.jobs.push(job.about.id.clone());
             }
-            if !manner.wait && job.about.clone().end().is_none() {
+            if !manner.wait && job.about.end().is_none() {
                 return Ok(Outcome::Pending);
             }
             let (end, job) = self.wait(job, &patience)?;
@@ -70,7 +70,7 @@ impl Candlepin {
                     );
                     let awaited = Awaited {
                         job: &others.join(", "),
-                        state: "under way, and no other report of this owner is taken",
+                        state: "another report of this owner and must end first",
                         trace: &job.trace,
                     };
                     self.pause(&mut pauses, None, &patience, awaited)?;
@@ -134,7 +134,7 @@ impl Candlepin {
     pub fn job(&mut self, id: &str, tally: &mut Tally) -> Result<Outcome, Error> {
         let job = self.ask(id)?;
         tally.jobs.push(job.about.id.clone());
-        let Some(end) = job.about.clone().end() else {
+        let Some(end) = job.about.end() else {
             return Ok(Outcome::Pending);
         };
         tally.add(&[], &job.finished(end)?);
@@ -211,7 +211,7 @@ impl Candlepin {
         let mut pauses = backoff();
         let mut trouble: Option<Error> = None;
         loop {
-            if let Some(end) = job.about.clone().end() {
+            if let Some(end) = job.about.end() {
                 let seconds = begun.elapsed().as_secs_f32();
                 log::debug!("job {} {} after {seconds:.1} s", job.about.id, job.about.state);
                 return Ok((end, job));

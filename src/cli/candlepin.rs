@@ -165,7 +165,8 @@ impl Report {
                 None => error,
             }
         })?;
-        let filtering = match options.no_filter {
+        // Asking for a job filters nothing.
+        let filtering = match options.no_filter || options.job.is_some() {
             true => None,
             false => Filtering::of_section(&section)?,
         };

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Failure, args, password, source, stamp, way};
 use crate::cancel::Cancel;
-use crate::config;
 use crate::error::Kind;
 use crate::http::{Base, Endpoint, Replay};
 use crate::mapping::Source;
@@ -172,7 +171,7 @@ impl Scan {
             let record = serde_json::to_vec_pretty(&record).map_err(Failure::defect)?;
             trace.save(RECORD, &record)?;
         }
-        tell(&record, &section, options.connection.time());
+        tell(&record, options.connection.time());
         Ok(Scan {
             patience,
             ..Scan::of(record, hypervisor_id, endpoint, password)
@@ -253,15 +252,9 @@ fn place(base: &Base) -> String {
 }
 
 /// Says what is in force.
-fn tell(record: &Record, section: &config::Section, timeout: Option<Duration>) {
-    let origin = match (section.name(), section.place()) {
-        (Some(name), Some(place)) => format!("section [{name}] of {place}"),
-        (Some(name), None) => format!("section [{name}]"),
-        _ if section.is_variables() => "the VIRTWHO_* variables".to_owned(),
-        _ => "no section".to_owned(),
-    };
+fn tell(record: &Record, timeout: Option<Duration>) {
     log::debug!(
-        "using {origin}: server {}, user {:?}, hypervisor id {}, time limit {} s",
+        "server {}, user {:?}, hypervisor id {}, time limit {} s",
         record.server,
         record.username,
         record.hypervisor_id,

@@ -68,6 +68,16 @@ impl Failing for satellite5::Failed {
     }
 }
 
+/// Such as `esx1.example.com (9705df9f-…): the server refused it`.
+pub fn told(failed: &impl Failing) -> String {
+    let error = failed.error();
+    match (failed.name(), failed.id()) {
+        (Some(name), Some(id)) => format!("{name} ({id}): {error}"),
+        (Some(one), None) | (None, Some(one)) => format!("{one}: {error}"),
+        (None, None) => error.to_owned(),
+    }
+}
+
 /// The result line of a document; `F` is a hypervisor that failed.
 #[derive(Debug, Serialize)]
 #[serde(bound = "F: Failing")]

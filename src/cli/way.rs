@@ -3,6 +3,7 @@
 use super::args::{self, Connection, Keys, Said};
 use super::rhsm;
 use crate::config::{Rhsm, Section};
+use crate::error::Kind;
 use crate::http::{Base, Endpoint, Trust};
 use crate::satellite5;
 use crate::secret::redact;
@@ -55,6 +56,23 @@ pub fn source(
 /// The Satellite 5 at `base`.
 pub fn satellite5(connection: &Connection, section: &Section, base: Base) -> super::Result<Endpoint> {
     connection.endpoint(base, section, &Keys::SATELLITE5, Said::default())
+}
+
+/// A failure with the section that it concerns, and with the server if it is about that and its text does not say so. `base` is
+/// none for a failure that is about this machine.
+pub fn placed(error: super::Error, section: Option<&str>, base: Option<&Base>) -> super::Error {
+    let about_server = match error.kind() {
+        Kind::Signal(_) | Kind::ReaderGone => return error,
+        Kind::Unavailable | Kind::TempFail | Kind::Protocol | Kind::NoPerm => true,
+        _ => false,
+    };
+    let base = base.filter(|base| about_server && !format!("{error:#}").contains(&base.host));
+    let server = base.map(Base::to_string);
+    let place: Vec<String> = section.map(str::to_owned).into_iter().chain(server).collect();
+    match place.is_empty() {
+        true => error,
+        false => error.context(place.join(": ")),
+    }
 }
 
 /// How one of the section's servers is reached, for people.

@@ -104,9 +104,9 @@ impl Section {
             _ if self.is_variables() => format!("is missing; set it, or give {option}"),
             (Some(_), _) => format!("is missing; add it, or give {option}"),
             (None, Some(in_vain)) => {
-                format!("is missing; give {option}, or a section with it by -n: {in_vain}")
+                format!("is missing; give {option}, or choose a section that has it with -n: {in_vain}")
             }
-            (None, None) => format!("is missing; give {option}, or a section with it by -n"),
+            (None, None) => format!("is missing; give {option}, or choose a section that has it with -n"),
         };
         Err(self.wrong(key, &message))
     }

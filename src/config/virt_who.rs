@@ -238,7 +238,7 @@ impl Config {
     pub fn nothing(&self) -> String {
         let names: Vec<String> = self.names().map(str::to_owned).collect();
         let mut in_vain = match names.is_empty() {
-            false => format!("of {} none fits", super::some(&names)),
+            false => format!("none of {} fits", super::some(&names)),
             true => self.without_sections(),
         };
         for note in &self.unread {

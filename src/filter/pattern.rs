@@ -29,7 +29,7 @@ pub enum Error {
     #[error("{0} has an empty pattern")]
     EmptyPattern(List),
     /// A pattern that must be a regular expression is none.
-    #[error("{list} has \"{pattern}\", which is no regular expression")]
+    #[error("{list} has \"{pattern}\", which is not a valid regular expression")]
     BadRegex {
         /// The list that it stands in.
         list: List,

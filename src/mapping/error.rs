@@ -8,10 +8,12 @@ use crate::error::{Classify, Kind};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing came: whoever should have written a mapping failed. Never read as "no hypervisors".
-    #[error("the input is empty, it ended before a document was complete: look at the stage before")]
+    #[error("no input: the command before this one failed; see its message")]
     Empty,
     /// The end came within a document, which is how a stage that failed half-way says so.
-    #[error("the input ended before a document was complete, at byte {at}: look at the stage before")]
+    #[error(
+        "the input ended at byte {at}, before a document was complete: the command before this one failed; see its message"
+    )]
     Cut {
         /// How many bytes had come.
         at: u64,

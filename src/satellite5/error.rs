@@ -134,6 +134,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is about files of this machine.
+    pub fn is_about_this_machine(&self) -> bool {
+        matches!(
+            self,
+            Error::NoRoom(_) | Error::Unkept { .. } | Error::Registration(_)
+        )
+    }
+
     /// Whether the server, or a front end of it, refuses who we are. The next document would meet that, too, and accounts get
     /// locked by those who try again.
     pub(super) fn refuses_login(&self) -> bool {

@@ -42,9 +42,12 @@ pub fn retry<T>(
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        match attempts.after(error, Instant::now())? {
-            (error, None) => log::warn!("{}; logging in once more", error.with_causes()),
+        let next = attempts.after(error, Instant::now());
+        let at_server = |error: Error| error.at(endpoint.base.authority());
+        match next.map_err(at_server)? {
+            (error, None) => log::warn!("{}; logging in once more", at_server(error).with_causes()),
             (error, Some(pause)) => {
+                let error = at_server(error);
                 wait(&error, pause, cancel)?;
                 attempts.last = Some(error);
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Error, Fault, ManagedObject};
 use crate::cancel::Cancel;
-use crate::http::{self, Body, Endpoint, Http, Request, Response};
+use crate::http::{Body, Endpoint, Http, Request, Response};
 use crate::secret::Secret;
 use crate::xml::{self, Reader};
 
@@ -202,20 +202,17 @@ fn read_answer<R: BufRead, T>(
 
 /// The fault in the answer, with status 500, or the status itself where there is none.
 fn refusal(method: &'static str, response: Response) -> Error {
+    if response.status() == 404 {
+        let found = "404 Not Found".into();
+        return Error::NotSoap { method, found };
+    }
     let mut fault = None;
     let status = response.into_error(|text| {
         fault = read_answer(method, &mut Reader::new(text), |_| Ok(())).err();
         None
     });
-    match (fault, &status) {
-        (Some(fault @ Error::Fault { .. }), _) => fault,
-        (
-            _,
-            http::Error::Status {
-                status: 404 | 405 | 501,
-                ..
-            },
-        ) => Error::NoApi(status),
+    match fault {
+        Some(fault @ Error::Fault { .. }) => fault,
         _ => status.into(),
     }
 }

@@ -178,10 +178,11 @@ pub fn watch<E: From<Error>>(
             pauses = backoff();
         }
         (updates, inventory) = loop {
+            let pause = pauses.pause(asked_pause(&error));
+            error = error.at(endpoint.base.authority());
             if !may_pass(&error) {
                 return Err(error.into());
             }
-            let pause = pauses.pause(asked_pause(&error));
             wait(&error, pause, cancel)?;
             match begin(endless) {
                 Ok(begun) => break begun,

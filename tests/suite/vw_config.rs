@@ -302,7 +302,7 @@ fn a_server_without_a_user_says_that_the_user_is_missing() {
     place.write("a.conf", "[x]\ntype=fake\n");
     run(env!("CARGO_BIN_EXE_vw-scan-esx"), &["--server", "vc"]).failed(
         78,
-        "username: is missing; give --username, or a section with it by -n",
+        "username: is missing; give --username, or choose a section that has it with -n",
     );
     // The only section that fits gives its account.
     place.write("a.conf", "[x]\ntype=esx\nserver=vc\nusername=u\n");

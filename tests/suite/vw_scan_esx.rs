@@ -435,7 +435,7 @@ fn bad_answers_are_told_in_one_line_and_leave_no_session() {
         (Box::new(html), 76, "web page"),
         (Box::new(status(503)), 75, "503"),
         (Box::new(status(429)), 75, "429"),
-        (Box::new(status(404)), 69, "404"),
+        (Box::new(status(404)), 76, "404"),
         (Box::new(status(500)), 75, "500"),
         (
             Box::new(|| Fault::Answer(Response::new(200, "text/xml", "<a><b></a>"))),
@@ -637,7 +637,7 @@ fn what_the_server_keeps_for_a_scan_is_given_back_also_after_an_error() {
         Some(Response::new(404, "text/plain", ""))
     });
     site.scan(&[])
-        .failed(69, "404 Not Found; is this the address of a vCenter or ESX host?");
+        .failed(76, "404 Not Found, not the vSphere API's; is this the address");
     assert_eq!(site.vcenter.open(), Open::default());
     // The end of the session takes along what can't be given back.
     answer(&site, "DestroyView", |_| Some(not_now("0")));

@@ -8,8 +8,8 @@ use crate::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally, 
 use crate::cli::documents::{self, Attempt};
 use crate::cli::filtering::Filtering;
 use crate::cli::progress::Progress;
-use crate::cli::result::{Line, State};
-use crate::cli::words::Warnings;
+use crate::cli::result::{self, Line, State};
+use crate::cli::words::{Warnings, counts};
 use crate::cli::{self, Failure, age, filtering, text};
 use crate::error::{Classify, Kind};
 use crate::mapping::Mapping;
@@ -215,7 +215,7 @@ impl Report {
     fn tell(&self, check_in: &CheckIn<'_>) {
         let mut warnings = Warnings::default();
         for failed in &check_in.left_out {
-            warnings.say(format_args!("left out: {failed}"));
+            warnings.say(format_args!("not reported as it is: {}", result::told(failed)));
         }
         warnings.end();
         let mut warnings = Warnings::default();
@@ -246,7 +246,7 @@ impl Report {
         match self.strict && incomplete {
             true => Err(Failure::new(
                 Kind::Data,
-                "not all of it can be sent, and so nothing is (--strict)",
+                "not everything can be reported as it is, so nothing is sent (--strict)",
             )),
             false => Ok(()),
         }
@@ -281,7 +281,7 @@ fn cleared(complete: cli::Result<()>, uncleared: Option<&Uncleared>) -> cli::Res
 /// Fails if anything of a document is not on the server as it should be.
 pub(super) fn complete(left_out: usize, tally: &Tally) -> cli::Result<()> {
     for failed in &tally.failed {
-        log::warn!("not on the server: {failed}");
+        log::warn!("not on the server: {}", result::told(failed));
     }
     let (refused, lost) = (tally.refused, tally.lost);
     let kind = match (left_out, refused + lost) {
@@ -289,8 +289,10 @@ pub(super) fn complete(left_out: usize, tally: &Tally) -> cli::Result<()> {
         (_, 0) => Kind::Data,
         _ => Kind::Unavailable,
     };
-    let problem = format!(
-        "not all of it is reported: {left_out} left out, {refused} refused and {lost} lost by the server"
-    );
-    Err(Failure::new(kind, problem).into())
+    let counts = counts(&[
+        (left_out, "left out or changed"),
+        (refused, "refused by the server"),
+        (lost, "lost by the server"),
+    ]);
+    Err(Failure::new(kind, format!("not everything is reported as it is: {counts}")).into())
 }

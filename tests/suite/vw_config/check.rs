@@ -196,7 +196,7 @@ fn what_would_go_wrong_is_said_before_it_does() {
         (esx("filter_hosts=a\\"), "ends with a backslash"),
         (
             esx("filter_type=regex\nfilter_hosts=*x"),
-            "error: a.conf:8: [prod] filter_hosts: has \"*x\", which is no regular",
+            "error: a.conf:8: [prod] filter_hosts: has \"*x\", which is not a valid regular",
         ),
         (esx("filter_type=glob"), "is neither wildcards nor regex"),
         (
