@@ -20,7 +20,7 @@ struct Args {
     /// Texts end with NUL instead of a line break, in and out
     #[arg(short = 'z', long)]
     null: bool,
-    /// Where the text stands
+    /// What kind of text it is
     scheme: Scheme,
     /// Texts; without any, the lines of stdin
     string: Vec<String>,

@@ -20,7 +20,7 @@ struct Args {
     /// Read an encrypted password, and print it decrypted
     #[arg(long)]
     decrypt: bool,
-    /// Use the key in FILE; for encryption it is made where it is missing
+    /// Use the key in FILE; if it is missing, encryption makes it
     ///
     /// The default is $CREDENTIALS_DIRECTORY/key, then /var/lib/virt-who/key.
     #[arg(long, value_name = "FILE")]

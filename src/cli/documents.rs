@@ -31,7 +31,8 @@ const MOST_WAITING: usize = 64;
 /// How long a result line is waited for after a signal.
 const LAST_LINE: Duration = Duration::from_secs(1);
 
-/// Without so much time left nothing is attempted again.
+/// Without so much time left nothing is attempted again: a second, and what chance may take off the first pause, so that a short
+/// `--timeout` allows the same number of attempts each time.
 const ATTEMPT: Duration = Duration::from_millis(1250);
 
 /// What came of an attempt to report a document.
@@ -188,11 +189,8 @@ fn is_signal(kind: Kind) -> bool {
 
 /// How long the server asks us to wait.
 fn asked_pause(error: &Error) -> Option<Duration> {
-    let of = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Box<http::Error>>() {
-        Some(boxed) => boxed.retry_after(),
-        None => cause.downcast_ref::<http::Error>()?.retry_after(),
-    };
-    Some(error.chain().find_map(of)?.min(LONGEST_PAUSE))
+    let mut errors = error.chain().filter_map(http::Error::of);
+    Some(errors.find_map(http::Error::retry_after)?.min(LONGEST_PAUSE))
 }
 
 /// What to do after an attempt.

@@ -221,6 +221,12 @@ impl Error {
         error.get_ref()?.downcast_ref()
     }
 
+    /// The error of this room that a link of a chain of errors is, boxed or not.
+    pub fn of<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+        let boxed = || cause.downcast_ref::<Box<Error>>().map(|error| &**error);
+        cause.downcast_ref().or_else(boxed)
+    }
+
     /// How long the server asked us to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

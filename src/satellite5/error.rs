@@ -16,7 +16,10 @@ pub enum Error {
     #[error("connecting to Satellite 5")]
     Connection(#[source] http::Error),
     /// An exchange failed.
-    #[error("{call}")]
+    #[error("{call}{}", match is_elsewhere(source) {
+        true => ": no Satellite 5 or Spacewalk answers there; check the server's address",
+        false => "",
+    })]
     Exchange {
         /// The method that was called.
         call: &'static str,
@@ -206,6 +209,7 @@ impl Error {
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
+            Error::Exchange { source, .. } if is_elsewhere(source) => Kind::Protocol,
             Error::Connection(source) | Error::Exchange { source, .. } | Error::NotBegun { source, .. } => {
                 source.kind()
             }
@@ -224,6 +228,11 @@ impl Classify for Error {
             Error::Blocked { kind, .. } => *kind,
         }
     }
+}
+
+/// Whether the server does not know the path of the API. One that is being deployed answers so, too.
+fn is_elsewhere(error: &http::Error) -> bool {
+    matches!(error, http::Error::Status { status: 404, .. })
 }
 
 /// What a person can do about a fault, as far as it is known.

@@ -636,7 +636,8 @@ fn what_the_server_keeps_for_a_scan_is_given_back_also_after_an_error() {
     answer(&site, "RetrievePropertiesEx", |_| {
         Some(Response::new(404, "text/plain", ""))
     });
-    site.scan(&[]).failed(76, "404");
+    site.scan(&[])
+        .failed(76, "404 Not Found, not the vSphere API's; is this the address");
     assert_eq!(site.vcenter.open(), Open::default());
     // The end of the session takes along what can't be given back.
     answer(&site, "DestroyView", |_| Some(not_now("0")));

@@ -94,7 +94,8 @@ impl Connection {
 
     /// Gives the endpoint's proxy the password of `--proxy-password-file`, or of the section's file for the section's proxy.
     ///
-    /// It is read here, once, because it may be a pipe; `cancel` ends the wait for one.
+    /// It is read here, once, because it may be a pipe; `cancel` ends the wait for one. Warns of a proxy that gets no TLS though
+    /// its URL says so.
     pub fn proxy_password(
         &self,
         endpoint: &mut Endpoint,
@@ -104,6 +105,9 @@ impl Connection {
     ) -> crate::cli::Result<()> {
         const OPTION: &str = "--proxy-password-file";
         let way = way(endpoint)?;
+        if let Some(warning) = https_proxy(&way) {
+            log::warn!("{warning}");
+        }
         let (file, named) = match (&self.proxy_password_file, own_password_file(section, keys, &way)?) {
             (Some(file), _) => (file.clone(), OPTION.to_owned()),
             (None, Some(own)) => own,
@@ -230,12 +234,16 @@ fn tell(server: &str, way: &Way) {
         None => log::debug!("{server} is reached without a proxy ({why})"),
         Some(proxy) => log::debug!("{server} is reached through the proxy {proxy} ({why})"),
     }
-    if let Some(proxy) = way.proxy.as_ref().filter(|proxy| proxy.said_https()) {
-        log::warn!(
-            "{why} says https://, but the proxy {} is spoken to without TLS; write http:// instead",
-            proxy.authority()
-        );
-    }
+}
+
+/// The warning about a proxy whose URL says more than is done.
+pub fn https_proxy(way: &Way) -> Option<String> {
+    let proxy = way.proxy.as_ref().filter(|proxy| proxy.said_https())?;
+    Some(format!(
+        "{} says https://, but the proxy {} is spoken to without TLS; write http:// instead",
+        way.why,
+        proxy.authority()
+    ))
 }
 
 /// What the section's keys say about trust, and which one does.

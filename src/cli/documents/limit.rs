@@ -71,9 +71,7 @@ impl Limit {
 /// Whether all that an error says is that the time is over.
 pub(super) fn is_late(error: &crate::cli::Error) -> bool {
     error.chain().any(|cause| {
-        let http = cause.downcast_ref::<http::Error>();
-        let http = http.or_else(|| Some(cause.downcast_ref::<Box<http::Error>>()?));
-        let late = http.is_some_and(|error| {
+        let late = http::Error::of(cause).is_some_and(|error| {
             matches!(
                 error,
                 http::Error::Timeout {

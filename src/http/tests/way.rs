@@ -126,6 +126,13 @@ fn a_proxy_that_is_not_there_is_called_a_proxy() {
         error.to_string(),
         format!("the proxy {address}: no connection within 0.15 s")
     );
+    endpoint.connect_limit = Duration::from_secs(60);
+    endpoint.deadline = Some(Instant::now() + SHORT);
+    let error = get(&endpoint).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("the proxy {address}: not done within the time limit (see --timeout)")
+    );
 }
 
 #[test]
