@@ -252,6 +252,11 @@ mod tests {
         fs::write(folder.path("file"), "").unwrap();
         let below_a_file = Folder::new(folder.path("file/sub"));
         assert_eq!(below_a_file.prepare().unwrap_err().kind(), Kind::Io);
+        // The name of a temporary file is another each time.
+        let Error::Write { source, .. } = Folder::new("/proc").prepare().unwrap_err() else {
+            panic!("not about writing");
+        };
+        assert!(!source.to_string().contains(".vw-"), "{source}");
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Scan {
             key: "password",
             variable: "VIRTWHO_ESX_PASSWORD",
             named: options.section.name.is_some(),
-            whose: &format!("{username} at {}", endpoint.base.host),
+            whose: &format!("{username} at {}", endpoint.base.authority()),
         };
         let password = password::find(&sources, cancel)?;
         let hypervisor_id = match (options.hypervisor_id, section.text("hypervisor_id")?) {

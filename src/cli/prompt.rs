@@ -1,7 +1,8 @@
 //! A question on the terminal whose answer is not shown.
 //!
 //! The stages of a pipeline share one terminal, so one asks after the other. Whatever ends the question restores the terminal: an
-//! answer, Ctrl-D, an error, a signal; and Ctrl-Z does so until the command goes on.
+//! answer, Ctrl-D, an error, a signal; and Ctrl-Z does so until the command goes on. In the background nothing is asked: the job
+//! is stopped until it is in the foreground, and even then hears of the signals that end it.
 
 mod job;
 mod turn;
@@ -10,7 +11,10 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::process::getpgrp;
 use rustix::termios::{InputModes, LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 use signal_hook::consts::SIGTSTP;
@@ -27,6 +31,9 @@ const TERMINAL: &str = "/dev/tty";
 /// The most bytes of an answer; the kernel keeps lines of 4096 at most.
 const LONGEST: usize = 64 * 1024;
 
+/// How often it is looked whether a question that is not shown is shown again.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// The question that is being asked.
 static ASKED: Mutex<Asked> = Mutex::new(Asked::Nothing);
 
@@ -42,6 +49,9 @@ struct Question {
     text: String,
     /// The settings to restore.
     before: Termios,
+    /// As long as the question is shown.
+    turn: Option<Turn>,
+    cancel: Cancel,
 }
 
 /// Whether there is a terminal to ask on.
@@ -50,7 +60,11 @@ pub(super) fn possible() -> io::Result<()> {
 }
 
 fn open() -> io::Result<File> {
-    File::options().read(true).write(true).open(TERMINAL)
+    let opened = File::options().read(true).write(true).open(TERMINAL);
+    opened.map_err(|error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NXIO) => io::Error::other("there is none now"),
+        _ => error,
+    })
 }
 
 /// Asks on the terminal, once it is free, and returns the line that was typed.
@@ -62,11 +76,11 @@ pub(super) fn ask(text: &str, cancel: &Cancel) -> Result<io::Result<Secret>, Can
         Ok(terminal) => terminal,
         Err(error) => return Ok(Err(error)),
     };
-    let _turn = Turn::wait(cancel)?;
+    let turn = take_turn(&terminal, cancel)?;
     // Held until the end of the question, so that a signal which ends the process at once restores the terminal first.
     let _restore = cancel.on_cancel(|| end(OptionalActions::Flush, Asked::Over));
     // User and server come from a file.
-    let asked = match begin(terminal, &super::text::line(text)) {
+    let asked = match begin(terminal, &super::text::line(text), turn, cancel) {
         Ok(terminal) => cancel.unblocked(move || read_line(terminal)),
         Err(error) => Ok(Err(error)),
     };
@@ -81,8 +95,20 @@ pub(super) fn ask(text: &str, cancel: &Cancel) -> Result<io::Result<Secret>, Can
     asked
 }
 
+/// Waits until this process is in the foreground, and no other asks.
+fn take_turn(terminal: &File, cancel: &Cancel) -> Result<Turn, Cancelled> {
+    loop {
+        job::wait_for_foreground(terminal, cancel)?;
+        let turn = Turn::wait(cancel)?;
+        // Nobody in the background has a turn: others could not ask until then.
+        if job::may_use(terminal) {
+            return Ok(turn);
+        }
+    }
+}
+
 /// Shows the question, and hides what is typed from now on.
-fn begin(terminal: File, text: &str) -> io::Result<File> {
+fn begin(terminal: File, text: &str, turn: Turn, cancel: &Cancel) -> io::Result<File> {
     stop_cleanly();
     let reading = terminal.try_clone()?;
     let mut asked = lock();
@@ -93,14 +119,17 @@ fn begin(terminal: File, text: &str) -> io::Result<File> {
         before: tcgetattr(&terminal)?,
         terminal,
         text: text.to_owned(),
+        turn: None,
+        cancel: cancel.clone(),
     };
-    let shown = question.show();
+    let shown = question.show(turn);
     *asked = Asked::Question(question);
     shown.map(|()| reading)
 }
 
 impl Question {
-    fn show(&mut self) -> io::Result<()> {
+    fn show(&mut self, turn: Turn) -> io::Result<()> {
+        self.turn = Some(turn);
         let mut quiet = self.before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
         // The end of the line is shown, or the next output would follow the question.
@@ -113,10 +142,11 @@ impl Question {
         self.terminal.write_all(self.text.as_bytes())
     }
 
-    /// Gives the terminal back as it was; what can't be restored is left to the shell.
+    /// Gives the terminal back as it was, if the question is shown; what can't be restored is left to the shell.
     fn restore(&mut self, action: OptionalActions) {
+        let turn = self.turn.take();
         // In the background this would stop the process, and the terminal is another's.
-        if tcgetpgrp(&self.terminal).is_ok_and(|group| group == getpgrp()) {
+        if turn.is_some() && tcgetpgrp(&self.terminal).is_ok_and(|group| group == getpgrp()) {
             let _ = tcsetattr(&self.terminal, action, &self.before);
             if matches!(action, OptionalActions::Flush) {
                 let _ = self.terminal.write_all(b"\n");
@@ -162,16 +192,47 @@ fn stop() {
     if !job::can_stop() {
         return;
     }
-    let mut asked = lock();
-    if let Asked::Question(question) = &mut *asked {
+    if let Asked::Question(question) = &mut *lock() {
         question.restore(OptionalActions::Flush);
     }
     // It returns when SIGCONT has come.
     let stopped = signal_hook::low_level::emulate_default_handler(SIGTSTP);
-    if let (Ok(()), Asked::Question(question)) = (stopped, &mut *asked)
-        && let Err(error) = question.show()
-    {
+    if let Err(error) = stopped.and_then(|()| ask_again()) {
         log::debug!("asking again on the terminal: {error}");
+    }
+}
+
+/// Shows the question again, once the terminal is ours.
+fn ask_again() -> io::Result<()> {
+    // The lock is not held while we wait, for a signal that ends the process takes it.
+    let (terminal, cancel) = match &*lock() {
+        Asked::Question(question) => (question.terminal.try_clone()?, question.cancel.clone()),
+        Asked::Nothing | Asked::Over => return Ok(()),
+    };
+    let Ok(turn) = take_turn(&terminal, &cancel) else {
+        return Ok(());
+    };
+    match &mut *lock() {
+        Asked::Question(question) => question.show(turn),
+        Asked::Nothing | Asked::Over => Ok(()),
+    }
+}
+
+/// Waits until a line was typed as an answer.
+fn wait_for_line(terminal: &File) -> io::Result<()> {
+    loop {
+        // A read that blocks would, after a stop, have the kernel stop a background job again and again, whatever other signal came.
+        match poll(&mut [PollFd::new(terminal, PollFlags::IN)], None) {
+            Err(Errno::INTR) => continue,
+            polled => polled?,
+        };
+        match &*lock() {
+            Asked::Question(question) if question.turn.is_some() => return Ok(()),
+            Asked::Question(_) => {}
+            Asked::Nothing | Asked::Over => return Err(io::ErrorKind::Interrupted.into()),
+        }
+        // What is typed meanwhile is another's.
+        thread::sleep(PAUSE);
     }
 }
 
@@ -181,6 +242,7 @@ fn read_line(mut terminal: File) -> io::Result<Secret> {
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
     let mut piece = Zeroizing::new([0; 4096]);
     loop {
+        wait_for_line(&terminal)?;
         let length = match terminal.read(&mut *piece) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             length => length?,

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -79,7 +79,12 @@ impl Folder {
         let mut new = tempfile::Builder::new();
         let new = new.prefix(PREFIX).rand_bytes(RANDOM);
         loop {
-            let file = new.tempfile_in(&self.0)?;
+            // Not by `tempfile_in`, whose errors name the file: that name says nothing to anybody, and is another each time.
+            let file = new.make_in(&self.0, |path| {
+                let mut options = File::options();
+                let options = options.read(true).write(true).create_new(true).mode(0o600);
+                options.open(path)
+            })?;
             match file.as_file().try_lock() {
                 // Another process took it for a left-over one in the moment before.
                 Err(TryLockError::WouldBlock) => {}

@@ -26,7 +26,7 @@ const SLACK: Duration = Duration::from_secs(20);
 /// Part of a message that is no warning: vw-report-sat5 tells what it had to set up.
 const DONE: &str = "created the channel";
 /// Most of them wait.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 24;
 
 /// One row: what happens, and what becomes of the command.
 struct Row {

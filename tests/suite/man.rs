@@ -346,7 +346,18 @@ fn run_examples(page: &str, examples: &[Example]) {
 pub(crate) fn simulators() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--workspace", "--bins", "--locked"]);
+    // With the tests, which are there already: the same features then count for all, and what was built for them is used. All
+    // commands would be built anew without them, under the feet of the tests that run them.
+    build.args([
+        "build",
+        "--quiet",
+        "--workspace",
+        "--bin",
+        "vw-sim",
+        "--test",
+        "suite",
+        "--locked",
+    ]);
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }

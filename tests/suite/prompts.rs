@@ -244,6 +244,71 @@ fn ctrl_z_gives_the_terminal_back_until_the_command_goes_on() {
 }
 
 #[test]
+fn a_question_that_is_stopped_keeps_no_other_command_from_asking() {
+    let site = Site::new();
+    let script = "set -m; $SCAN -n sim >$FOLDER/a; echo status $?; $SCAN -n sim >$FOLDER/b; echo second $?; \
+                  fg >$FOLDER/job; echo third $?; read wait";
+    let Some(terminal) = site.run(script) else {
+        return;
+    };
+    terminal.sees("Password of", 1);
+    terminal.types("\x1a");
+    terminal.sees("status 14", 1);
+    for (times, done) in [(2, "second 0"), (3, "third 0")] {
+        terminal.sees("Password of", times);
+        assert!(!terminal.has_echo());
+        terminal.types(&format!("{SECRET}\n"));
+        terminal.sees(done, 1);
+    }
+    assert!(terminal.has_echo());
+    terminal.types("\n");
+    terminal.ended();
+}
+
+#[test]
+fn a_job_that_was_stopped_at_its_question_can_be_ended() {
+    let site = Site::new();
+    for reporter in ["", "| $CANDLEPIN -n sim"] {
+        // As `kill %1` of bash does.
+        let script = format!(
+            "set -m; $SCAN -n sim {reporter} >$FOLDER/a; echo status $?; kill -TERM %1; kill -CONT %1; read line; \
+             echo got=$line."
+        );
+        let Some(terminal) = site.run(&script) else {
+            return;
+        };
+        terminal.sees("Password of", 1);
+        terminal.types("\x1a");
+        terminal.sees("status 14", 1);
+        terminal.sees("vw-scan-esx: terminated", 1);
+        assert!(terminal.has_echo());
+        terminal.types("x\n");
+        let (_, screen) = terminal.ended();
+        assert!(screen.contains("got=x."), "{screen}");
+        assert_eq!(screen.matches("Password of").count(), 1, "{screen}");
+    }
+}
+
+#[test]
+fn a_signal_ends_what_would_ask_in_the_background() {
+    let site = Site::new();
+    // timeout(1) makes a job of its own of the command, which has no right to the terminal; and it sends SIGTERM and SIGCONT.
+    let Some(terminal) = site.run("timeout 1 $SCAN -n sim; echo status $?; read line; echo got=$line.")
+    else {
+        return;
+    };
+    terminal.sees("status 124", 1);
+    assert!(terminal.has_echo());
+    terminal.types("x\n");
+    let (_, screen) = terminal.ended();
+    assert!(
+        screen.contains("vw-scan-esx: terminated") && !screen.contains("Password of"),
+        "{screen}"
+    );
+    assert!(screen.contains("got=x."), "{screen}");
+}
+
+#[test]
 fn a_connection_that_drops_leaves_no_session() {
     let site = Site::new();
     site.servers.vcenter().server().misbehave(|_, request| {

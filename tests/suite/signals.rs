@@ -15,6 +15,7 @@ use vw_sim::http::{Fault, Server};
 use vw_sim::satellite5::{self, Satellite5};
 use vw_sim::vcenter::{Inventory, VCenter};
 
+use crate::support::at_once;
 use crate::support::signals::{self, catches};
 
 const SCAN: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
@@ -252,34 +253,33 @@ fn a_signal_ends_the_wait_for_a_file() {
 fn a_signal_ends_the_connecting() {
     let site = Site::new(0);
     fs::write(site.path("mapping"), MAPPING).unwrap();
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = silent.local_addr().unwrap();
-    let table = [
-        (
-            SCAN,
-            format!("--server https://{server} -u sim --password-file @password --insecure"),
-        ),
-        (
-            SCAN,
-            format!("--server http://{server} -u sim --password-file @password"),
-        ),
-        (
-            CANDLEPIN,
-            format!(
-                "--server https://{server} --owner sim --username sim --password-file @password --insecure"
+    at_once(SIGNALS, |signal| {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = silent.local_addr().unwrap();
+        let password = "--password-file @password";
+        let table = [
+            (
+                SCAN,
+                format!("--server https://{server} -u sim {password} --insecure"),
             ),
-        ),
-        (
-            CANDLEPIN,
-            format!("--server http://{server} --owner sim --username sim --password-file @password --check"),
-        ),
-        (
-            SAT5,
-            format!("--server http://{server} --username sim --password-file @password --state-dir @state"),
-        ),
-    ];
-    for (program, words) in table {
-        for signal in SIGNALS {
+            (SCAN, format!("--server http://{server} -u sim {password}")),
+            (
+                CANDLEPIN,
+                format!("--server https://{server} --owner sim --username sim {password} --insecure"),
+            ),
+            (
+                CANDLEPIN,
+                format!("--server http://{server} --owner sim --username sim {password} --check"),
+            ),
+            (
+                SAT5,
+                format!(
+                    "--server http://{server} --username sim {password} --state-dir @state-{}",
+                    signal.0.concat()
+                ),
+            ),
+        ];
+        for (program, words) in table {
             let mut command = site.command(program, &words);
             command.stdin(fs::File::open(site.path("mapping")).unwrap());
             let child = command.spawn().unwrap();
@@ -287,30 +287,24 @@ fn a_signal_ends_the_connecting() {
             ends(child, signal, &format!("connecting, {program} {words}"));
             drop(connection);
         }
-    }
+    });
 }
 
 #[test]
 fn a_signal_during_the_log_in_waits_for_the_session_and_closes_it() {
-    let mut runs = Vec::new();
-    for signal in SIGNALS {
-        runs.push(std::thread::spawn(move || {
-            let site = Site::new(2);
-            site.misbehave(|text| match text {
-                text if text.contains("<Login") => Some(Fault::Delay(Duration::from_secs(1))),
-                text if text.contains("<RetrievePropertiesEx") => Some(Fault::Silence),
-                _ => None,
-            });
-            let child = site.scan("");
-            until(|| site.was_asked("<Login"));
-            ends(child, signal, "log-in");
-            assert!(site.has_seen("Logout"), "{signal:?}");
-            site.nothing_is_open("log-in");
-        }));
-    }
-    for run in runs {
-        run.join().unwrap();
-    }
+    at_once(SIGNALS, |signal| {
+        let site = Site::new(2);
+        site.misbehave(|text| match text {
+            text if text.contains("<Login") => Some(Fault::Delay(Duration::from_secs(1))),
+            text if text.contains("<RetrievePropertiesEx") => Some(Fault::Silence),
+            _ => None,
+        });
+        let child = site.scan("");
+        until(|| site.was_asked("<Login"));
+        ends(child, signal, "log-in");
+        assert!(site.has_seen("Logout"), "{signal:?}");
+        site.nothing_is_open("log-in");
+    });
 }
 
 #[test]
@@ -424,7 +418,7 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
 
 #[test]
 fn a_signal_ends_a_result_line_that_nobody_reads() {
-    for signal in SIGNALS {
+    at_once(SIGNALS, |signal| {
         let site = Site::new(0);
         fs::write(site.path("mapping"), MAPPING).unwrap();
         let server = site.satellite_server.url();
@@ -439,7 +433,7 @@ fn a_signal_ends_a_result_line_that_nobody_reads() {
         until(|| site.satellite.count("auth.logout") > 0);
         ends(child, signal, "printing the result");
         drop(reader);
-    }
+    });
 }
 
 #[test]

@@ -220,7 +220,7 @@ fn changes_are_watched_and_scanned_meanwhile() {
         return;
     };
     let mut command = Command::new(env!("CARGO_BIN_EXE_vw-scan-esx"));
-    let watch = Watch::start(command.args(vcsim.options()).args(["--settle", "1"]));
+    let watch = Watch::start(command.args(vcsim.options()).args(["--settle", "0"]));
     assert_eq!(told(&watch.document()), expected(&vcsim.about, "uuid"));
     let commands = [
         "create new1 DC0_C0_H0",

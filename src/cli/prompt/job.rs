@@ -1,6 +1,40 @@
-//! Whether a shell watches over this process as one of its jobs.
+//! This process as one of the jobs that a shell watches over.
 
 use std::fs;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use rustix::process::{Signal, getpgrp, kill_current_process_group};
+use rustix::termios::tcgetpgrp;
+use signal_hook::consts::SIGTTOU;
+
+use crate::cancel::{Cancel, Cancelled};
+use crate::cli::signals::is_ignored;
+
+/// How long a signal that came while the job was stopped may need until it is heard.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Stops the job until it is in the foreground, as the kernel does with one that uses the terminal. A signal that ends the
+/// command is heard when the job goes on.
+///
+/// The kernel does it in the middle of tcsetattr(2): after SIGCONT that call is repeated, and stops the job again before anybody
+/// hears of a SIGTERM that came together with it, as timeout(1) and `kill %1` send them.
+pub(super) fn wait_for_foreground(terminal: impl AsFd, cancel: &Cancel) -> Result<(), Cancelled> {
+    while !may_use(&terminal) {
+        cancel.sleep(PAUSE)?;
+        if !may_use(&terminal) {
+            // It can't fail for one's own group, and returns when SIGCONT has come.
+            let _ = kill_current_process_group(Signal::TTOU);
+        }
+    }
+    cancel.check()
+}
+
+/// Whether the kernel lets us use the terminal, or says why not, instead of stopping us.
+pub(super) fn may_use(terminal: impl AsFd) -> bool {
+    let background = tcgetpgrp(terminal).is_ok_and(|group| group != getpgrp());
+    !background || is_ignored(SIGTTOU) || !can_stop()
+}
 
 /// A process as proc_pid_stat(5) shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

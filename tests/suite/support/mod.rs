@@ -144,6 +144,16 @@ impl Run {
     }
 }
 
+/// Does something with each case, with all at once: most of it waits.
+pub(crate) fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) + Sync) {
+    let run = &run;
+    thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(move || run(case));
+        }
+    });
+}
+
 /// Reads the kernel's high-water mark every few milliseconds: when the process has ended it is gone.
 fn peak_memory(id: u32, end: &mpsc::Receiver<()>) -> u64 {
     let mut peak = 0;

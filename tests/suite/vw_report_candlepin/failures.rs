@@ -308,8 +308,10 @@ fn a_job_that_is_not_done_when_the_time_is_over_is_told() {
     failed(&outcome, 75, "--timeout");
     let job = &site.candlepin.jobs()[0].id;
     failed(&outcome, 75, job);
+}
 
-    // Behind the report of somebody else.
+#[test]
+fn a_job_of_somebody_else_that_is_not_done_when_the_time_is_over_is_told() {
     let site = Site::new();
     let other = site.candlepin.occupy("sim", JobTime::Polls(100_000));
     let outcome = site.report(&["--timeout", "5"], MAPPING);

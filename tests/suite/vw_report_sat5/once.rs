@@ -167,9 +167,9 @@ fn a_signal_does_not_lose_a_session() {
 #[test]
 fn the_end_of_the_time_does_not_lose_the_answer_to_a_registration() {
     let site = Site::new();
-    let limit = Duration::from_secs(8);
+    let limit = Duration::from_secs(5);
     let started = Instant::now();
-    let Held { child, release } = site.held_at(REGISTER, &["--timeout", "8"]);
+    let Held { child, release } = site.held_at(REGISTER, &["--timeout", "5"]);
     // It began after this, and so ends its time after that.
     std::thread::sleep((limit + Duration::from_millis(500)).saturating_sub(started.elapsed()));
     drop(release);
