@@ -2,33 +2,21 @@
 //!
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
-pub mod age;
 pub mod args;
-pub mod candlepin;
-pub mod check;
-pub mod documents;
 mod error;
-pub mod esx;
 mod events;
-pub mod filtering;
 mod help;
 mod log;
 pub mod mapping;
-pub mod omitted;
 pub mod password;
 mod patient;
 pub mod progress;
 mod prompt;
 pub mod result;
-pub mod rhsm;
-pub mod shared_ids;
-pub mod shown;
 mod signals;
-pub mod source;
 pub mod stamp;
 pub mod table;
 pub mod text;
-pub mod way;
 mod width;
 pub mod words;
 

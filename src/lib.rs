@@ -15,9 +15,9 @@
 //! (`tests/suite/layers.rs` holds this):
 //!
 //! ```text
-//! 5  the commands in src/bin
+//! 5  commands
 //! 4  cli
-//! 3  vsphere   candlepin   satellite5
+//! 3  systems: vsphere   candlepin   satellite5
 //! 2  filter    config      http
 //! 1  mapping   state
 //! 0  error     secret      cancel       xml      escape    list      backoff
@@ -28,8 +28,8 @@
 
 pub mod backoff;
 pub mod cancel;
-pub mod candlepin;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod error;
 pub mod escape;
@@ -37,8 +37,7 @@ pub mod filter;
 pub mod http;
 pub mod list;
 pub mod mapping;
-pub mod satellite5;
 pub mod secret;
 pub mod state;
-pub mod vsphere;
+pub mod systems;
 pub mod xml;

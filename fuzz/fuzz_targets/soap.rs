@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use libfuzzer_sys::fuzz_target;
 use vw::cancel::Cancel;
 use vw::http::{Base, Endpoint, Proxy};
-use vw::vsphere::{self, Credentials, HypervisorId, Session};
+use vw::systems::vsphere::{self, Credentials, HypervisorId, Session};
 use vw_sim::hostile;
 use vw_sim::vcenter::{Inventory, VCenter};
 

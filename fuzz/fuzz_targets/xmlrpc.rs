@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vw::satellite5::xmlrpc;
+use vw::systems::satellite5::xmlrpc;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(Ok(value)) = xmlrpc::answer(bytes) {

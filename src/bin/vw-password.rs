@@ -1,47 +1,5 @@
-//! Encrypts passwords for virt-who's configuration: vw-password(1).
+//! vw-password(1).
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-
-use vw::cli::Context as _;
-use vw::cli::{self, args, password};
-use vw::config;
-
-/// Encrypt a password for encrypted_password= in virt-who's configuration
-///
-/// It reads one line of stdin, or asks on a terminal, and prints the encrypted password.
-#[derive(Debug, clap::Parser)]
-#[command(
-    name = "vw-password",
-    version,
-    after_help = "Example: pass show vc | vw-password"
-)]
-struct Args {
-    /// Read an encrypted password, and print it decrypted
-    #[arg(long)]
-    decrypt: bool,
-    /// Use the key in FILE; if it is missing, encryption makes it
-    ///
-    /// The default is $CREDENTIALS_DIRECTORY/key, then /var/lib/virt-who/key.
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
-}
-
-fn main() -> ExitCode {
-    cli::main(|args: Args| {
-        let cancel = cli::cancel_on_signals()?;
-        let _at_once = cli::end_at_once(&cancel);
-        let key_file = args::key_file(args.key_file.as_deref());
-        log::debug!("the key is in {}", key_file.display());
-        if args.decrypt {
-            let hex = password::from_stdin("Encrypted password: ", &cancel)?;
-            let hex = hex.expose().trim();
-            let secret = config::password::decrypt(hex, &key_file).context("the encrypted password")?;
-            password::print(&secret)?;
-        } else {
-            let secret = password::from_stdin("Password: ", &cancel)?;
-            cli::print(&(config::password::encrypt(&secret, &key_file)? + "\n"))?;
-        }
-        Ok(())
-    })
+fn main() -> std::process::ExitCode {
+    vw::commands::password::main()
 }

@@ -10,7 +10,6 @@ use serde::{Serialize, Serializer};
 
 use super::{json_stdout, stamp, text};
 use crate::error::Kind;
-use crate::{candlepin, satellite5};
 
 /// What became of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,34 +37,6 @@ pub trait Failing {
     fn name(&self) -> Option<&str>;
     /// Why.
     fn error(&self) -> &str;
-}
-
-impl Failing for candlepin::Failed {
-    fn id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn error(&self) -> &str {
-        &self.error
-    }
-}
-
-impl Failing for satellite5::Failed {
-    fn id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn error(&self) -> &str {
-        &self.error
-    }
 }
 
 /// Such as `esx1.example.com (9705df9f-…): the server refused it`.
@@ -243,6 +214,27 @@ mod tests {
     use super::*;
     use crate::cli::Exit;
 
+    /// A hypervisor that failed, as a destination has it.
+    pub(super) struct Failed {
+        pub(super) id: Option<String>,
+        pub(super) name: Option<String>,
+        pub(super) error: String,
+    }
+
+    impl Failing for Failed {
+        fn id(&self) -> Option<&str> {
+            self.id.as_deref()
+        }
+
+        fn name(&self) -> Option<&str> {
+            self.name.as_deref()
+        }
+
+        fn error(&self) -> &str {
+            &self.error
+        }
+    }
+
     #[test]
     fn the_worst_failure_counts_and_of_equals_the_first() {
         let of = |kinds: &[Kind]| {
@@ -271,7 +263,7 @@ mod tests {
         }
     }
 
-    fn line() -> Line<candlepin::Failed> {
+    fn line() -> Line<Failed> {
         Line {
             time: String::new(),
             section: None,
@@ -285,7 +277,7 @@ mod tests {
             updated: 0,
             unchanged: 0,
             omitted: 4,
-            failed: vec![candlepin::Failed {
+            failed: vec![Failed {
                 id: Some("a".to_owned()),
                 name: None,
                 error: "no file (os error 2)".to_owned(),

@@ -67,7 +67,7 @@ fn summary(line: &Line<impl Failing>, time: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::candlepin::Failed;
+    use crate::cli::result::tests::Failed;
 
     fn line() -> Line<Failed> {
         Line {

@@ -1,0 +1,13 @@
+//! The commands, a room each: the options, what they come to with section and environment, and the work, from top to bottom.
+//!
+//! Grouped as the pipeline is: a scan, a filter, a report. A file in `src/bin` calls the `main` of one.
+
+pub mod config;
+pub mod escape;
+pub mod filter;
+mod filtering;
+pub mod password;
+pub mod report;
+mod rhsm;
+pub mod scan;
+mod way;

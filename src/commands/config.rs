@@ -1,0 +1,339 @@
+//! Looks at virt-who's configuration: vw-config(1).
+
+mod check;
+mod shown;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use self::check::{Check, Checked, Surroundings};
+use crate::cli::{self, Exit, Failure, args, table};
+use crate::commands::scan::section;
+use crate::commands::way;
+use crate::config::keys::{Origin, Shown};
+use crate::config::sysconfig::{self, Variables};
+use crate::config::{self, Config, Rhsm};
+use crate::error::Kind;
+use crate::secret::redact;
+use clap::builder::PossibleValuesParser;
+use serde_json::{Value, json};
+
+/// List, show, check and migrate virt-who's configuration
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "vw-config",
+    version,
+    after_help = "Actions:\n  \
+        list            the sections\n  \
+        show [SECTION]  what is in force in a section, and where it comes from\n  \
+        check [SECTION] all that is wrong, or would go wrong\n  \
+        migrate [FILE]  VIRTWHO_* as sections [default: /etc/sysconfig/virt-who]\n\n\
+        Example: vw-config check"
+)]
+struct Args {
+    /// What to do: list, show, check or migrate
+    #[arg(hide_possible_values = true, value_parser = PossibleValuesParser::new(["list", "show", "check", "migrate"]))]
+    action: String,
+    /// The section to show or check, or the file to migrate
+    argument: Option<String>,
+    /// Read this file, or this folder's *.conf (repeatable)
+    #[arg(short, long, value_name = "FILE")]
+    config: Vec<PathBuf>,
+    /// List nothing but the names
+    #[arg(long)]
+    names: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Read encrypted passwords with the key in FILE
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// Read FILE in place of /etc/rhsm/rhsm.conf
+    #[arg(long, value_name = "FILE")]
+    rhsm_conf: Option<PathBuf>,
+}
+
+/// The command.
+pub fn main() -> ExitCode {
+    cli::main(|args: Args| {
+        let argument = args.argument.as_deref();
+        if args.names && args.action != "list" {
+            return Err(Failure::new(Kind::Usage, "--names is for list").into());
+        }
+        match (args.action.as_str(), argument) {
+            ("migrate", file) => migrate(Path::new(file.unwrap_or(sysconfig::FILE)), &args),
+            ("show", name) => show(name, &args),
+            ("check", name) => check(name, &args),
+            (action, Some(argument)) => {
+                let message = format!("{action} takes no argument, and got '{argument}'");
+                Err(Failure::new(Kind::Usage, message).into())
+            }
+            (_, None) => list(&args),
+        }
+    })
+}
+
+/// The configuration as far as it can be read.
+fn load(args: &Args) -> cli::Result<Config> {
+    let section = args::Section {
+        config: args.config.clone(),
+        name: None,
+    };
+    Ok(section.load_what_is_readable()?)
+}
+
+/// Prints a JSON document, or the text.
+fn print(args: &Args, json: &Value, text: &str) -> cli::Result<()> {
+    match args.json {
+        true => cli::print_json(&format!("{json}\n"))?,
+        false => cli::print(text)?,
+    }
+    Ok(())
+}
+
+fn list(args: &Args) -> cli::Result<Exit> {
+    let config = load(args)?;
+    if args.names && !args.json {
+        let names: String = config.names().map(|name| format!("{name}\n")).collect();
+        cli::print(&names)?;
+        return complete(&config);
+    }
+    if args.names {
+        let names: Vec<&str> = config.names().collect();
+        print(args, &json!({ "names": names }), "")?;
+        return complete(&config);
+    }
+    let mut rows = vec![
+        ["SECTION", "TYPE", "SERVER", "REPORTED TO", "FILE"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let mut sections = Vec::new();
+    for section in config.sections().chain(config.environment()) {
+        let text = |key| match section.broken() {
+            None => section.text(key).ok().flatten().map(|text| redact::value(&text)),
+            Some(_) => None,
+        };
+        let kind = section.source_type().ok().filter(|_| section.broken().is_none());
+        let kind = kind.map(|kind| redact::value(&kind));
+        let place = section.place();
+        sections.push(json!({
+            "section": section.name(),
+            "type": kind,
+            "server": text("server"),
+            "owner": text("owner"),
+            "sat_server": text("sat_server"),
+            "file": place.map(|place| place.file.to_string_lossy()),
+            "line": place.map(|place| place.line),
+            "broken": section.broken().map(ToString::to_string),
+        }));
+        let to = match (text("sat_server"), text("owner")) {
+            (Some(server), _) => Some(format!("Satellite 5 {server}")),
+            (None, owner) => owner.map(|owner| format!("owner {owner}")),
+        };
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        rows.push(vec![
+            section.name().unwrap_or("(environment)").to_owned(),
+            match section.broken() {
+                Some(_) => "broken".to_owned(),
+                None => or_none(kind),
+            },
+            or_none(text("server")),
+            or_none(to),
+            place.map_or_else(|| "-".to_owned(), ToString::to_string),
+        ]);
+    }
+    print(args, &json!({ "sections": sections }), &table::of(&rows))?;
+    complete(&config)
+}
+
+/// What was printed is all there is, or an error that names the files that are missing in it.
+fn complete(config: &Config) -> cli::Result<Exit> {
+    let unreadable: Vec<String> = config.unreadable().iter().map(ToString::to_string).collect();
+    match unreadable.is_empty() {
+        true => Ok(Exit::Ok),
+        false => Err(Failure::new(Kind::Config, unreadable.join("; ")).into()),
+    }
+}
+
+fn show(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
+    let config = load(args)?;
+    let section = match (name, config.environment()) {
+        (Some(name), _) => config.named(name)?,
+        (None, Some(environment)) => environment.clone(),
+        (None, None) => config.only(|_| Ok(true)).map_err(|error| match error {
+            // Here it is an argument, and no option.
+            config::Error::SeveralSections { names } => cli::Error::from(Failure::new(
+                Kind::Usage,
+                format!(
+                    "there are several sections; name one of them: {}",
+                    config::some(&names)
+                ),
+            )),
+            error => error.into(),
+        })?,
+    };
+    if section.name().is_none() && !section.is_variables() {
+        return Err(Failure::new(Kind::Config, config.nothing()).into());
+    }
+    let section = section.with_key_file(Some(args::key_file(args.key_file.as_deref())));
+    let mut shown = section.shown();
+    let missing = |key: &str| !section.has(key);
+    if missing("type") && !section.is_variables() {
+        shown.push(Shown::built_in("type", "libvirt"));
+    }
+    if missing("hypervisor_id") {
+        shown.push(Shown::built_in("hypervisor_id", "uuid"));
+    }
+    if missing("sat_server") {
+        shown.extend(Rhsm::shown(args.rhsm_conf.as_deref(), &section)?);
+    }
+    let mut global = section.global().shown();
+    for shown in &mut global {
+        // Among variables and files alike it is what [global] is about.
+        if shown.origin != Origin::Environment {
+            shown.origin = Origin::Global;
+        }
+    }
+    let title = section.name().unwrap_or("(environment)");
+    let mut text = format!("[{}]\n{}", table::line(title), shown::table(&shown));
+    let ways = way::of_section(&section, args.rhsm_conf.as_deref());
+    if !ways.is_empty() {
+        let _ = write!(text, "\n{}", shown::ways(&ways));
+    }
+    if !global.is_empty() {
+        let _ = write!(text, "\n[global]\n{}", shown::table(&global));
+    }
+    let json = json!({
+        "section": section.name(),
+        "keys": shown.iter().map(shown::in_json).collect::<Vec<_>>(),
+        "proxies": ways,
+        "global": global.iter().map(shown::in_json).collect::<Vec<_>>(),
+    });
+    print(args, &json, &text)?;
+    Ok(Exit::Ok)
+}
+
+fn check(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
+    let config = load(args)?;
+    let only = name.map(|name| config.known(name)).transpose()?;
+    let check = Check::new(
+        &config,
+        only,
+        &Surroundings {
+            key_file: args::key_file(args.key_file.as_deref()),
+            rhsm_conf: args.rhsm_conf.as_deref(),
+            has_command: &section::is_command,
+        },
+    );
+    let mut text = String::new();
+    let mut messages = Vec::new();
+    let unknown = Variables::of_environment(std::env::vars_os()).unknown();
+    let unknown = unknown.iter().map(|note| (false, note));
+    let found = check.findings.iter().map(|found| (found.is_error, &found.note));
+    for (is_error, note) in found.chain(unknown) {
+        let level = if is_error { "error" } else { "warning" };
+        let _ = writeln!(text, "{level}: {}", table::line(&note.to_string()));
+        messages.push(shown::note_in_json(level, note));
+    }
+    let usable = check.sections.iter().filter(|section| section.usable).count();
+    let sentence = format!("{usable} of {} sections usable", check.sections.len());
+    let next = check
+        .sections
+        .iter()
+        .find(|section| section.usable)
+        .map(|section| next(section, args));
+    let _ = match &next {
+        Some(next) => writeln!(text, "{sentence}; try next: {next}"),
+        None => writeln!(text, "{sentence}"),
+    };
+    let sections = check
+        .sections
+        .iter()
+        .map(|section| json!({"section": section.name, "type": section.kind, "usable": section.usable}));
+    let json = json!({
+        "messages": messages,
+        "sections": sections.collect::<Vec<_>>(),
+        "usable": usable,
+        "next": next,
+    });
+    print(args, &json, &text)?;
+    if usable == check.sections.len() && usable > 0 && check.unreadable == 0 {
+        return Ok(Exit::Ok);
+    }
+    let problem = match (check.sections.len(), check.unreadable) {
+        (0, _) => config.nothing(),
+        (_, 0) => format!("{sentence}: fix the errors above"),
+        (_, 1) => format!("{sentence}, and 1 file can't be read: fix the errors above"),
+        (_, files) => format!("{sentence}, and {files} files can't be read: fix the errors above"),
+    };
+    Err(Failure::new(Kind::Config, problem).into())
+}
+
+/// The command that shows what the section makes of its source.
+fn next(section: &Checked, args: &Args) -> String {
+    let mut options: String = args.config.iter().fold(String::new(), |options, file| {
+        format!("{options} -c {}", quoted(&file.to_string_lossy()))
+    });
+    if let Some(name) = &section.name {
+        options += &format!(" -n {}", quoted(name));
+    }
+    let scan = format!("vw-scan-{}{options}", section.kind.as_deref().unwrap_or("esx"));
+    match (&section.name, args.config.is_empty()) {
+        (None, true) => scan,
+        _ => format!("{scan} | vw-filter{options}"),
+    }
+}
+
+/// A word as sh takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+fn migrate(file: &Path, args: &Args) -> cli::Result<Exit> {
+    let variables = Variables::read(file)?;
+    let mut notes = [variables.notes(), variables.unknown()].concat();
+    notes.sort_by_key(|note| note.place.as_ref().map(|place| place.line));
+    for note in notes {
+        log::warn!("{note}");
+    }
+    let [global, exported, section] = variables.migrated();
+    let source = section
+        .get("type")
+        .map_or("satellite5", String::as_str)
+        .to_owned();
+    let mut text = String::new();
+    let mut json = serde_json::Map::new();
+    for (name, keys) in [
+        ("global", global),
+        ("system_environment", exported),
+        (&source, section),
+    ] {
+        if keys.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "{}[{name}]", if text.is_empty() { "" } else { "\n" });
+        for (key, value) in &keys {
+            let written = crate::config::written(value);
+            let written = written.ok_or_else(|| {
+                let problem = format!("{key} has a value that virt-who's files have no way to write");
+                Failure::new(Kind::Config, problem)
+            })?;
+            let _ = writeln!(text, "{key}={written}");
+        }
+        json.insert(name.to_owned(), json!(keys));
+    }
+    if json.is_empty() {
+        log::warn!("{}: has nothing to migrate", file.display());
+    }
+    if variables.has_password() {
+        log::info!("the output contains a password: chmod 600 the file that you write it to");
+    }
+    print(args, &Value::Object(json), &text)?;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,99 @@
+//! Keeps or drops the hypervisors of mappings: vw-filter(1).
+
+use std::io::{BufRead, Write};
+use std::process::ExitCode;
+
+use crate::cli;
+use crate::cli::words::Warnings;
+use crate::commands::filtering::Filtering;
+use crate::mapping::{Bounded, Document, Id};
+
+/// Keep or drop the hypervisors of mappings
+#[derive(clap::Parser)]
+#[command(
+    name = "vw-filter",
+    version,
+    after_help = "A LIST is PATTERN,PATTERN...; a pattern is a wildcard (* ? [seq] [!seq]) or a regular expression for the \
+                  whole id, ignoring case. What is excluded goes first.\n\n\
+                  Examples:\n  \
+                      vw-scan-esx -n prod | vw-filter -n prod | vw-report-candlepin -n prod\n  \
+                      vw-scan-esx -n prod | vw-filter --exclude-hosts 'test*,dev*' --match-names"
+)]
+struct Args {
+    #[command(flatten)]
+    hosts: cli::args::Hosts,
+    #[command(flatten)]
+    section: cli::args::Section,
+    #[command(flatten)]
+    output: cli::args::Output,
+}
+
+/// The name by which `omitted` calls this stage.
+const STAGE: &str = "vw-filter";
+
+/// The command.
+pub fn main() -> ExitCode {
+    cli::main(|args: Args| {
+        // A filter that is not told otherwise has no rules: it asks for no section, and reads none.
+        let section = args.section.name.is_some() || !args.section.config.is_empty();
+        let section = section
+            .then(|| args.section.find(None, true, |_| Ok(true)))
+            .transpose()?;
+        if section.is_none() {
+            log::debug!("using no section: neither -n nor -c is given");
+        }
+        let filtering = Filtering::new(&args.hosts, section.as_ref())?;
+        cli::end_without_reader()?;
+        let mut input = cli::mapping::reader()?;
+        let mut out = cli::json_stdout();
+        while let Some(document) = input.next_document()? {
+            pass(document, &filtering, &args.output, &mut out)?;
+        }
+        Ok(())
+    })
+}
+
+/// Hands a document on without the hypervisors that the filter drops.
+fn pass(
+    mut document: Document<'_, impl BufRead>,
+    filtering: &Filtering,
+    options: &cli::args::Output,
+    out: impl Write,
+) -> cli::Result<()> {
+    let mut writer = cli::mapping::writer(out, options);
+    let mut layout = options.layout;
+    let mut sieve = filtering.document(STAGE);
+    let mut faults = Bounded::of_document();
+    let mut warnings = Warnings::default();
+    while let Some(entry) = document.next_entry()? {
+        let id = match entry.id() {
+            Ok(id) => id,
+            Err(fault) => {
+                warnings.say(format_args!("{fault}; it is left out"));
+                faults.push(fault);
+                continue;
+            }
+        };
+        writer.set_layout(*layout.get_or_insert(entry.layout()));
+        if let Id::Host(id) = id
+            && !sieve.keeps(&id, entry.name().as_deref(), entry.parent().as_ref())?
+        {
+            continue;
+        }
+        for fault in entry.inspect() {
+            warnings.say(fault);
+        }
+        writer.entry(&entry)?;
+    }
+    warnings.end();
+    let mut tail = document.finish()?;
+    let dropped = sieve.finish(&tail, "filter the output of the scan, without --layout checkin")?;
+    if !writer.tells_omitted() && !options.no_omitted {
+        dropped.tell("the lists");
+    }
+    let faults = faults.into_vec().into_iter().map(|fault| fault.omitted_by(STAGE));
+    tail.omitted.extend(faults.chain(dropped.omitted));
+    filtering.mark(&mut tail);
+    writer.finish(&tail)?;
+    Ok(())
+}

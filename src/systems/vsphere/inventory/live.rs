@@ -1,0 +1,235 @@
+//! An inventory that follows its changes.
+
+use rustc_hash::FxHashMap;
+use uuid::Uuid;
+
+use super::host::{self, Host};
+use super::vms::{Ids, VmId, Vms};
+use super::{CLUSTER, HOST, Inventory, Usable, VM, decode, power_state};
+use crate::mapping::GuestState;
+use crate::systems::vsphere::property::Object;
+
+/// An inventory that takes in changes, each at a cost that does not depend on its size.
+///
+/// [`Live::inventory`] makes of it what a scan would have read.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    hosts: FxHashMap<String, Listing>,
+    ids: Ids,
+    vms: FxHashMap<VmId, Known>,
+    /// The hardware versions that are none.
+    odd_versions: FxHashMap<VmId, String>,
+    clusters: FxHashMap<String, String>,
+    with_names: bool,
+    /// The names of virtual machines, and their uuids as vSphere shows them; only `with_names`.
+    names: FxHashMap<VmId, String>,
+    shown_uuids: FxHashMap<VmId, Uuid>,
+    /// Counts the lists that hosts have told.
+    lists: u64,
+}
+
+/// A host with its list of virtual machines.
+#[derive(Debug)]
+struct Listing {
+    host: Host,
+    vms: Vec<VmId>,
+    /// Which of all lists this one is, in the order in which they were told.
+    told: u64,
+}
+
+/// What is known of a virtual machine.
+#[derive(Debug)]
+enum Known {
+    Usable(Uuid, GuestState),
+    /// Why it can't be a guest.
+    Unusable(Box<str>),
+}
+
+impl Live {
+    /// An empty one, with the names of virtual machines or without.
+    pub(crate) fn new(with_names: bool) -> Self {
+        Live {
+            with_names,
+            ..Live::default()
+        }
+    }
+
+    /// How many hosts and virtual machines there are.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.hosts.len(), self.vms.len())
+    }
+
+    /// Takes in the whole of an object, whether it is known or not.
+    pub(crate) fn put(&mut self, object: &Object) {
+        match object.kind.as_str() {
+            VM => self.put_vm(object),
+            HOST => {
+                let (vms, told) = self.list(object);
+                let host = Host::new(object, 0..0);
+                let listing = Listing { host, vms, told };
+                self.hosts.insert(object.id.clone(), listing);
+            }
+            CLUSTER => match object.text("name") {
+                Some(name) => drop(self.clusters.insert(object.id.clone(), decode(name))),
+                None => drop(self.clusters.remove(&object.id)),
+            },
+            _ => {}
+        }
+    }
+
+    fn put_vm(&mut self, object: &Object) {
+        let id = self.ids.id(&object.id);
+        self.forget_vm(id);
+        self.name_vm(id, object);
+        let known = match Usable::new(object) {
+            Ok(Usable {
+                uuid,
+                shown,
+                odd_version,
+            }) => {
+                if let Some(version) = odd_version {
+                    self.odd_versions.insert(id, version.to_owned());
+                }
+                if self.with_names {
+                    self.shown_uuids.insert(id, shown);
+                }
+                Known::Usable(uuid, power_state(object.text("runtime.powerState")))
+            }
+            Err(reason) => Known::Unusable(reason.into()),
+        };
+        self.vms.insert(id, known);
+    }
+
+    fn forget_vm(&mut self, id: VmId) {
+        self.vms.remove(&id);
+        self.odd_versions.remove(&id);
+        self.names.remove(&id);
+        self.shown_uuids.remove(&id);
+    }
+
+    fn name_vm(&mut self, id: VmId, object: &Object) {
+        if self.with_names
+            && let Some(name) = object.text("name")
+        {
+            self.names.insert(id, decode(name));
+        }
+    }
+
+    /// The host's list, and its number.
+    fn list(&mut self, object: &Object) -> (Vec<VmId>, u64) {
+        self.lists += 1;
+        let ids = object.references("vm").map(|(_, id)| self.ids.id(id));
+        (ids.collect(), self.lists)
+    }
+
+    /// Forgets an object.
+    pub(crate) fn remove(&mut self, object: &Object) {
+        match object.kind.as_str() {
+            VM => {
+                let id = self.ids.id(&object.id);
+                self.forget_vm(id);
+            }
+            HOST => drop(self.hosts.remove(&object.id)),
+            CLUSTER => drop(self.clusters.remove(&object.id)),
+            _ => {}
+        }
+    }
+
+    /// Changes the properties at `paths` to what the object tells, and those that it does not tell to nothing.
+    ///
+    /// False where that does not tell enough, for some properties count only together: then the whole object must be put anew.
+    #[must_use]
+    pub(crate) fn modify(&mut self, object: &Object, paths: &[String]) -> bool {
+        let only = |path| paths.iter().all(|told| told == path);
+        match object.kind.as_str() {
+            _ if object.lacks_properties() => false,
+            // Servers also tell of changes in which no property that was asked for changes.
+            _ if paths.is_empty() => self.knows(object),
+            VM if only("runtime.powerState") => {
+                let id = self.ids.id(&object.id);
+                match self.vms.get_mut(&id) {
+                    Some(Known::Usable(_, state)) => *state = power_state(object.text("runtime.powerState")),
+                    _ => return false,
+                }
+                true
+            }
+            VM if only("name") => {
+                let id = self.ids.id(&object.id);
+                self.name_vm(id, object);
+                self.vms.contains_key(&id)
+            }
+            HOST => self.modify_host(object, paths),
+            CLUSTER if only("name") => {
+                self.put(object);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether an object of this id is known.
+    fn knows(&mut self, object: &Object) -> bool {
+        match object.kind.as_str() {
+            VM => {
+                let id = self.ids.id(&object.id);
+                self.vms.contains_key(&id)
+            }
+            HOST => self.hosts.contains_key(&object.id),
+            // A cluster without a name is not kept, and there is nothing else to know about it.
+            _ => true,
+        }
+    }
+
+    fn modify_host(&mut self, object: &Object, paths: &[String]) -> bool {
+        let list = paths.iter().any(|path| path == "vm").then(|| self.list(object));
+        let Some(listing) = self.hosts.get_mut(&object.id) else {
+            return false;
+        };
+        if let Some((vms, told)) = list {
+            (listing.vms, listing.told) = (vms, told);
+        }
+        for path in paths {
+            match path.as_str() {
+                "vm" => {}
+                "name" => listing.host.name = object.text(path).map(decode),
+                "parent" => listing.host.parent = host::parent(object),
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// The inventory as it is now.
+    pub(crate) fn inventory(&self) -> Inventory {
+        let mut vms = Vms::with_ids(self.ids.clone());
+        for (id, known) in &self.vms {
+            match known {
+                Known::Usable(uuid, state) => vms.add_known(*id, *uuid, *state),
+                Known::Unusable(reason) => vms.add_known_unusable(*id, reason.to_string()),
+            }
+        }
+        let by_text = |(id, name): (&VmId, &String)| (self.ids.text(*id), name.clone());
+        let shown = |(id, uuid): (&VmId, &Uuid)| (self.ids.text(*id), *uuid);
+        let mut listings: Vec<&Listing> = self.hosts.values().collect();
+        listings.sort_unstable_by_key(|listing| listing.told);
+        let hosts = listings.into_iter().map(|listing| {
+            let mut host = listing.host.clone();
+            host.vms = vms.list_known(&listing.vms);
+            host
+        });
+        let hosts = hosts.collect();
+        let first_odd = self.odd_versions.iter().min();
+        Inventory {
+            hosts,
+            vms,
+            clusters: self.clusters.clone(),
+            with_names: self.with_names,
+            names: self.names.iter().map(by_text).collect(),
+            shown_uuids: self.shown_uuids.iter().map(shown).collect(),
+            odd_versions: self.odd_versions.len(),
+            first_odd_version: first_odd
+                .map(|(id, version)| format!("{} with {version:?}", self.ids.text(*id)))
+                .unwrap_or_default(),
+        }
+    }
+}
