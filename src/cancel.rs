@@ -30,16 +30,6 @@ pub enum Signal {
 })]
 pub struct Cancelled(pub Signal);
 
-impl Cancelled {
-    /// The kind of this failure.
-    pub fn kind(&self) -> crate::error::Kind {
-        match self.0 {
-            Signal::Pipe => crate::error::Kind::ReaderGone,
-            signal => crate::error::Kind::Signal(signal),
-        }
-    }
-}
-
 /// A token shared by the one who may cancel and those who work.
 ///
 /// Clones are the same token. [`Cancel::default`] is a token that nobody cancels, as log-out needs it after a signal.

@@ -7,6 +7,7 @@ pub mod args;
 pub mod candlepin;
 pub mod check;
 pub mod documents;
+mod error;
 pub mod esx;
 mod events;
 pub mod filtering;
@@ -31,6 +32,7 @@ pub mod way;
 mod width;
 pub mod words;
 
+pub use error::{Context, Error, Result};
 pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
 pub use patient::stdout_until;
 pub use signals::{cancel_on_signals, end_at_once};
@@ -42,8 +44,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, Parser};
 use rustix::fs::{OFlags, fcntl_getfl};
 
-use crate::cancel::{Cancel, Cancelled, Signal};
-use crate::error::Kind;
+use crate::cancel::{Cancel, Signal};
+use crate::error::{Classify, Kind};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +65,7 @@ impl From<()> for Exit {
 /// Runs a command: reads its options, starts its messages, prints its one error line and decides its exit status.
 ///
 /// The options of [`args::Messages`] are added to the command's own.
-pub fn main<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> anyhow::Result<E>) -> ExitCode {
+pub fn main<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> Result<E>) -> ExitCode {
     let own = A::command();
     let about = own.get_about().cloned().unwrap_or_default();
     // Adding options also sets what the command says of itself.
@@ -72,14 +74,14 @@ pub fn main<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> anyhow::Result<E>) 
 }
 
 /// [`main`] for a command without debug messages, whose `-d` is free to mean something else.
-pub fn main_without_messages<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> anyhow::Result<E>) -> ExitCode {
+pub fn main_without_messages<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> Result<E>) -> ExitCode {
     start(A::command(), |_| args::Messages::default(), run)
 }
 
 fn start<A: Parser, E: Into<Exit>>(
     command: Command,
     messages: impl FnOnce(&ArgMatches) -> args::Messages,
-    run: impl FnOnce(A) -> anyhow::Result<E>,
+    run: impl FnOnce(A) -> Result<E>,
 ) -> ExitCode {
     let name = command.get_name().to_owned();
     if !is_writable(io::stdout()) {
@@ -100,8 +102,8 @@ fn start<A: Parser, E: Into<Exit>>(
         Err(error) => return usage(&name, &error),
     };
     if let Err(error) = log::start(&name, &messages(&matches)) {
-        log::line(&name, &format!("{error:#}"));
-        return ExitCode::from(status(Kind::Config));
+        log::line(&name, &error.to_string());
+        return ExitCode::from(status(error.kind()));
     }
     let args = match A::from_arg_matches(&matches) {
         Ok(args) => args,
@@ -117,7 +119,7 @@ fn start<A: Parser, E: Into<Exit>>(
             Exit::Failed(kind) => ExitCode::from(status(kind)),
         },
         Ok(Err(error)) => {
-            let kind = kind(&error);
+            let kind = error.kind();
             if kind != Kind::ReaderGone {
                 ::log::error!("{error:#}");
             }
@@ -178,33 +180,6 @@ fn status(kind: Kind) -> u8 {
     }
 }
 
-/// The kind of the outermost error of ours in the chain; an error that is none of ours is a defect.
-pub fn kind(error: &anyhow::Error) -> Kind {
-    macro_rules! first_of {
-        ($($room:ty),* $(,)?) => {
-            error.chain().find_map(|cause| {
-                None$(.or_else(|| cause.downcast_ref::<$room>().map(<$room>::kind)))*
-            })
-        };
-    }
-    first_of![
-        Failure,
-        Cancelled,
-        crate::candlepin::Error,
-        crate::config::Error,
-        crate::config::password::Error,
-        crate::escape::Error,
-        crate::filter::Error,
-        crate::http::Error,
-        crate::list::Error,
-        crate::mapping::Error,
-        crate::satellite5::Error,
-        crate::vsphere::Error,
-        crate::vsphere::UnknownHypervisorId,
-    ]
-    .unwrap_or(Kind::Software)
-}
-
 /// A failure of a command itself, rather than of the library.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -220,13 +195,22 @@ impl Failure {
         Failure { kind, message }
     }
 
+    /// Something failed that never does, such as writing JSON into memory: a defect.
+    pub fn defect(error: impl std::fmt::Display) -> Self {
+        Failure::new(
+            Kind::Software,
+            format!("this is a defect, please report it: {error}"),
+        )
+    }
+
     /// Stdout could not be written, or its reader went away.
     pub fn of_stdout(error: &io::Error) -> Self {
         Failure::new(Kind::of_output(error), format!("writing to stdout: {error}"))
     }
+}
 
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+impl Classify for Failure {
+    fn kind(&self) -> Kind {
         self.kind
     }
 }
@@ -289,8 +273,6 @@ fn write_out(mut out: impl Write, text: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anyhow::Context as _;
-
     #[test]
     fn each_kind_has_its_status() {
         let table = [
@@ -327,13 +309,5 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         assert!(!is_writable(reader));
         assert!(is_writable(writer));
-    }
-
-    #[test]
-    fn the_kind_is_that_of_an_error_of_ours_whatever_its_context() {
-        let cause = crate::list::parse("'open").unwrap_err();
-        let error = Err::<(), _>(cause).context("reading").unwrap_err();
-        assert_eq!(kind(&error), Kind::Usage);
-        assert_eq!(kind(&anyhow::anyhow!("nobody's")), Kind::Software);
     }
 }

@@ -25,6 +25,7 @@ mod trust;
 mod value;
 mod virt_who;
 
+use crate::error::Classify;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use zeroize::Zeroizing;
 
 pub use rhsm::{Proxy, Rhsm};
 pub use section::Section;
+pub use similar::did_you_mean;
 pub use trust::{Trust, TrustKeys};
 pub use value::{flag, written};
 pub use virt_who::{Config, Files};
@@ -141,9 +143,8 @@ pub enum Error {
     Wrong(Note),
 }
 
-impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> crate::error::Kind {
+impl Classify for Error {
+    fn kind(&self) -> crate::error::Kind {
         crate::error::Kind::Config
     }
 }
@@ -176,7 +177,7 @@ fn append(text: &mut Zeroizing<String>, more: &str) {
 }
 
 /// As many names as a message bears.
-fn some(names: &[String]) -> String {
+pub fn some(names: &[String]) -> String {
     const ENOUGH: usize = 20;
     match names.get(..ENOUGH) {
         Some(first) if names.len() > ENOUGH => {

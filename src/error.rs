@@ -1,8 +1,10 @@
 //! What happened, in the terms of the exit status.
 
+use crate::cancel::{Cancelled, Signal};
+
 /// What kind of thing went wrong.
 ///
-/// Every error of the library answers `kind()`. The names are those of sysexits(3); [`crate::cli`] turns a kind into the
+/// Every error of the library has one, by [`Classify`]. The names are those of sysexits(3); [`crate::cli`] turns a kind into the
 /// status of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -27,9 +29,36 @@ pub enum Kind {
     /// The configuration is missing, unreadable or contradictory.
     Config,
     /// A signal asked the command to end.
-    Signal(crate::cancel::Signal),
+    Signal(Signal),
     /// The reader of stdout went away; for a source or a filter that is no failure.
     ReaderGone,
+}
+
+/// An error of ours, which has a kind.
+///
+/// [`crate::cli::Error`] takes no other: an error whose kind was forgotten does not compile.
+pub trait Classify: std::error::Error + Send + Sync + 'static {
+    /// The kind of this failure.
+    fn kind(&self) -> Kind;
+
+    /// The error with its causes, in one line.
+    fn with_causes(&self) -> String
+    where
+        Self: Sized,
+    {
+        let first: &dyn std::error::Error = self;
+        let all = std::iter::successors(Some(first), |error| error.source());
+        all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+}
+
+impl Classify for Cancelled {
+    fn kind(&self) -> Kind {
+        match self.0 {
+            Signal::Pipe => Kind::ReaderGone,
+            signal => Kind::Signal(signal),
+        }
+    }
 }
 
 impl Kind {

@@ -14,7 +14,7 @@ use base64::Engine as _;
 use base64::alphabet::Alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 
 /// Where an escaped text stands, and so how it is escaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -68,9 +68,8 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+impl Classify for Error {
+    fn kind(&self) -> Kind {
         Kind::Data
     }
 }

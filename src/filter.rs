@@ -171,9 +171,9 @@ impl HostFilter {
         })
     }
 
-    /// Whether parents matter: then a document whose hosts have none can't be filtered.
-    pub fn needs_parents(&self) -> bool {
-        self.keep_parents.is_some() || !self.exclude_parents.is_empty()
+    /// Whether it has this list.
+    pub fn has(&self, list: List) -> bool {
+        !self.patterns(list).is_empty()
     }
 
     /// The patterns for parents that look like one id and are part of this one, as `domain-c7` is of `domain-c71`.
@@ -206,10 +206,10 @@ impl HostFilter {
     pub fn dropped(&self, host: &Host<'_>, used: &mut Used) -> Result<Option<Rule<'_>>, Error> {
         let of_host = |pattern: &Pattern, used: &mut Use| {
             let mut matched = pattern.matches(host.id)?;
-            if !matched && (self.match_names || !used.matched && !used.name) {
-                let name = matches(pattern, host.name)?;
-                matched = name && self.match_names;
-                used.name |= name;
+            if !matched && self.match_names {
+                matched = matches(pattern, host.name)?;
+            } else if !matched && !used.matched && !used.name {
+                used.name = matches(pattern, host.name).unwrap_or(false);
             }
             Ok(matched)
         };
@@ -251,12 +251,13 @@ impl HostFilter {
     }
 
     /// Notes which patterns match a host that is not there, as an earlier stage left it out: by whatever is known of it.
-    pub fn note_absent(&self, id: Option<&str>, name: Option<&str>, used: &mut Used) -> Result<(), Error> {
-        let of_host = |pattern: &Pattern, _: &mut Use| Ok(matches(pattern, id)? || matches(pattern, name)?);
+    pub fn note_absent(&self, id: Option<&str>, name: Option<&str>, used: &mut Used) {
         let Used([keep_used, exclude_used, ..]) = used;
-        first(self.keep.as_deref().unwrap_or_default(), keep_used, true, of_host)?;
-        first(&self.exclude, exclude_used, true, of_host)?;
-        Ok(())
+        let keep = self.keep.iter().flatten().zip(keep_used);
+        for (pattern, used) in keep.chain(self.exclude.iter().zip(exclude_used)) {
+            let is_it = |text| matches(pattern, text).unwrap_or(false);
+            used.matched = used.matched || is_it(id) || is_it(name);
+        }
     }
 
     /// The patterns that have matched nothing.
@@ -291,7 +292,7 @@ fn compile<T>(
 }
 
 /// The first pattern for which `matches` holds. Those that have matched nothing yet are tried in any case, and the others only
-/// as long as nothing is found and the host's fate is not `decided`.
+/// as long as nothing is found and the host's fate is not `decided`: beyond that a failure does not matter.
 fn first<'p, T>(
     patterns: &'p [T],
     used: &mut [Use],
@@ -303,9 +304,13 @@ fn first<'p, T>(
         if used.matched && (decided || found.is_some()) {
             continue;
         }
-        if matches(pattern, used)? {
-            used.matched = true;
-            found = found.or(Some(pattern));
+        match matches(pattern, used) {
+            Ok(true) => {
+                used.matched = true;
+                found = found.or(Some(pattern));
+            }
+            Err(error) if !decided && found.is_none() => return Err(error),
+            Ok(false) | Err(_) => {}
         }
     }
     Ok(found)

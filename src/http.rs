@@ -419,8 +419,7 @@ impl Link {
             ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
                 limit(server, Limit::Connect(self.connect_limit))
             }
-            // Whose fault it is that the time is over can't be told.
-            ureq::Error::Timeout(_) => limit(self.server.clone(), Limit::Deadline),
+            ureq::Error::Timeout(_) => limit(server, Limit::Deadline),
             ureq::Error::Io(error) => match tls::rustls_error(&error) {
                 Some(error) => tls::explain(&server, error),
                 None if is_cut(&error) => cut(server),

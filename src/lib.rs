@@ -20,12 +20,13 @@
 //! 3  vsphere   candlepin   satellite5
 //! 2  filter    config      http
 //! 1  mapping   state
-//! 0  error     secret      cancel       xml      escape    list
+//! 0  error     secret      cancel       xml      escape    list      backoff
 //! ```
 //!
 //! Libraries have one typed error per room, each with a `kind()`; only [`cli`] touches stdin, stdout, stderr and the exit
 //! status.
 
+pub mod backoff;
 pub mod cancel;
 pub mod candlepin;
 pub mod cli;

@@ -1,5 +1,7 @@
 //! Lists as virt-who writes them: `a, "b c", 'd, e', f\,g`.
 
+use crate::error::Classify;
+
 /// Why a list can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -11,9 +13,9 @@ pub enum Error {
     TrailingBackslash,
 }
 
-impl Error {
+impl Classify for Error {
     /// The kind of this failure, which is that of a wrong option; in a section's list [`crate::config`] reports it.
-    pub fn kind(&self) -> crate::error::Kind {
+    fn kind(&self) -> crate::error::Kind {
         crate::error::Kind::Usage
     }
 }

@@ -28,7 +28,7 @@ pub use self::roster::{Host, Roster};
 use self::systemid::Registrations;
 use self::xmlrpc::Value;
 use crate::cancel::{Cancel, LateGuard};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http::{self, Base, Endpoint, Http, Request};
 use crate::secret::Secret;
 
@@ -178,7 +178,7 @@ impl Satellite5 {
             };
             report.doubtful |= matches!(error, Error::InDoubt { .. });
             report.login_refused |= error.refuses_login();
-            report.failed.push(host.failed(error.line(), error.kind()));
+            report.failed.push(host.failed(error.with_causes(), error.kind()));
             if error.ends_report() {
                 report.ended = Some(error);
             }
@@ -186,7 +186,7 @@ impl Satellite5 {
         if let Some(error) = &report.ended {
             let kind = error.kind();
             let reason = match report.failed.is_empty() {
-                true => error.line(),
+                true => error.with_causes(),
                 false => "not reached, because the report ended before".to_owned(),
             };
             let unsent = hosts.map(|host| host.failed(reason.clone(), kind));

@@ -15,7 +15,7 @@ pub use lock::{Holder, Lock};
 pub use temporary::Reserved;
 
 use crate::cancel::Cancelled;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 
 /// A file of the state folder could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +81,10 @@ impl Error {
     pub fn is_of_waiting(&self) -> bool {
         matches!(self, Error::Locked { .. } | Error::Cancelled { .. })
     }
+}
 
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+impl Classify for Error {
+    fn kind(&self) -> Kind {
         match self {
             Error::Read { .. } | Error::Write { .. } | Error::TooLarge { .. } => Kind::Io,
             Error::LongName { .. } => Kind::Data,

@@ -21,7 +21,7 @@ pub use session::{About, Credentials, Session};
 pub use uri::Address;
 pub use watch::{Nudge, Occasion, Pace, Watched, watch};
 
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::{http, xml};
 
 /// The fault of an object that was deleted.
@@ -171,6 +171,15 @@ pub enum Error {
         /// How much came until it was given up.
         what: String,
     },
+    /// A failure with the server where it happened, which its own text does not name.
+    #[error("{server}")]
+    At {
+        /// The server, host and port.
+        server: String,
+        /// What happened there.
+        #[source]
+        error: Box<Error>,
+    },
     /// A failure that may pass has not passed in time.
     #[error("gave up after {}: last error", Seconds(*after))]
     GaveUp {
@@ -191,15 +200,18 @@ pub enum Error {
 }
 
 impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+    /// This failure with the server's name in its text.
+    fn at(self, server: String) -> Self {
         match self {
-            Error::Http(error) => error.kind(),
-            Error::Answer { error, .. } => error.kind(),
-            Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
-            Error::Login { .. } => Kind::NoPerm,
-            Error::GaveUp { last, .. } => last.kind(),
-            Error::Fault { fault, .. } => fault.error_kind(),
+            Error::Http(_) | Error::Login { .. } | Error::At { .. } => self,
+            Error::GaveUp { after, last } => Error::GaveUp {
+                after,
+                last: Box::new(last.at(server)),
+            },
+            error => Error::At {
+                server,
+                error: Box::new(error),
+            },
         }
     }
 
@@ -243,6 +255,20 @@ impl Error {
     }
 }
 
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Error::Http(error) => error.kind(),
+            Error::Answer { error, .. } => error.kind(),
+            Error::NotSoap { .. } | Error::Incomplete { .. } | Error::Endless { .. } => Kind::Protocol,
+            Error::Login { .. } => Kind::NoPerm,
+            Error::At { error, .. } => error.kind(),
+            Error::GaveUp { last, .. } => last.kind(),
+            Error::Fault { fault, .. } => fault.error_kind(),
+        }
+    }
+}
+
 impl Fault {
     /// The kind of failure that this fault is.
     fn error_kind(&self) -> Kind {
@@ -278,7 +304,7 @@ impl Fault {
     fn advice(&self) -> &'static str {
         match self.kind.as_str() {
             NOT_AUTHENTICATED => "; the session ended",
-            NOT_FOUND => "; something was deleted meanwhile",
+            NOT_FOUND => "; an object was deleted during the scan",
             "NoPermission" => "; the account needs the read-only role on the inventory's root",
             _ => "",
         }

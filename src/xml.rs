@@ -9,7 +9,7 @@ use std::io::{self, BufRead, Read};
 
 use quick_xml::events::{BytesRef, BytesText, Event};
 
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 
 /// The deepest nesting that is read.
 pub const MAX_DEPTH: usize = 64;
@@ -47,9 +47,8 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+impl Classify for Error {
+    fn kind(&self) -> Kind {
         match self {
             Error::Read(_) | Error::Cut(_) => Kind::TempFail,
             Error::Malformed { .. } | Error::Refused { .. } => Kind::Protocol,

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 use vw::cli::check::{Check, Checked, Surroundings};
-use vw::cli::{self, Exit, Failure, args, shown, table, way};
+use vw::cli::{self, Exit, Failure, args, shown, source, table, way};
 use vw::config::keys::{Origin, Shown};
 use vw::config::sysconfig::{self, Variables};
-use vw::config::{Config, Rhsm};
+use vw::config::{self, Config, Rhsm};
 use vw::error::Kind;
 use vw::secret::redact;
 
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 }
 
 /// The configuration as far as it can be read.
-fn load(args: &Args) -> anyhow::Result<Config> {
+fn load(args: &Args) -> cli::Result<Config> {
     let section = args::Section {
         config: args.config.clone(),
         name: None,
@@ -78,7 +78,7 @@ fn load(args: &Args) -> anyhow::Result<Config> {
 }
 
 /// Prints a JSON document, or the text.
-fn print(args: &Args, json: &Value, text: &str) -> anyhow::Result<()> {
+fn print(args: &Args, json: &Value, text: &str) -> cli::Result<()> {
     match args.json {
         true => cli::print_json(&format!("{json}\n"))?,
         false => cli::print(text)?,
@@ -86,7 +86,7 @@ fn print(args: &Args, json: &Value, text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn list(args: &Args) -> anyhow::Result<Exit> {
+fn list(args: &Args) -> cli::Result<Exit> {
     let config = load(args)?;
     if args.names && !args.json {
         let names: String = config.names().map(|name| format!("{name}\n")).collect();
@@ -143,7 +143,7 @@ fn list(args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// What was printed is all there is, or an error that names the files that are missing in it.
-fn complete(config: &Config) -> anyhow::Result<Exit> {
+fn complete(config: &Config) -> cli::Result<Exit> {
     let unreadable: Vec<String> = config.unreadable().iter().map(ToString::to_string).collect();
     match unreadable.is_empty() {
         true => Ok(Exit::Ok),
@@ -151,16 +151,27 @@ fn complete(config: &Config) -> anyhow::Result<Exit> {
     }
 }
 
-fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
+fn show(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
     let config = load(args)?;
     let section = match (name, config.environment()) {
         (Some(name), _) => config.named(name)?,
         (None, Some(environment)) => environment.clone(),
-        (None, None) => config.only(|_| Ok(true))?,
+        (None, None) => config.only(|_| Ok(true)).map_err(|error| match error {
+            // Here it is an argument, and no option.
+            config::Error::SeveralSections { names } => cli::Error::from(Failure::new(
+                Kind::Usage,
+                format!(
+                    "there are several sections; name one of them: {}",
+                    config::some(&names)
+                ),
+            )),
+            error => error.into(),
+        })?,
     };
     if section.name().is_none() && !section.is_variables() {
         return Err(Failure::new(Kind::Config, config.nothing()).into());
     }
+    let section = section.with_key_file(Some(args::key_file(args.key_file.as_deref())));
     let mut shown = section.shown();
     let missing = |key: &str| !section.has(key);
     if missing("type") && !section.is_variables() {
@@ -198,7 +209,7 @@ fn show(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn check(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
+fn check(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
     let config = load(args)?;
     let only = name.map(|name| config.known(name)).transpose()?;
     let check = Check::new(
@@ -207,7 +218,7 @@ fn check(name: Option<&str>, args: &Args) -> anyhow::Result<Exit> {
         &Surroundings {
             key_file: args::key_file(args.key_file.as_deref()),
             rhsm_conf: args.rhsm_conf.as_deref(),
-            has_command: &is_in_path,
+            has_command: &source::is_command,
         },
     );
     let mut text = String::new();
@@ -278,15 +289,11 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Is there a program of this name in a folder of PATH?
-fn is_in_path(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    !name.contains('/') && std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
-}
-
-fn migrate(file: &Path, args: &Args) -> anyhow::Result<Exit> {
+fn migrate(file: &Path, args: &Args) -> cli::Result<Exit> {
     let variables = Variables::read(file)?;
-    for note in variables.notes().iter().chain(&variables.unknown()) {
+    let mut notes = [variables.notes(), variables.unknown()].concat();
+    notes.sort_by_key(|note| note.place.as_ref().map(|place| place.line));
+    for note in notes {
         log::warn!("{note}");
     }
     let [global, exported, section] = variables.migrated();

@@ -5,7 +5,7 @@
 use std::io::{BufRead, Read, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use vw::cli::Context as _;
 use vw::cli::{self, Failure};
 use vw::error::Kind;
 use vw::escape::Scheme;
@@ -20,7 +20,7 @@ struct Args {
     /// Texts end with NUL instead of a line break, in and out
     #[arg(short = 'z', long)]
     null: bool,
-    /// Where the text stands
+    /// What kind of text it is
     scheme: Scheme,
     /// Texts; without any, the lines of stdin
     string: Vec<String>,
@@ -52,7 +52,7 @@ impl Args {
         if self.null { '\0' } else { '\n' }
     }
 
-    fn map(&self, text: &str) -> anyhow::Result<String> {
+    fn map(&self, text: &str) -> cli::Result<String> {
         if self.decode {
             Ok(self.scheme.decode(text)?)
         } else {
@@ -61,7 +61,7 @@ impl Args {
     }
 
     /// The mapped text with its end, which stands nowhere else in it.
-    fn map_to_line(&self, text: &str) -> anyhow::Result<String> {
+    fn map_to_line(&self, text: &str) -> cli::Result<String> {
         let mut mapped = self.map(text)?;
         if mapped.contains(self.end()) {
             let problem = match self.null {
@@ -74,7 +74,7 @@ impl Args {
         Ok(mapped)
     }
 
-    fn map_stdin(&self) -> anyhow::Result<()> {
+    fn map_stdin(&self) -> cli::Result<()> {
         let mut input = cli::stdin_or_terminal();
         let mut output = cli::stdout();
         let mut bytes = Vec::new();
@@ -99,7 +99,7 @@ impl Args {
         Ok(())
     }
 
-    fn line(&self, bytes: &[u8]) -> anyhow::Result<String> {
+    fn line(&self, bytes: &[u8]) -> cli::Result<String> {
         let text = match bytes.strip_suffix(&[self.end() as u8]) {
             Some(text) => text,
             None if bytes.len() as u64 == LONGEST => {

@@ -38,6 +38,9 @@ fn main() -> ExitCode {
         let section = section
             .then(|| args.section.find(None, true, |_| Ok(true)))
             .transpose()?;
+        if section.is_none() {
+            log::debug!("using no section: neither -n nor -c is given");
+        }
         let filtering = Filtering::new(&args.hosts, section.as_ref())?;
         cli::end_without_reader()?;
         let mut input = cli::mapping::reader()?;
@@ -55,7 +58,7 @@ fn pass(
     filtering: &Filtering,
     options: &cli::args::Output,
     out: impl Write,
-) -> anyhow::Result<()> {
+) -> cli::Result<()> {
     let mut writer = cli::mapping::writer(out, options);
     let mut layout = options.layout;
     let mut sieve = filtering.document(STAGE);
@@ -83,10 +86,7 @@ fn pass(
     }
     warnings.end();
     let mut tail = document.finish()?;
-    let dropped = sieve.finish(
-        &tail,
-        "take it from vw-scan-esx, or do without the lists of parents",
-    )?;
+    let dropped = sieve.finish(&tail, "filter the output of the scan, without --layout checkin")?;
     if !writer.tells_omitted() && !options.no_omitted {
         dropped.tell("the lists");
     }

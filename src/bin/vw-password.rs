@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use vw::cli::Context as _;
 use vw::cli::{self, args, password};
 use vw::config;
 
@@ -20,7 +20,7 @@ struct Args {
     /// Read an encrypted password, and print it decrypted
     #[arg(long)]
     decrypt: bool,
-    /// Use the key in FILE; for encryption it is made where it is missing
+    /// Use the key in FILE; if it is missing, encryption makes it
     ///
     /// The default is $CREDENTIALS_DIRECTORY/key, then /var/lib/virt-who/key.
     #[arg(long, value_name = "FILE")]
@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         let cancel = cli::cancel_on_signals()?;
         let _at_once = cli::end_at_once(&cancel);
         let key_file = args::key_file(args.key_file.as_deref());
+        log::debug!("the key is in {}", key_file.display());
         if args.decrypt {
             let hex = password::from_stdin("Encrypted password: ", &cancel)?;
             let hex = hex.expose().trim();

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use vw::cli::candlepin::{Options, Report};
-use vw::cli::{self, Exit, documents};
+use vw::cli::{self, Exit};
 
 /// Check hypervisors and their guests in with Candlepin
 ///
@@ -27,22 +27,12 @@ fn main() -> ExitCode {
         let asked = match job {
             Some(id) => report.job(&id, &cancel),
             None if check => report.check(&cancel),
-            None => {
-                return documents::report(
-                    &cancel,
-                    report.time(),
-                    report.form(),
-                    || report.ask(&cancel),
-                    |mapping| report.begin(mapping),
-                    |mapping, memo, until| report.document(mapping, memo, until, &cancel),
-                    |error| report.say(error),
-                );
-            }
+            None => return report.documents(&cancel),
         };
         asked.or_else(|error| {
             let error = report.explain(error);
             report.say(&error);
-            Ok(Exit::Failed(cli::kind(&error)))
+            Ok(Exit::Failed(error.kind()))
         })
     })
 }

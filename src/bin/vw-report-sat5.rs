@@ -10,11 +10,11 @@ use vw::cancel::Cancel;
 use vw::cli::documents::{self, Attempt};
 use vw::cli::filtering::{self, Filtering};
 use vw::cli::password::{self, Password};
-use vw::cli::result::{Form, Line, Results, State};
-use vw::cli::words::{Warnings, counted};
-use vw::cli::{self, Exit, Failure, args};
+use vw::cli::result::{self, Form, Line, Results, State};
+use vw::cli::words::{Warnings, counts};
+use vw::cli::{self, Exit, Failure, args, way};
 use vw::config::Section;
-use vw::error::Kind;
+use vw::error::{Classify as _, Kind};
 use vw::http::Endpoint;
 use vw::mapping::Mapping;
 use vw::satellite5::plan::{Plan, profile_name};
@@ -65,25 +65,18 @@ fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
         let reporter = Reporter::new(args, &cancel)?;
-        documents::report(
-            &cancel,
+        let (timeout, form) = (
             reporter.args.connection.time(),
             Form::new(reporter.args.results.json),
-            || reporter.ask(&cancel),
-            |mapping| Memo {
-                refused: filtering::prepare(mapping, reporter.filtering.as_ref(), STAGE).err(),
-                told: false,
-            },
-            |mapping, memo, until| reporter.report(mapping, memo, until, &cancel),
-            |error| log::error!("{error:#}"),
-        )
+        );
+        documents::report(&reporter, timeout, form, &cancel)
     })
 }
 
 /// What is remembered from one attempt at a document to the next.
 struct Memo {
     /// Why the document can't be reported at all.
-    refused: Option<anyhow::Error>,
+    refused: Option<cli::Error>,
     /// Whether it has been said what of it is not sent.
     told: bool,
 }
@@ -110,7 +103,7 @@ struct User {
 }
 
 impl Reporter {
-    fn new(args: Args, cancel: &Cancel) -> anyhow::Result<Self> {
+    fn new(args: Args, cancel: &Cancel) -> cli::Result<Self> {
         let _at_once = cli::end_at_once(cancel);
         let complete = args.dry_run || args.server.is_some() && args.account.username.is_some();
         let key_file = args.account.key_file.as_deref();
@@ -148,10 +141,6 @@ impl Reporter {
 
     /// Debug messages that say what options and section come to.
     fn tell_what_is_in_force(&self) {
-        match &self.whence {
-            Some(section) => log::debug!("using {section}"),
-            None => log::debug!("using no section"),
-        }
         let state_dir = self.args.state_dir.display();
         log::debug!("registrations are kept in {state_dir}");
         match &self.kind {
@@ -159,7 +148,7 @@ impl Reporter {
             None => log::debug!("the source is of the type that its guests say"),
         }
         let Some((endpoint, account)) = &self.destination else {
-            return log::debug!("reporting nowhere");
+            return log::debug!("sending nothing");
         };
         log::debug!("reporting to {} as user {:?}", endpoint.base, account.username);
         let (connect, silence) = (endpoint.connect_limit.as_secs(), endpoint.silence_limit.as_secs());
@@ -169,14 +158,25 @@ impl Reporter {
         };
         log::debug!("limits: connecting {connect} s, silence {silence} s, {whole}");
     }
+}
 
-    fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+impl documents::Reporter for Reporter {
+    type Memo = Memo;
+    type Failed = Failed;
+
+    fn ready(&self, cancel: &Cancel) -> cli::Result<()> {
         let user = self.destination.as_ref().map(|(_, user)| user);
         user.map_or(Ok(()), |user| user.password.ask(cancel))
     }
 
-    /// Tries to report a document.
-    fn report(
+    fn begin(&self, mapping: &mut Mapping) -> Memo {
+        Memo {
+            refused: filtering::prepare(mapping, self.filtering.as_ref(), STAGE).err(),
+            told: false,
+        }
+    }
+
+    fn attempt(
         &self,
         mapping: &Mapping,
         memo: &mut Memo,
@@ -205,10 +205,12 @@ impl Reporter {
             }
         }
     }
+}
 
+impl Reporter {
     fn send(
         &self,
-        ready: anyhow::Result<()>,
+        ready: cli::Result<()>,
         roster: &Roster,
         endpoint: Endpoint,
         user: &User,
@@ -251,10 +253,12 @@ impl Reporter {
             seconds: 0.0,
         };
         let failed = sent.and_then(|()| complete(roster, &report.failed)).err();
-        let failed = failed.map(|error| match (&self.whence, report.login_refused) {
-            // User and password are mended there.
-            (Some(section), true) => error.context(section.clone()),
-            _ => error,
+        let failed = failed.map(|error| {
+            let is_local = error
+                .downcast_ref()
+                .is_some_and(satellite5::Error::is_about_this_machine);
+            let base = self.destination.as_ref().map(|(endpoint, _)| &endpoint.base);
+            way::placed(error, self.whence.as_deref(), base.filter(|_| !is_local))
         });
         Attempt {
             besides: line.failed.iter().map(|failed| failed.kind).collect(),
@@ -262,32 +266,33 @@ impl Reporter {
             again: !report.doubtful
                 && failed
                     .as_ref()
-                    .is_some_and(|error| cli::kind(error) == Kind::TempFail),
+                    .is_some_and(|error| error.kind() == Kind::TempFail),
             ends: report.login_refused,
             failed,
         }
     }
 
     /// Prints each hypervisor's plan as a line of JSON.
-    fn dry_run(&self, roster: &Roster) -> anyhow::Result<()> {
+    fn dry_run(&self, roster: &Roster) -> cli::Result<()> {
         let mut failed = Vec::new();
         let mut text = String::new();
         for host in &roster.hosts {
             let plan = Plan::new(host.kind, host.id, &host.hypervisor.guests);
             match self.registrations.systemid(host.id) {
                 Ok(systemid) => {
-                    text += &serde_json::to_string(&Planned {
+                    let planned = Planned {
                         id: host.id,
                         profile: profile_name(host.kind, host.id),
                         registered: systemid.is_some(),
                         plan: &plan.events,
-                    })?;
+                    };
+                    text += &serde_json::to_string(&planned).map_err(Failure::defect)?;
                     text.push('\n');
                     failed.extend(plan.incomplete(host));
                 }
                 Err(error) => {
                     let kind = error.kind();
-                    failed.push(host.failed(format!("{:#}", anyhow::Error::from(error)), kind));
+                    failed.push(host.failed(format!("{:#}", cli::Error::from(error)), kind));
                 }
             }
         }
@@ -296,7 +301,7 @@ impl Reporter {
     }
 
     /// Refuses an empty document.
-    fn inspect(&self, mapping: &Mapping, roster: &Roster) -> anyhow::Result<()> {
+    fn inspect(&self, mapping: &Mapping, roster: &Roster) -> cli::Result<()> {
         if roster.hypervisors == 0 && !self.args.allow_empty {
             return Err(filtering::nothing_to_report(mapping, STAGE).into());
         }
@@ -308,7 +313,7 @@ impl Reporter {
 fn tell(roster: &Roster) {
     let mut warnings = Warnings::default();
     for failed in &roster.left_out {
-        warnings.say(format_args!("left out: {}", named(failed)));
+        warnings.say(format_args!("not reported as it is: {}", result::told(failed)));
     }
     warnings.end();
     let mut warnings = Warnings::default();
@@ -333,7 +338,7 @@ struct Planned<'a> {
 }
 
 /// Where to report to, and as whom, by the options and the section.
-fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Result<(Endpoint, User)> {
+fn destination(args: &Args, section: &Section, cancel: &Cancel) -> cli::Result<(Endpoint, User)> {
     let given = |option: &Option<String>, key, name| match option {
         Some(given) => Ok(given.clone()),
         None => section.need(key, name),
@@ -356,7 +361,7 @@ fn destination(args: &Args, section: &Section, cancel: &Cancel) -> anyhow::Resul
 }
 
 /// Fails if anything of a document that was reported is not on the server.
-fn complete(roster: &Roster, failed: &[Failed]) -> anyhow::Result<()> {
+fn complete(roster: &Roster, failed: &[Failed]) -> cli::Result<()> {
     let mut worst = Results::default();
     for failed in roster.left_out.iter().chain(failed) {
         worst.failed(failed.kind);
@@ -371,13 +376,11 @@ fn complete(roster: &Roster, failed: &[Failed]) -> anyhow::Result<()> {
     for cause in causes {
         log::warn!("{cause}");
     }
-    let problem = format!(
-        "not all of {} is reported: {} left out, {} not on the server as it should be",
-        counted(roster.hypervisors, "hypervisor"),
-        roster.left_out.len() + roster.unnamed,
-        failed.len()
-    );
-    Err(Failure::new(kind, problem).into())
+    let counts = counts(&[
+        (roster.left_out.len() + roster.unnamed, "left out or changed"),
+        (failed.len(), "missing or incomplete on the server"),
+    ]);
+    Err(Failure::new(kind, format!("not everything is reported as it is: {counts}")).into())
 }
 
 /// What went wrong, each cause once with those that it met: a missing role meets all of them.
@@ -398,10 +401,4 @@ fn causes(failed: &[Failed]) -> Vec<String> {
         ids => format!("{}: {error}", ids.join(", ")),
     };
     met.into_iter().map(told).collect()
-}
-
-fn named(failed: &Failed) -> String {
-    let Failed { id, name, error, .. } = failed;
-    let (id, name) = (id.as_deref().unwrap_or("none"), name.as_deref().unwrap_or("none"));
-    format!("id {id}, name {name}: {error}")
 }

@@ -114,22 +114,20 @@ fn in_session<T>(
     scan: &Scan,
     cancel: &Cancel,
     mut work: impl FnMut(&mut Session) -> Result<T, vsphere::Error>,
-) -> anyhow::Result<(About, T)> {
+) -> cli::Result<(About, T)> {
     let done = vsphere::retry(&scan.endpoint, scan.patience, cancel, || {
         let mut session = Session::open(&scan.endpoint, &scan.credentials, cancel)?;
         let result = work(&mut session)?;
         let about = session.about().clone();
         // All is read: a reader that takes its time must not keep the session open.
-        if let Err(error) = session.close() {
-            log::warn!("logging out, the session stays open until it expires: {error}");
-        }
+        session.close();
         Ok((about, result))
     });
     done.map_err(|error| scan.of_section(error))
 }
 
 /// Prints the inventory whenever it has changed, until a signal comes or the reader goes away.
-fn watch(scan: &Scan, args: &Args, cancel: &Cancel) -> anyhow::Result<()> {
+fn watch(scan: &Scan, args: &Args, cancel: &Cancel) -> cli::Result<()> {
     cli::cancel_without_reader(cancel)?;
     let nudge = Nudge::default();
     let asked = nudge.clone();
@@ -171,7 +169,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Prints the document of this inventory; news only if they make another document.
-    fn tell(&mut self, about: &About, inventory: Inventory, occasion: Occasion) -> anyhow::Result<bool> {
+    fn tell(&mut self, about: &About, inventory: Inventory, occasion: Occasion) -> cli::Result<bool> {
         let identified = inventory.identify(self.scan.hypervisor_id);
         let watching = self.args.watching.watch;
         let mut digest = Digest::default();
@@ -194,11 +192,11 @@ impl<'a> Printer<'a> {
         }
         let written = self.write(cli::json_stdout_until(self.cancel), &identified, Some(source));
         // A signal while nobody reads is no failure of stdout.
-        written.or_else(|error| self.cancel.check().map_err(anyhow::Error::from).and(Err(error)))?;
+        written.or_else(|error| self.cancel.check().map_err(cli::Error::from).and(Err(error)))?;
         Ok(true)
     }
 
-    fn warn(&mut self, identified: &Identified) -> anyhow::Result<()> {
+    fn warn(&mut self, identified: &Identified) -> cli::Result<()> {
         for note in identified.notes() {
             log::warn!("{note}");
         }
@@ -219,7 +217,7 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    fn write(&self, out: impl Write, identified: &Identified, source: Option<Source>) -> anyhow::Result<()> {
+    fn write(&self, out: impl Write, identified: &Identified, source: Option<Source>) -> cli::Result<()> {
         let mut writer = cli::mapping::writer(out, &self.args.output);
         for hypervisor in identified.hypervisors() {
             writer.hypervisor(&hypervisor)?;

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use vw::cli::Context as _;
 use vw::cli::words::Warnings;
 use vw::cli::{self, Failure, args};
 use vw::config::Section;
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
             None => section.need("file", "--file")?.into(),
         };
         let is_local = section.is_local()?;
+        log::debug!("reading {}", file.display());
         let opened = File::open(&file).map_err(|error| unreadable(&args, &section, &file, &error))?;
         let mut reader = Reader::new(BufReader::new(opened));
         let mut mapping = reader
@@ -55,12 +56,7 @@ fn main() -> ExitCode {
     })
 }
 
-fn unreadable(
-    args: &Args,
-    section: &Section,
-    file: &std::path::Path,
-    error: &std::io::Error,
-) -> anyhow::Error {
+fn unreadable(args: &Args, section: &Section, file: &std::path::Path, error: &std::io::Error) -> cli::Error {
     match args.file {
         Some(_) => Failure::new(Kind::Config, format!("--file {}: {error}", file.display())).into(),
         None => section

@@ -1,7 +1,6 @@
 //! Comparing what was sent with what the server says became of it: a real one loses hypervisors without a word.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 
 use super::job::{Entry, Lists, shortened};
 use crate::mapping::LeftOut;
@@ -24,17 +23,6 @@ impl From<LeftOut> for Failed {
             name,
             error: reason,
         }
-    }
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.name, &self.id) {
-            (Some(name), Some(id)) => write!(f, "{name} ({id}): ")?,
-            (Some(one), None) | (None, Some(one)) => write!(f, "{one}: ")?,
-            (None, None) => {}
-        }
-        f.write_str(&self.error)
     }
 }
 
@@ -146,7 +134,7 @@ impl Refusals {
         };
         for text in texts {
             match ids.named_by(text) {
-                Some((host, reason)) => refusals.of_sent[host] = Some(shortened(reason)),
+                Some((host, reason)) => refusals.of_sent[host] = Some(told(reason)),
                 None => {
                     refusals.unknown += 1;
                     if refusals.unknown <= MOST_UNKNOWN {
@@ -160,6 +148,14 @@ impl Refusals {
             refusals.nobodys.push(nobodys(error));
         }
         refusals
+    }
+}
+
+/// The server's reason for a refusal, if it gives one.
+fn told(reason: &str) -> String {
+    match shortened(reason) {
+        none if none.is_empty() => "the server refused it and does not say why".to_owned(),
+        reason => reason,
     }
 }
 

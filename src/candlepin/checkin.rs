@@ -31,7 +31,7 @@ pub struct CheckIn<'m> {
     /// How many hypervisors and guests are not sent.
     pub omitted: usize,
     /// Guests that several hypervisors have.
-    pub shared: Vec<Shared>,
+    pub shared: Vec<Shared<'m>>,
     /// How many hypervisors the document has, sent or not; this machine itself does not count.
     pub hypervisors: usize,
     /// How many guests those have.

@@ -68,6 +68,7 @@ impl Candlepin {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Classify as _;
     use crate::error::Kind;
 
     fn read(names: &[&str]) -> Result<String, Error> {

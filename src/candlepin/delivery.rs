@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Accepted, Batch, Candlepin, CheckIn, Error, Manner, Outcome, Place, Status, Tally};
+use crate::error::Classify as _;
 use crate::state::Folder;
 
 /// How documents are delivered.
@@ -143,7 +144,7 @@ impl Candlepin {
         }
         match self.heartbeat(status, delivery.limit, &mut delivered.tally) {
             Err(error @ Error::HeartbeatNotFound { .. }) => {
-                log::warn!("{}; reporting all of it instead", error.told());
+                log::warn!("{}; reporting all of it instead", error.with_causes());
                 Ok(false)
             }
             sent => sent.map(|()| true),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cancel::Cancelled;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http;
 use crate::state;
 
@@ -180,7 +180,7 @@ pub enum Error {
         trace: Trace,
     },
     /// The job, or one before it, was not done in time.
-    #[error("job {job} was still {state} after {} s (--job-timeout); it may go on", waited.as_secs())]
+    #[error("gave up after {} s (--job-timeout): job {job} is {state}; it may go on", waited.as_secs())]
     JobTimeout {
         /// The job.
         job: String,
@@ -192,7 +192,7 @@ pub enum Error {
         trace: Trace,
     },
     /// The job, or one before it, was not done when the time for the whole was over.
-    #[error("job {job} was still {state} when the time was over that --timeout allows; it may go on")]
+    #[error("no time is left (--timeout) to wait for job {job}, which is {state}; it may go on")]
     Late {
         /// The job.
         job: String,
@@ -270,18 +270,17 @@ impl Error {
         }
     }
 
+    /// Whether it is about files of this machine.
+    pub fn is_about_this_machine(&self) -> bool {
+        matches!(
+            self,
+            Error::State(_) | Error::Locked(_) | Error::Body(_) | Error::Certificate { .. }
+        )
+    }
+
     /// Whether the same again may work: the failure is one for now, and not the end of the time that was to be waited.
     pub fn may_pass(&self) -> bool {
         self.kind() == Kind::TempFail && !matches!(self, Error::JobTimeout { .. })
-    }
-
-    /// The failure with its causes, in one line.
-    pub(super) fn told(&self) -> String {
-        let first: &dyn std::error::Error = self;
-        let causes: Vec<String> = std::iter::successors(Some(first), |error| error.source())
-            .map(ToString::to_string)
-            .collect();
-        causes.join(": ")
     }
 
     /// How long the server asks us to wait.
@@ -291,9 +290,10 @@ impl Error {
             _ => None,
         }
     }
+}
 
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+impl Classify for Error {
+    fn kind(&self) -> Kind {
         match self {
             Error::Connection(source)
             | Error::Exchange { source, .. }

@@ -1,27 +1,39 @@
 //! The job that a check-in becomes on the server: what the server says of it, and what that means.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_json::value::RawValue;
+
+use crate::backoff::Backoff;
 
 /// What stands before the ids in the answer to a check-in that came while another one of its owner ran.
 const BLOCKED: &str = "Job blocked by the following existing jobs:";
+
+/// The most hypervisors in one list of a job. No answer of an honest server has room for more.
+const MOST_ENTRIES: usize = 500_000;
+
+/// The longest id of a job, in bytes. Those of current servers have 32, those of old ones about 60.
+const LONGEST_ID: usize = 255;
 
 /// The part of a server's own text that is worth repeating.
 const LONGEST_TEXT: usize = 500;
 
 /// A job as the answer to a check-in, or to a question for it, describes it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Job {
     /// The id under which the server can be asked for it.
+    #[serde(deserialize_with = "id")]
     pub(super) id: String,
     /// Where it stands.
     pub(super) state: State,
-    /// The lists of a finished job, the text of a failed one, null, or on old servers `"[cloaked]"`.
+    /// The lists of a finished job, the text of a failed one, null, or on old servers `"[cloaked]"`. It is kept as it came: the
+    /// values of a hostile answer need two hundred times its memory.
     #[serde(default, rename = "resultData")]
-    data: Value,
+    data: Option<Box<RawValue>>,
     /// What old servers say of a failed job; their `resultData` is null then.
     #[serde(default)]
     result: Option<String>,
@@ -111,13 +123,52 @@ pub(super) enum End {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Lists {
     /// Hypervisors that are new to the server.
+    #[serde(deserialize_with = "list")]
     pub(super) created: Vec<Entry>,
     /// Hypervisors of which something changed.
+    #[serde(deserialize_with = "list")]
     pub(super) updated: Vec<Entry>,
     /// Hypervisors that the server knew so already.
+    #[serde(deserialize_with = "list")]
     pub(super) unchanged: Vec<Entry>,
     /// `<hypervisorId>: <reason>` for each hypervisor that the server refused.
+    #[serde(deserialize_with = "list")]
     pub(super) failed_update: Vec<String>,
+}
+
+/// Reads an id of no more than [`LONGEST_ID`]: messages and result lines repeat it.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    match id.len() {
+        ..=LONGEST_ID => Ok(id),
+        length => Err(D::Error::custom(format!("an id of {length} bytes"))),
+    }
+}
+
+/// Reads a list of no more than [`MOST_ENTRIES`].
+fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct List<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(entry) = entries.next_element()? {
+                if list.len() == MOST_ENTRIES {
+                    return Err(A::Error::custom(format!("a list of more than {MOST_ENTRIES}")));
+                }
+                list.push(entry);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(List(PhantomData))
 }
 
 /// A hypervisor in a job's lists. The server does not repeat the id under which it was sent.
@@ -133,31 +184,24 @@ pub(super) struct Entry {
 
 impl Job {
     /// How the job ended; nothing as long as it has to be asked for again.
-    pub(super) fn end(self) -> Option<End> {
+    pub(super) fn end(&self) -> Option<End> {
+        let data = self.data.as_deref().map_or("null", RawValue::get);
         Some(match self.state {
             State::Created | State::Running | State::Waiting | State::Pending | State::Unknown(_) => {
                 return None;
             }
-            State::Finished => match self.data {
-                Value::Null => End::Untold("its resultData is null".to_owned()),
-                Value::String(text) if text == "[cloaked]" => {
-                    End::Untold("its resultData is cloaked".to_owned())
-                }
-                Value::String(text) => End::Failed(shortened(&text)),
-                data => match serde_json::from_value(data) {
+            State::Finished => match read::<String>(data) {
+                _ if data == "null" => End::Untold("its resultData is null".to_owned()),
+                Some(text) if text == "[cloaked]" => End::Untold("its resultData is cloaked".to_owned()),
+                Some(text) => End::Failed(shortened(&text)),
+                None => match serde_json::from_str(data) {
                     Ok(lists) => End::Finished(lists),
                     Err(error) => End::Untold(shortened(&format!("its resultData: {error}"))),
                 },
             },
             State::Failed | State::Canceled | State::Aborted => {
-                let text = match self.data {
-                    Value::String(text) => text,
-                    Value::Object(data) => match data.get("displayMessage") {
-                        Some(Value::String(text)) => text.clone(),
-                        _ => self.result.unwrap_or_default(),
-                    },
-                    _ => self.result.unwrap_or_default(),
-                };
+                let text = read::<String>(data).or_else(|| Some(read::<Refusal>(data)?.display_message));
+                let text = text.or_else(|| self.result.clone()).unwrap_or_default();
                 match text.strip_prefix(BLOCKED) {
                     Some(ids) => End::Blocked(ids_of(ids)),
                     None => End::Failed(shortened(&text)),
@@ -167,10 +211,22 @@ impl Job {
     }
 }
 
+/// What some servers say of a failed job in place of a text.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Refusal {
+    display_message: String,
+}
+
+/// The value of this JSON, if it is of this type.
+fn read<T: de::DeserializeOwned>(json: &str) -> Option<T> {
+    serde_json::from_str(json).ok()
+}
+
 fn ids_of(text: &str) -> Vec<String> {
     let ids = text.split(|c: char| c == ',' || c.is_whitespace());
     // One report of an owner is at work at a time; a long list is no honest answer.
-    ids.filter(|id| !id.is_empty())
+    ids.filter(|id| (1..=LONGEST_ID).contains(&id.len()))
         .take(10)
         .map(str::to_owned)
         .collect()
@@ -186,31 +242,9 @@ pub(super) fn shortened(text: &str) -> String {
 }
 
 /// The pauses between two questions for a job: short at first, as small reports take a moment only, then longer, as large
-/// ones take minutes. It never ends.
-#[derive(Debug, Clone)]
-pub(super) struct Pauses(Duration);
-
-impl Pauses {
-    /// The first pause.
-    const FIRST: Duration = Duration::from_millis(250);
-    /// The longest pause.
-    const LONGEST: Duration = Duration::from_secs(10);
-}
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Pauses(Self::FIRST)
-    }
-}
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = self.0;
-        self.0 = (pause * 3 / 2).min(Self::LONGEST);
-        Some(pause)
-    }
+/// ones take minutes.
+pub(super) fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(250), Duration::from_secs(10))
 }
 
 #[cfg(test)]
@@ -321,6 +355,22 @@ mod tests {
     }
 
     #[test]
+    fn lists_without_end_are_refused_before_they_fill_the_memory() {
+        let lists = |entries: usize| {
+            let created = vec!["{}"; entries].join(",");
+            let data = format!(r#"{{"created":[{created}],"updated":[],"unchanged":[],"failedUpdate":[]}}"#);
+            job("FINISHED", &data).end()
+        };
+        assert!(
+            matches!(lists(MOST_ENTRIES), Some(End::Finished(lists)) if lists.created.len() == MOST_ENTRIES)
+        );
+        let Some(End::Untold(reason)) = lists(MOST_ENTRIES + 1) else {
+            panic!("not refused");
+        };
+        assert!(reason.contains("more than 500000"), "{reason}");
+    }
+
+    #[test]
     fn an_unknown_state_is_waited_for_and_shown() {
         let odd = job("RESTING", "null");
         assert_eq!(odd.state.to_string(), "RESTING");
@@ -336,16 +386,9 @@ mod tests {
             "{}",
             r#"{"id":"x"}"#,
             r#"{"id":1,"state":"X"}"#,
+            &format!(r#"{{"id":"{}","state":"X"}}"#, "x".repeat(LONGEST_ID + 1)),
         ] {
             assert!(serde_json::from_str::<Job>(body).is_err(), "{body}");
         }
-    }
-
-    #[test]
-    fn pauses_grow_up_to_their_limit() {
-        let pauses: Vec<Duration> = Pauses::default().take(40).collect();
-        assert!(pauses.is_sorted());
-        assert_eq!(pauses[0], Pauses::FIRST);
-        assert_eq!(pauses[39], Pauses::LONGEST);
     }
 }

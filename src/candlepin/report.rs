@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use percent_encoding::utf8_percent_encode;
 
-use super::job::{End, Job, Lists, Pauses, State, shortened};
+use super::job::{End, Job, Lists, State, backoff, shortened};
 use super::{Batch, Candlepin, Error, PLAIN, Status, Tally, Trace, can_be_named, json};
-use crate::error::Kind;
+use crate::backoff::Backoff;
+use crate::error::{Classify, Kind};
 use crate::http::{Request, Response};
 
 /// The largest answer about a job in bytes; one of 100,000 hypervisors has about 25 MB.
@@ -49,15 +50,15 @@ impl Candlepin {
         }
         let body = batch.body().map_err(Error::Body)?;
         let patience = Patience::new(manner.limit);
-        // They grow over all attempts, lest two reporters get in each other's way for ever.
-        let mut pauses = Pauses::default();
+        // They grow over all attempts, so that two reporters don't livelock.
+        let mut pauses = backoff();
         loop {
             let job = self.send(&body)?;
-            let blocked = matches!(job.about.clone().end(), Some(End::Blocked(_)));
+            let blocked = matches!(job.about.end(), Some(End::Blocked(_)));
             if !blocked {
                 tally.jobs.push(job.about.id.clone());
             }
-            if !manner.wait && job.about.clone().end().is_none() {
+            if !manner.wait && job.about.end().is_none() {
                 return Ok(Outcome::Pending);
             }
             let (end, job) = self.wait(job, &patience)?;
@@ -69,7 +70,7 @@ impl Candlepin {
                     );
                     let awaited = Awaited {
                         job: &others.join(", "),
-                        state: "under way, and no other report of this owner is taken",
+                        state: "another report of this owner and must end first",
                         trace: &job.trace,
                     };
                     self.pause(&mut pauses, None, &patience, awaited)?;
@@ -133,7 +134,7 @@ impl Candlepin {
     pub fn job(&mut self, id: &str, tally: &mut Tally) -> Result<Outcome, Error> {
         let job = self.ask(id)?;
         tally.jobs.push(job.about.id.clone());
-        let Some(end) = job.about.clone().end() else {
+        let Some(end) = job.about.end() else {
             return Ok(Outcome::Pending);
         };
         tally.add(&[], &job.finished(end)?);
@@ -207,10 +208,10 @@ impl Candlepin {
     /// Waits for the job's end. A server that can't be asked for a while, as it restarts, goes on with it afterwards.
     fn wait(&mut self, mut job: Told, patience: &Patience) -> Result<(End, Told), Error> {
         let begun = Instant::now();
-        let mut pauses = Pauses::default();
+        let mut pauses = backoff();
         let mut trouble: Option<Error> = None;
         loop {
-            if let Some(end) = job.about.clone().end() {
+            if let Some(end) = job.about.end() {
                 let seconds = begun.elapsed().as_secs_f32();
                 log::debug!("job {} {} after {seconds:.1} s", job.about.id, job.about.state);
                 return Ok((end, job));
@@ -227,7 +228,7 @@ impl Candlepin {
                     if (error.may_pass() || matches!(error, Error::NoCandlepin { .. }))
                         && !self.is_late() =>
                 {
-                    log::warn!("{}; asking again", error.told());
+                    log::warn!("{}; asking again", error.with_causes());
                     trouble = Some(error);
                 }
                 // The time is over: what kept us from hearing of the end says more than that.
@@ -255,12 +256,12 @@ impl Candlepin {
     /// Lets time go by before the job is asked for again, as long as the server asks for it.
     fn pause(
         &self,
-        pauses: &mut Pauses,
+        pauses: &mut Backoff,
         asked: Option<Duration>,
         patience: &Patience,
         awaited: Awaited<'_>,
     ) -> Result<(), Error> {
-        let pause = pauses.next().unwrap_or_default().max(asked.unwrap_or_default());
+        let pause = pauses.pause(asked);
         let Some(pause) = patience.part_of(pause) else {
             return Err(Error::JobTimeout {
                 job: awaited.job.to_owned(),

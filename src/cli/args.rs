@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches as _};
 
-pub use connection::{Connection, Keys, Said, way};
+pub use connection::{Connection, Keys, Said, https_proxy, way};
 pub use duration::{duration, limit};
 pub use hosts::{Hosts, List, filter_type_of};
 pub use output::{Output, Results};
@@ -64,7 +64,9 @@ impl Section {
     /// The same without what can't be read, for a command that looks at the configuration.
     pub fn load_what_is_readable(&self) -> Result<config::Config, config::Error> {
         let (files, variables) = self.files();
-        config::Config::load_what_is_readable(&files, &variables)
+        let config = config::Config::load_what_is_readable(&files, &variables)?;
+        tell_files(&config);
+        Ok(config)
     }
 
     fn files(&self) -> (config::Files, Variables) {
@@ -99,10 +101,11 @@ impl Section {
             (None, _) => config.nameless(),
         };
         super::log::follow(&section);
-        let files = config.files().iter().map(|file| file.display().to_string());
-        match files.collect::<Vec<_>>().join(", ").as_str() {
-            "" => log::debug!("configuration files: none"),
-            files => log::debug!("configuration files: {files}"),
+        tell_files(&config);
+        match whence(&section) {
+            Some(section) => log::debug!("using {section}"),
+            None if section.is_variables() => log::debug!("using the VIRTWHO_* variables"),
+            None => log::debug!("using no section"),
         }
         let chosen = choose && self.name.is_none();
         let doubtful = |note: &config::Note| {
@@ -120,6 +123,14 @@ impl Section {
             }
         }
         Ok(section.with_key_file(key_file.map(Path::to_owned).or_else(credential)))
+    }
+}
+
+fn tell_files(config: &config::Config) {
+    let files = config.files().iter().map(|file| file.display().to_string());
+    match files.collect::<Vec<_>>().join(", ").as_str() {
+        "" => log::debug!("configuration files: none"),
+        files => log::debug!("configuration files: {files}"),
     }
 }
 

@@ -149,7 +149,7 @@ struct Destination {
 
 impl Report {
     /// What the options ask for; only for the password nobody is asked yet. A signal ends the process at once.
-    pub fn new(options: Options, cancel: &Cancel) -> anyhow::Result<Self> {
+    pub fn new(options: Options, cancel: &Cancel) -> super::Result<Self> {
         let _at_once = super::end_at_once(cancel);
         let somewhere = !options.dry_run || options.state_dir.is_some();
         let someone = options.dry_run || options.account.username.is_some() || options.cert.is_some();
@@ -165,7 +165,8 @@ impl Report {
                 None => error,
             }
         })?;
-        let filtering = match options.no_filter {
+        // Asking for a job filters nothing.
+        let filtering = match options.no_filter || options.job.is_some() {
             true => None,
             false => Filtering::of_section(&section)?,
         };
@@ -221,26 +222,21 @@ impl Report {
     }
 
     /// Asks for the password, if there is one and it is not known.
-    pub fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+    pub fn ask(&self, cancel: &Cancel) -> super::Result<()> {
         self.login.as_ref().map_or(Ok(()), |login| login.ask(cancel))
     }
 
-    /// The time that `--timeout` allows for each document.
-    pub fn time(&self) -> Option<Duration> {
-        self.connection.time()
-    }
-
-    /// How results are printed.
-    pub fn form(&self) -> Form {
-        self.form
+    /// Reports the documents on stdin.
+    pub fn documents(&self, cancel: &Cancel) -> super::Result<Exit> {
+        documents::report(self, self.connection.time(), self.form, cancel)
     }
 
     /// One line for a failure, with the ids by which the server's log has it.
-    pub fn say(&self, error: &anyhow::Error) {
+    pub fn say(&self, error: &super::Error) {
         let trace = error.downcast_ref().and_then(candlepin::Error::trace);
         match (trace, &self.destination) {
             (Some(trace), _) => log::error!("{error:#} ({trace})"),
-            (None, Some(Destination { correlation, .. })) if super::kind(error) == Kind::Unavailable => {
+            (None, Some(Destination { correlation, .. })) if error.kind() == Kind::Unavailable => {
                 log::error!("{error:#} (correlation id {correlation})");
             }
             _ => log::error!("{error:#}"),
@@ -248,7 +244,7 @@ impl Report {
     }
 
     /// `--check`: proves that a report would be taken.
-    pub fn check(&self, cancel: &Cancel) -> anyhow::Result<Exit> {
+    pub fn check(&self, cancel: &Cancel) -> super::Result<Exit> {
         let mut candlepin = self.connect(self.end_of_question(), cancel)?;
         let status = candlepin.status()?;
         candlepin.try_out(&status, self.delivery.limit)?;
@@ -260,7 +256,7 @@ impl Report {
     }
 
     /// `--job`: asks what became of a job.
-    pub fn job(&self, id: &str, cancel: &Cancel) -> anyhow::Result<Exit> {
+    pub fn job(&self, id: &str, cancel: &Cancel) -> super::Result<Exit> {
         let started = Instant::now();
         let mut tally = Tally::default();
         let asked = self.connect(self.end_of_question(), cancel)?.job(id, &mut tally);
@@ -288,7 +284,7 @@ impl Report {
 
     /// When `--check` or `--job` has to be done.
     fn end_of_question(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.time().unwrap_or(documents::LONGEST))
+        Instant::now().checked_add(self.connection.time().unwrap_or(documents::LONGEST))
     }
 
     fn destination(&self) -> Result<&Destination, Failure> {
@@ -297,7 +293,7 @@ impl Report {
     }
 
     /// A connection, for work that has to be done by then.
-    fn connect(&self, until: Option<Instant>, cancel: &Cancel) -> anyhow::Result<Candlepin> {
+    fn connect(&self, until: Option<Instant>, cancel: &Cancel) -> super::Result<Candlepin> {
         let destination = self.destination()?;
         let mut endpoint = destination.endpoint.clone();
         self.connection.apply(&mut endpoint);
@@ -355,7 +351,7 @@ impl Options {
 }
 
 impl Destination {
-    fn new(options: &Options, section: &Section, rhsm: &Rhsm, cancel: &Cancel) -> anyhow::Result<Self> {
+    fn new(options: &Options, section: &Section, rhsm: &Rhsm, cancel: &Cancel) -> super::Result<Self> {
         let correlation = Correlation::random();
         log::debug!("correlation id {correlation}");
         let connection = &options.connection;

@@ -9,7 +9,7 @@ use super::args::{self, Hosts};
 use super::filtering::Filtering;
 use super::way;
 use crate::config::keys::Origin;
-use crate::config::{Config, Error, Note, Rhsm, Section, keys, password};
+use crate::config::{Config, Error, Note, Rhsm, Section, did_you_mean, keys, password};
 use crate::satellite5;
 use crate::secret::redact;
 use crate::vsphere::{Address, HypervisorId};
@@ -57,7 +57,7 @@ pub struct Surroundings<'a> {
     pub key_file: PathBuf,
     /// `--rhsm-conf`.
     pub rhsm_conf: Option<&'a Path>,
-    /// Is there a command of this name in PATH?
+    /// Is there a command of this name, beside ours or in PATH?
     pub has_command: &'a dyn Fn(&str) -> bool,
 }
 
@@ -67,6 +67,18 @@ type Servers = HashMap<[String; 4], Vec<String>>;
 /// Types of sources that virt-who knows, or knew.
 const TYPES: [&str; 9] = [
     "esx", "fake", "libvirt", "hyperv", "kubevirt", "ahv", "xen", "rhevm", "vdsm",
+];
+
+/// Keys that mean something when they are empty, and what.
+const EMPTY_PROXY: [(&str, &str); 2] = [
+    (
+        "rhsm_proxy_hostname",
+        "is empty, so Candlepin is reached without a proxy; remove the line to use that of rhsm.conf or the environment",
+    ),
+    (
+        "rhsm_proxy_user",
+        "is empty, so the proxy gets no user name and password; remove the line to use those of rhsm.conf",
+    ),
 ];
 
 /// The passwords of a section: the key, and what it is for.
@@ -118,7 +130,7 @@ impl Check {
                 file.display(),
                 sections.join(", ")
             );
-            check.tell(false, elsewhere(&anyhow::Error::msg(message)));
+            check.tell(false, elsewhere(&message));
         }
         check.sort(config);
         check
@@ -160,7 +172,7 @@ impl Check {
         value
             .map_err(|error| match error {
                 Error::Wrong(note) => self.tell(true, note),
-                error => self.tell(true, elsewhere(&anyhow::Error::from(error))),
+                error => self.tell(true, elsewhere(&format!("{:#}", super::Error::from(error)))),
             })
             .ok()
     }
@@ -239,7 +251,7 @@ impl Check {
         if let Err(error) = Filtering::new(&Hosts::default(), Some(section)) {
             match error.downcast::<Error>() {
                 Ok(error) => drop(self.take::<()>(Err(error))),
-                Err(error) => self.tell(true, elsewhere(&error)),
+                Err(error) => self.tell(true, elsewhere(&format!("{error:#}"))),
             }
         }
         self.patterns(section);
@@ -302,9 +314,10 @@ impl Check {
             kind => {
                 let reason = match TYPES.contains(&kind) {
                     true => format!("{kind} is not supported: there is no command {scan} in PATH"),
-                    false => {
-                        format!("'{kind}' is no type that is known, and there is no command {scan} in PATH")
-                    }
+                    false => format!(
+                        "'{kind}' is no type that is known{}, and there is no command {scan} in PATH",
+                        did_you_mean(kind, TYPES)
+                    ),
                 };
                 self.fail(section, "type", &reason);
             }
@@ -392,6 +405,11 @@ impl Check {
         }
         self.take(super::candlepin::owner(section));
         let before = self.errors;
+        for (key, reason) in EMPTY_PROXY {
+            if section.has(key) && !section.is_set(key) {
+                self.warn(section, key, reason);
+            }
+        }
         self.connection(section, &args::Keys::CANDLEPIN);
         let Some(rhsm) = self.take(Rhsm::load(surroundings.rhsm_conf, section)) else {
             return;
@@ -404,8 +422,8 @@ impl Check {
         }
         let endpoint = super::rhsm::endpoint(&rhsm, section, None, &args::Connection::default());
         self.way(section, "rhsm_hostname", endpoint);
-        match (&rhsm.username, &rhsm.password) {
-            (Some(_), None) => {
+        match (&rhsm.username, section.secret("rhsm_password")) {
+            (Some(_), Ok(None)) => {
                 let reason =
                     "is missing; unless --password-file gives it, the report asks for it on a terminal";
                 self.warn(section, "rhsm_password", reason);
@@ -484,11 +502,11 @@ fn server_of(section: &Section) -> Option<[String; 4]> {
 }
 
 /// An error that is about another file.
-fn elsewhere(error: &anyhow::Error) -> Note {
+fn elsewhere(message: &str) -> Note {
     Note {
         place: None,
         section: None,
         key: None,
-        message: format!("{error:#}"),
+        message: message.to_owned(),
     }
 }

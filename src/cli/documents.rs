@@ -15,9 +15,10 @@ pub use limit::LONGEST;
 
 use self::limit::Limit;
 use super::result::{Failing, Form, Line, Results};
-use super::{Exit, Failure};
+use super::{Error, Exit, Failure};
+use crate::backoff::Backoff;
 use crate::cancel::{Cancel, HookGuard};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http;
 use crate::mapping::Mapping;
 
@@ -30,8 +31,9 @@ const MOST_WAITING: usize = 64;
 /// How long a result line is waited for after a signal.
 const LAST_LINE: Duration = Duration::from_secs(1);
 
-/// Without so much time left nothing is attempted again.
-const ATTEMPT: Duration = Duration::from_secs(1);
+/// Without so much time left nothing is attempted again: a second, and what chance may take off the first pause, so that a short
+/// `--timeout` allows the same number of attempts each time.
+const ATTEMPT: Duration = Duration::from_millis(1250);
 
 /// What came of an attempt to report a document.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ pub struct Attempt<F> {
     /// Its result line; none where nothing was to be reported, as with `--dry-run`.
     pub line: Option<Line<F>>,
     /// What went wrong.
-    pub failed: Option<anyhow::Error>,
+    pub failed: Option<Error>,
     /// Whether the same again may work, later.
     pub again: bool,
     /// Whether the next document would fail the same way, such as where the credentials were refused: accounts get locked
@@ -51,7 +53,7 @@ pub struct Attempt<F> {
 
 impl<F> Attempt<F> {
     /// An attempt that has no result line.
-    pub fn without_line(done: anyhow::Result<()>) -> Self {
+    pub fn without_line(done: super::Result<()>) -> Self {
         Attempt {
             line: None,
             failed: done.err(),
@@ -62,49 +64,71 @@ impl<F> Attempt<F> {
     }
 
     fn ends_all(&self) -> bool {
-        let kind = self.failed.as_ref().map(super::kind);
+        let kind = self.failed.as_ref().map(Error::kind);
         kind.is_some() && (self.ends || kind == Some(Kind::Config))
     }
 }
 
-/// Reports each document on stdin, prints its result line in this form, and says what went wrong by `say`.
+/// Where documents are reported to, and how.
+pub trait Reporter {
+    /// What is remembered from one attempt at a document to the next.
+    type Memo;
+    /// A hypervisor that is not on the server as it should be.
+    type Failed: Failing;
+
+    /// Makes ready, once, when the first document has come: a prompt before that would be for nothing if the stage before fails.
+    fn ready(&self, cancel: &Cancel) -> super::Result<()>;
+
+    /// Makes a document ready to be reported.
+    fn begin(&self, mapping: &mut Mapping) -> Self::Memo;
+
+    /// Tries to report a document, to be done by the moment `until`.
+    fn attempt(
+        &self,
+        mapping: &Mapping,
+        memo: &mut Self::Memo,
+        until: Option<Instant>,
+        cancel: &Cancel,
+    ) -> Attempt<Self::Failed>;
+
+    /// Says what went wrong, in one line.
+    fn say(&self, error: &Error) {
+        log::error!("{error:#}");
+    }
+}
+
+/// Reports each document on stdin, prints its result line in this form, and says what went wrong.
 ///
-/// `ready` is called once, when the first document has come: a prompt before that would be for nothing where the stage before
-/// fails. `begin` makes a document ready, and says what is to be remembered from one attempt at it to the next. `attempt` is
-/// given the document, that, and the moment when it has to be done. `timeout` is that of `--timeout`; without it a document has
-/// [`LONGEST`].
-pub fn report<P, F: Failing>(
-    cancel: &Cancel,
+/// `timeout` is that of `--timeout`; without it a document has [`LONGEST`].
+pub fn report<R: Reporter>(
+    reporter: &R,
     timeout: Option<Duration>,
     form: Form,
-    ready: impl FnOnce() -> anyhow::Result<()>,
-    mut begin: impl FnMut(&mut Mapping) -> P,
-    mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
-    say: impl Fn(&anyhow::Error),
-) -> anyhow::Result<Exit> {
+    cancel: &Cancel,
+) -> super::Result<Exit> {
     let documents = Documents::from_stdin(cancel)?;
     let mut results = Results::new(form);
-    let mut ready = Some(ready);
+    let mut is_ready = false;
     loop {
         let mut mapping = match documents.next() {
             Ok(Some(mapping)) => mapping,
             Ok(None) => return Ok(results.exit()),
             Err(error) => {
-                say(&error);
-                results.failed(super::kind(&error));
+                reporter.say(&error);
+                results.failed(error.kind());
                 return Ok(results.exit());
             }
         };
-        if let Some(ready) = ready.take() {
-            ready()?;
+        if !std::mem::replace(&mut is_ready, true) {
+            reporter.ready(cancel)?;
         }
-        let ends = loop {
+        let done = loop {
             let started = Instant::now();
             let limit = Limit::new(timeout, started);
-            let progress = begin(&mut mapping);
-            let (done, newer) = documents.see_through(&mapping, progress, &limit, &mut attempt);
-            let ends = done.ends_all();
-            if let Some(mut line) = done.line {
+            let memo = reporter.begin(&mut mapping);
+            let attempt = |mapping: &_, memo: &mut _, until| reporter.attempt(mapping, memo, until, cancel);
+            let (mut done, newer) = documents.see_through(&mapping, memo, &limit, attempt);
+            if let Some(mut line) = done.line.take() {
                 line.end(started, done.failed.as_ref());
                 // Nobody may be reading the results, as on a terminal after Ctrl-S.
                 let late = Cancel::default();
@@ -112,29 +136,50 @@ pub fn report<P, F: Failing>(
                 results.print(&line);
             }
             // What is newer stands for what it replaces, and so does its success.
-            if let Some(newer) = newer {
-                mapping = newer;
-                continue;
+            match newer {
+                Some(newer) => mapping = newer,
+                None => break done,
             }
-            done.besides.into_iter().for_each(|kind| results.failed(kind));
-            if let Some(error) = done.failed {
-                let kind = super::kind(&error);
-                say(&error);
-                results.failed(kind);
-                // A signal has cut it off, or keeps us from trying again.
-                if let (true, Err(cancelled)) = (done.again || is_signal(kind), cancel.check()) {
-                    if !is_signal(kind) {
-                        say(&cancelled.into());
-                    }
-                    results.failed(cancelled.kind());
-                    break true;
-                }
-            }
-            break ends;
         };
-        if ends {
+        if settle(reporter, done, &mut results, cancel) == Then::End {
             return Ok(results.exit());
         }
+    }
+}
+
+/// Whether to go on to the next document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Next,
+    End,
+}
+
+/// Says what came of a document, and counts it.
+fn settle<R: Reporter>(
+    reporter: &R,
+    done: Attempt<R::Failed>,
+    results: &mut Results,
+    cancel: &Cancel,
+) -> Then {
+    let ends = done.ends_all();
+    done.besides.into_iter().for_each(|kind| results.failed(kind));
+    let Some(error) = done.failed else {
+        return Then::Next;
+    };
+    let kind = error.kind();
+    reporter.say(&error);
+    results.failed(kind);
+    // A signal has cut it off, or keeps us from trying again.
+    if let (true, Err(cancelled)) = (done.again || is_signal(kind), cancel.check()) {
+        if !is_signal(kind) {
+            reporter.say(&cancelled.into());
+        }
+        results.failed(cancelled.kind());
+        return Then::End;
+    }
+    match ends {
+        true => Then::End,
+        false => Then::Next,
     }
 }
 
@@ -143,30 +188,9 @@ fn is_signal(kind: Kind) -> bool {
 }
 
 /// How long the server asks us to wait.
-fn asked_pause(error: &anyhow::Error) -> Option<Duration> {
-    let of = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<Box<http::Error>>() {
-        Some(boxed) => boxed.retry_after(),
-        None => cause.downcast_ref::<http::Error>()?.retry_after(),
-    };
-    error.chain().find_map(of)
-}
-
-/// The pauses between attempts: from a second to a minute, or longer where the server asks for it.
-#[derive(Debug)]
-struct Pauses(Duration);
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Pauses(Duration::from_secs(1))
-    }
-}
-
-impl Pauses {
-    fn next(&mut self, asked: Option<Duration>) -> Duration {
-        let own = self.0;
-        self.0 = (own * 2).min(Duration::from_secs(60));
-        own.max(asked.unwrap_or_default()).min(LONGEST_PAUSE)
-    }
+fn asked_pause(error: &Error) -> Option<Duration> {
+    let mut errors = error.chain().filter_map(http::Error::of);
+    Some(errors.find_map(http::Error::retry_after)?.min(LONGEST_PAUSE))
 }
 
 /// What to do after an attempt.
@@ -202,7 +226,7 @@ struct Waiting {
     /// When the input ended.
     ended: Option<Instant>,
     /// Why the input ended before its end.
-    failed: Option<anyhow::Error>,
+    failed: Option<Error>,
 }
 
 impl Documents {
@@ -228,7 +252,7 @@ impl Documents {
     }
 
     /// The next document; none at the end of the input.
-    fn next(&self) -> anyhow::Result<Option<Mapping>> {
+    fn next(&self) -> super::Result<Option<Mapping>> {
         let mut waiting = self.inbox.lock();
         loop {
             // What has come to its end is done, whatever signal comes then.
@@ -255,7 +279,7 @@ impl Documents {
         limit: &Limit,
         mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
     ) -> (Attempt<F>, Option<Mapping>) {
-        let mut pauses = Pauses::default();
+        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let mut latest = None;
         let mut before = None;
         loop {
@@ -271,9 +295,9 @@ impl Documents {
             if !late {
                 before = told;
             }
-            let pause = pauses.next(asked_pause(error));
+            let pause = backoff.pause(asked_pause(error));
             let next = self.pause(mapping, limit, pause, |pause| {
-                log::warn!("{error:#}; trying again in {} s", pause.as_secs());
+                log::warn!("{error:#}; trying again in {} s", pause.as_secs_f32());
             });
             match next {
                 Next::Settled => return (done, None),
@@ -364,7 +388,7 @@ fn one_source(one: &Mapping, other: &Mapping) -> bool {
     about(one) == about(other)
 }
 
-fn read(mut give: impl FnMut(Mapping)) -> anyhow::Result<()> {
+fn read(mut give: impl FnMut(Mapping)) -> super::Result<()> {
     let mut reader = super::mapping::reader()?;
     while let Some(mapping) = reader.next_mapping()? {
         give(mapping);
@@ -424,7 +448,7 @@ mod tests {
 
     #[test]
     fn a_signal_ends_the_wait_for_more_but_not_what_is_done() {
-        let of = |documents: &Documents| documents.next().map_err(|error| super::super::kind(&error));
+        let of = |documents: &Documents| documents.next().map_err(|error| error.kind());
         let signal = Err(Kind::Signal(Signal::Terminate));
         let waiting = documents();
         waiting.inbox.add(mapping(None, "1"));
@@ -437,7 +461,7 @@ mod tests {
         open.inbox.change(|waiting| waiting.ended = Some(Instant::now()));
         assert_eq!(of(&open), Ok(None));
         open.inbox
-            .change(|waiting| waiting.failed = Some(anyhow::anyhow!("cut")));
+            .change(|waiting| waiting.failed = Some(Failure::new(Kind::NoInput, "cut").into()));
         assert_eq!(of(&open), signal);
     }
 
@@ -518,18 +542,5 @@ mod tests {
             assert!(!of(kind, false).ends_all(), "{kind:?}");
         }
         assert!(!Attempt::<()>::without_line(Ok(())).ends_all());
-    }
-
-    #[test]
-    fn pauses_grow_and_obey_the_server() {
-        let mut pauses = Pauses::default();
-        let seconds = |asked| Some(Duration::from_secs(asked));
-        let mut next = |asked: Option<Duration>| pauses.next(asked).as_secs();
-        assert_eq!(next(None), 1);
-        assert_eq!(next(seconds(90)), 90);
-        assert_eq!(next(seconds(0)), 4);
-        assert_eq!(next(Some(Duration::MAX)), LONGEST_PAUSE.as_secs());
-        let last = (0..20).map(|_| next(None)).last();
-        assert_eq!(last, Some(60));
     }
 }

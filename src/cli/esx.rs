@@ -5,12 +5,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Context as _;
+use crate::cli::Context as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, args, password, source, stamp, way};
 use crate::cancel::Cancel;
-use crate::config;
 use crate::error::Kind;
 use crate::http::{Base, Endpoint, Replay};
 use crate::mapping::Source;
@@ -88,9 +87,9 @@ struct Record {
 
 impl Scan {
     /// Names the section in an error of the scan, since the server's name does not tell which password is wrong.
-    pub fn of_section(&self, error: impl Into<anyhow::Error>) -> anyhow::Error {
+    pub fn of_section(&self, error: impl Into<super::Error>) -> super::Error {
         let error = error.into();
-        let told = matches!(super::kind(&error), Kind::Signal(_) | Kind::ReaderGone);
+        let told = matches!(error.kind(), Kind::Signal(_) | Kind::ReaderGone);
         match &self.source.section {
             Some(section) if !told => error.context(format!("section [{section}]")),
             _ => error,
@@ -100,7 +99,7 @@ impl Scan {
     /// What the options ask for; where there is a trace, that is saved in it.
     ///
     /// A signal ends the process at once.
-    pub fn new(options: &Options, cancel: &Cancel) -> anyhow::Result<Self> {
+    pub fn new(options: &Options, cancel: &Cancel) -> super::Result<Self> {
         let _at_once = super::end_at_once(cancel);
         match &options.replay {
             Some(folder) => Scan::recorded(folder, options),
@@ -108,7 +107,7 @@ impl Scan {
         }
     }
 
-    fn configured(options: &Options, cancel: &Cancel) -> anyhow::Result<Self> {
+    fn configured(options: &Options, cancel: &Cancel) -> super::Result<Self> {
         let wrong = |error| Failure::new(Kind::Usage, format!("--server: {error}"));
         let given = options.server.as_deref().map(Address::parse);
         let given = given.transpose().map_err(wrong)?;
@@ -169,16 +168,17 @@ impl Scan {
         };
         if let Some(trace) = &endpoint.trace {
             trace.hide(&password);
-            trace.save(RECORD, &serde_json::to_vec_pretty(&record)?)?;
+            let record = serde_json::to_vec_pretty(&record).map_err(Failure::defect)?;
+            trace.save(RECORD, &record)?;
         }
-        tell(&record, &section, options.connection.time());
+        tell(&record, options.connection.time());
         Ok(Scan {
             patience,
             ..Scan::of(record, hypervisor_id, endpoint, password)
         })
     }
 
-    fn recorded(folder: &Path, options: &Options) -> anyhow::Result<Self> {
+    fn recorded(folder: &Path, options: &Options) -> super::Result<Self> {
         let replay = Replay::open(folder).context("--replay")?;
         let unusable = |reason: &dyn fmt::Display| {
             let path = folder.join(RECORD);
@@ -252,15 +252,9 @@ fn place(base: &Base) -> String {
 }
 
 /// Says what is in force.
-fn tell(record: &Record, section: &config::Section, timeout: Option<Duration>) {
-    let origin = match (section.name(), section.place()) {
-        (Some(name), Some(place)) => format!("section [{name}] of {place}"),
-        (Some(name), None) => format!("section [{name}]"),
-        _ if section.is_variables() => "the VIRTWHO_* variables".to_owned(),
-        _ => "no section".to_owned(),
-    };
+fn tell(record: &Record, timeout: Option<Duration>) {
     log::debug!(
-        "using {origin}: server {}, user {:?}, hypervisor id {}, time limit {} s",
+        "server {}, user {:?}, hypervisor id {}, time limit {} s",
         record.server,
         record.username,
         record.hypervisor_id,

@@ -7,8 +7,8 @@ use super::words::{Warnings, counted, first_ten};
 use super::{Failure, args};
 use crate::config;
 use crate::error::Kind;
-use crate::filter::{self, Host, HostFilter, List, Unmatched};
-use crate::mapping::{Fault, Mapping, Omitted, Parent, Tail};
+use crate::filter::{self, Host, HostFilter, List, Rule, Rules, Unmatched};
+use crate::mapping::{Concerns, Fault, Mapping, Omitted, Parent, Tail};
 
 /// A filter, and what has been said of it.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Filtering {
     /// What options say, and a section for what no option does.
     ///
     /// A pattern that makes no sense is a wrong option here and wrong configuration there.
-    pub fn new(options: &args::Hosts, section: Option<&config::Section>) -> anyhow::Result<Self> {
+    pub fn new(options: &args::Hosts, section: Option<&config::Section>) -> super::Result<Self> {
         let mut rules = options.rules();
         let mut filtering = Filtering {
             filter: HostFilter::new(rules.clone())?,
@@ -47,14 +47,17 @@ impl Filtering {
             told: RefCell::default(),
         };
         let Some(section) = section else {
+            tell(&mut rules);
             return Ok(filtering);
         };
+        let kind = args::filter_type_of(section)?;
+        let mut replaced = rules.kind.is_some() && rules.kind != kind;
         if rules.kind.is_none() {
-            rules.kind = args::filter_type_of(section)?;
+            rules.kind = kind;
             // The options' patterns may make no sense as what the section says that patterns are.
             HostFilter::new(rules.clone())?;
         }
-        let (mut configured, mut replaced) = (Vec::new(), false);
+        let mut configured = Vec::new();
         for list in List::ALL {
             let own = rules.list(list);
             if own.is_some() {
@@ -64,12 +67,13 @@ impl Filtering {
             *own = section.list(list.key())?;
             configured.push(list);
         }
+        tell(&mut rules);
         filtering.configured = Some((section.clone(), configured));
         filtering.filter = HostFilter::new(rules).map_err(|error| filtering.failed(error))?;
         match (section.name(), replaced) {
             (Some(name), false) => filtering.section = Some(name.to_owned()),
             (Some(name), true) => {
-                log::debug!("options replace lists of [{name}]: the output is not marked as filtered by it");
+                log::debug!("options replace what [{name}] says: the output is not marked as filtered by it");
             }
             (None, _) => {}
         }
@@ -77,7 +81,7 @@ impl Filtering {
     }
 
     /// What a section says; one without a name says nothing.
-    pub fn of_section(section: &config::Section) -> anyhow::Result<Option<Self>> {
+    pub fn of_section(section: &config::Section) -> super::Result<Option<Self>> {
         match section.name() {
             Some(_) => Filtering::new(&args::Hosts::default(), Some(section)).map(Some),
             None => Ok(None),
@@ -110,11 +114,11 @@ impl Filtering {
     }
 
     /// An error about a pattern, with the place where the pattern was written.
-    fn failed(&self, error: filter::Error) -> anyhow::Error {
+    fn failed(&self, error: filter::Error) -> super::Error {
         match &self.configured {
             Some((section, lists)) if lists.contains(&error.list()) => {
                 let key = error.list().key();
-                let reason = format!("{:#}", anyhow::Error::from(error));
+                let reason = format!("{:#}", super::Error::from(error));
                 section
                     .wrong(key, reason.strip_prefix(key).unwrap_or(&reason).trim_start())
                     .into()
@@ -123,27 +127,33 @@ impl Filtering {
         }
     }
 
-    /// Where a list is written, for a message.
-    fn place(&self, list: List) -> String {
-        match &self.configured {
-            Some((section, lists)) if lists.contains(&list) => match section.name() {
-                Some(name) => format!("[{name}] "),
-                None => String::new(),
-            },
-            _ => String::new(),
-        }
+    /// The section that a list is taken from.
+    fn section_of(&self, list: List) -> Option<&str> {
+        let (section, lists) = self.configured.as_ref()?;
+        section.name().filter(|_| lists.contains(&list))
     }
 
-    fn warn_of_unmatched(&self, used: &filter::Used) {
+    /// Whether this list has been applied to the document before: then what it is about is not there any more.
+    fn is_applied(&self, list: List, tail: &Tail) -> bool {
+        let filtered = tail.source.as_ref().and_then(|source| source.filtered.as_deref());
+        filtered.is_some() && filtered == self.section_of(list)
+    }
+
+    fn warn_of_unmatched(&self, used: &filter::Used, tail: &Tail) {
         let mut warnings = Warnings::default();
         let mut told = self.told.borrow_mut();
+        // A stage before may have had the same pattern.
+        let reasons: HashSet<&str> = tail.omitted.iter().map(|omitted| &*omitted.reason).collect();
         for Unmatched {
             list,
             pattern,
             is_name,
         } in self.filter.unmatched(used)
         {
-            if !told.insert((list, pattern.to_owned())) {
+            if self.is_applied(list, tail)
+                || reasons.contains(&*Rule::Excluded(list, pattern).to_string())
+                || !told.insert((list, pattern.to_owned()))
+            {
                 continue;
             }
             let what = match list {
@@ -155,7 +165,10 @@ impl Filtering {
                 false if pattern.contains(char::is_whitespace) => "; is a comma missing?",
                 false => "",
             };
-            let place = self.place(list);
+            let place = self
+                .section_of(list)
+                .map(|name| format!("[{name}] "))
+                .unwrap_or_default();
             warnings.say(format!(
                 "{place}{list} has \"{pattern}\", which matches {what}{advice}"
             ));
@@ -164,9 +177,27 @@ impl Filtering {
     }
 }
 
+/// Says what is in force.
+fn tell(rules: &mut Rules) {
+    let lists = List::ALL.into_iter().filter_map(|list| {
+        let patterns = rules.list(list).as_ref()?.join(", ");
+        Some(format!("{list}: {patterns}"))
+    });
+    let lists: Vec<String> = lists.collect();
+    let meant = match rules.kind {
+        Some(filter::Kind::Wildcards) => "wildcards",
+        Some(filter::Kind::Regex) => "regular expressions",
+        None => "wildcards or regular expressions",
+    };
+    match &lists[..] {
+        [] => log::debug!("no filter is set"),
+        lists => log::debug!("filters ({meant}): {}", lists.join("; ")),
+    }
+}
+
 impl Sieve<'_> {
     /// Whether a hypervisor is kept. One that is not is put down as omitted.
-    pub fn keeps(&mut self, id: &str, name: Option<&str>, parent: Option<&Parent>) -> anyhow::Result<bool> {
+    pub fn keeps(&mut self, id: &str, name: Option<&str>, parent: Option<&Parent>) -> super::Result<bool> {
         let filter = &self.filtering.filter;
         self.hosts += 1;
         self.with_parent += usize::from(parent.is_some());
@@ -198,19 +229,26 @@ impl Sieve<'_> {
     /// Says what is odd about the lists once all of a document is known, and returns what was dropped.
     ///
     /// `advice` is what to do about a document without any parent, where lists of parents are to be applied.
-    pub fn finish(mut self, tail: &Tail, advice: &str) -> anyhow::Result<Dropped> {
+    pub fn finish(mut self, tail: &Tail, advice: &str) -> super::Result<Dropped> {
         let Filtering { filter, .. } = self.filtering;
-        if filter.needs_parents() && self.hosts > 0 && self.with_parent == 0 {
-            let problem = format!("no host of the document has a \"parent\" to filter by: {advice}");
+        let of_parents = [List::FilterHostParents, List::ExcludeHostParents];
+        let to_apply = |list| filter.has(list) && !self.filtering.is_applied(list, tail);
+        if self.hosts > 0
+            && self.with_parent == 0
+            && let Some(list) = of_parents.into_iter().find(|list| to_apply(*list))
+        {
+            let place = self.filtering.section_of(list);
+            let place = place.map(|name| format!("[{name}] ")).unwrap_or_default();
+            let problem = format!(
+                "{place}{list} is set, but no hypervisor of the document has a \"parent\", as in check-in layout; {advice}"
+            );
             return Err(Failure::new(Kind::Data, problem).into());
         }
         for absent in tail.omitted.iter().filter(|absent| absent.kind == Omitted::HOST) {
-            let (id, name) = (absent.id.as_deref(), absent.name.as_deref());
-            let noted = filter.note_absent(id, name, &mut self.used);
-            noted.map_err(|error| self.filtering.failed(error))?;
+            filter.note_absent(absent.id.as_deref(), absent.name.as_deref(), &mut self.used);
         }
         if self.hosts > 0 {
-            self.filtering.warn_of_unmatched(&self.used);
+            self.filtering.warn_of_unmatched(&self.used, tail);
         }
         Ok(Dropped {
             omitted: self.dropped,
@@ -248,19 +286,17 @@ pub fn prepare(
     mapping: &mut Mapping,
     filtering: Option<&Filtering>,
     stage: &'static str,
-) -> anyhow::Result<()> {
+) -> super::Result<()> {
     if let Some(filtering) = filtering {
         filter(mapping, filtering, stage)?;
     }
     let mut warnings = Warnings::default();
-    for copies in mapping.keep_one_of_each_guest() {
-        warnings.say(copies);
-    }
+    mapping.keep_one_of_each_guest(|copies| warnings.say(copies));
     warnings.end();
     Ok(())
 }
 
-fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> anyhow::Result<()> {
+fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> super::Result<()> {
     let filtered = mapping
         .tail
         .source
@@ -283,7 +319,8 @@ fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> 
         });
     }
     let advice = format!(
-        "put vw-filter -n {section} right behind the scan, or report all of it with --no-filter ([{section}] has lists of parents)"
+        "filter before parents are lost (vw-scan-... | vw-filter -n {section}, without --layout checkin), or use --no-filter to \
+         report all of it"
     );
     let dropped = sieve.finish(&mapping.tail, &advice)?;
     dropped.tell(&format!("the filters of [{section}]"));
@@ -294,38 +331,50 @@ fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> 
         gone.extend(hypervisor.id.clone().filter(|_| !kept));
         kept
     });
-    // What is wrong with guests of a hypervisor that is not reported concerns nobody.
+    // What is wrong with a hypervisor that is not reported, or with its guests, concerns nobody.
     for hypervisor in &mapping.hypervisors {
         hypervisor.id.as_ref().map(|id| gone.remove(id));
     }
+    let unusable = mapping.faults.extract_if(.., |fault| {
+        fault.about == Concerns::Host
+            && fault
+                .host
+                .as_ref()
+                .is_some_and(|id| filtering.filter.drops_id(id))
+    });
+    let omitted = dropped.omitted.into_iter();
+    let omitted = omitted.chain(unusable.map(|fault| fault.omitted_by(stage)));
+    mapping.tail.omitted.extend(omitted);
     let concerns = |fault: &Fault| fault.host.as_ref().is_none_or(|id| !gone.contains(id));
     mapping.faults.retain(concerns);
     mapping.flaws.retain(concerns);
-    mapping.tail.omitted.extend(dropped.omitted);
     filtering.mark(&mut mapping.tail);
     Ok(())
 }
 
 /// Why a document has nothing to report.
 pub fn nothing_to_report(mapping: &Mapping, stage: &str) -> Failure {
-    let filtered = |omitted: &&Omitted| {
-        omitted.kind == Omitted::HOST && (omitted.stage == stage || omitted.stage == "vw-filter")
-    };
-    let mut by_filters = mapping.tail.omitted.iter().filter(filtered);
-    let problem = match by_filters.next() {
-        Some(first) => {
-            let count = counted(1 + by_filters.count(), "hypervisor");
+    let hosts = mapping
+        .tail
+        .omitted
+        .iter()
+        .filter(|omitted| omitted.kind == Omitted::HOST);
+    let problem = match hosts.clone().next_back() {
+        // The stage that left out the last of them.
+        Some(last) => {
+            let count = counted(hosts.filter(|omitted| omitted.stage == last.stage).count(), "hypervisor");
             let section = mapping.tail.source.as_ref().and_then(|source| source.filtered.as_ref());
-            let who = match section.filter(|_| first.stage == stage) {
+            let who = match section.filter(|_| last.stage == stage) {
                 Some(section) => format!("the filters of [{section}]"),
-                None => first.stage.to_string(),
+                None => last.stage.to_string(),
             };
             format!(
                 "no hypervisor is left: {who} left out {count} ({}); if that is right, use --allow-empty",
-                first.reason
+                last.reason
             )
         }
-        None => "the mapping has no hypervisor, as from a scan account without rights; if that is right, use --allow-empty"
+        None => "the document has no hypervisor; check that the scan's account may see hosts and that no filter drops all \
+                 of them; if it is meant to be empty, use --allow-empty"
             .to_owned(),
     };
     Failure::new(Kind::Data, problem)

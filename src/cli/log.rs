@@ -7,12 +7,12 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use anyhow::Context;
 use jiff::ZonedDateTime;
 use log::{Level, LevelFilter, Record};
 
 use super::args::Messages;
-use super::text;
+use super::{Failure, text};
+use crate::error::Kind;
 use crate::secret::redact;
 use crate::{config, state};
 
@@ -23,7 +23,7 @@ static FILE: OnceLock<File> = OnceLock::new();
 static SECTION: OnceLock<String> = OnceLock::new();
 
 /// Starts the messages of the command `name`.
-pub(super) fn start(name: &str, messages: &Messages) -> anyhow::Result<()> {
+pub(super) fn start(name: &str, messages: &Messages) -> Result<(), Failure> {
     let level = match messages {
         Messages { debug: true, .. } => LevelFilter::Debug,
         Messages { quiet: true, .. } => LevelFilter::Error,
@@ -39,10 +39,13 @@ pub(super) fn start(name: &str, messages: &Messages) -> anyhow::Result<()> {
         }))
         .chain(fern::Output::call(move |record| append(&name, record)));
     if let Some(file) = &messages.log_file {
-        let opened = open(file).with_context(|| format!("--log-file {}", file.display()))?;
+        let opened = open(file).map_err(|error| {
+            let problem = format!("--log-file {}: {error}", file.display());
+            Failure::new(Kind::Config, problem)
+        })?;
         let _ = FILE.set(opened);
     }
-    dispatch.apply().context("starting the messages")?;
+    dispatch.apply().map_err(Failure::defect)?;
     log::set_max_level(level);
     Ok(())
 }

@@ -49,7 +49,7 @@ impl Password {
     ///
     /// `cancel` is that of [`super::cancel_on_signals`]. A key file that is a FIFO is waited for without it, so the caller needs
     /// [`super::end_at_once`].
-    pub fn look_up(sources: &Sources, cancel: &Cancel) -> anyhow::Result<Self> {
+    pub fn look_up(sources: &Sources, cancel: &Cancel) -> super::Result<Self> {
         let variable = std::env::var_os(sources.variable);
         Password::look_up_with(sources, variable, prompt::possible, cancel)
     }
@@ -59,7 +59,7 @@ impl Password {
         variable: Option<OsString>,
         can_ask: impl FnOnce() -> io::Result<()>,
         cancel: &Cancel,
-    ) -> anyhow::Result<Self> {
+    ) -> super::Result<Self> {
         let password = Password {
             found: OnceLock::new(),
             question: format!("Password of {}: ", sources.whose),
@@ -75,11 +75,11 @@ impl Password {
     }
 
     /// Asks on the terminal, unless the password is known by now.
-    pub fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+    pub fn ask(&self, cancel: &Cancel) -> super::Result<()> {
         self.ask_by(|question| prompt::ask(question, cancel))
     }
 
-    fn ask_by(&self, ask: impl FnOnce(&str) -> Result<io::Result<Secret>, Cancelled>) -> anyhow::Result<()> {
+    fn ask_by(&self, ask: impl FnOnce(&str) -> Result<io::Result<Secret>, Cancelled>) -> super::Result<()> {
         if self.found.get().is_some() {
             return Ok(());
         }
@@ -103,14 +103,14 @@ impl Password {
 }
 
 /// Finds the password, asking on the terminal if need be, or fails with what could be done to give one.
-pub fn find(sources: &Sources, cancel: &Cancel) -> anyhow::Result<Secret> {
+pub fn find(sources: &Sources, cancel: &Cancel) -> super::Result<Secret> {
     let password = Password::look_up(sources, cancel)?;
     password.ask(cancel)?;
     Ok(password.secret()?)
 }
 
 /// The password, where it need not be asked for.
-fn found(sources: &Sources, variable: Option<OsString>, cancel: &Cancel) -> anyhow::Result<Option<Secret>> {
+fn found(sources: &Sources, variable: Option<OsString>, cancel: &Cancel) -> super::Result<Option<Secret>> {
     if let Some(file) = sources.file {
         return from_file(file, cancel).map(Some);
     }
@@ -145,12 +145,12 @@ fn wrong(message: String) -> Failure {
 }
 
 /// The content of a password file without one trailing newline. A FIFO is waited for until a signal comes.
-fn from_file(file: &Path, cancel: &Cancel) -> anyhow::Result<Secret> {
+fn from_file(file: &Path, cancel: &Cancel) -> super::Result<Secret> {
     of_file(file, "--password-file", cancel)
 }
 
 /// The password in a file or pipe, which is `named` in messages by an option, or by the place of a key and a colon.
-pub fn of_file(file: &Path, named: &str, cancel: &Cancel) -> anyhow::Result<Secret> {
+pub fn of_file(file: &Path, named: &str, cancel: &Cancel) -> super::Result<Secret> {
     let failed = |what: &str| wrong(format!("{named} {}: {what}", file.display()));
     let path = file.to_owned();
     let bytes = cancel.unblocked(|| File::open(path).and_then(read))?;
@@ -166,7 +166,7 @@ pub fn of_file(file: &Path, named: &str, cancel: &Cancel) -> anyhow::Result<Secr
 /// is typed on the terminal without echo.
 ///
 /// `cancel` ends the wait for it.
-pub fn from_stdin(question: &str, cancel: &Cancel) -> anyhow::Result<Secret> {
+pub fn from_stdin(question: &str, cancel: &Cancel) -> super::Result<Secret> {
     let wrong = |what: &str| Failure::new(Kind::Data, format!("stdin: {what}"));
     if io::stdin().is_terminal() {
         return match prompt::ask(question, cancel)? {
@@ -252,18 +252,18 @@ mod tests {
         sources: &Sources,
         variable: Option<OsString>,
         prompt: impl FnOnce(&str) -> Result<io::Result<Secret>, Cancelled>,
-    ) -> anyhow::Result<Secret> {
+    ) -> crate::cli::Result<Secret> {
         let password = Password::look_up_with(sources, variable, || Ok(()), &Cancel::default())?;
         password.ask_by(prompt)?;
         Ok(password.secret()?)
     }
 
-    fn without_terminal(sources: &Sources, variable: Option<OsString>) -> anyhow::Error {
+    fn without_terminal(sources: &Sources, variable: Option<OsString>) -> crate::cli::Error {
         let no_terminal = || Err(io::Error::other("no terminal"));
         Password::look_up_with(sources, variable, no_terminal, &Cancel::default()).unwrap_err()
     }
 
-    fn shown(password: anyhow::Result<Secret>) -> String {
+    fn shown(password: crate::cli::Result<Secret>) -> String {
         password.unwrap().expose().to_owned()
     }
 
@@ -302,7 +302,7 @@ mod tests {
             ..of(&section)
         };
         let error = without_terminal(&sources, Some("from environment".into()));
-        assert_eq!(super::super::kind(&error), Kind::Config);
+        assert_eq!(error.kind(), Kind::Config);
         assert_eq!(
             error.to_string(),
             "no password of root at vc: give --password-file FILE, password in section [a], VIRTWHO_ESX_PASSWORD in the \
@@ -332,7 +332,7 @@ mod tests {
     fn a_signal_at_the_prompt_ends_the_command() {
         let section = config::Section::default();
         let error = find_with(&of(&section), None, |_| Err(Cancelled(Signal::Hangup))).unwrap_err();
-        assert_eq!(super::super::kind(&error), Kind::Signal(Signal::Hangup));
+        assert_eq!(error.kind(), Kind::Signal(Signal::Hangup));
     }
 
     #[test]
@@ -399,7 +399,7 @@ mod tests {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(bytes).unwrap();
             let error = from_file(file.path(), &Cancel::default()).unwrap_err();
-            assert_eq!(super::super::kind(&error), Kind::Config);
+            assert_eq!(error.kind(), Kind::Config);
             assert_eq!(
                 error.to_string(),
                 format!("--password-file {}: {reason}", file.path().display())

@@ -68,6 +68,16 @@ impl Failing for satellite5::Failed {
     }
 }
 
+/// Such as `esx1.example.com (9705df9f-…): the server refused it`.
+pub fn told(failed: &impl Failing) -> String {
+    let error = failed.error();
+    match (failed.name(), failed.id()) {
+        (Some(name), Some(id)) => format!("{name} ({id}): {error}"),
+        (Some(one), None) | (None, Some(one)) => format!("{one}: {error}"),
+        (None, None) => error.to_owned(),
+    }
+}
+
 /// The result line of a document; `F` is a hypervisor that failed.
 #[derive(Debug, Serialize)]
 #[serde(bound = "F: Failing")]
@@ -108,7 +118,7 @@ pub struct Line<F> {
 
 impl<F> Line<F> {
     /// It ends now, took the time since `started`, and perhaps failed.
-    pub fn end(&mut self, started: Instant, failed: Option<&anyhow::Error>) {
+    pub fn end(&mut self, started: Instant, failed: Option<&super::Error>) {
         self.time = stamp::utc(SystemTime::now());
         self.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         if let Some(error) = failed {
@@ -301,10 +311,11 @@ mod tests {
         line.end(Instant::now(), None);
         assert_eq!((line.time.len(), line.time.as_bytes()[19]), (20, b'Z'));
         assert_eq!(line.error, None);
-        let error = anyhow::anyhow!("no file\n(os error 2)").context("reading");
+        let failure = |text: &str| crate::cli::Error::from(crate::cli::Failure::new(Kind::Io, text));
+        let error = failure("no file\n(os error 2)").context("reading");
         line.end(Instant::now(), Some(&error));
         assert_eq!(line.error.as_deref(), Some("reading: no file (os error 2)"));
-        let error = anyhow::anyhow!("no file (os error 2)").context("reading");
+        let error = failure("no file (os error 2)").context("reading");
         line.end(Instant::now(), Some(&error));
         assert_eq!(line.error.as_deref(), Some("reading: no file"));
     }

@@ -20,7 +20,7 @@ pub fn endpoint(
     section: &Section,
     server: Option<&str>,
     connection: &args::Connection,
-) -> anyhow::Result<Endpoint> {
+) -> super::Result<Endpoint> {
     let prefix = match rhsm.prefix.trim_matches('/') {
         "" => String::new(),
         prefix => format!("/{prefix}"),
@@ -49,8 +49,11 @@ pub fn endpoint(
     Ok(endpoint)
 }
 
-/// The proxy that section or rhsm.conf name.
+/// The proxy that section or rhsm.conf name, or none if the section says so.
 fn proxy(proxy: &config::Proxy) -> Result<Proxy, http::Error> {
+    if proxy.hostname.is_empty() {
+        return Ok(Proxy::none(&proxy.origin));
+    }
     let host = match proxy.hostname.contains(':') {
         true => &format!("[{}]", proxy.hostname),
         false => &proxy.hostname,
@@ -124,7 +127,7 @@ pub enum Who {
 
 impl Who {
     /// Asks for the password, unless it is known.
-    pub fn ask(&self, cancel: &Cancel) -> anyhow::Result<()> {
+    pub fn ask(&self, cancel: &Cancel) -> super::Result<()> {
         match self {
             Who::System { .. } => Ok(()),
             Who::User { password, .. } => password.ask(cancel),
@@ -151,7 +154,7 @@ impl Account<'_> {
         rhsm: &Rhsm,
         endpoint: &mut Endpoint,
         cancel: &Cancel,
-    ) -> anyhow::Result<Who> {
+    ) -> super::Result<Who> {
         let username = match (&self.identity, &self.options.username) {
             (Some(_), _) => None,
             (None, Some(username)) => Some(username.clone()),
@@ -160,7 +163,7 @@ impl Account<'_> {
         let Some(username) = username else {
             let identity = match self.identity {
                 Some(identity) => identity,
-                None => registered(rhsm)?,
+                None => registered(rhsm, section, &endpoint.base.authority())?,
             };
             if !endpoint.base.https {
                 let problem =
@@ -190,12 +193,18 @@ pub fn certificate(rhsm: &Rhsm) -> PathBuf {
 }
 
 /// The certificate and key of this system, where it is registered.
-fn registered(rhsm: &Rhsm) -> Result<Identity, Failure> {
+fn registered(rhsm: &Rhsm, section: &Section, server: &str) -> Result<Identity, Failure> {
     let cert = certificate(rhsm);
     if cert.try_exists().is_ok_and(|there| !there) {
+        let place = match section.name() {
+            Some(name) if section.has("sat_server") => {
+                format!("use vw-report-sat5, because section [{name}] has sat_server; or give --username")
+            }
+            Some(name) => format!("set rhsm_username in section [{name}], give --username"),
+            None => "give --username, or set rhsm_username in a section".to_owned(),
+        };
         let problem = format!(
-            "nobody to log in as: give a user with --username or rhsm_username, or register this system, \
-             which has no {}",
+            "no login configured for {server}: {place}, or register this system ({} is missing)",
             cert.display()
         );
         return Err(Failure::new(Kind::Config, problem));
@@ -233,6 +242,7 @@ fn machine_id(file: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Classify as _;
     use crate::secret::Secret;
 
     fn rhsm() -> Rhsm {
@@ -242,7 +252,6 @@ mod tests {
             prefix: "candlepin/".to_owned(),
             insecure: false,
             username: None,
-            password: None,
             server_timeout: Some(180),
             proxy: None,
             no_proxy: None,
@@ -323,9 +332,13 @@ mod tests {
 
     #[test]
     fn a_system_that_is_not_registered_has_to_name_a_user() {
-        let error = registered(&rhsm()).unwrap_err();
+        let error = registered(&rhsm(), &Section::default(), "sub.example.com:443").unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
-        assert!(error.to_string().contains("rhsm_username"), "{error}");
+        assert_eq!(
+            error.to_string(),
+            "no login configured for sub.example.com:443: give --username, or set rhsm_username in a section, or register \
+             this system (/cert.pem is missing)"
+        );
     }
 
     #[test]

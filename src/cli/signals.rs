@@ -13,7 +13,7 @@ use signal_hook::iterator::Signals;
 
 use super::Failure;
 use crate::cancel::{Cancel, HookGuard, Signal};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 
 /// The signals that end a command.
 const ENDING: [(i32, Signal); 4] = [

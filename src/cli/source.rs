@@ -56,13 +56,12 @@ fn expect(section: &config::Section, kind: &str, is_command: &dyn Fn(&str) -> bo
 }
 
 /// Whether there is such a command, in the folder of this one or in PATH, where it may be anyone's script.
-fn is_command(name: &str) -> bool {
+pub fn is_command(name: &str) -> bool {
     let own = std::env::current_exe().ok();
     let own = own.as_deref().and_then(Path::parent).map(Path::to_owned);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    own.into_iter()
-        .chain(std::env::split_paths(&path))
-        .any(|folder| folder.join(name).is_file())
+    let mut folders = own.into_iter().chain(std::env::split_paths(&path));
+    !name.contains('/') && folders.any(|folder| folder.join(name).is_file())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::args::{self, Connection, Keys, Said};
 use super::rhsm;
 use crate::config::{Rhsm, Section};
+use crate::error::Kind;
 use crate::http::{Base, Endpoint, Trust};
 use crate::satellite5;
 use crate::secret::redact;
@@ -17,10 +18,10 @@ pub fn source(
     section: &Section,
     address: &Address,
     from_option: bool,
-) -> anyhow::Result<Endpoint> {
+) -> super::Result<Endpoint> {
     let keys = Keys::SOURCE.trust;
     let proxy = Keys::SOURCE.proxy.into_iter().collect::<Vec<_>>();
-    let counts = |said: &str, against: &[&str]| -> anyhow::Result<bool> {
+    let counts = |said: &str, against: &[&str]| -> super::Result<bool> {
         // What [defaults] says gives way to what the section does.
         let rivals = against.iter().filter(|key| section.is_set(key) && !from_option);
         for key in rivals {
@@ -53,8 +54,25 @@ pub fn source(
 }
 
 /// The Satellite 5 at `base`.
-pub fn satellite5(connection: &Connection, section: &Section, base: Base) -> anyhow::Result<Endpoint> {
+pub fn satellite5(connection: &Connection, section: &Section, base: Base) -> super::Result<Endpoint> {
     connection.endpoint(base, section, &Keys::SATELLITE5, Said::default())
+}
+
+/// A failure with the section that it concerns, and with the server if it is about that and its text does not say so. `base` is
+/// none for a failure that is about this machine.
+pub fn placed(error: super::Error, section: Option<&str>, base: Option<&Base>) -> super::Error {
+    let about_server = match error.kind() {
+        Kind::Signal(_) | Kind::ReaderGone => return error,
+        Kind::Unavailable | Kind::TempFail | Kind::Protocol | Kind::NoPerm => true,
+        _ => false,
+    };
+    let base = base.filter(|base| about_server && !format!("{error:#}").contains(&base.host));
+    let server = base.map(Base::to_string);
+    let place: Vec<String> = section.map(str::to_owned).into_iter().chain(server).collect();
+    match place.is_empty() {
+        true => error,
+        false => error.context(place.join(": ")),
+    }
 }
 
 /// How one of the section's servers is reached, for people.
@@ -75,11 +93,11 @@ pub struct Leg {
 /// How the servers of the section are reached without any options; not that of a source of another type than esx.
 pub fn of_section(section: &Section, rhsm_conf: Option<&std::path::Path>) -> Vec<Leg> {
     let none = Connection::default();
-    let from = || -> anyhow::Result<Endpoint> {
+    let from = || -> super::Result<Endpoint> {
         let address = Address::parse(&section.need("server", "--server")?)?;
         source(&none, section, &address, false)
     };
-    let to = || -> anyhow::Result<Endpoint> {
+    let to = || -> super::Result<Endpoint> {
         match section.text("sat_server")? {
             Some(server) => satellite5(&none, section, satellite5::base(&server)?),
             None => rhsm::endpoint(&Rhsm::load(rhsm_conf, section)?, section, None, &none),
@@ -87,7 +105,7 @@ pub fn of_section(section: &Section, rhsm_conf: Option<&std::path::Path>) -> Vec
     };
     let is_esx = section.source_type().is_ok_and(|kind| kind == "esx");
     let source = is_esx.then(from).map(|endpoint| ("source", endpoint));
-    let told = |(end, endpoint): (_, anyhow::Result<Endpoint>)| {
+    let told = |(end, endpoint): (_, super::Result<Endpoint>)| {
         let way = endpoint.and_then(|endpoint| Ok((args::way(&endpoint)?, endpoint)));
         match way {
             Ok((way, endpoint)) => Leg {

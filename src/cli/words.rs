@@ -13,6 +13,13 @@ pub fn counted(count: usize, noun: &str) -> String {
     }
 }
 
+/// Counts with what they count, without those that are 0, such as `2 left out, 1 lost`.
+pub fn counts(counts: &[(usize, &str)]) -> String {
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+    counts.join(", ")
+}
+
 /// The first ten names, and how many more there are.
 pub fn first_ten<T: Display>(names: impl ExactSizeIterator<Item = T>) -> String {
     let more = names.len().saturating_sub(SOME);
@@ -20,6 +27,7 @@ pub fn first_ten<T: Display>(names: impl ExactSizeIterator<Item = T>) -> String 
     let named = named.join(", ");
     match more {
         0 => named,
+        _ if log::log_enabled!(log::Level::Debug) => format!("{named} and {more} more"),
         _ => format!("{named} and {more} more (-d names all)"),
     }
 }
@@ -57,6 +65,10 @@ mod tests {
         assert_eq!(
             (counted(1, "host"), counted(2, "host")),
             ("1 host".into(), "2 hosts".into())
+        );
+        assert_eq!(
+            counts(&[(2, "lost"), (0, "refused"), (1, "left out")]),
+            "2 lost, 1 left out"
         );
         assert_eq!(first_ten(["a", "b"].iter()), "a, b");
         assert_eq!(

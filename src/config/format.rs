@@ -322,7 +322,7 @@ impl<'a> Pass<'a> {
                     continue;
                 };
                 if self.notes.len() < MOST_NOTES {
-                    let message = format!("stands twice, also in line {}; the last one counts", earlier.line);
+                    let message = format!("is also in line {}; the last one counts", earlier.line);
                     self.notes.push(block.note(line, Some(&lower), message));
                 }
             }

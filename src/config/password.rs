@@ -10,7 +10,7 @@ use cbc::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _};
 use cbc::{Decryptor, Encryptor};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::secret::Secret;
 use crate::state::{self, Folder};
 
@@ -75,9 +75,9 @@ pub enum Error {
     Empty,
 }
 
-impl Error {
+impl Classify for Error {
     /// The kind of this failure: that of the key file, or of what is to be decrypted.
-    pub fn kind(&self) -> Kind {
+    fn kind(&self) -> Kind {
         match self {
             Error::NoKeyFile(_)
             | Error::UnreadableKeyFile { .. }

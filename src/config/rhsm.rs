@@ -51,8 +51,6 @@ pub struct Rhsm {
     pub insecure: bool,
     /// The account of an organisation's user (`rhsm_username`), with which the machine needs no registration.
     pub username: Option<String>,
-    /// Its password (`rhsm_password`).
-    pub password: Option<Secret>,
     /// How long the server may be silent, in seconds, if rhsm.conf says so (`server_timeout`).
     pub server_timeout: Option<u32>,
     /// The proxy, if there is one.
@@ -72,7 +70,7 @@ pub struct Rhsm {
 pub struct Proxy {
     /// The key that names it, and its place, for messages.
     pub origin: String,
-    /// Host name or address.
+    /// Host name or address. Empty: the section says that no proxy is used, whatever the environment says.
     pub hostname: String,
     /// TCP port.
     pub port: u16,
@@ -135,7 +133,6 @@ impl Rhsm {
                     .of("rhsm_insecure", "insecure", Section::flag)?
                     .unwrap_or(false),
             username: section.text("rhsm_username")?,
-            password: section.secret("rhsm_password")?,
             server_timeout: server.below.number("server_timeout")?,
             proxy: server.proxy()?,
             no_proxy: server
@@ -148,7 +145,7 @@ impl Rhsm {
     }
 }
 
-/// A section's `rhsm_*` keys above the same things of rhsm.conf. An empty prefix or proxy takes rhsm.conf's away, any other
+/// A section's `rhsm_*` keys above the same things of rhsm.conf. An empty proxy or user takes rhsm.conf's away, any other
 /// empty key counts as not set.
 struct Layers<'a> {
     above: &'a Section,
@@ -197,10 +194,16 @@ impl Layers<'_> {
     fn proxy(&self) -> Result<Option<Proxy>, Error> {
         const HOSTNAME: (&str, &str) = ("rhsm_proxy_hostname", "proxy_hostname");
         const PORT: (&str, &str) = ("rhsm_proxy_port", "proxy_port");
-        let Some(text) = self.text(HOSTNAME.0, HOSTNAME.1)? else {
-            return Ok(None);
-        };
         let (section, key) = self.source(HOSTNAME.0, HOSTNAME.1);
+        let Some(text) = section.text(key)? else {
+            return Ok(self.above.has(HOSTNAME.0).then(|| Proxy {
+                origin: section.origin(key),
+                hostname: String::new(),
+                port: PROXY_PORT,
+                user: None,
+                password: None,
+            }));
+        };
         let (hostname, own_port) = host_and_port(&text).map_err(|reason| section.wrong(key, reason))?;
         let port = self.port(PORT.0, PORT.1)?;
         // The section's port counts before rhsm.conf's, whichever key has it.

@@ -35,16 +35,14 @@ const TRUST: [[&str; 3]; 3] = [
     ["sat_cacert", "sat_thumbprint", "sat_insecure"],
 ];
 
-/// Keys that mean something when they are empty: no proxy or prefix, whatever rhsm.conf has, and for a filter an error,
-/// because it would keep nothing. Any other empty key counts as not set.
-const EMPTY: [&str; 7] = [
+/// Keys that mean something when they are empty: no proxy, or none with a user, whatever rhsm.conf has, as in virt-who; and for
+/// a filter an error, because it would keep nothing. Any other empty key counts as not set.
+const EMPTY: [&str; 5] = [
     "filter_hosts",
     "filter_host_uuids",
     "filter_host_parents",
-    "rhsm_prefix",
     "rhsm_proxy_hostname",
     "rhsm_proxy_user",
-    "rhsm_no_proxy",
 ];
 
 /// What one section says, `[defaults]` included.
@@ -106,9 +104,9 @@ impl Section {
             _ if self.is_variables() => format!("is missing; set it, or give {option}"),
             (Some(_), _) => format!("is missing; add it, or give {option}"),
             (None, Some(in_vain)) => {
-                format!("is missing; give {option}, or a section with it by -n: {in_vain}")
+                format!("is missing; give {option}, or choose a section that has it with -n: {in_vain}")
             }
-            (None, None) => format!("is missing; give {option}, or a section with it by -n"),
+            (None, None) => format!("is missing; give {option}, or choose a section that has it with -n"),
         };
         Err(self.wrong(key, &message))
     }

@@ -27,7 +27,7 @@ pub(super) fn similar<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
 }
 
 /// ` (did you mean NAME?)`, or nothing.
-pub(super) fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+pub fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     similar(word, names).map_or_else(String::new, |name| format!(" (did you mean {name}?)"))
 }
 

@@ -164,7 +164,7 @@ fn no_file_is_no_error() {
                    with -c";
     assert_eq!(
         machine.said(section.need("server", "--server").unwrap_err()),
-        format!("server: is missing; give --server, or a section with it by -n: {nowhere}")
+        format!("server: is missing; give --server, or choose a section that has it with -n: {nowhere}")
     );
     assert_eq!(
         machine.said(machine.load().named("prod").unwrap_err()),
@@ -283,7 +283,7 @@ fn the_section_is_named_or_the_only_one_that_fits() {
     assert_eq!(none.text("owner").unwrap().as_deref(), Some("o"));
     assert_eq!(
         none.need("server", "--server").unwrap_err().to_string(),
-        "server: is missing; give --server, or a section with it by -n: of a, b, c, d none fits"
+        "server: is missing; give --server, or choose a section that has it with -n: none of a, b, c, d fits"
     );
     let machine = Machine::new(&[("virt-who.conf", "[a]\ntype=%(kind)s\n[b]\ntype=esx\n")]);
     let config = machine.load();

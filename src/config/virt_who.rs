@@ -238,7 +238,7 @@ impl Config {
     pub fn nothing(&self) -> String {
         let names: Vec<String> = self.names().map(str::to_owned).collect();
         let mut in_vain = match names.is_empty() {
-            false => format!("of {} none fits", super::some(&names)),
+            false => format!("none of {} fits", super::some(&names)),
             true => self.without_sections(),
         };
         for note in &self.unread {
@@ -409,6 +409,7 @@ impl Config {
 
     fn add(&mut self, file: &Path, content: Content, part: Part) {
         self.files.push(file.to_owned());
+        let earlier = self.notes.len();
         let shared: Arc<Path> = Arc::from(file);
         let document = format::parse(&shared, &content.bytes);
         self.notes.extend(document.notes);
@@ -448,6 +449,8 @@ impl Config {
                 message: "holds passwords and everyone may read it; chmod 600 it".to_owned(),
             });
         }
+        let own = self.notes.get_mut(earlier..).unwrap_or_default();
+        own.sort_by_key(|note| note.place.as_ref().map(|place| place.line));
     }
 
     /// Adds a section that describes a source, in the place of one of the same name.

@@ -1,5 +1,6 @@
 //! Patterns: shell wildcards as fnmatch has them, and regular expressions as Python has them.
 
+use crate::error::Classify;
 use std::borrow::Cow;
 
 use fancy_regex::{Regex, RegexBuilder};
@@ -28,7 +29,7 @@ pub enum Error {
     #[error("{0} has an empty pattern")]
     EmptyPattern(List),
     /// A pattern that must be a regular expression is none.
-    #[error("{list} has \"{pattern}\", which is no regular expression")]
+    #[error("{list} has \"{pattern}\", which is not a valid regular expression")]
     BadRegex {
         /// The list that it stands in.
         list: List,
@@ -75,9 +76,11 @@ impl Error {
             }
         }
     }
+}
 
+impl Classify for Error {
     /// The kind of this failure, where the rules were options.
-    pub fn kind(&self) -> crate::error::Kind {
+    fn kind(&self) -> crate::error::Kind {
         crate::error::Kind::Usage
     }
 }

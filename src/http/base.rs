@@ -45,7 +45,7 @@ impl Base {
             None => (true, port),
             Some("https") => (true, 443),
             Some("http") => (false, 80),
-            Some(_) => return Err(fail("only http:// and https:// are spoken")),
+            Some(_) => return Err(fail("only http:// and https:// are supported")),
         };
         let (authority, own_path) = match rest.find(['/', '?', '#']) {
             Some(at) => rest.split_at(at),

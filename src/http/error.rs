@@ -9,7 +9,7 @@ use ureq::http::StatusCode;
 
 use super::tls::{Flaw, Thumbprint};
 use crate::cancel::Cancelled;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 
 /// A failed exchange with a server, or settings that can't be used for one.
 ///
@@ -216,8 +216,28 @@ pub enum Error {
 }
 
 impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+    /// The error of this room that an [`io::Error`] from a [`Body`](super::Body) carries.
+    pub fn within(error: &io::Error) -> Option<&Error> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// The error of this room that a link of a chain of errors is, boxed or not.
+    pub fn of<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+        let boxed = || cause.downcast_ref::<Box<Error>>().map(|error| &**error);
+        cause.downcast_ref().or_else(boxed)
+    }
+
+    /// How long the server asked us to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
         match self {
             Error::Address { .. }
             | Error::Proxy { .. }
@@ -243,19 +263,6 @@ impl Error {
                 _ => Kind::Protocol,
             },
             Error::Cancelled(cancelled) => cancelled.kind(),
-        }
-    }
-
-    /// The error of this room that an [`io::Error`] from a [`Body`](super::Body) carries.
-    pub fn within(error: &io::Error) -> Option<&Error> {
-        error.get_ref()?.downcast_ref()
-    }
-
-    /// How long the server asked us to wait before the next attempt.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Error::Status { retry_after, .. } => *retry_after,
-            _ => None,
         }
     }
 }

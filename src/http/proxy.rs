@@ -188,6 +188,7 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Classify as _;
 
     fn way(proxy: &Proxy, server: &str, variables: &[(&str, &str)]) -> Result<Way, Error> {
         let look_up = |name: &str| {

@@ -14,7 +14,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use super::*;
 use crate::cancel::{Cancelled, Signal};
-use crate::error::Kind;
+use crate::error::{Classify as _, Kind};
 use server::{HELLO, Server, Stream};
 
 const SHORT: Duration = Duration::from_millis(150);

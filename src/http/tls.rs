@@ -407,7 +407,9 @@ pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
                 .to_owned()
         }
         rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
-            "the server does not have the key of the certificate that it shows".to_owned()
+            "the server does not have the key of the certificate that it shows, or that is RSA with less than 2048 bits, which \
+             is not supported"
+                .to_owned()
         }
         error => error.to_string(),
     };

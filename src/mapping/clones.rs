@@ -7,26 +7,31 @@ use std::fmt;
 use super::{Guest, GuestState, Hypervisor, Mapping};
 
 /// Guests of one hypervisor that have one id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copies {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copies<'m> {
     /// Their id.
-    pub guest: String,
+    pub guest: &'m str,
     /// The hypervisor's name or id.
-    pub hypervisor: String,
+    pub hypervisor: &'m str,
     /// How many they are.
     pub count: usize,
 }
 
 /// A guest that several hypervisors have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shared {
+pub struct Shared<'m> {
     /// Its id.
-    pub guest: String,
+    pub guest: Cow<'m, str>,
     /// The hypervisors' names or ids, in the order in which they are reported.
-    pub hypervisors: Vec<String>,
+    pub hypervisors: Vec<&'m str>,
 }
 
-impl fmt::Display for Copies {
+impl Shared<'_> {
+    /// How many hypervisors are named.
+    const NAMED: usize = 5;
+}
+
+impl fmt::Display for Copies<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Copies {
             guest,
@@ -35,35 +40,37 @@ impl fmt::Display for Copies {
         } = self;
         write!(
             f,
-            "guest {guest} is there {count} times on {hypervisor}; reported once"
+            "guest {guest} is listed {count} times on {hypervisor}; it is reported once"
         )
     }
 }
 
-impl fmt::Display for Shared {
+impl fmt::Display for Shared<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shared { guest, hypervisors } = self;
-        let last = hypervisors.last().map_or("", String::as_str);
-        write!(
-            f,
-            "guest {guest} is on {}; it counts for {last}, which is reported last",
-            hypervisors.join(" and on ")
-        )
+        let last = hypervisors.last().copied().unwrap_or_default();
+        let more = hypervisors.len().saturating_sub(Shared::NAMED);
+        let named = hypervisors.iter().take(Shared::NAMED);
+        let named = named.copied().collect::<Vec<_>>().join(" and on ");
+        write!(f, "guest {guest} is on {named}")?;
+        if more > 0 {
+            write!(f, " and on {more} more")?;
+        }
+        write!(f, "; it counts for {last}, which is reported last")
     }
 }
 
 impl Mapping {
-    /// Keeps, of the guests of a hypervisor that have one id (ignoring case), the first that runs, or else the first.
-    pub fn keep_one_of_each_guest(&mut self) -> Vec<Copies> {
-        let mut copies = Vec::new();
+    /// Keeps, of the guests of a hypervisor that have one id (ignoring case), the first that runs, or else the first, and
+    /// gives those that it met.
+    pub fn keep_one_of_each_guest(&mut self, mut give: impl FnMut(Copies<'_>)) {
         for hypervisor in &mut self.hypervisors {
-            keep_one_of_each(hypervisor, &mut copies);
+            keep_one_of_each(hypervisor, &mut give);
         }
-        copies
     }
 }
 
-fn keep_one_of_each(hypervisor: &mut Hypervisor, copies: &mut Vec<Copies>) {
+fn keep_one_of_each(hypervisor: &mut Hypervisor, give: &mut impl FnMut(Copies<'_>)) {
     if !has_copies(&hypervisor.guests) {
         return;
     }
@@ -82,11 +89,13 @@ fn keep_one_of_each(hypervisor: &mut Hypervisor, copies: &mut Vec<Copies>) {
         }
     }
     hypervisor.guests = kept;
-    copies.extend(counts.into_iter().map(|(place, count)| Copies {
-        guest: hypervisor.guests[place].id.clone(),
-        hypervisor: known_as(hypervisor),
-        count,
-    }));
+    for (place, count) in counts {
+        give(Copies {
+            guest: &hypervisor.guests[place].id,
+            hypervisor: known_as(hypervisor),
+            count,
+        });
+    }
 }
 
 fn has_copies(guests: &[Guest]) -> bool {
@@ -104,10 +113,10 @@ fn folded(id: &str) -> Cow<'_, str> {
 }
 
 /// Sorts hypervisors by id, those last on which guests run that others have too; returns such guests.
-pub(super) fn shared(hosts: &mut [(&str, &Hypervisor)]) -> Vec<Shared> {
+pub(super) fn shared<'m>(hosts: &mut [(&'m str, &'m Hypervisor)]) -> Vec<Shared<'m>> {
     hosts.sort_by_key(|(id, _)| *id);
-    let mut first: HashMap<Cow<'_, str>, Holder> = HashMap::new();
-    let mut holders: BTreeMap<Cow<'_, str>, Vec<Holder>> = BTreeMap::new();
+    let mut first: HashMap<Cow<'m, str>, Holder> = HashMap::new();
+    let mut holders: BTreeMap<Cow<'m, str>, Vec<Holder>> = BTreeMap::new();
     for (place, (_, hypervisor)) in hosts.iter().enumerate() {
         for guest in &hypervisor.guests {
             let id = folded(&guest.id);
@@ -124,15 +133,12 @@ pub(super) fn shared(hosts: &mut [(&str, &Hypervisor)]) -> Vec<Shared> {
     }
     let running = holders.values().flatten().filter(|holder| holder.runs);
     let last: HashSet<&str> = running.map(|holder| hosts[holder.place].0).collect();
-    let mut told: Vec<Shared> = Vec::with_capacity(holders.len());
+    let mut told: Vec<Shared<'m>> = Vec::with_capacity(holders.len());
     for (guest, mut holders) in holders {
         holders.sort_by_key(|holder| last.contains(hosts[holder.place].0));
         let hypervisors = holders.iter().map(|holder| known_as(hosts[holder.place].1));
         let hypervisors = hypervisors.collect();
-        told.push(Shared {
-            guest: guest.into_owned(),
-            hypervisors,
-        });
+        told.push(Shared { guest, hypervisors });
     }
     hosts.sort_by_key(|(id, _)| last.contains(id));
     told
@@ -147,9 +153,9 @@ struct Holder {
     runs: bool,
 }
 
-fn known_as(hypervisor: &Hypervisor) -> String {
+fn known_as(hypervisor: &Hypervisor) -> &str {
     let known = hypervisor.name.as_ref().or(hypervisor.id.as_ref());
-    known.map_or("this machine", String::as_str).to_owned()
+    known.map_or("this machine", String::as_str)
 }
 
 #[cfg(test)]
@@ -167,16 +173,13 @@ mod tests {
             r#"{"hypervisors":[{"uuid":"a","guests":[{"guestId":"G","state":5},{"guestId":"h","state":5},
                 {"guestId":"g","state":1},{"guestId":"g","state":3},{"guestId":"i","state":5},{"guestId":"I","state":3}]}]}"#,
         );
-        let told: Vec<String> = mapping
-            .keep_one_of_each_guest()
-            .iter()
-            .map(Copies::to_string)
-            .collect();
+        let mut told: Vec<String> = Vec::new();
+        mapping.keep_one_of_each_guest(|copies| told.push(copies.to_string()));
         assert_eq!(
             told,
             [
-                "guest g is there 3 times on a; reported once",
-                "guest i is there 2 times on a; reported once"
+                "guest g is listed 3 times on a; it is reported once",
+                "guest i is listed 2 times on a; it is reported once"
             ]
         );
         let kept: Vec<_> = mapping.hypervisors[0]
@@ -185,7 +188,7 @@ mod tests {
             .map(|guest| (&*guest.id, guest.state.number()))
             .collect();
         assert_eq!(kept, [("g", 1), ("h", 5), ("i", 5)]);
-        assert_eq!(mapping.keep_one_of_each_guest(), []);
+        mapping.keep_one_of_each_guest(|copies| panic!("{copies}"));
     }
 
     #[test]
@@ -202,6 +205,19 @@ mod tests {
         assert_eq!(
             told,
             ["guest g is on b and on c and on one; it counts for one, which is reported last"]
+        );
+    }
+
+    #[test]
+    fn a_message_names_a_few_hypervisors_only() {
+        let hosts: Vec<String> = (10..40)
+            .map(|n| format!(r#"{{"uuid":"h{n}","guests":[{{"guestId":"g","state":1}}]}}"#))
+            .collect();
+        let mapping = mapping(&format!(r#"{{"hypervisors":[{}]}}"#, hosts.join(",")));
+        assert_eq!(
+            mapping.reportable().shared[0].to_string(),
+            "guest g is on h10 and on h11 and on h12 and on h13 and on h14 and on 25 more; it counts for h39, which is \
+             reported last"
         );
     }
 }

@@ -95,7 +95,7 @@ impl<'a> Entry<'a> {
         };
         match guests.get().starts_with('[') {
             true => Ok(guests),
-            false => Err("its guests are no list"),
+            false => Err("its guests are not a list"),
         }
     }
 
@@ -185,7 +185,7 @@ impl<'a> Entry<'a> {
         };
         let list = self.guests().map(|list| each(list, add));
         if !matches!(list, Ok(Ok(()))) {
-            return Err(self.fault(hypervisor.id, "its guests are no list".into()));
+            return Err(self.fault(hypervisor.id, "its guests are not a list".into()));
         }
         // In a reporter all of them are in memory at once.
         guests.shrink_to_fit();
@@ -261,7 +261,7 @@ fn shown(raw: &RawValue) -> &str {
         "null" => "null",
         other => match other.as_bytes().first() {
             Some(b'"') if text(raw).is_some() => "a text",
-            Some(b'"') => "no valid text",
+            Some(b'"') => "not valid text",
             Some(b'{') => "an object",
             Some(b'[') => "a list",
             Some(b't' | b'f') => "a truth value",
@@ -274,7 +274,7 @@ fn shown(raw: &RawValue) -> &str {
 fn guest(raw: &RawValue) -> Result<(Guest, Option<String>), String> {
     let Some(mut members) = Object::of(raw) else {
         return Err(match raw.get().starts_with('{') {
-            true => "the name of a member is no valid text".into(),
+            true => "the name of a member is not valid text".into(),
             false => format!("it is {}, not an object", shown(raw)),
         });
     };

@@ -2,16 +2,18 @@
 
 use std::io;
 
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 
 /// Why a mapping could not be read or written. Positions are bytes from the beginning of the stream, counted from 0.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing came: whoever should have written a mapping failed. Never read as "no hypervisors".
-    #[error("the input is empty, it ended before a document was complete: look at the stage before")]
+    #[error("no input: the command before this one failed; see its message")]
     Empty,
     /// The end came within a document, which is how a stage that failed half-way says so.
-    #[error("the input ended before a document was complete, at byte {at}: look at the stage before")]
+    #[error(
+        "the input ended at byte {at}, before a document was complete: the command before this one failed; see its message"
+    )]
     Cut {
         /// How many bytes had come.
         at: u64,
@@ -72,19 +74,6 @@ pub enum Limit {
 }
 
 impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Error::Empty | Error::Cut { .. } => Kind::NoInput,
-            Error::Malformed { .. }
-            | Error::NotMapping { .. }
-            | Error::TooLarge { .. }
-            | Error::TooDeep { .. } => Kind::Data,
-            Error::Read(_) => Kind::Io,
-            Error::Write(error) => Kind::of_output(error),
-        }
-    }
-
     /// JSON that serde_json refused; `text` is what it read, and began at byte `at` of the stream.
     pub(super) fn malformed(text: &[u8], at: u64, error: &serde_json::Error) -> Self {
         let before: usize = text
@@ -98,6 +87,20 @@ impl Error {
         Error::Malformed {
             at: at + within as u64,
             reason,
+        }
+    }
+}
+
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Error::Empty | Error::Cut { .. } => Kind::NoInput,
+            Error::Malformed { .. }
+            | Error::NotMapping { .. }
+            | Error::TooLarge { .. }
+            | Error::TooDeep { .. } => Kind::Data,
+            Error::Read(_) => Kind::Io,
+            Error::Write(error) => Kind::of_output(error),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Values that are not what they should be, though their hypervisor or guest can be used: a state that is no state, a fact that
-//! is there twice or is no valid text.
+//! is there twice or is not valid text.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -39,19 +39,19 @@ fn number(json: &str) -> Option<u8> {
 
 /// Facts as they are written, and what is wrong with some of them: each reason with the number of facts that it is about.
 ///
-/// Facts whose name is no valid text are not among them. `None`: it is not an object.
+/// Facts whose name is not valid text are not among them. `None`: it is not an object.
 pub(super) fn facts(raw: &RawValue) -> Option<(Members, Vec<(String, usize)>)> {
     let (object, nameless) = members_of(raw)?;
     let mut wrong = Vec::new();
     if nameless > 0 {
-        wrong.push(("the name of a fact is no valid text".to_owned(), nameless));
+        wrong.push(("the name of a fact is not valid text".to_owned(), nameless));
     }
     for name in doubled(object.0.iter().map(|(name, _)| &**name)) {
         wrong.push((format!("the fact {} is there twice", excerpt(name)), 1));
     }
     for (name, value) in &object.0 {
         if !is_valid_text(value) {
-            wrong.push((format!("the fact {} is no valid text", excerpt(name)), 1));
+            wrong.push((format!("the fact {} is not valid text", excerpt(name)), 1));
         }
     }
     Some((object.into_members(), wrong))
@@ -266,9 +266,9 @@ mod tests {
         assert_eq!(
             told,
             [
-                "the name of a fact is no valid text",
+                "the name of a fact is not valid text",
                 "the fact a is there twice",
-                "the fact c is no valid text"
+                "the fact c is not valid text"
             ]
         );
         assert_eq!(

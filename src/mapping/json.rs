@@ -216,7 +216,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// The members of an object whose names may be no valid text: those that are, and how many are not.
+/// The members of an object whose names may be not valid text: those that are, and how many are not.
 pub(super) fn members_of<'a>(raw: &'a RawValue) -> Option<(Object<'a>, usize)> {
     struct Reading;
 

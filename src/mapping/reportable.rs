@@ -18,7 +18,7 @@ pub struct Reportable<'m> {
     /// How many hypervisors and guests can't be reported.
     pub omitted: usize,
     /// Guests that several hypervisors have.
-    pub shared: Vec<Shared>,
+    pub shared: Vec<Shared<'m>>,
     /// How many hypervisors the document has, reported or not; this machine itself does not count.
     pub hypervisors: usize,
     /// How many guests those have.
@@ -72,7 +72,15 @@ impl Mapping {
         }
         for hypervisor in &self.hypervisors {
             let Some(id) = hypervisor.id.as_deref() else {
-                reportable.local = Some(hypervisor);
+                if reportable.local.is_some() {
+                    reportable.omitted += 1;
+                    reportable.left_out.push(LeftOut {
+                        id: None,
+                        name: None,
+                        reason: "the document lists this machine's own guests again".to_owned(),
+                    });
+                }
+                reportable.local.get_or_insert(hypervisor);
                 continue;
             };
             reportable.hypervisors += 1;
@@ -129,5 +137,14 @@ mod tests {
             left_out,
             [(None, Some("none")), (Some("B"), Some("one")), (Some("b"), None)]
         );
+    }
+
+    #[test]
+    fn of_two_entries_for_this_machine_one_counts_and_the_other_is_told() {
+        let text = r#"{"hypervisors":[{"guests":[{"guestId":"a","state":1}]},{"guests":[{"guestId":"b","state":1}]}]}"#;
+        let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();
+        let reportable = mapping.reportable();
+        assert_eq!(reportable.local.unwrap().guests[0].id, "a");
+        assert_eq!((reportable.left_out.len(), reportable.omitted), (1, 1));
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Classify as _;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use std::io::{BufReader, Read};
@@ -77,6 +78,16 @@ fn nothing_is_lost_and_no_byte_changes() {
         );
         assert_eq!(read(&pretty).unwrap(), mapping, "indented");
     }
+}
+
+#[test]
+fn what_was_left_out_passes_however_odd_it_is_told() {
+    let text = concat!(
+        r#"{"hypervisors":[],"source":{"section":1,"filtered":2.50},"#,
+        r#""omitted":[{},{"x":1e400},{"kind":1,"stage":null,"reason":[-0]}]}"#,
+        "\n"
+    );
+    assert_eq!(pass(text, Layout::Mapping, Style::Compact).unwrap(), text);
 }
 
 #[test]
@@ -250,7 +261,7 @@ fn what_is_wrong_with_one_hypervisor_or_guest_is_a_fault() {
         (r#"{"uuid":5,"guests":[]}"#, "host at byte 16: its id is a number"),
         (
             r#"{"uuid":"\ud800","guests":[]}"#,
-            "host at byte 16: its id is no valid text",
+            "host at byte 16: its id is not valid text",
         ),
         (
             r#"{"guests":[],"name":"n"}"#,
@@ -275,7 +286,7 @@ fn what_is_wrong_with_one_hypervisor_or_guest_is_a_fault() {
         (r#"{"uuid":"a"}"#, "host a at byte 16: it has no list of guests"),
         (
             r#"{"uuid":"a","guests":null}"#,
-            "host a at byte 16: its guests are no list",
+            "host a at byte 16: its guests are not a list",
         ),
         (
             r#"{"uuid":"a","guests":[],"guestIds":[]}"#,

@@ -344,11 +344,15 @@ impl Serialize for Source {
 impl Serialize for Omitted {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", &self.kind)?;
+        // What is empty was not there, or was no text and is among the unknown members.
+        fn text(text: &str) -> Option<&str> {
+            (!text.is_empty()).then_some(text)
+        }
+        entry(&mut map, "kind", &text(&self.kind))?;
         entry(&mut map, "id", &self.id)?;
         entry(&mut map, "name", &self.name)?;
-        map.serialize_entry("stage", &self.stage)?;
-        map.serialize_entry("reason", &self.reason)?;
+        entry(&mut map, "stage", &text(&self.stage))?;
+        entry(&mut map, "reason", &text(&self.reason))?;
         self.unknown.write_into(&mut map)?;
         map.end()
     }

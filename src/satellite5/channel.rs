@@ -6,7 +6,7 @@ use super::method::{CHANNEL, CREATE_CHANNEL, LOGIN, LOGOUT, SET_MAP, USER};
 use super::xmlrpc::{Fault, Value};
 use super::{ARCH, Account, Error, OS, RELEASE, Satellite5};
 use crate::cancel::Cancel;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::secret::Secret;
 
 /// How long the log-out may take, after all else has ended.
@@ -76,7 +76,7 @@ impl Satellite5 {
     pub(super) fn blocked_by(&mut self, error: Error) -> Error {
         self.readiness = Readiness::Blocked {
             kind: error.kind(),
-            reason: error.line(),
+            reason: error.with_causes(),
         };
         error
     }
@@ -183,7 +183,7 @@ impl Satellite5 {
         if let Err(error) = ended {
             log::warn!(
                 "the session stays open on the server until it expires: {}",
-                error.line()
+                error.with_causes()
             );
         }
     }

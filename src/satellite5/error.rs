@@ -1,12 +1,11 @@
 //! Why a report fails, and what a person can do about it.
 
-use std::error::Error as _;
 use std::fmt;
 
 use super::systemid;
 use super::xmlrpc::{self, Fault};
 use super::{ARCH, RELEASE};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http;
 use crate::state::Reserved;
 
@@ -17,7 +16,10 @@ pub enum Error {
     #[error("connecting to Satellite 5")]
     Connection(#[source] http::Error),
     /// An exchange failed.
-    #[error("{call}")]
+    #[error("{call}{}", match is_elsewhere(source) {
+        true => ": no Satellite 5 or Spacewalk answers there; check the server's address",
+        false => "",
+    })]
     Exchange {
         /// The method that was called.
         call: &'static str,
@@ -132,26 +134,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Error::Connection(source) | Error::Exchange { source, .. } | Error::NotBegun { source, .. } => {
-                source.kind()
-            }
-            Error::Login { .. } => Kind::NoPerm,
-            Error::InDoubt { source, .. } => source.kind(),
-            Error::NoRoom(source) | Error::Unkept { source, .. } => source.kind(),
-            Error::Unsendable { .. } => Kind::Data,
-            Error::Answer { .. } | Error::Unexpected { .. } => Kind::Protocol,
-            Error::Refused { fault, .. } => match fault.code {
-                -23 | -71 | -702 => Kind::NoPerm,
-                _ => Kind::Unavailable,
-            },
-            Error::NoBaseChannel { map: Some(_) } => Kind::NoPerm,
-            Error::NoBaseChannel { map: None } | Error::SeveralProfiles { .. } => Kind::Unavailable,
-            Error::Registration(error) => error.kind(),
-            Error::Blocked { kind, .. } => *kind,
-        }
+    /// Whether it is about files of this machine.
+    pub fn is_about_this_machine(&self) -> bool {
+        matches!(
+            self,
+            Error::NoRoom(_) | Error::Unkept { .. } | Error::Registration(_)
+        )
     }
 
     /// Whether the server, or a front end of it, refuses who we are. The next document would meet that, too, and accounts get
@@ -216,17 +204,35 @@ impl Error {
         let source = Box::new(lost);
         Error::InDoubt { profile, source }
     }
+}
 
-    /// The error with its causes, in one line.
-    pub(super) fn line(&self) -> String {
-        let mut line = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            line += &format!(": {error}");
-            cause = error.source();
+impl Classify for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Error::Exchange { source, .. } if is_elsewhere(source) => Kind::Protocol,
+            Error::Connection(source) | Error::Exchange { source, .. } | Error::NotBegun { source, .. } => {
+                source.kind()
+            }
+            Error::Login { .. } => Kind::NoPerm,
+            Error::InDoubt { source, .. } => source.kind(),
+            Error::NoRoom(source) | Error::Unkept { source, .. } => source.kind(),
+            Error::Unsendable { .. } => Kind::Data,
+            Error::Answer { .. } | Error::Unexpected { .. } => Kind::Protocol,
+            Error::Refused { fault, .. } => match fault.code {
+                -23 | -71 | -702 => Kind::NoPerm,
+                _ => Kind::Unavailable,
+            },
+            Error::NoBaseChannel { map: Some(_) } => Kind::NoPerm,
+            Error::NoBaseChannel { map: None } | Error::SeveralProfiles { .. } => Kind::Unavailable,
+            Error::Registration(error) => error.kind(),
+            Error::Blocked { kind, .. } => *kind,
         }
-        line
     }
+}
+
+/// Whether the server does not know the path of the API. One that is being deployed answers so, too.
+fn is_elsewhere(error: &http::Error) -> bool {
+    matches!(error, http::Error::Status { status: 404, .. })
 }
 
 /// What a person can do about a fault, as far as it is known.

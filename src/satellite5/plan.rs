@@ -114,9 +114,7 @@ fn uuid(id: &str) -> Result<Cow<'_, str>, &'static str> {
         false => Cow::Borrowed(id),
     };
     if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err(
-            "its id is not hexadecimal, for which the server would refuse the hypervisor with all guests",
-        );
+        return Err("its id is not hexadecimal; the server would refuse the hypervisor with all its guests");
     }
     if digits.bytes().all(|digit| digit == b'0') {
         return Err("its id is zero, which to the server is the hypervisor itself");

@@ -4,6 +4,7 @@ use super::method::{HARDWARE, REGISTER};
 use super::plan::profile_name;
 use super::xmlrpc::Value;
 use super::{ARCH, Account, Error, Host, OS, RELEASE, Satellite5};
+use crate::error::Classify as _;
 use crate::secret::Secret;
 
 /// The longest name of a profile, in characters; the server cuts it there.
@@ -25,7 +26,7 @@ impl Satellite5 {
         let hardware = [Value::text(systemid.expose()), Value::Array(Vec::new())];
         match self.call(HARDWARE, &hardware) {
             // A new profile has no hardware anyway.
-            Err(error @ Error::Refused { .. }) => log::warn!("{}: {}", host.id, error.line()),
+            Err(error @ Error::Refused { .. }) => log::warn!("{}: {}", host.id, error.with_causes()),
             answered => drop(answered?),
         }
         Ok(systemid)

@@ -19,7 +19,7 @@ pub struct Roster<'m> {
     /// How many hypervisors and guests are not reported.
     pub omitted: usize,
     /// Guests that several hypervisors have.
-    pub shared: Vec<Shared>,
+    pub shared: Vec<Shared<'m>>,
     /// How many hypervisors the document has, reported or not; this machine itself does not count.
     pub hypervisors: usize,
     /// How many guests those have.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::pickle;
 use super::xmlrpc::Value;
 use crate::cancel::Cancel;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::secret::Secret;
 use crate::state::{self, Folder, Lock, Reserved, file_name};
 
@@ -43,9 +43,8 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+impl Classify for Error {
+    fn kind(&self) -> Kind {
         match self {
             Error::File(error) => error.kind(),
             Error::Damaged { .. } => Kind::Io,

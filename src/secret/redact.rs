@@ -33,7 +33,9 @@ pub fn is_secret_name(name: &str) -> bool {
                     strsim::osa_distance(&end, other) <= 1
                 })
         };
-        word == "key" || PARTS.iter().any(|part| word.contains(part)) || WORDS.iter().any(resembles)
+        ["key", "pw"].contains(&word)
+            || PARTS.iter().any(|part| word.contains(part))
+            || WORDS.iter().any(resembles)
     })
 }
 
@@ -145,6 +147,7 @@ mod tests {
             "rhsmpasword",
             "sat-pssword",
             "pwd",
+            "vc_pw",
             "client_secret",
             "api_token",
             "private_key",

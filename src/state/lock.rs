@@ -104,6 +104,7 @@ fn take(path: &Path) -> io::Result<Option<Lock>> {
 mod tests {
     use super::*;
     use crate::cancel::Signal;
+    use crate::error::Classify as _;
     use crate::error::Kind;
     use std::fs;
 

@@ -18,7 +18,7 @@ pub(super) use self::live::Live;
 use self::vms::{Placed, VANISHED, Vm, Vms};
 use super::ManagedObject;
 use super::property::{Object, PropertySpec};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::escape;
 use crate::mapping::{Guest, GuestState, Hypervisor, Omitted};
 
@@ -100,9 +100,8 @@ pub enum HypervisorId {
 #[error("{0:?} is not one of uuid, hostname, hwuuid")]
 pub struct UnknownHypervisorId(String);
 
-impl UnknownHypervisorId {
-    /// The kind of this failure.
-    pub fn kind(&self) -> Kind {
+impl Classify for UnknownHypervisorId {
+    fn kind(&self) -> Kind {
         Kind::Config
     }
 }

@@ -437,6 +437,7 @@ fn read_page<R: BufRead>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Classify as _;
 
     fn page(xml: &str) -> (Option<String>, Vec<String>) {
         let mut reader = Reader::new(xml.as_bytes());

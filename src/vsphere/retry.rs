@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Error;
+use crate::backoff::Backoff;
 use crate::cancel::Cancel;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http::{self, Endpoint};
 
 /// How long failures that may pass are met with another attempt.
@@ -41,10 +42,13 @@ pub fn retry<T>(
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        match attempts.after(error, Instant::now())? {
-            (error, None) => log::warn!("{}; logging in once more", error.with_sources()),
+        let next = attempts.after(error, Instant::now());
+        let at_server = |error: Error| error.at(endpoint.base.authority());
+        match next.map_err(at_server)? {
+            (error, None) => log::warn!("{}; logging in once more", at_server(error).with_causes()),
             (error, Some(pause)) => {
-                attempts.pauses.take(&error, pause, cancel)?;
+                let error = at_server(error);
+                wait(&error, pause, cancel)?;
                 attempts.last = Some(error);
             }
         }
@@ -60,7 +64,7 @@ struct Attempts {
     end: Option<Instant>,
     has_expired: bool,
     vanished: u32,
-    pauses: Pauses,
+    backoff: Backoff,
     /// Why there is another attempt.
     last: Option<Error>,
 }
@@ -74,7 +78,7 @@ impl Attempts {
             end: None,
             has_expired: false,
             vanished: 0,
-            pauses: Pauses::default(),
+            backoff: backoff(),
             last: None,
         }
     }
@@ -104,15 +108,16 @@ impl Attempts {
             }
             false => self.end(now),
         };
-        let pause = self.pauses.after(&error);
+        let asked = asked_pause(&error);
+        let pause = self.backoff.pause(asked);
         let fits = end.is_none_or(|end| now + pause < end);
         if fits && self.vanished <= RESTARTS {
             return Ok((error, Some(pause)));
         }
-        match Pauses::asked(&error) {
+        match asked == Some(pause) {
             // It tells for itself why there is no other attempt.
-            Some(asked) if asked == pause => Err(error),
-            _ => Err(self.gave_up(error, now)),
+            true => Err(error),
+            false => Err(self.gave_up(error, now)),
         }
     }
 
@@ -139,54 +144,26 @@ impl Attempts {
 }
 
 /// Pauses that grow from a quarter of a second to a minute.
-#[derive(Debug)]
-pub(super) struct Pauses(Duration);
+pub(super) fn backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(250), Duration::from_secs(60))
+}
 
-impl Default for Pauses {
-    fn default() -> Self {
-        Pauses(Duration::from_millis(250))
+/// A server may ask for a longer pause, but not for ever.
+const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+
+/// The pause that the server asks for.
+pub(super) fn asked_pause(error: &Error) -> Option<Duration> {
+    match error {
+        Error::Http(error) => error.retry_after().map(|asked| asked.min(LONGEST_ASKED)),
+        _ => None,
     }
 }
 
-impl Pauses {
-    const LONGEST: Duration = Duration::from_secs(60);
-    /// A server may ask for more, but not for ever.
-    const LONGEST_ASKED: Duration = Duration::from_secs(3600);
-
-    /// The next pause, or the longer one that the server asks for.
-    pub(super) fn after(&mut self, error: &Error) -> Duration {
-        let pause = self.0;
-        self.0 = (pause * 2).min(Pauses::LONGEST);
-        Pauses::asked(error).unwrap_or_default().max(pause)
-    }
-
-    /// The pause that the server asks for.
-    fn asked(error: &Error) -> Option<Duration> {
-        match error {
-            Error::Http(error) => error.retry_after().map(|asked| asked.min(Pauses::LONGEST_ASKED)),
-            _ => None,
-        }
-    }
-
-    /// Says what failed and waits.
-    pub(super) fn take(&self, error: &Error, pause: Duration, cancel: &Cancel) -> Result<(), Error> {
-        let seconds = pause.as_secs_f32();
-        log::warn!("{}; trying again in {seconds} s", error.with_sources());
-        Ok(cancel.sleep(pause).map_err(http::Error::from)?)
-    }
-}
-
-impl Error {
-    /// The whole chain in one line.
-    pub(super) fn with_sources(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text = format!("{text}: {error}");
-            source = error.source();
-        }
-        text
-    }
+/// Says what failed and waits.
+pub(super) fn wait(error: &Error, pause: Duration, cancel: &Cancel) -> Result<(), Error> {
+    let seconds = pause.as_secs_f32();
+    log::warn!("{}; trying again in {seconds} s", error.with_causes());
+    Ok(cancel.sleep(pause).map_err(http::Error::from)?)
 }
 
 #[cfg(test)]
@@ -226,17 +203,30 @@ mod tests {
                     paused.push(pause.unwrap_or_default().as_secs_f32());
                     attempts.last = pause.map(|_| error);
                 }
-                Err(error) => return (paused, error.with_sources()),
+                Err(error) => return (paused, error.with_causes()),
             }
         }
         (paused, "goes on".into())
+    }
+
+    /// Each pause may be a quarter shorter.
+    #[track_caller]
+    fn assert_paused(paused: &[f32], nominal: &[f32]) {
+        assert_eq!(paused.len(), nominal.len(), "{paused:?}");
+        let pairs = paused.iter().zip(nominal);
+        assert!(
+            pairs
+                .clone()
+                .all(|(pause, nominal)| (nominal * 0.74..=*nominal).contains(pause)),
+            "{paused:?} {nominal:?}"
+        );
     }
 
     #[test]
     fn patience_begins_with_the_first_failure_and_ends_at_the_deadline() {
         let late = || vec![(600.0, busy(None)), (650.0, busy(None)), (659.9, busy(None))];
         let (paused, end) = attempts(Some(3600.0), Patience::USUAL, late());
-        assert_eq!(paused, [0.25, 0.5]);
+        assert_paused(&paused, &[0.25, 0.5]);
         assert_eq!(
             end,
             "gave up after 660 s: last error: vc: answered 503 Service Unavailable"
@@ -244,7 +234,7 @@ mod tests {
         let (paused, end) = attempts(Some(3600.0), Patience::UntilDeadline, late());
         assert_eq!((paused.len(), &*end), (3, "goes on"));
         let (paused, end) = attempts(Some(601.0), Patience::USUAL, late());
-        assert_eq!(paused, [0.25]);
+        assert_paused(&paused, &[0.25]);
         assert!(
             end.starts_with("gave up after 601 s: last error: vc: answered 503"),
             "{end}"
@@ -269,7 +259,7 @@ mod tests {
             "gave up after 30 s: last error: vc: answered 503 Service Unavailable"
         );
         let (_, end) = attempts(Some(30.0), Patience::UntilDeadline, vec![(30.2, no_time())]);
-        assert_eq!(end, no_time().with_sources());
+        assert_eq!(end, no_time().with_causes());
     }
 
     #[test]
@@ -290,7 +280,8 @@ mod tests {
                 .collect()
         };
         let (paused, end) = attempts(Some(3600.0), Patience::USUAL, vanished(5));
-        assert_eq!((paused, &*end), (vec![0.25, 0.5, 1.0, 2.0, 4.0], "goes on"));
+        assert_paused(&paused, &[0.25, 0.5, 1.0, 2.0, 4.0]);
+        assert_eq!(end, "goes on");
         let (_, end) = attempts(Some(3600.0), Patience::USUAL, vanished(6));
         assert!(end.starts_with("gave up after 1500 s: last error: "), "{end}");
         let (paused, _) = attempts(Some(400.0), Patience::USUAL, vanished(6));
@@ -308,15 +299,12 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_to_a_minute_unless_the_server_asks_for_more() {
-        let mut pauses = Pauses::default();
-        let grown: Vec<u128> = (0..10).map(|_| pauses.after(&busy(None)).as_millis()).collect();
-        assert_eq!(
-            grown,
-            [250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]
-        );
-        for (asked, expected) in [(0, 60), (59, 60), (120, 120), (u64::MAX, 3600)] {
-            assert_eq!(pauses.after(&busy(Some(asked))), Duration::from_secs(expected));
+    fn a_server_may_ask_for_an_hour() {
+        for (asked, expected) in [(0, 0), (59, 59), (u64::MAX, 3600)] {
+            assert_eq!(
+                asked_pause(&busy(Some(asked))),
+                Some(Duration::from_secs(expected))
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use super::property::{self, PropertySpec};
 use super::soap::{Answer, Client, LOGIN};
 use super::{Error, ManagedObject, NOT_AUTHENTICATED, Seconds};
 use crate::cancel::{Cancel, HookGuard};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http::Endpoint;
 use crate::secret::Secret;
 use crate::xml;
@@ -155,12 +155,21 @@ impl Session {
         &self.content.about
     }
 
-    /// Logs out, after what the server kept for the session has been given back.
-    pub fn close(mut self) -> Result<(), Error> {
+    /// Logs out, after what the server kept for the session has been given back. Only a warning says that this failed.
+    pub fn close(mut self) {
         self.open = false;
         give_back(&mut self.client, &self.kept);
-        logout(&mut self.client, &self.content.session_manager)
-            .or_else(|_| logout_anew(&self.client, &self.content.session_manager, &[]))
+        if logout(&mut self.client, &self.content.session_manager).is_err() {
+            self.close_anew(&[]);
+        }
+    }
+
+    /// Logs out over a new connection.
+    fn close_anew(&self, kept: &[(&'static str, ManagedObject)]) {
+        if let Err(error) = logout_anew(&self.client, &self.content.session_manager, kept) {
+            let error = error.at(self.client.server()).with_causes();
+            log::warn!("{error}; the log-out failed, so the session stays open until it expires");
+        }
     }
 }
 
@@ -168,10 +177,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         if self.open {
             // The connection may be cut, or hold half an answer.
-            let closed = logout_anew(&self.client, &self.content.session_manager, &self.kept);
-            if let Err(error) = closed {
-                log::warn!("the session stays open on the server until it expires: {error}");
-            }
+            self.close_anew(&self.kept);
         }
     }
 }

@@ -202,6 +202,10 @@ fn read_answer<R: BufRead, T>(
 
 /// The fault in the answer, with status 500, or the status itself where there is none.
 fn refusal(method: &'static str, response: Response) -> Error {
+    if response.status() == 404 {
+        let found = "404 Not Found".into();
+        return Error::NotSoap { method, found };
+    }
     let mut fault = None;
     let status = response.into_error(|text| {
         fault = read_answer(method, &mut Reader::new(text), |_| Ok(())).err();

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::inventory::Inventory;
-use super::retry::{Patience, Pauses, retry};
+use super::retry::{Patience, asked_pause, backoff, retry, wait};
 use super::session::{About, Credentials, Session};
 use super::soap::Client;
 use super::update::Updates;
 use super::{Error, ManagedObject};
 use crate::cancel::Cancel;
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::http::{self, Endpoint};
 
 /// The longest that a server is asked to wait for changes: well below the half hour after which a session ends, and
@@ -85,7 +85,7 @@ impl Nudge {
             let collector = collector.clone();
             drop(asking);
             if let Err(error) = client.call("CancelWaitForUpdates", &collector, "", |xml| xml.skip()) {
-                return log::debug!("{}", error.with_sources());
+                return log::debug!("{}", error.with_causes());
             }
             // The wait that was to be ended may have been on its way to the server still.
             std::thread::sleep(Duration::from_millis(100));
@@ -157,7 +157,7 @@ pub fn watch<E: From<Error>>(
         ..endpoint.clone()
     };
     let mut last_told = Instant::now();
-    let mut pauses = Pauses::default();
+    let mut pauses = backoff();
     loop {
         let begun = Instant::now();
         let mut watch = Watch {
@@ -175,14 +175,15 @@ pub fn watch<E: From<Error>>(
         last_told = watch.last_told;
         drop(watch);
         if begun.elapsed() > STEADY {
-            pauses = Pauses::default();
+            pauses = backoff();
         }
         (updates, inventory) = loop {
+            let pause = pauses.pause(asked_pause(&error));
+            error = error.at(endpoint.base.authority());
             if !may_pass(&error) {
                 return Err(error.into());
             }
-            let pause = pauses.after(&error);
-            pauses.take(&error, pause, cancel)?;
+            wait(&error, pause, cancel)?;
             match begin(endless) {
                 Ok(begun) => break begun,
                 Err(again) => error = again,

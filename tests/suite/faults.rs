@@ -463,6 +463,9 @@ fn judged(
         if told.is_none_or(|told| told.starts_with("warning: ") || told.len() > 1500) {
             return show("no error line");
         }
+        if !last.contains("127.0.0.1:") {
+            return show("the error line does not name the server");
+        }
     }
     let warning = format!("{program}: warning: ");
     let said = |line: &&str| line.starts_with(&warning) || line.contains(DONE);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from below; the rooms of one layer do not know each other, except where `FRIENDS` says so.
 const LAYERS: [&[&str]; 5] = [
-    &["error", "secret", "cancel", "xml", "escape", "list"],
+    &["error", "secret", "cancel", "xml", "escape", "list", "backoff"],
     &["mapping", "state"],
     &["filter", "config", "http"],
     &["vsphere", "candlepin", "satellite5"],
@@ -14,8 +14,7 @@ const LAYERS: [&[&str]; 5] = [
 ];
 
 /// In the lowest layer all may name an error's kind; the kind names the signal that it stands for.
-const FRIENDS: [(&str, &str); 5] = [
-    ("cancel", "error"),
+const FRIENDS: [(&str, &str); 4] = [
     ("error", "cancel"),
     ("xml", "error"),
     ("escape", "error"),

@@ -197,3 +197,51 @@ fn no_message_has_the_number_of_an_error() {
         "{run:?}"
     );
 }
+
+#[test]
+fn debug_messages_say_in_every_command_what_is_in_force() {
+    let place = Place::new(
+        "[prod]\ntype=fake\nfile=m.json\nexclude_hosts=lab*\nfilter_type=wildcards\nowner=o\nrhsm_hostname=cp.invalid\n\
+         [sat]\ntype=fake\nfile=m.json\nsat_server=sat.invalid\nsat_username=u\nsat_password=s3cret\n",
+    );
+    let document = r#"{"hypervisors":[{"uuid":"a","guests":[]}]}"#;
+    fs::write(place.path().join("m.json"), document).unwrap();
+    let files = "configuration files: a.conf";
+    let section = "using section [prod] (a.conf:1)";
+    let filters = "filters (wildcards): exclude_hosts: lab*";
+    let cases: [(&str, &[&str], &[&str]); 9] = [
+        (FAKE, &["-n", "prod"], &[files, section, "reading m.json"]),
+        (FILTER, &["-n", "prod"], &[files, section, filters]),
+        (
+            FILTER,
+            &["--filter-hosts", "a"],
+            &["using no section", ": filter_hosts: a\n"],
+        ),
+        (
+            CANDLEPIN,
+            &["-n", "prod", "--dry-run"],
+            &[files, section, filters, "sending nothing"],
+        ),
+        (
+            SATELLITE5,
+            &["-n", "sat", "--dry-run", "--state-dir", "s"],
+            &[files, "using section [sat] (a.conf:8)", "no filter is set"],
+        ),
+        (CONFIG, &["list"], &[files]),
+        (CONFIG, &["check"], &[files]),
+        (CONFIG, &["show", "prod"], &[files]),
+        (PASSWORD, &["--key-file", "key"], &["the key is in key"]),
+    ];
+    for (program, options, words) in cases {
+        let run = place
+            .run(program)
+            .args(options)
+            .args(["-d"])
+            .stdin(document)
+            .run();
+        for words in words {
+            assert!(run.stderr.contains(words), "{words}: {options:?} {run:?}");
+        }
+        assert!(!run.stderr.contains("s3cret"), "{options:?} {run:?}");
+    }
+}

@@ -133,10 +133,45 @@ fn what_is_in_force_is_shown_with_its_origin_and_no_secret() {
     place
         .run(&["show", "none"])
         .failed(78, "there is no section [none]; there are prod, old");
-    place.run(&["show"]).failed(78, "choose one with -n: prod, old");
+    place
+        .run(&["show"])
+        .failed(64, "there are several sections; name one of them: prod, old");
     Place::new("")
         .run(&["show"])
         .failed(78, "there is no section in a.conf");
+}
+
+/// Who may read the configuration but not the key sees what is in force all the same; with the key also an encrypted
+/// password for a proxy is no obstacle.
+#[test]
+fn show_needs_no_password_but_that_of_a_proxy_and_takes_its_key() {
+    let lines =
+        "[prod]\ntype=esx\nserver=vc\nrhsm_hostname=sat\nrhsm_username=u\nrhsm_encrypted_password=00\n";
+    let place = Place::new(lines);
+    let to = |place: &Place, args: &[&str]| {
+        let shown = place.json(&[&["show", "--json"], args].concat());
+        shown["proxies"][1].clone()
+    };
+    assert_eq!(to(&place, &[])["server"], "sat:443");
+    place.write(
+        "a.conf",
+        &format!(
+            "{lines}rhsm_proxy_hostname=p\nrhsm_proxy_user=u\nrhsm_encrypted_proxy_password=e3479dced51d8f33415fa527767f7af6\n"
+        ),
+    );
+    place.write(
+        "key",
+        "000102030405060708090a0b0c0d0e0f\nf0e0d0c0b0a090807060504030201000\n",
+    );
+    let missing = to(&place, &["--key-file", "gone"]);
+    assert!(
+        missing["error"]
+            .as_str()
+            .unwrap()
+            .contains("the key file gone does not exist"),
+        "{missing}"
+    );
+    assert_eq!(to(&place, &["--key-file", "key"])["proxy"], "http://p:3128");
 }
 
 const HIDDEN: &str = "[defaults]\nrhsm_pass=s3cret\n[prod]\ntype=esx\nserver=esx://root:s3c/s3cret@vc.example.com/?proxy=u:s3cret@p\n\
@@ -267,7 +302,7 @@ fn a_server_without_a_user_says_that_the_user_is_missing() {
     place.write("a.conf", "[x]\ntype=fake\n");
     run(env!("CARGO_BIN_EXE_vw-scan-esx"), &["--server", "vc"]).failed(
         78,
-        "username: is missing; give --username, or a section with it by -n",
+        "username: is missing; give --username, or choose a section that has it with -n",
     );
     // The only section that fits gives its account.
     place.write("a.conf", "[x]\ntype=esx\nserver=vc\nusername=u\n");

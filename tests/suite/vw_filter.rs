@@ -202,12 +202,15 @@ fn documents_are_handled_one_by_one_as_they_come() {
 
 #[test]
 fn input_that_ends_early_is_said_to_and_leaves_no_document() {
-    filter(&[], "").failed(66, "the input is empty");
-    filter(&[], " \n").failed(66, "the input is empty");
+    filter(&[], "").failed(66, "no input: the command before this one failed");
+    filter(&[], " \n").failed(66, "no input: ");
     // The library's test cuts it everywhere.
     for length in [1, 15, 16, 17, 100, MAPPING.len() - 2] {
         let outcome = filter(&[], &MAPPING[..length]);
-        outcome.failed(66, "ended before a document was complete");
+        outcome.failed(
+            66,
+            ", before a document was complete: the command before this one failed",
+        );
         assert!(
             serde_json::from_str::<IgnoredAny>(&outcome.stdout).is_err(),
             "{outcome:?}"
@@ -215,7 +218,7 @@ fn input_that_ends_early_is_said_to_and_leaves_no_document() {
     }
     let second = format!("{MAPPING}{{\"hypervisors\":[");
     let outcome = filter(&[], second);
-    outcome.failed(66, "look at the stage before");
+    outcome.failed(66, "before a document was complete");
     assert_eq!(outcome.stdout, MAPPING);
 }
 
@@ -275,7 +278,11 @@ fn what_is_too_large_or_too_deep_ends_with_an_error() {
 fn parents_that_nobody_names_can_not_be_filtered_by() {
     for option in ["--filter-host-parents=c7", "--exclude-host-parents=c7"] {
         let outcome = filter(&[option], CHECKIN);
-        outcome_failed_last(&outcome, 65, "no host of the document has a \"parent\"");
+        outcome_failed_last(
+            &outcome,
+            65,
+            "is set, but no hypervisor of the document has a \"parent\"",
+        );
         assert!(
             serde_json::from_str::<IgnoredAny>(&outcome.stdout).is_err(),
             "{outcome:?}"
@@ -335,8 +342,10 @@ fn a_section_has_the_rules_that_no_option_states() {
     );
 
     run("filter_hosts=", &[]).failed(78, "a.conf:5: [prod] filter_hosts: is empty");
-    run("filter_hosts=(a\nfilter_type=regex", &[])
-        .failed(78, "filter_hosts: has \"(a\", which is no regular expression");
+    run("filter_hosts=(a\nfilter_type=regex", &[]).failed(
+        78,
+        "filter_hosts: has \"(a\", which is not a valid regular expression",
+    );
     run("filter_hosts=a\nfilter_type=glob", &[]).failed(78, "neither wildcards nor regex");
     run("filter_type=regex", &["--filter-hosts=(a"]).failed(64, "filter_hosts has \"(a\"");
     run("", &["-n", "test"]).failed(78, "there is no section [test]");

@@ -628,7 +628,7 @@ fn a_server_that_fails_ends_the_report_and_the_rest_is_named() {
         )
     };
     type Misdeed = Box<dyn Fn() -> Fault + Send>;
-    let misdeeds: [(Misdeed, i32, &str); 5] = [
+    let misdeeds: [(Misdeed, i32, &str); 6] = [
         (Box::new(|| Fault::Close), 75, "ended before"),
         (Box::new(|| Fault::Cut(20)), 75, "ended before"),
         (Box::new(move || Fault::Answer(html())), 76, "HTML page"),
@@ -636,6 +636,11 @@ fn a_server_that_fails_ends_the_report_and_the_rest_is_named() {
             Box::new(|| Fault::Answer(Response::new(200, "text/xml", "<methodResponse/>"))),
             76,
             "not XML-RPC",
+        ),
+        (
+            Box::new(|| Fault::Answer(Response::new(404, "text/plain", "no"))),
+            76,
+            "no Satellite 5 or Spacewalk answers there; check the server's address",
         ),
         (
             Box::new(|| Fault::Answer(Response::new(401, "text/plain", "no"))),

@@ -128,12 +128,13 @@ fn debug_messages_say_what_is_in_force_and_how_long_each_part_took() {
         let outcome = scan(&site, PROGRAM, &section, args);
         assert_eq!(outcome.status, 0);
         let limit = if args.len() > 1 { "90 s" } else { "3600 s" };
-        let in_force = format!(
-            "debug: using section [prod] of {}:1: server {}/sdk, user \"sim\", hypervisor id hostname, time limit {limit}",
-            site.file("prod.conf"),
-            site.vcenter.url()
-        );
-        assert!(outcome.stderr.contains(&in_force), "{}", outcome.stderr);
+        let section = format!("debug: using section [prod] ({}:1)", site.file("prod.conf"));
+        let server = site.vcenter.url();
+        let scan =
+            format!("debug: server {server}/sdk, user \"sim\", hypervisor id hostname, time limit {limit}");
+        for words in [section, scan] {
+            assert!(outcome.stderr.contains(&words), "{}", outcome.stderr);
+        }
         for words in [
             "debug: connected to VMware vCenter Server 8.0.2 build-1 (vw-sim) (VirtualCenter) in ",
             "debug: logged in as \"sim\" in ",

@@ -405,6 +405,16 @@ fn vw_config_shows_the_proxy_in_force_and_where_it_comes_from() {
         ("https_proxy", "http://u:s3cret@e:3"),
         ("NO_PROXY", "example.com"),
     ];
+    let direct = show(
+        &format!("{prod}rhsm_proxy_hostname=\n"),
+        &["--json"],
+        &environment,
+    );
+    let direct: serde_json::Value = serde_json::from_str(&direct.stdout).unwrap();
+    assert_eq!(
+        direct["proxies"][1]["why"],
+        "rhsm_proxy_hostname in a.conf:6 is empty"
+    );
     let text = show(
         "[prod]\ntype=esx\nserver=vc.example.com\nsat_server=sat5\n",
         &[],

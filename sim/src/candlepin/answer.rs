@@ -6,7 +6,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::consumer::Who;
 use super::job::{Job, Work};
 use super::report::{self, Refusal};
 use super::store::Manner;
@@ -18,6 +17,15 @@ use crate::{clock, fresh};
 pub(super) struct Refused(pub(super) u16, pub(super) String);
 
 pub(super) type Answer = Result<(u16, Value), Refused>;
+
+/// Who a request comes from.
+pub(super) struct Who {
+    /// A user's name, or a consumer's uuid.
+    pub(super) name: String,
+    pub(super) access: Access,
+    /// Whether it is a consumer, which sees itself and its owner's check-in only.
+    pub(super) is_consumer: bool,
+}
 
 impl Candlepin {
     pub(super) fn respond(&self, request: &Request) -> Response {

@@ -2,18 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Refused, accepts, consumes, forbidden};
+use super::answer::{Answer, Refused, Who, accepts, consumes, forbidden};
 use super::{Access, Candlepin, State, report};
 use crate::http::Request;
-
-/// Who a request comes from.
-pub(super) struct Who {
-    /// A user's name, or a consumer's uuid.
-    pub(super) name: String,
-    pub(super) access: Access,
-    /// Whether it is a consumer, which sees itself and its owner's check-in only.
-    pub(super) is_consumer: bool,
-}
 
 impl Candlepin {
     /// The consumer whose certificate came with a request.

@@ -27,73 +27,16 @@ impl Satellite5 {
         }
         match (method, parameters) {
             ("registration.new_system_user_pass", [profile, os, release, arch, user, password, other]) => {
-                let texts = [profile, os, release, arch, user, password].map(|value| match value {
-                    Value::Text(text) => Some(text.as_str()),
-                    _ => None,
-                });
-                let (
-                    [
-                        Some(profile),
-                        Some(os),
-                        Some(release),
-                        Some(arch),
-                        Some(user),
-                        Some(password),
-                    ],
-                    Value::Struct(_),
-                ) = (texts, other)
-                else {
-                    return exception(method, "TypeError: unexpected type of a parameter").into();
-                };
-                self.register(
-                    &mut state,
-                    &Wanted {
-                        profile,
-                        os,
-                        release,
-                        arch,
-                        user,
-                        password,
-                    },
-                )
+                let texts = [profile, os, release, arch, user, password];
+                match Wanted::new(texts, other) {
+                    Some(wanted) => self.register(&mut state, &wanted),
+                    None => exception(method, "TypeError: unexpected type of a parameter").into(),
+                }
             }
             ("registration.refresh_hw_profile", [systemid, hardware]) => {
-                let place = match state.authenticated(systemid) {
-                    Ok(place) => place,
-                    Err(fault) => return fault.into(),
-                };
-                match hardware {
-                    Value::Array(devices)
-                        if devices.iter().all(|device| matches!(device, Value::Struct(_))) =>
-                    {
-                        state.systems[place].seen.refreshed += 1;
-                        Outcome::Value(Value::Int(0))
-                    }
-                    other => exception(
-                        method,
-                        &format!("TypeError: {} is no list of hardware", other.kind()),
-                    )
-                    .into(),
-                }
+                refresh_hardware(&mut state, systemid, hardware)
             }
-            ("registration.virt_notify", [systemid, plan]) => {
-                let place = match state.authenticated(systemid) {
-                    Ok(place) => place,
-                    Err(fault) => return fault.into(),
-                };
-                let State {
-                    systems, instances, ..
-                } = &mut *state;
-                let system = &mut systems[place].seen;
-                match instances.notify(&system.id, plan) {
-                    Ok(()) => {
-                        system.plans += 1;
-                        Outcome::Value(Value::Int(0))
-                    }
-                    Err(Undone::Exception(text)) => exception(method, &text).into(),
-                    Err(Undone::Database) => Outcome::Broken,
-                }
-            }
+            ("registration.virt_notify", [systemid, plan]) => notify(&mut state, systemid, plan),
             (
                 "registration.new_system_user_pass"
                 | "registration.refresh_hw_profile"
@@ -220,6 +163,73 @@ struct Wanted<'a> {
     arch: &'a str,
     user: &'a str,
     password: &'a str,
+}
+
+impl<'a> Wanted<'a> {
+    /// None if a parameter has another type than the server wants.
+    fn new(texts: [&'a Value; 6], other: &Value) -> Option<Self> {
+        let texts = texts.map(|value| match value {
+            Value::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        match (texts, other) {
+            (
+                [
+                    Some(profile),
+                    Some(os),
+                    Some(release),
+                    Some(arch),
+                    Some(user),
+                    Some(password),
+                ],
+                Value::Struct(_),
+            ) => Some(Wanted {
+                profile,
+                os,
+                release,
+                arch,
+                user,
+                password,
+            }),
+            _ => None,
+        }
+    }
+}
+
+fn refresh_hardware(state: &mut State, systemid: &Value, hardware: &Value) -> Outcome {
+    let place = match state.authenticated(systemid) {
+        Ok(place) => place,
+        Err(fault) => return fault.into(),
+    };
+    match hardware {
+        Value::Array(devices) if devices.iter().all(|device| matches!(device, Value::Struct(_))) => {
+            state.systems[place].seen.refreshed += 1;
+            Outcome::Value(Value::Int(0))
+        }
+        other => {
+            let text = format!("TypeError: {} is no list of hardware", other.kind());
+            exception("registration.refresh_hw_profile", &text).into()
+        }
+    }
+}
+
+fn notify(state: &mut State, systemid: &Value, plan: &Value) -> Outcome {
+    let place = match state.authenticated(systemid) {
+        Ok(place) => place,
+        Err(fault) => return fault.into(),
+    };
+    let State {
+        systems, instances, ..
+    } = state;
+    let system = &mut systems[place].seen;
+    match instances.notify(&system.id, plan) {
+        Ok(()) => {
+            system.plans += 1;
+            Outcome::Value(Value::Int(0))
+        }
+        Err(Undone::Exception(text)) => exception("registration.virt_notify", &text).into(),
+        Err(Undone::Database) => Outcome::Broken,
+    }
 }
 
 impl State {

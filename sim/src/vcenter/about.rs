@@ -2,7 +2,6 @@
 
 use super::inventory::Kind;
 use super::object::uuid;
-use super::service::Names;
 
 /// Versions of vim25 as servers publish them, newest first.
 const VERSIONS: [&str; 15] = [
@@ -85,5 +84,29 @@ impl About {
              <version>{}</version>\n  <priorVersions>\n{prior}  </priorVersions>\n </namespace>\n</namespaces>\n",
             self.versions[0]
         )
+    }
+}
+
+/// The ids of the objects that serve the API itself.
+pub(super) struct Names {
+    pub(super) property_collector: &'static str,
+    pub(super) session_manager: &'static str,
+    pub(super) view_manager: &'static str,
+}
+
+impl Names {
+    pub(super) fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::VirtualCenter => Names {
+                property_collector: "propertyCollector",
+                session_manager: "SessionManager",
+                view_manager: "ViewManager",
+            },
+            Kind::HostAgent => Names {
+                property_collector: "ha-property-collector",
+                session_manager: "ha-sessionmgr",
+                view_manager: "ViewManager",
+            },
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::about::About;
-use super::inventory::{Inventory, Kind, ROOT};
+use super::inventory::{Inventory, ROOT};
 use super::property::is_type;
 use super::select::Spec;
 use super::session::{PAGE, Retrieval, Session, View};
@@ -463,30 +463,6 @@ impl Service for Vim {
             ("GET" | "HEAD", "/") => page(200, self.about.welcome()),
             (_, "/" | "/sdk" | "/sdk/vimServiceVersions.xml") => page(405, "Method Not Allowed"),
             _ => page(404, "Not Found"),
-        }
-    }
-}
-
-/// The ids of the objects that serve the API itself.
-pub(super) struct Names {
-    pub(super) property_collector: &'static str,
-    pub(super) session_manager: &'static str,
-    pub(super) view_manager: &'static str,
-}
-
-impl Names {
-    pub(super) fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::VirtualCenter => Names {
-                property_collector: "propertyCollector",
-                session_manager: "SessionManager",
-                view_manager: "ViewManager",
-            },
-            Kind::HostAgent => Names {
-                property_collector: "ha-property-collector",
-                session_manager: "ha-sessionmgr",
-                view_manager: "ViewManager",
-            },
         }
     }
 }

@@ -60,7 +60,7 @@ impl Connection {
         section: &config::Section,
         keys: &Keys,
         said: Said,
-    ) -> anyhow::Result<Endpoint> {
+    ) -> crate::cli::Result<Endpoint> {
         let mut endpoint = Endpoint::new(base);
         let server = endpoint.base.authority();
         let (trust, origin) = match (self.trust()?, said.trust) {
@@ -94,16 +94,20 @@ impl Connection {
 
     /// Gives the endpoint's proxy the password of `--proxy-password-file`, or of the section's file for the section's proxy.
     ///
-    /// It is read here, once, because it may be a pipe; `cancel` ends the wait for one.
+    /// It is read here, once, because it may be a pipe; `cancel` ends the wait for one. Warns of a proxy that gets no TLS though
+    /// its URL says so.
     pub fn proxy_password(
         &self,
         endpoint: &mut Endpoint,
         section: &config::Section,
         keys: &Keys,
         cancel: &Cancel,
-    ) -> anyhow::Result<()> {
+    ) -> crate::cli::Result<()> {
         const OPTION: &str = "--proxy-password-file";
         let way = way(endpoint)?;
+        if let Some(warning) = https_proxy(&way) {
+            log::warn!("{warning}");
+        }
         let (file, named) = match (&self.proxy_password_file, own_password_file(section, keys, &way)?) {
             (Some(file), _) => (file.clone(), OPTION.to_owned()),
             (None, Some(own)) => own,
@@ -230,12 +234,16 @@ fn tell(server: &str, way: &Way) {
         None => log::debug!("{server} is reached without a proxy ({why})"),
         Some(proxy) => log::debug!("{server} is reached through the proxy {proxy} ({why})"),
     }
-    if let Some(proxy) = way.proxy.as_ref().filter(|proxy| proxy.said_https()) {
-        log::warn!(
-            "{why} says https://, but the proxy {} is spoken to without TLS; write http:// instead",
-            proxy.authority()
-        );
-    }
+}
+
+/// The warning about a proxy whose URL says more than is done.
+pub fn https_proxy(way: &Way) -> Option<String> {
+    let proxy = way.proxy.as_ref().filter(|proxy| proxy.said_https())?;
+    Some(format!(
+        "{} says https://, but the proxy {} is spoken to without TLS; write http:// instead",
+        way.why,
+        proxy.authority()
+    ))
 }
 
 /// What the section's keys say about trust, and which one does.
@@ -268,14 +276,14 @@ fn missing(file: &Path) -> Option<String> {
 }
 
 /// The proxy that the section's key names, else `[system_environment]`, else the environment.
-fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> anyhow::Result<Proxy> {
+fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> crate::cli::Result<Proxy> {
     if let Some(key) = keys.proxy
         && let Some(text) = section.text(key)?
     {
         let text = Secret::from(text);
         let proxy = Proxy::parse(text.expose(), &section.origin(key)).map_err(|error| match error {
             http::Error::Proxy { reason, .. } => section.wrong(key, reason).into(),
-            error => anyhow::Error::from(error),
+            error => crate::cli::Error::from(error),
         });
         return proxy;
     }

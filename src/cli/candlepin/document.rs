@@ -5,20 +5,20 @@ use std::time::Instant;
 use super::Report;
 use crate::cancel::Cancel;
 use crate::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally, Uncleared};
-use crate::cli::documents::Attempt;
+use crate::cli::documents::{self, Attempt};
 use crate::cli::filtering::Filtering;
 use crate::cli::progress::Progress;
-use crate::cli::result::{Line, State};
-use crate::cli::words::Warnings;
+use crate::cli::result::{self, Line, State};
+use crate::cli::words::{Warnings, counts};
 use crate::cli::{self, Failure, age, filtering, text};
-use crate::error::Kind;
+use crate::error::{Classify, Kind};
 use crate::mapping::Mapping;
 
 /// What is remembered from one attempt at a document to the next.
 #[derive(Debug, Default)]
 pub struct Memo {
     /// Why the document can't be reported at all.
-    refused: Option<anyhow::Error>,
+    refused: Option<cli::Error>,
     told: bool,
     delivered: Delivered,
 }
@@ -26,17 +26,24 @@ pub struct Memo {
 /// The name by which `omitted` calls this stage.
 const STAGE: &str = "vw-report-candlepin";
 
-impl Report {
-    /// Makes a document ready: what the section's filters leave out is moved to `omitted`.
-    pub fn begin(&self, mapping: &mut Mapping) -> Memo {
+impl documents::Reporter for Report {
+    type Memo = Memo;
+    type Failed = Failed;
+
+    fn ready(&self, cancel: &Cancel) -> cli::Result<()> {
+        self.ask(cancel)
+    }
+
+    /// What the section's filters leave out is moved to `omitted`.
+    fn begin(&self, mapping: &mut Mapping) -> Memo {
         Memo {
             refused: filtering::prepare(mapping, self.filtering.as_ref(), STAGE).err(),
             ..Memo::default()
         }
     }
 
-    /// Tries to report a document, or what is left of it after the attempts before.
-    pub fn document(
+    /// Sends a document, or what is left of it after the attempts before.
+    fn attempt(
         &self,
         mapping: &Mapping,
         memo: &mut Memo,
@@ -62,6 +69,12 @@ impl Report {
             .unwrap_or_else(|error| Attempt::without_line(Err(error)))
     }
 
+    fn say(&self, error: &cli::Error) {
+        Report::say(self, error);
+    }
+}
+
+impl Report {
     fn deliver(
         &self,
         mapping: &Mapping,
@@ -69,7 +82,7 @@ impl Report {
         delivered: &mut Delivered,
         until: Option<Instant>,
         cancel: &Cancel,
-    ) -> anyhow::Result<Done> {
+    ) -> cli::Result<Done> {
         self.inspect(mapping, check_in)?;
         let mut candlepin = self.connect(until, cancel)?;
         let several = check_in.len() > self.delivery.batch;
@@ -85,8 +98,8 @@ impl Report {
         mapping: &Mapping,
         check_in: &CheckIn<'_>,
         delivered: &mut Delivered,
-        done: anyhow::Result<Done>,
-    ) -> anyhow::Result<Attempt<Failed>> {
+        done: cli::Result<Done>,
+    ) -> cli::Result<Attempt<Failed>> {
         let local = self
             .delivery
             .consumer
@@ -134,7 +147,7 @@ impl Report {
         let mut besides = Vec::new();
         if let Some(error) = delivered.unkept.take() {
             besides.push(error.kind());
-            let error = format!("{:#}", anyhow::Error::from(error));
+            let error = format!("{:#}", cli::Error::from(error));
             log::error!("{error}");
             line.error = Some(text::message(&error));
         }
@@ -176,7 +189,7 @@ impl Report {
     }
 
     /// Prints each body that would be sent, on a line of its own.
-    fn dry_run(&self, mapping: &Mapping, mut check_in: CheckIn<'_>) -> anyhow::Result<()> {
+    fn dry_run(&self, mapping: &Mapping, mut check_in: CheckIn<'_>) -> cli::Result<()> {
         self.inspect(mapping, &check_in)?;
         let mut uncleared = None;
         if let Some(memory) = &self.delivery.memory {
@@ -191,7 +204,8 @@ impl Report {
             }
         }
         for body in check_in.bodies(&self.delivery) {
-            cli::print_json(&format!("{}\n", String::from_utf8(body?)?))?;
+            let body = String::from_utf8(body?).map_err(Failure::defect)?;
+            cli::print_json(&format!("{body}\n"))?;
         }
         let complete = complete(check_in.left_out.len() + check_in.unnamed, &Tally::default());
         cleared(complete, uncleared.as_ref())
@@ -201,7 +215,7 @@ impl Report {
     fn tell(&self, check_in: &CheckIn<'_>) {
         let mut warnings = Warnings::default();
         for failed in &check_in.left_out {
-            warnings.say(format_args!("left out: {failed}"));
+            warnings.say(format_args!("not reported as it is: {}", result::told(failed)));
         }
         warnings.end();
         let mut warnings = Warnings::default();
@@ -232,7 +246,7 @@ impl Report {
         match self.strict && incomplete {
             true => Err(Failure::new(
                 Kind::Data,
-                "not all of it can be sent, and so nothing is (--strict)",
+                "not everything can be reported as it is, so nothing is sent (--strict)",
             )),
             false => Ok(()),
         }
@@ -240,7 +254,7 @@ impl Report {
 }
 
 /// Fails where hypervisors vanished and are not cleared, as long as nothing else failed: that comes first.
-fn cleared(complete: anyhow::Result<()>, uncleared: Option<&Uncleared>) -> anyhow::Result<()> {
+fn cleared(complete: cli::Result<()>, uncleared: Option<&Uncleared>) -> cli::Result<()> {
     let Some(Uncleared { ids, of }) = uncleared else {
         return complete;
     };
@@ -265,9 +279,9 @@ fn cleared(complete: anyhow::Result<()>, uncleared: Option<&Uncleared>) -> anyho
 }
 
 /// Fails if anything of a document is not on the server as it should be.
-pub(super) fn complete(left_out: usize, tally: &Tally) -> anyhow::Result<()> {
+pub(super) fn complete(left_out: usize, tally: &Tally) -> cli::Result<()> {
     for failed in &tally.failed {
-        log::warn!("not on the server: {failed}");
+        log::warn!("not on the server: {}", result::told(failed));
     }
     let (refused, lost) = (tally.refused, tally.lost);
     let kind = match (left_out, refused + lost) {
@@ -275,8 +289,10 @@ pub(super) fn complete(left_out: usize, tally: &Tally) -> anyhow::Result<()> {
         (_, 0) => Kind::Data,
         _ => Kind::Unavailable,
     };
-    let problem = format!(
-        "not all of it is reported: {left_out} left out, {refused} refused and {lost} lost by the server"
-    );
-    Err(Failure::new(kind, problem).into())
+    let counts = counts(&[
+        (left_out, "left out or changed"),
+        (refused, "refused by the server"),
+        (lost, "lost by the server"),
+    ]);
+    Err(Failure::new(kind, format!("not everything is reported as it is: {counts}")).into())
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 
 use super::{Check, elsewhere};
-use crate::cli::args::Keys;
+use crate::cli::args::{self, Keys};
 use crate::config::{Error, Section};
 use crate::http::{self, Endpoint, Proxy, Thumbprint};
 
@@ -55,14 +55,20 @@ impl Check {
     }
 
     /// Tells why a server can't be reached as the section has it: `key` is the server's. A proxy may also be the environment's.
-    pub(super) fn way(&mut self, section: &Section, key: &str, endpoint: anyhow::Result<Endpoint>) {
-        let Err(error) = endpoint else {
-            return;
+    pub(super) fn way(&mut self, section: &Section, key: &str, endpoint: crate::cli::Result<Endpoint>) {
+        let error = match endpoint.and_then(|endpoint| Ok(args::way(&endpoint)?)) {
+            Err(error) => error,
+            Ok(way) => {
+                if let Some(warning) = args::https_proxy(&way) {
+                    self.tell(false, elsewhere(&warning));
+                }
+                return;
+            }
         };
         match error.downcast::<Error>() {
             Ok(error) => _ = self.take::<()>(Err(error)),
             Err(error) => match error.downcast_ref() {
-                Some(http::Error::Proxy { .. }) => self.tell(true, elsewhere(&error)),
+                Some(http::Error::Proxy { .. }) => self.tell(true, elsewhere(&format!("{error:#}"))),
                 _ => self.fail(section, key, &error.to_string()),
             },
         }

@@ -48,7 +48,7 @@ impl Limit {
 
     /// A failure with what has to be known beside it where it only says that the time is over: why the attempt before it
     /// failed, and which limit it was.
-    pub(super) fn explain(&self, error: anyhow::Error, before: Option<String>) -> anyhow::Error {
+    pub(super) fn explain(&self, error: crate::cli::Error, before: Option<String>) -> crate::cli::Error {
         if !is_late(&error) {
             return error;
         }
@@ -69,11 +69,9 @@ impl Limit {
 }
 
 /// Whether all that an error says is that the time is over.
-pub(super) fn is_late(error: &anyhow::Error) -> bool {
+pub(super) fn is_late(error: &crate::cli::Error) -> bool {
     error.chain().any(|cause| {
-        let http = cause.downcast_ref::<http::Error>();
-        let http = http.or_else(|| Some(cause.downcast_ref::<Box<http::Error>>()?));
-        let late = http.is_some_and(|error| {
+        let late = http::Error::of(cause).is_some_and(|error| {
             matches!(
                 error,
                 http::Error::Timeout {
@@ -133,7 +131,7 @@ mod tests {
     #[test]
     fn what_failed_before_the_time_was_over_is_kept() {
         let late = || {
-            anyhow::Error::from(http::Error::Timeout {
+            crate::cli::Error::from(http::Error::Timeout {
                 server: "sub:443".to_owned(),
                 limit: http::Limit::Deadline,
             })
@@ -151,7 +149,8 @@ mod tests {
         assert!(said(None, None).starts_with("given up 4 hours after the document arrived"));
         // Another failure speaks for itself.
         let limit = Limit::new(None, Instant::now());
-        let other = limit.explain(anyhow::anyhow!("no"), Some("before".to_owned()));
+        let other = crate::cli::Failure::new(crate::error::Kind::Data, "no");
+        let other = limit.explain(other.into(), Some("before".to_owned()));
         assert_eq!(format!("{other:#}"), "no");
     }
 }

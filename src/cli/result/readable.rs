@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal};
 
 use jiff::ZonedDateTime;
 
-use super::{Failing, Line, State};
-use crate::cli::words::counted;
+use super::{Failing, Line, State, told};
+use crate::cli::words::{counted, counts};
 use crate::cli::{text, width};
 
 /// How many hypervisors that failed are named.
@@ -21,7 +21,8 @@ pub(super) fn here(line: &Line<impl Failing>) -> String {
 
 fn render(line: &Line<impl Failing>, time: &str, columns: usize, with_error: bool) -> String {
     let mut lines = vec![summary(line, time)];
-    lines.extend(line.failed.iter().take(NAMED).map(failed));
+    let failed = line.failed.iter().take(NAMED);
+    lines.extend(failed.map(|failed| format!("  {}", told(failed))));
     let more = line.failed.len().saturating_sub(NAMED);
     if more > 0 {
         lines.push(format!("  and {more} more; --json has them all"));
@@ -44,35 +45,23 @@ fn summary(line: &Line<impl Failing>, time: &str) -> String {
         State::Sent => "sent",
         State::Failed => "FAILED",
     };
-    let counts = [
+    let of_hypervisors = [
         (line.created, "created"),
         (line.updated, "updated"),
         (line.unchanged, "unchanged"),
         (line.failed.len(), "failed"),
         (line.omitted, "left out"),
     ];
-    let counts = counts.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = [
+    let mut parts = vec![
         counted(line.hypervisors, "hypervisor"),
         counted(line.guests, "guest"),
-    ]
-    .into_iter()
-    .chain(counts.map(|(count, what)| format!("{count} {what}")))
-    .collect();
+    ];
+    parts.extend(Some(counts(&of_hypervisors)).filter(|counts| !counts.is_empty()));
     format!(
         "{time} {whose}: {state}, {} ({:.1} s)",
         parts.join(", "),
         line.seconds
     )
-}
-
-/// Such as `  esx1.example.com (9705df9f-…): the server refused it`.
-fn failed(failed: &impl Failing) -> String {
-    match (failed.name(), failed.id()) {
-        (Some(name), Some(id)) => format!("  {name} ({id}): {}", failed.error()),
-        (Some(one), None) | (None, Some(one)) => format!("  {one}: {}", failed.error()),
-        (None, None) => format!("  {}", failed.error()),
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ fn rhsm_conf_has_the_defaults_of_subscription_manager() {
     assert_eq!(found.port, 443);
     assert_eq!(found.prefix, "/subscription");
     assert!(!found.insecure && found.proxy.is_none() && found.no_proxy.is_none());
-    assert!(found.username.is_none() && found.password.is_none());
+    assert!(found.username.is_none());
     assert_eq!(found.ca_cert_dir, Path::new("/etc/rhsm/ca/"));
     assert_eq!(found.repo_ca_cert, Path::new("/etc/rhsm/ca/redhat-uep.pem"));
     assert_eq!(found.consumer_cert_dir, Path::new("/etc/pki/consumer"));
@@ -46,7 +46,7 @@ fn a_section_overrides_rhsm_conf() {
 
     let found = rhsm(
         file,
-        "rhsm_hostname=own\nrhsm_port=1\nrhsm_prefix=/own\nrhsm_insecure=1\nrhsm_username=me\nrhsm_password=x\n\
+        "rhsm_hostname=own\nrhsm_port=1\nrhsm_prefix=/own\nrhsm_insecure=1\nrhsm_username=me\n\
          rhsm_proxy_port=8\nrhsm_proxy_password=y\nrhsm_no_proxy=*",
     );
     let found = found.unwrap();
@@ -56,15 +56,24 @@ fn a_section_overrides_rhsm_conf() {
     );
     assert!(found.insecure);
     assert_eq!(found.username.as_deref(), Some("me"));
-    assert_eq!(found.password.unwrap().expose(), "x");
     assert_eq!(found.no_proxy.unwrap().0, "*");
     let proxy = found.proxy.unwrap();
     assert_eq!((proxy.hostname.as_str(), proxy.port), ("p", 8));
     assert_eq!(proxy.password.unwrap().expose(), "y");
 
-    assert!(rhsm(file, "rhsm_proxy_hostname=").unwrap().proxy.is_none());
-    assert_eq!(rhsm(file, "rhsm_prefix=").unwrap().prefix, "");
-    assert_eq!(rhsm(file, "rhsm_no_proxy=").unwrap().no_proxy, None);
+    // As in virt-who: no proxy, or none that gets a user; rhsm.conf's prefix and exceptions stay.
+    let proxy = rhsm(file, "rhsm_proxy_hostname=").unwrap().proxy.unwrap();
+    assert_eq!(proxy.hostname, "");
+    assert!(
+        proxy.origin.starts_with("rhsm_proxy_hostname in "),
+        "{}",
+        proxy.origin
+    );
+    let proxy = rhsm(file, "rhsm_proxy_user=").unwrap().proxy.unwrap();
+    assert_eq!((proxy.hostname.as_str(), proxy.user), ("p", None));
+    let found = rhsm(file, "rhsm_prefix=\nrhsm_no_proxy=").unwrap();
+    assert_eq!(found.prefix, "/rhsm");
+    assert_eq!(found.no_proxy.unwrap().0, ".example.com");
     let found = rhsm(
         file,
         "rhsm_hostname=\nrhsm_port=\nrhsm_encrypted_proxy_password=\nrhsm_insecure=",

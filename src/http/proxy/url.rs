@@ -31,7 +31,7 @@ impl ProxyUrl {
     pub fn parse(text: &str, origin: &str) -> Result<Self, Error> {
         let proxy = ProxyUrl::parse_variable(text, origin)?;
         match proxy.said_https {
-            true => Err(proxy.unusable("only http:// proxies are spoken to")),
+            true => Err(proxy.unusable("only http:// proxies are supported")),
             false => Ok(proxy),
         }
     }
@@ -44,7 +44,7 @@ impl ProxyUrl {
         let (said_https, rest) = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
-            Some(_) => return Err(fail("only http:// proxies are spoken to")),
+            Some(_) => return Err(fail("only http:// proxies are supported")),
             None => (false, text),
         };
         let rest = rest.trim_end_matches('/');

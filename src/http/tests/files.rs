@@ -1,5 +1,6 @@
 //! The files with certificates and keys, and the system's store.
 
+use crate::error::Classify as _;
 use rcgen::KeyPair;
 use tempfile::NamedTempFile;
 

@@ -1,5 +1,6 @@
 //! Certificates: the server's and ours. Each row of the table in [`tls`](super::super::tls), and the files.
 
+use crate::error::Classify as _;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SigningKey as _,
     date_time_ymd,
@@ -43,11 +44,20 @@ fn config(
     key: &KeyPair,
     version: &'static SupportedProtocolVersion,
 ) -> ServerConfig {
+    chain(vec![cert.clone().into_owned()], key, version)
+}
+
+/// A server that shows its own certificate and others behind it.
+fn chain(
+    certs: Vec<CertificateDer<'static>>,
+    key: &KeyPair,
+    version: &'static SupportedProtocolVersion,
+) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     // One that resolves by itself takes any certificate, also one that rustls would not read.
     let signing = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
-    let certified = rustls::sign::CertifiedKey::new(vec![cert.clone().into_owned()], signing);
+    let certified = rustls::sign::CertifiedKey::new(certs, signing);
     ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()
@@ -134,7 +144,7 @@ fn a_certificate_of_an_authority() {
         cert.der(),
         &key,
         &other.pem(),
-        "no trusted authority has signed it",
+        "no trusted authority has signed it (its issuer is \"ours\")",
     );
     let wanted = "it is not signed by the trusted authority of that name, but by another";
     refused(cert.der(), &key, &namesake.pem(), wanted);
@@ -304,6 +314,37 @@ fn only_an_authority_vouches_for_others() {
     let old = signed_anew(&kept.concat(), elements(outer)[1].0, leaf.key());
     let trusted = authority("other").pem() + &pem("CERTIFICATE", &old);
     refused(by(&leaf).der(), &key, &trusted, reason);
+}
+
+/// A server with an ordinary certificate of a trusted authority shows one that it has signed with it.
+#[test]
+fn a_certificate_between_that_is_no_authoritys() {
+    let trusted = authority("ours");
+    let file = file(trusted.pem());
+    let key = KeyPair::generate().unwrap();
+    for (is_ca, wanted) in [
+        (IsCa::Ca(BasicConstraints::Unconstrained), None),
+        (
+            IsCa::ExplicitNoCa,
+            Some("it is signed by a certificate that is not an authority's (CA:TRUE is missing)"),
+        ),
+    ] {
+        let mut between = params(&["127.0.0.1"]);
+        between.is_ca = is_ca;
+        let between = CertifiedIssuer::signed_by(between, KeyPair::generate().unwrap(), &trusted).unwrap();
+        let cert = params(&["127.0.0.1"]).signed_by(&key, &between).unwrap();
+        for version in VERSIONS {
+            let certs = vec![cert.der().clone(), between.der().clone()];
+            let server = Server::with_tls(chain(certs, &key, version));
+            let mut endpoint = server.endpoint("https", "127.0.0.1");
+            endpoint.trust = Trust::Authorities(file.path().to_owned());
+            match (get(&endpoint), wanted) {
+                (Ok(_), None) => {}
+                (Err(Error::Untrusted { reason, .. }), Some(wanted)) => assert_eq!(reason, wanted),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }
 
 #[test]

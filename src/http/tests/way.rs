@@ -1,6 +1,7 @@
 //! By way of a proxy.
 
 use super::*;
+use crate::error::Classify as _;
 
 /// A proxy that connects any name with `behind`, if the credentials are those of `u@s` and `p:w`.
 fn connecting(behind: &Server) -> Server {
@@ -124,6 +125,13 @@ fn a_proxy_that_is_not_there_is_called_a_proxy() {
     assert_eq!(
         error.to_string(),
         format!("the proxy {address}: no connection within 0.15 s")
+    );
+    endpoint.connect_limit = Duration::from_secs(60);
+    endpoint.deadline = Some(Instant::now() + SHORT);
+    let error = get(&endpoint).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("the proxy {address}: not done within the time limit (see --timeout)")
     );
 }
 

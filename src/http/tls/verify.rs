@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, Uni
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
-use super::der::{Certificate, Role};
+use super::der::{Certificate, Role, common_name};
 use super::{Flaw, Thumbprint};
 
 /// By what a server is trusted.
@@ -222,7 +222,16 @@ fn told(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<'_>)
         return (Flaw::Other, error.to_string());
     };
     match error {
-        Bad::UnknownIssuer => (Flaw::Issuer, "no trusted authority has signed it".into()),
+        Bad::UnknownIssuer => {
+            let issuer = Role::parse(cert).and_then(|role| common_name(role.issuer));
+            let issuer = issuer
+                .map(|name| format!(" (its issuer is {name:?})"))
+                .unwrap_or_default();
+            (
+                Flaw::Issuer,
+                format!("no trusted authority has signed it{issuer}"),
+            )
+        }
         Bad::BadSignature => (
             Flaw::Issuer,
             "it is not signed by the trusted authority of that name, but by another".into(),
@@ -232,7 +241,7 @@ fn told(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<'_>)
             (Flaw::Date, dates(error, cert))
         }
         Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            let subject = Role::parse(cert).and_then(|role| role.common_name());
+            let subject = Role::parse(cert).and_then(|role| common_name(role.subject));
             let subject = subject
                 .map(|name| format!(", only the CN {name:?}"))
                 .unwrap_or_default();
@@ -250,6 +259,10 @@ fn told(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<'_>)
         }
         Bad::NotValidForName => (Flaw::Name, format!("it is not for {}", name.to_str())),
         Bad::Other(other) => match other.to_string().as_str() {
+            "EndEntityUsedAsCa" => (
+                Flaw::Other,
+                "it is signed by a certificate that is not an authority's (CA:TRUE is missing)".into(),
+            ),
             "CaUsedAsEndEntity" => (Flaw::Issuer, "it is self-signed, or an authority's own".into()),
             text => (Flaw::Other, text.into()),
         },

@@ -88,8 +88,41 @@ fn the_output_is_marked_with_the_section_whose_lists_were_applied() {
         marked(&run(&["-n", "prod", "--filter-hosts=esx2"], MAPPING)).as_deref(),
         Some("prod")
     );
+    // Patterns that are read in another way are other patterns.
+    assert_eq!(
+        marked(&run(&["-n", "prod", "--filter-type=regex"], MAPPING)),
+        None
+    );
     let checkin = run(&["-n", "prod", "--layout=checkin", "-q"], MAPPING);
     assert!(!checkin.contains("filtered"), "{checkin}");
+}
+
+#[test]
+fn what_a_filter_before_has_dropped_is_no_pattern_without_a_match() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.conf");
+    let text = "[prod]\ntype=esx\nserver=vc\nowner=o\nexclude_host_parents=c7\nfilter_host_parents=domain-*, c8\n\
+                [test]\ntype=esx\nserver=vc\nowner=o\nexclude_host_parents=c7\n";
+    std::fs::write(&file, text).unwrap();
+    let config = format!("--config={}", file.display());
+    let run = |args: &[&str], document: &str| filter(&[&[&*config], args].concat(), document);
+    let document = |parent: &str| {
+        format!(
+            r#"{{"hypervisors":[{{"uuid":"a","guests":[],"parent":{{"id":"domain-c7"}}}},{{"uuid":"b","guests":[]{parent}}}]}}"#
+        )
+    };
+    let first = run(&["-n", "test"], &document(r#","parent":{"id":"domain-c8"}"#)).quiet_success();
+    // The same section again, another section, and an option; its reason says who had the pattern.
+    assert_eq!(run(&["-n", "test"], &first).quiet_success(), first);
+    run(&["-n", "prod"], &first).quiet_success();
+    filter(&["--exclude-host-parents=c7"], &*first).quiet_success();
+    let other = run(&["-n", "test", "--exclude-hosts=nobody"], &first).stderr;
+    assert!(other.contains("nobody") && other.lines().count() == 1, "{other}");
+    // Where the section has dropped all that had a parent, it can be applied again, and options can't.
+    let none = run(&["-n", "test"], &document("")).quiet_success();
+    assert_eq!(run(&["-n", "test"], &none).quiet_success(), none);
+    run(&["-n", "prod"], &none).failed(65, "[prod] filter_host_parents is set");
+    run(&["-n", "test", "--filter-host-parents=c8"], &none).failed(65, "filter_host_parents is set");
 }
 
 #[test]

@@ -23,8 +23,11 @@ fn states_and_facts_that_are_wrong_pass_as_written_with_a_warning() {
     }
     for (facts, words) in [
         (r#"{"a":"1","a":"2"}"#, "the fact a is there twice"),
-        (r#"{"a":"\ud800"}"#, "the fact a is no valid text"),
-        (r#"{"\ud800":"a","b":"1"}"#, "the name of a fact is no valid text"),
+        (r#"{"a":"\ud800"}"#, "the fact a is not valid text"),
+        (
+            r#"{"\ud800":"a","b":"1"}"#,
+            "the name of a fact is not valid text",
+        ),
     ] {
         let document = document_of("[]", facts);
         let outcome = filter(&[], &*document);
@@ -43,7 +46,7 @@ fn states_and_facts_that_are_wrong_pass_as_written_with_a_warning() {
 fn a_hypervisor_without_a_list_of_guests_is_left_out_and_named() {
     for (entry, words) in [
         (r#"{"uuid":"esx1"}"#, "it has no list of guests"),
-        (r#"{"uuid":"esx1","guests":null}"#, "its guests are no list"),
+        (r#"{"uuid":"esx1","guests":null}"#, "its guests are not a list"),
         (
             r#"{"uuid":"esx1","guests":[],"guestIds":[]}"#,
             "it has both \"guests\" and \"guestIds\"",

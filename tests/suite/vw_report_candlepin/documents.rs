@@ -13,7 +13,11 @@ fn a_state_that_is_none_is_sent_as_0_and_named() {
         let site = Site::new();
         let guests = format!(r#"{{"guestId":"g1","state":{state}}},{{"guestId":"g2","state":1}}"#);
         let outcome = site.report(&[], &document(&guests, ""));
-        failed(&outcome, 65, "not all of it is reported: 1 left out");
+        failed(
+            &outcome,
+            65,
+            "not everything is reported as it is: 1 left out or changed",
+        );
         let line = line(&outcome);
         assert_eq!((&line["state"], &line["created"]), (&json!("partial"), &json!(1)));
         let failed = &line["failed"][0];
@@ -57,9 +61,9 @@ fn a_fact_that_is_doubled_or_no_text_is_left_out_and_named() {
     assert_eq!(
         errors,
         [
-            "the name of a fact is no valid text; reported without it",
+            "the name of a fact is not valid text; reported without it",
             "the fact a is there twice; reported without it",
-            "the fact c is no valid text; reported without it"
+            "the fact c is not valid text; reported without it"
         ]
     );
     let body: Value = serde_json::from_slice(&site.candlepin.requests()[1].body).unwrap();
@@ -89,7 +93,7 @@ fn copies_of_a_guest_are_sent_once_and_named() {
     assert_eq!(outcome.status, 0, "{outcome:?}");
     assert_eq!(
         outcome.stderr,
-        "vw-report-candlepin: warning: guest G1 is there 3 times on n-h1; reported once\n\
+        "vw-report-candlepin: warning: guest G1 is listed 3 times on n-h1; it is reported once\n\
          vw-report-candlepin: warning: guest g2 is on n-h2 and on n-h1; it counts for n-h1, which is reported last\n"
     );
     let body: Value = serde_json::from_slice(&site.candlepin.requests()[1].body).unwrap();
@@ -130,7 +134,11 @@ fn guests_without_an_id_in_masses_take_little_memory_and_few_lines() {
         .args(site.options())
         .stdin(document(&guests, ""))
         .measured();
-    failed(&outcome, 65, "not all of it is reported: 1000000 left out");
+    failed(
+        &outcome,
+        65,
+        "not everything is reported as it is: 1000000 left out",
+    );
     assert!(
         outcome.stderr.lines().count() <= 12,
         "{}",
@@ -162,7 +170,7 @@ fn guest_ids_that_are_too_long_are_named_ten_times_and_counted() {
         .map(|n| format!(r#"{{"guestId":"{n:0300}","state":1}}"#))
         .collect();
     let outcome = site.report(&[], &document(&guests.join(","), ""));
-    failed(&outcome, 65, "not all of it is reported: 1000 left out");
+    failed(&outcome, 65, "not everything is reported as it is: 1000 left out");
     let line = line(&outcome);
     assert_eq!(
         (line["failed"].as_array().unwrap().len(), &line["omitted"]),

@@ -304,7 +304,7 @@ fn a_refusal_of_megabytes_is_read_at_once() {
 fn a_job_that_is_not_done_when_the_time_is_over_is_told() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
     let outcome = site.report(&["--timeout", "3"], MAPPING);
-    failed(&outcome, 75, "was still ");
+    failed(&outcome, 75, "no time is left (--timeout) to wait for job ");
     failed(&outcome, 75, "--timeout");
     let job = &site.candlepin.jobs()[0].id;
     failed(&outcome, 75, job);
@@ -317,7 +317,7 @@ fn a_job_of_somebody_else_that_is_not_done_when_the_time_is_over_is_told() {
     let outcome = site.report(&["--timeout", "3"], MAPPING);
     let last = outcome.stderr.lines().last().unwrap();
     assert!(
-        last.contains(&other) && last.contains("was still "),
+        last.contains(&other) && last.contains("no time is left "),
         "{outcome:?}"
     );
     assert_eq!(outcome.status, 75);

@@ -108,6 +108,15 @@ fn parents_count_and_a_document_without_any_is_refused() {
             .status,
         0
     );
+    // vw-filter's own check-in layout keeps neither parents nor the mark.
+    let checkin = Run::new(env!("CARGO_BIN_EXE_vw-filter"))
+        .env("VW_CONFIG", &site.file("virt-who.conf"))
+        .args(["-n", "prod", "--layout", "checkin", "-q"])
+        .stdin(MAPPING)
+        .run()
+        .quiet_success();
+    site.filtered("exclude_host_parents=c7", &[], &checkin)
+        .failed(65, "without --layout checkin");
     let dry = site.filtered("exclude_host_parents=c7", &["--dry-run"], &without);
     dry.failed(65, "--no-filter");
     assert_eq!(dry.stdout, "");
@@ -141,7 +150,7 @@ fn filters_that_leave_nothing_are_not_taken_for_a_scan_account_without_rights() 
         65,
         "the filters of [prod] left out 2 hypervisors (exclude_hosts has \"*\")",
     );
-    assert!(!outcome.stderr.contains("rights"), "{outcome:?}");
+    assert!(!outcome.stderr.contains("account"), "{outcome:?}");
     assert_eq!(line(&outcome)["hypervisors"], 0);
     // vw-filter before it says the same.
     let filtered = vw_filter(&site, "prod", MAPPING);
@@ -155,7 +164,10 @@ fn filters_that_leave_nothing_are_not_taken_for_a_scan_account_without_rights() 
     assert_eq!(site.held(), Vec::<String>::new());
     // An empty scan is another thing.
     site.filtered("exclude_hosts=*", &[], r#"{"hypervisors":[]}"#)
-        .failed(65, "a scan account without rights");
+        .failed(
+            65,
+            "the document has no hypervisor; check that the scan's account",
+        );
 }
 
 /// Like `failed`, after what is said about filters.
@@ -236,6 +248,22 @@ fn what_is_wrong_with_a_host_that_is_left_out_concerns_nobody() {
         (65, 3),
         "{outcome:?}"
     );
+    // Nor does a host that is of no use at all.
+    let document = r#"{"hypervisors":[{"uuid":"good","guests":[]},{"uuid":"lab","guests":null}]}"#;
+    let outcome = site.filtered("exclude_hosts=lab", &[], document);
+    let told = line(&outcome);
+    assert_eq!(
+        (
+            outcome.status,
+            &told["failed"],
+            &told["omitted"],
+            &told["hypervisors"]
+        ),
+        (0, &json!([]), &json!(1), &json!(1)),
+        "{outcome:?}"
+    );
+    let outcome = site.filtered("exclude_hosts=good", &["--allow-empty"], document);
+    failed_with_note(&outcome, 65, "1 left out or changed");
 }
 
 #[test]

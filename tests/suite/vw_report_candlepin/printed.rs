@@ -91,6 +91,10 @@ fn a_person_reads_a_line_and_a_program_json() {
             assert!(line.chars().count() <= columns.into(), "{columns}: {line}");
         }
         // The error stands once, on stderr, which is the same screen.
-        assert_eq!(screen.matches("not all of it is reported").count(), 1, "{screen}");
+        assert_eq!(
+            screen.matches("not everything is reported").count(),
+            1,
+            "{screen}"
+        );
     }
 }

@@ -29,7 +29,7 @@ fn a_dry_run_prints_the_body_and_needs_no_server() {
         .args(["--dry-run"])
         .stdin("")
         .run()
-        .failed(66, "empty");
+        .failed(66, "no input");
 }
 
 #[test]

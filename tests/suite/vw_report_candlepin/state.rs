@@ -186,7 +186,7 @@ fn a_heartbeat_takes_a_good_scan_for_its_proof() {
     assert!(site.held().is_empty());
     site.report(&["--heartbeat"], r#"{"hypervisors":[]}"#)
         .failed(65, "--allow-empty");
-    site.report(&["--heartbeat"], "").failed(66, "empty");
+    site.report(&["--heartbeat"], "").failed(66, "no input");
     assert_eq!(site.candlepin.heartbeats().len(), 1);
 }
 

@@ -25,7 +25,7 @@ fn a_dry_run_refuses_the_ids_that_a_report_refuses() {
     assert_eq!(dry.stdout.lines().count(), 1, "{dry:?}");
     assert!(dry.stdout.contains("\"id\":\"good\""), "{dry:?}");
     assert!(
-        dry.stderr.contains("not all of 10 hypervisors is reported"),
+        dry.stderr.contains("not everything is reported as it is"),
         "{dry:?}"
     );
 
@@ -54,7 +54,7 @@ fn a_state_that_is_none_and_a_doubled_fact_are_named() {
         (r#","state":99"#, "", "its state is 99"),
         (r#","state":1,"state":5"#, "", "it has two members \"state\""),
         ("", r#","facts":{"a":"1","a":"2"}"#, "the fact a is there twice"),
-        ("", r#","facts":{"a":"\udc00"}"#, "the fact a is no valid text"),
+        ("", r#","facts":{"a":"\udc00"}"#, "the fact a is not valid text"),
     ] {
         let document =
             format!(r#"{{"hypervisors":[{{"uuid":"h1","guests":[{{"guestId":"{WEB}"{guest}}}]{facts}}}]}}"#);
@@ -81,9 +81,9 @@ fn copies_of_a_guest_are_told_once_and_named() {
     let outcome = site.run().stdin(document.to_string()).run();
     assert_eq!(outcome.status, 0, "{outcome:?}");
     assert!(
-        outcome
-            .stderr
-            .contains(&format!("guest {WEB} is there 2 times on h1; reported once")),
+        outcome.stderr.contains(&format!(
+            "guest {WEB} is listed 2 times on h1; it is reported once"
+        )),
         "{outcome:?}"
     );
     let shared = format!("guest {DB} is on h1 and on h2; it counts for h2, which is reported last");

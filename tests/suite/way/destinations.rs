@@ -107,7 +107,11 @@ fn candlepin_by_keys_of_the_section() {
         assert_eq!(outcome.status, status, "{outcome:?}");
         assert!(outcome.stderr.contains(words), "{outcome:?}");
     };
-    failed(section("cacert=ca.pem"), 77, "not trusted");
+    failed(
+        section("cacert=ca.pem"),
+        77,
+        "vw-report-candlepin: section [prod] (a.conf:1): asking for the status",
+    );
     failed(
         section("rhsm_cacert=other.pem"),
         77,
@@ -189,7 +193,11 @@ fn satellite_5_by_keys_of_the_section() {
         assert_eq!(outcome.status, status, "{outcome:?}");
         assert!(outcome.stderr.contains(words), "{outcome:?}");
     };
-    failed(section("cacert=ca.pem\nrhsm_cacert=ca.pem"), 77, "not trusted");
+    failed(
+        section("cacert=ca.pem\nrhsm_cacert=ca.pem"),
+        77,
+        "vw-report-sat5: section [prod] (a.conf:1): registration.virt_notify",
+    );
     failed(section("sat_cacert=other.pem"), 77, "not trusted");
     site.accepts(section("sat_cacert=other.pem").args(["--insecure"]));
     failed(
