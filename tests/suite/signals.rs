@@ -318,7 +318,7 @@ fn a_log_in_that_is_never_answered_is_not_waited_for_any_longer() {
 
 #[test]
 fn a_signal_ends_the_scan_and_the_watch_after_log_out() {
-    for signal in SIGNALS {
+    at_once(SIGNALS, |signal| {
         let site = Site::new(2);
         site.silence("<RetrievePropertiesEx");
         let child = site.scan("");
@@ -335,12 +335,12 @@ fn a_signal_ends_the_scan_and_the_watch_after_log_out() {
         output.read_line(&mut String::new()).unwrap();
         ends(child, signal, "watching");
         site.nothing_is_open("watching");
-    }
+    });
 }
 
 #[test]
 fn a_signal_ends_a_document_that_nobody_reads() {
-    for signal in SIGNALS {
+    at_once(SIGNALS, |signal| {
         for watch in ["", "--watch"] {
             // More than a pipe holds.
             let site = Site::new(2000);
@@ -354,12 +354,12 @@ fn a_signal_ends_a_document_that_nobody_reads() {
             output.read_to_string(&mut rest).unwrap();
             assert!(!rest.ends_with("}\n"), "a document that was cut has no end");
         }
-    }
+    });
 }
 
 #[test]
 fn a_signal_ends_a_reporter_and_closes_its_session() {
-    for signal in SIGNALS {
+    at_once(SIGNALS, |signal| {
         let site = Site::new(0);
         let (candlepin, satellite) = (site.candlepin_server.url(), site.satellite_server.url());
         let commands = [
@@ -403,7 +403,7 @@ fn a_signal_ends_a_reporter_and_closes_its_session() {
             site.satellite_server.behave();
         }
         assert!(!site.candlepin.jobs().is_empty());
-    }
+    });
 }
 
 /// The writing end of a pipe that is full, and the other end, which nobody reads.

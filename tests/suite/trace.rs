@@ -109,7 +109,7 @@ fn a_satellites_trace_has_neither_password_nor_session_nor_systemid() {
 #[test]
 fn a_candlepins_trace_has_no_credentials() {
     let settings = candlepin::Settings {
-        job_time: JobTime::Polls(1),
+        job_time: JobTime::Polls(0),
         ..candlepin::Settings::default()
     };
     let site = Site::new(Arc::new(Candlepin::new(settings)));

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use vw_sim::candlepin::{Access, Account, Candlepin, Fate, Generation, JobState, JobTime, Settings};
 use vw_sim::http::{Fault, Request, Response, Server};
 
-use crate::support::{Outcome, Run, is_utc};
+use crate::support::{Outcome, Run, at_once, is_utc};
 
 mod consumer;
 mod documents;
@@ -49,9 +49,9 @@ impl Site {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        // Independent of time: shown unfinished once, then finished.
+        // Independent of time: finished when it is asked for first.
         let mut settings = Settings {
-            job_time: JobTime::Polls(1),
+            job_time: JobTime::Polls(0),
             ..Settings::default()
         };
         change(&mut settings);

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use vw_sim::http::{Authority, Certificate, Fault, Response};
 use vw_sim::vcenter::{Host, Inventory, Open, VCenter, Vm};
 
-use crate::support::{Outcome, Run};
+use crate::support::{Outcome, Run, at_once};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
 
@@ -428,7 +428,7 @@ fn bad_answers_are_told_in_one_line_and_leave_no_session() {
         ))
     };
     let status = |status| move || Fault::Answer(Response::new(status, "text/plain", "not now"));
-    type Plan = Box<dyn Fn() -> Fault + Send>;
+    type Plan = Box<dyn Fn() -> Fault + Send + Sync>;
     let table: Vec<(Plan, i32, &str)> = vec![
         (Box::new(|| Fault::Close), 75, "connection"),
         (Box::new(|| Fault::Cut(300)), 75, "before the answer was complete"),
@@ -470,9 +470,9 @@ fn bad_answers_are_told_in_one_line_and_leave_no_session() {
         "CreateContainerView",
         "<RetrievePropertiesEx",
     ];
-    let site = Site::new(small());
-    let whole = site.scan(&[]).quiet_success();
-    for call in calls {
+    at_once(calls, |call| {
+        let site = Site::new(small());
+        let whole = site.scan(&[]).quiet_success();
         for (number, (fault, status, words)) in table.iter().enumerate() {
             let fault = fault();
             let mut fault = Some(fault);
@@ -505,8 +505,7 @@ fn bad_answers_are_told_in_one_line_and_leave_no_session() {
             }
             assert_eq!(site.vcenter.open().sessions, 0, "{call} {number}");
         }
-    }
-    site.vcenter.server().behave();
+    });
 }
 
 /// Answers each call of this name so.

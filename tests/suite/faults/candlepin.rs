@@ -27,7 +27,7 @@ struct Site {
 impl Site {
     fn new() -> Self {
         let settings = Settings {
-            job_time: JobTime::Polls(1),
+            job_time: JobTime::Polls(0),
             ..Settings::default()
         };
         let candlepin = Arc::new(Candlepin::new(settings));

@@ -14,7 +14,7 @@ struct Registered {
 impl Registered {
     fn new() -> Self {
         let candlepin = Arc::new(Candlepin::new(Settings {
-            job_time: JobTime::Polls(1),
+            job_time: JobTime::Polls(0),
             ..Settings::default()
         }));
         let authority = Authority::new().unwrap();

@@ -106,7 +106,7 @@ fn answers_that_are_cut_or_not_those_of_a_candlepin() {
             "gone",
         ),
     ];
-    for (trouble, status, words) in troubles {
+    at_once(troubles, |(trouble, status, words)| {
         for path in [
             "/candlepin/status",
             "/candlepin/hypervisors/sim",
@@ -122,7 +122,7 @@ fn answers_that_are_cut_or_not_those_of_a_candlepin() {
             let doubted = status == 76 && words != "415" && path.ends_with("status");
             assert_eq!(outcome.stderr.contains("rhsm_prefix"), doubted, "{outcome:?}");
         }
-    }
+    });
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn a_refusal_of_megabytes_is_read_at_once() {
 #[test]
 fn a_job_that_is_not_done_when_the_time_is_over_is_told() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
-    let outcome = site.report(&["--timeout", "5"], MAPPING);
+    let outcome = site.report(&["--timeout", "3"], MAPPING);
     failed(&outcome, 75, "no time is left (--timeout) to wait for job ");
     failed(&outcome, 75, "--timeout");
     let job = &site.candlepin.jobs()[0].id;
@@ -314,7 +314,7 @@ fn a_job_that_is_not_done_when_the_time_is_over_is_told() {
 fn a_job_of_somebody_else_that_is_not_done_when_the_time_is_over_is_told() {
     let site = Site::new();
     let other = site.candlepin.occupy("sim", JobTime::Polls(100_000));
-    let outcome = site.report(&["--timeout", "5"], MAPPING);
+    let outcome = site.report(&["--timeout", "3"], MAPPING);
     let last = outcome.stderr.lines().last().unwrap();
     assert!(
         last.contains(&other) && last.contains("no time is left "),
@@ -333,7 +333,7 @@ fn why_the_attempts_failed_is_told_when_the_time_is_over() {
             false => Fault::Silence,
         })
     });
-    let outcome = site.report(&["--timeout", "5"], MAPPING);
+    let outcome = site.report(&["--timeout", "3"], MAPPING);
     let last = outcome.stderr.lines().last().unwrap();
     assert_eq!(outcome.status, 75, "{outcome:?}");
     // Whether or not there was time for a second attempt, which ends without any answer.

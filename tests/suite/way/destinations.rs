@@ -81,7 +81,7 @@ impl Destination {
 fn candlepin_by_keys_of_the_section() {
     const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-candlepin");
     let settings = vw_sim::candlepin::Settings {
-        job_time: vw_sim::candlepin::JobTime::Polls(1),
+        job_time: vw_sim::candlepin::JobTime::Polls(0),
         ..Default::default()
     };
     let site = Destination::new(Arc::new(Candlepin::new(settings)));
