@@ -2,15 +2,12 @@
 
 use std::time::SystemTime;
 
-/// A moment as RFC 3339 writes it, in UTC and whole seconds: `2026-08-01T12:00:00Z`.
+use jiff::Timestamp;
+
+/// A moment as RFC 3339 writes it, in UTC and whole seconds: `2026-08-01T12:00:00Z`. One that no calendar has is the first of 1970.
 pub fn utc(moment: SystemTime) -> String {
-    // `Sat, 01 Aug 2026 12:00:00 GMT`: each part has its place.
-    let date = httpdate::fmt_http_date(moment);
-    let part = |from, to| date.get(from..to).unwrap_or_default();
-    let month = "JanFebMarAprMayJunJulAugSepOctNovDec"
-        .find(part(8, 11))
-        .map_or(0, |at| at / 3 + 1);
-    format!("{}-{month:02}-{}T{}Z", part(12, 16), part(5, 7), part(17, 25))
+    let moment = Timestamp::try_from(moment).unwrap_or_default();
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]
