@@ -222,10 +222,14 @@ fn ask_again() -> io::Result<()> {
 fn wait_for_line(terminal: &File) -> io::Result<()> {
     loop {
         // A read that blocks would, after a stop, have the kernel stop a background job again and again, whatever other signal came.
-        match poll(&mut [PollFd::new(terminal, PollFlags::IN)], None) {
+        let mut polled = [PollFd::new(terminal, PollFlags::IN)];
+        match poll(&mut polled, None) {
             Err(Errno::INTR) => continue,
-            polled => polled?,
+            done => done?,
         };
+        if polled[0].revents().contains(PollFlags::HUP) {
+            return Err(io::Error::other("the terminal is gone"));
+        }
         match &*lock() {
             Asked::Question(question) if question.turn.is_some() => return Ok(()),
             Asked::Question(_) => {}
