@@ -91,7 +91,11 @@ pub(super) fn ask(text: &str, cancel: &Cancel) -> Result<io::Result<Secret>, Can
         false => OptionalActions::Flush,
     };
     end(action, Asked::Nothing);
-    cancel.check()?;
+    match complete {
+        true => cancel.check()?,
+        // The end of a terminal that is gone may be seen before the signal that says so.
+        false => cancel.sleep(PAUSE)?,
+    }
     asked
 }
 

@@ -28,6 +28,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 /// How many documents wait, each of another source, before no more are read.
 const MOST_WAITING: usize = 64;
 
+/// How long a signal may take to come after the end of the input: Ctrl-C ends the command before this one, too, and that may be
+/// seen first.
+const SAME_SIGNAL: Duration = Duration::from_millis(100);
+
 /// How long a result line is waited for after a signal.
 const LAST_LINE: Duration = Duration::from_secs(1);
 
@@ -265,6 +269,10 @@ impl Documents {
                 return Ok(Some(mapping));
             }
             if let Some(error) = waiting.failed.take() {
+                drop(waiting);
+                if error.kind() == Kind::NoInput {
+                    self.cancel.sleep(SAME_SIGNAL)?;
+                }
                 return Err(error);
             }
             waiting = self.inbox.wait(waiting, None);
