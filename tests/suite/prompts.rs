@@ -34,7 +34,7 @@ impl Site {
         self.folder.path().join("virt-who.conf")
     }
 
-    /// Runs a script in which $SCAN, $CANDLEPIN, $SAT5 and $PASSWORD are commands.
+    /// Runs a script in which $SCAN, $FILTER, $CANDLEPIN, $SAT5 and $PASSWORD are commands.
     fn run(&self, script: &str) -> Option<Terminal> {
         let (configuration, authority) = (self.configuration(), self.servers.authority());
         let folder = self.folder.path().to_str().unwrap().to_owned();
@@ -42,6 +42,7 @@ impl Site {
             ("VW_CONFIG", configuration.to_str().unwrap()),
             ("SSL_CERT_FILE", authority.to_str().unwrap()),
             ("SCAN", env!("CARGO_BIN_EXE_vw-scan-esx")),
+            ("FILTER", env!("CARGO_BIN_EXE_vw-filter")),
             ("CANDLEPIN", env!("CARGO_BIN_EXE_vw-report-candlepin")),
             ("SAT5", env!("CARGO_BIN_EXE_vw-report-sat5")),
             ("PASSWORD", env!("CARGO_BIN_EXE_vw-password")),
@@ -150,6 +151,27 @@ fn where_the_scan_fails_the_reporter_never_asks() {
         let (_, screen) = terminal.ended();
         assert!(!screen.contains("Password of"), "{screen}");
         assert!(screen.contains("status 66"), "{screen}");
+    }
+}
+
+#[test]
+fn for_a_document_that_is_refused_nothing_is_asked() {
+    let site = Site::new();
+    let documents = [
+        r#"{"hypervisors":[]}"#,
+        r#"{"hypervisors":[{"uuid":"a","guests":[]}]}"#,
+    ];
+    let lists = ["", "| $FILTER --exclude-hosts a"];
+    for reporter in ["$CANDLEPIN -n sim", "$SAT5 -n sim-sat5 --state-dir $FOLDER/state"] {
+        for (document, filter) in documents.iter().zip(lists) {
+            let script = format!("echo '{document}' {filter} | {reporter}; echo status $?");
+            let Some(terminal) = site.run(&script) else {
+                return;
+            };
+            let (_, screen) = terminal.ended();
+            assert!(!screen.contains("Password of"), "{screen}");
+            assert!(screen.contains("status 65"), "{screen}");
+        }
     }
 }
 

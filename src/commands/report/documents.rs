@@ -80,11 +80,12 @@ pub(super) trait Reporter {
     /// A hypervisor that is not on the server as it should be.
     type Failed: Failing;
 
-    /// Makes ready, once, when the first document has come: a prompt before that would be for nothing if the stage before fails.
-    fn ready(&self, cancel: &Cancel) -> cli::Result<()>;
-
     /// Makes a document ready to be reported.
     fn begin(&self, mapping: &mut Mapping) -> Self::Memo;
+
+    /// Asks for the password that it needs, once. A prompt before a document has come, or for one that is refused, would be for
+    /// nothing.
+    fn ready(&self, mapping: &Mapping, memo: &Self::Memo, cancel: &Cancel) -> cli::Result<()>;
 
     /// Tries to report a document, to be done by the moment `until`.
     fn attempt(
@@ -112,7 +113,6 @@ pub(super) fn report<R: Reporter>(
 ) -> cli::Result<Exit> {
     let documents = Documents::from_stdin(cancel)?;
     let mut results = Results::new(form);
-    let mut is_ready = false;
     loop {
         let mut mapping = match documents.next() {
             Ok(Some(mapping)) => mapping,
@@ -123,13 +123,11 @@ pub(super) fn report<R: Reporter>(
                 return Ok(results.exit());
             }
         };
-        if !std::mem::replace(&mut is_ready, true) {
-            reporter.ready(cancel)?;
-        }
         let done = loop {
+            let memo = reporter.begin(&mut mapping);
+            reporter.ready(&mapping, &memo, cancel)?;
             let started = Instant::now();
             let limit = Limit::new(timeout, started);
-            let memo = reporter.begin(&mut mapping);
             let attempt = |mapping: &_, memo: &mut _, until| reporter.attempt(mapping, memo, until, cancel);
             let (mut done, newer) = documents.see_through(&mapping, memo, &limit, attempt);
             if let Some(mut line) = done.line.take() {

@@ -180,9 +180,12 @@ impl documents::Reporter for Reporter {
     type Memo = Memo;
     type Failed = Failed;
 
-    fn ready(&self, cancel: &Cancel) -> cli::Result<()> {
-        let user = self.destination.as_ref().map(|(_, user)| user);
-        user.map_or(Ok(()), |user| user.password.ask(cancel))
+    fn ready(&self, mapping: &Mapping, memo: &Memo, cancel: &Cancel) -> cli::Result<()> {
+        let is_refused = memo.refused.is_some() || mapping.hypervisors.is_empty() && !self.args.allow_empty;
+        match &self.destination {
+            Some((_, user)) if !is_refused => user.password.ask(cancel),
+            _ => Ok(()),
+        }
     }
 
     fn begin(&self, mapping: &mut Mapping) -> Memo {

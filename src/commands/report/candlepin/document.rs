@@ -46,8 +46,12 @@ impl documents::Reporter for Report {
     type Memo = Memo;
     type Failed = Failed;
 
-    fn ready(&self, cancel: &Cancel) -> cli::Result<()> {
-        self.ask(cancel)
+    fn ready(&self, mapping: &Mapping, memo: &Memo, cancel: &Cancel) -> cli::Result<()> {
+        let is_refused = memo.refused.is_some() || mapping.hypervisors.is_empty() && !self.allow_empty;
+        match is_refused {
+            true => Ok(()),
+            false => self.ask(cancel),
+        }
     }
 
     /// What the section's filters leave out is moved to `omitted`.
