@@ -1,6 +1,6 @@
 //! Text from servers and files, made fit for people and terminals.
 //!
-//! All that is printed for people passes [`line`], [`message`] or [`printable`]; JSON that goes to a terminal passes [`Json`].
+//! All that is printed for people passes [`line()`], [`message()`] or [`printable()`]; JSON that goes to a terminal passes [`Json`].
 //! So nothing in a name can break a line, steer a terminal or turn the direction of what stands beside it.
 
 use std::borrow::Cow;

@@ -29,7 +29,7 @@ pub struct Connection {
     /// Trust any server
     #[arg(long)]
     pub insecure: bool,
-    /// Use the HTTP proxy http://[USER@]HOST[:PORT], none if it is empty
+    /// Use the HTTP proxy at URL, none if it is empty
     #[arg(long, value_name = "URL", value_parser = ProxyParser)]
     pub proxy: Option<Proxy>,
     /// Read the password for the proxy from FILE, which may be a pipe

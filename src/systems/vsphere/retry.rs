@@ -28,7 +28,7 @@ const RESTARTS: u32 = 5;
 /// Tries until it works, where failures may pass.
 ///
 /// Each attempt begins anew, with a log-in of its own. A session that ended in between is tried once again, and at once. Where
-/// objects are deleted all day, one may vanish in the midst of the work: that is begun again [`RESTARTS`] times, however long an
+/// objects are deleted all day, one may vanish in the midst of the work: that is begun again five times, however long an
 /// attempt takes. Nothing else is tried again: servers lock accounts whose log-in is refused too often.
 pub fn retry<T>(
     endpoint: &Endpoint,
