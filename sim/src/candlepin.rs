@@ -219,7 +219,7 @@ struct State {
     /// The uuids of consumers that were deleted.
     deleted: BTreeSet<String>,
     refusals: VecDeque<u16>,
-    /// Texts that stand in every failedUpdate.
+    /// Texts that are in every failedUpdate.
     remarks: Vec<String>,
     database_down: bool,
     deploying: bool,
@@ -339,7 +339,7 @@ impl Candlepin {
         self.lock().database_down = down;
     }
 
-    /// While it is deployed, or no longer is, Tomcat answers for it: 404 with a page of its own.
+    /// While it is being deployed, or after it was removed, Tomcat answers instead: 404 with a page of its own.
     pub fn set_deploying(&self, deploying: bool) {
         self.lock().deploying = deploying;
     }
@@ -349,7 +349,7 @@ impl Candlepin {
         self.lock().heartbeats_unknown = true;
     }
 
-    /// From now on these texts stand in failedUpdate as well, whatever was reported.
+    /// From now on these texts are in failedUpdate too, whatever was reported.
     pub fn remark(&self, texts: impl IntoIterator<Item = String>) {
         self.lock().remarks = texts.into_iter().collect();
     }

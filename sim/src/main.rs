@@ -108,7 +108,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::from(exit_code(status)))
 }
 
-/// The search path with this program's own folder in front, where the commands were built with it.
+/// The search path with this program's own folder in front, because the commands are built into the same folder.
 fn path() -> Result<OsString, Box<dyn Error>> {
     let own = env::current_exe()?;
     // What the system takes where there is none; an empty one would mean the current folder.

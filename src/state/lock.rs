@@ -67,7 +67,9 @@ impl Folder {
                 return Ok(lock);
             }
             let holder = Holder::of(&path);
-            if !std::mem::replace(&mut told, true) {
+            // It writes its id a moment after it has taken the lock.
+            let is_known = holder.0.is_some() || since.elapsed() >= PAUSE;
+            if is_known && !std::mem::replace(&mut told, true) {
                 log::info!("waiting for {holder}, which holds the lock {}", path.display());
             }
             let left = until.map_or(PAUSE, |until| until.saturating_duration_since(Instant::now()));
