@@ -42,7 +42,7 @@ pub use base::Base;
 pub use error::{Error, Limit};
 pub use message::{Body, Request, Response};
 pub use proxy::{NoProxy, Proxy, ProxyUrl, Way};
-pub use tls::{BadThumbprint, Flaw, Identity, Thumbprint, Trust, first_certificate};
+pub use tls::{BadThumbprint, Flaw, Identity, Thumbprint, Trust, common_name};
 pub use trace::Trace;
 pub use trace::replay::Replay;
 

@@ -1,5 +1,6 @@
 //! Exchanges with servers that do what servers should not do.
 
+pub(super) mod der;
 mod files;
 mod server;
 mod trust;

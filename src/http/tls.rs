@@ -9,7 +9,7 @@
 //!
 //! TLS 1.2 with ECDHE and TLS 1.3 are spoken, by rustls with ring.
 
-mod der;
+mod certificate;
 mod files;
 mod verify;
 
@@ -34,6 +34,7 @@ use ureq::unversioned::transport::{
 
 use super::connect::{carried, time_left};
 use super::{Base, Error, Limit, Link};
+use certificate::Certificate;
 use files::{certificates, private_key, system_certificates};
 use verify::{Check, Distrust, Verifier};
 
@@ -176,10 +177,19 @@ impl fmt::Debug for Thumbprint {
     }
 }
 
-/// The first certificate in a PEM file, in DER: that of a server or client, with its authorities behind it.
-pub fn first_certificate(path: &Path, cancel: &Cancel) -> Result<Vec<u8>, Error> {
-    let first = certificates(path, cancel)?.into_iter().next();
-    Ok(first.map(|cert| cert.to_vec()).unwrap_or_default())
+/// The common name in the first certificate of a PEM file, which is that of a server or client; the certificates of its
+/// authorities follow it. `None` if it has no common name, or one that is not text.
+///
+/// Fails with [`Error::File`] if there is no certificate in the file.
+pub fn common_name(path: &Path, cancel: &Cancel) -> Result<Option<String>, Error> {
+    let all = certificates(path, cancel)?;
+    match all.first().and_then(|first| Certificate::parse(first)) {
+        Some(first) => Ok(first.subject_name()),
+        None => Err(Error::File {
+            path: path.to_owned(),
+            reason: "its certificate is damaged".to_owned(),
+        }),
+    }
 }
 
 /// Starts TLS on connections to one server.
@@ -271,7 +281,9 @@ impl Tls {
             .unwrap_or("an unnamed cipher");
         let cert = conn.peer_certificates().and_then(|all| all.first());
         let shown = cert.map(|cert| {
-            let end = der::Certificate::parse(cert).map(|cert| verify::moment(cert.validity.1));
+            let end = Certificate::parse(cert)
+                .and_then(|cert| cert.end())
+                .map(verify::moment);
             let end = end.map(|end| format!(", valid until {end}")).unwrap_or_default();
             format!(
                 "; the server's certificate is SHA256:{}{end}",
@@ -423,7 +435,7 @@ pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
 fn authorities(own: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Check {
     let mut roots = RootCertStore::empty();
     let is_authority =
-        |cert: &&CertificateDer<'_>| der::Role::parse(cert).is_some_and(|role| role.is_authority);
+        |cert: &&CertificateDer<'_>| Certificate::parse(cert).is_some_and(|cert| cert.is_authority());
     roots.add_parsable_certificates(own.iter().filter(is_authority).cloned());
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
     let chain = chain.ok();
