@@ -516,7 +516,7 @@ mod tests {
         assert!(newer.is_none());
         let (cause, last) = told.split_once("; the last attempt: ").unwrap();
         assert!(
-            cause.contains("ended before") && last.contains("--timeout"),
+            cause.contains("ended before") && last.contains("not done within the time limit"),
             "{told}"
         );
     }

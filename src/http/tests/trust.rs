@@ -77,8 +77,7 @@ pub(super) fn named(name: &str) -> (ServerConfig, NamedTempFile) {
 }
 
 fn sha256(der: &[u8]) -> Thumbprint {
-    let suite = rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
-    let digest = suite.tls13().unwrap().common.hash_provider.hash(der);
+    let digest = ring::digest::digest(&ring::digest::SHA256, der);
     Thumbprint(digest.as_ref().try_into().unwrap())
 }
 
@@ -112,20 +111,13 @@ fn refused(cert: &CertificateDer<'_>, key: &KeyPair, trusted: &str, wanted: &str
         match &outcomes[0] {
             Err(
                 error @ Error::Untrusted {
-                    flaw,
-                    reason,
-                    thumbprint,
-                    ..
+                    reason, thumbprint, ..
                 },
             ) => {
                 assert_eq!(
                     (reason.as_str(), *thumbprint, error.kind()),
                     (wanted, sha256(cert), Kind::NoPerm)
                 );
-                // An authority is no help against a wrong name or date; the thumbprint always is.
-                let text = error.to_string();
-                assert_eq!(text.contains("--cacert"), *flaw == Flaw::Issuer, "{text}");
-                assert!(text.ends_with(&format!("--thumbprint {thumbprint}")), "{text}");
             }
             other => panic!("{wanted}: {other:?}"),
         }
@@ -371,7 +363,7 @@ fn plain_http_to_a_port_that_speaks_tls() {
     let (config, _authority) = named("127.0.0.1");
     let server = Server::with_tls(config);
     let error = get(&server.plain()).unwrap_err();
-    let wanted = format!("{} speaks TLS on this port: use https://", name(&server));
+    let wanted = format!("{} speaks TLS on this port", name(&server));
     assert_eq!((error.to_string(), error.kind()), (wanted, Kind::Protocol));
 }
 
@@ -384,8 +376,7 @@ fn a_thumbprint_of_another_certificate_and_a_server_without_the_key() {
         endpoint.trust = Trust::Thumbprint(Thumbprint([7; 32]));
         let error = get(&endpoint).unwrap_err();
         let wanted = format!(
-            "{server}: its certificate is not trusted: its thumbprint is {0}, not the one given; if the server has got a new \
-             certificate, compare it with what the server's administrator sees, and pass --thumbprint {0}",
+            "{server}: its certificate is not trusted: its thumbprint is {}, not the one given",
             sha256(cert.der()),
             server = endpoint.base.authority(),
         );

@@ -12,7 +12,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
 use super::certificate::{Certificate, PublicKey};
-use super::{Flaw, Thumbprint};
+use crate::http::{Flaw, Thumbprint};
 
 /// By what a server is trusted.
 #[derive(Debug)]
@@ -67,9 +67,9 @@ impl Verifier {
     ) -> Result<(), (Flaw, String)> {
         match &self.check {
             Check::Nothing => Ok(()),
-            Check::Thumbprint(wanted) if *wanted == thumbprint(cert) => Ok(()),
+            Check::Thumbprint(wanted) if *wanted == Thumbprint::of(cert) => Ok(()),
             Check::Thumbprint(_) => {
-                let reason = format!("its thumbprint is {}, not the one given", thumbprint(cert));
+                let reason = format!("its thumbprint is {}, not the one given", Thumbprint::of(cert));
                 Err((Flaw::Thumbprint, reason))
             }
             Check::Chain { .. } if Certificate::parse(cert).is_some_and(|cert| cert.is_version_1()) => {
@@ -126,7 +126,7 @@ impl ServerCertVerifier for Verifier {
                 let distrust = Distrust {
                     flaw,
                     reason,
-                    thumbprint: thumbprint(cert),
+                    thumbprint: Thumbprint::of(cert),
                 };
                 Err(CertificateError::Other(OtherError(Arc::new(distrust))).into())
             }
@@ -211,15 +211,6 @@ fn itself(cert: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Re
 fn key_of<'a>(cert: &'a CertificateDer<'_>) -> Result<PublicKey<'a>, CertificateError> {
     let key = Certificate::parse(cert).and_then(|cert| cert.key());
     key.ok_or(CertificateError::BadEncoding)
-}
-
-pub(super) fn thumbprint(cert: &[u8]) -> Thumbprint {
-    let mut bytes = [0; 32];
-    let suite = crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
-    if let Some(suite) = suite.tls13() {
-        bytes.copy_from_slice(suite.common.hash_provider.hash(cert).as_ref());
-    }
-    Thumbprint(bytes)
 }
 
 /// What is wrong with a certificate, for people.
