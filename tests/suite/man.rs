@@ -163,18 +163,18 @@ fn each_symptom_of_the_pages_is_a_message_of_the_commands() {
     let mut source = String::new();
     append_sources(&root().join("src"), &mut source);
     let source = joined_literals(&source);
+    let mut unknown = Vec::new();
     for section in [1, 5, 7] {
         for name in names(&root().join("man"), &section.to_string()) {
             for symptom in symptoms(&page(&name, section)) {
-                for words in symptom.split("...").map(str::trim).filter(|words| !words.is_empty()) {
-                    assert!(
-                        source.contains(words),
-                        "{name}: no message has the words {words:?} of the symptom {symptom:?}"
-                    );
+                let mut words = symptom.split("...").map(str::trim);
+                if !words.all(|words| source.contains(words)) {
+                    unknown.push(format!("{name}: {symptom}"));
                 }
             }
         }
     }
+    assert!(unknown.is_empty(), "no message has these words: {unknown:#?}");
 }
 
 /// The messages that a page's TROUBLESHOOTING quotes; `...` stands for what differs from case to case.
@@ -182,7 +182,7 @@ fn symptoms(page: &str) -> Vec<String> {
     let quoted = section(page, "TROUBLESHOOTING")
         .into_iter()
         .filter_map(|line| line.strip_prefix(".It Ql "));
-    quoted.map(|line| plain(&line.replace('"', ""))).collect()
+    quoted.map(plain).collect()
 }
 
 fn append_sources(folder: &Path, text: &mut String) {
