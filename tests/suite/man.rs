@@ -343,7 +343,7 @@ fn runnable(page: &str, examples: Vec<Example>) -> Vec<Example> {
         .partition(|example| !has_jq && example.command.contains("jq "));
     if !with_jq.is_empty() {
         say(&format!(
-            "skipped: {} examples of {page}, because jq is not installed",
+            "skipped: what needs jq, which is not installed, in the examples of {page}: {}",
             with_jq.len()
         ));
     }
@@ -475,6 +475,14 @@ fn options_are_found_in_help_and_pages() {
     let page =
         ".It Fl c , -config Ar FILE\n.Op Fl o | -owner Ar OWNER\n.Fl -why Ns = Ns Ar TEXT .\ntext Fl x";
     assert_eq!(options_of_page(page.lines()), expected);
+}
+
+#[test]
+fn symptoms_are_compared_with_literals_that_span_lines() {
+    let page = ".Sh TROUBLESHOOTING\n.Bl -tag\n.It Ql has \\(dqx\\(dq, and ...\nCause.\n.It other\n.El\n.Sh EXAMPLES\n.It Ql no\n";
+    assert_eq!(symptoms(page), [r#"has "x", and ..."#]);
+    let source = "let text = \"it has \\\"x\\\", \\\n        and more\";";
+    assert_eq!(joined_literals(source), r#"let text = "it has "x", and more";"#);
 }
 
 #[test]
