@@ -2,6 +2,7 @@
 
 pub(super) mod der;
 mod files;
+mod identity;
 mod server;
 mod trust;
 mod way;
