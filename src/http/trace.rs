@@ -73,7 +73,7 @@ impl Trace {
             }
             Ok(false) => Err(Error::Trace {
                 path: folder.clone(),
-                reason: "the folder must be new or empty".into(),
+                reason: "the folder of a trace must be new or empty".into(),
             }),
             Err(error) => Err(failed(folder, &error)),
         }
