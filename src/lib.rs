@@ -20,7 +20,7 @@
 //! 3  systems: vsphere   candlepin   satellite5
 //! 2  filter    config      http
 //! 1  mapping   state
-//! 0  error     secret      cancel       xml      escape    list      backoff
+//! 0  error     secret      cancel       xml      escape    list      backoff   pace
 //! ```
 //!
 //! Libraries have one typed error per room, each with a `kind()`; only [`cli`] touches stdin, stdout, stderr and the exit
@@ -37,6 +37,7 @@ pub mod filter;
 pub mod http;
 pub mod list;
 pub mod mapping;
+pub mod pace;
 pub mod secret;
 pub mod state;
 pub mod systems;

@@ -18,6 +18,7 @@ mod entry;
 mod error;
 mod fault;
 mod flaw;
+mod hypervisor_id;
 mod json;
 mod read;
 mod reportable;
@@ -31,6 +32,7 @@ pub use self::clones::{Copies, Shared};
 pub use self::entry::{Entry, Id, Read};
 pub use self::error::{Error, Limit};
 pub use self::fault::Bounded;
+pub use self::hypervisor_id::{HypervisorId, SharedId, UnknownHypervisorId};
 pub use self::json::{Members, Value};
 pub use self::read::{Document, Reader};
 pub use self::reportable::{LeftOut, Reportable};
@@ -274,7 +276,7 @@ pub struct Omitted {
     pub id: Option<String>,
     /// Its name.
     pub name: Option<String>,
-    /// The command that left it out.
+    /// The command that left it out. A system that is read leaves this empty: the command fills in its own name.
     pub stage: Cow<'static, str>,
     /// Why.
     pub reason: String,

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 /// The rooms from below; the rooms of one layer do not know each other, except where `FRIENDS` says so. `systems` is no room of its
 /// own: each system is one.
 const LAYERS: [&[&str]; 6] = [
-    &["error", "secret", "cancel", "backoff", "xml", "escape", "list"],
+    &[
+        "error", "secret", "cancel", "backoff", "pace", "xml", "escape", "list",
+    ],
     &["mapping", "state"],
     &["filter", "config", "http"],
     &["systems::vsphere", "systems::candlepin", "systems::satellite5"],

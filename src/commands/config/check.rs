@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use crate::cli;
 use crate::cli::args::{self, Hosts};
 use crate::commands::filtering::Filtering;
+use crate::commands::scan::with_advice;
 use crate::commands::{report, rhsm, way};
 use crate::config::keys::Origin;
 use crate::config::{Config, Error, Note, Rhsm, Section, did_you_mean, keys, password};
+use crate::mapping::HypervisorId;
 use crate::secret::redact;
 use crate::systems::satellite5;
-use crate::systems::vsphere::{Address, HypervisorId};
+use crate::systems::vsphere::Address;
 
 /// Something to be told about the configuration.
 #[derive(Debug)]
@@ -330,7 +332,7 @@ impl Check {
         if let Some(server) = self.take(section.need("server", "--server")) {
             match Address::parse(&server) {
                 Ok(address) => username = address.username,
-                Err(error) => self.fail(section, "server", &error.to_string()),
+                Err(error) => self.fail(section, "server", &with_advice(&error)),
             }
         }
         if username.is_none() {

@@ -1,13 +1,13 @@
-//! What a command says about hosts and guests that it leaves out.
+//! Messages about the hosts and guests that a scan leaves out.
 
 use crate::cli::Failure;
 use crate::error::Kind;
 use crate::mapping::Omitted;
 
-/// How many are named in one line.
+/// How many one message names.
 const NAMED: usize = 5;
 
-/// Says how much is left out; where the mapping does not name it, each by itself.
+/// Warns how many are left out. If the mapping does not name them, there is an info message for each instead.
 pub(super) fn warn(omitted: &[Omitted], named_in_mapping: bool) {
     if !named_in_mapping {
         for one in omitted {
@@ -18,7 +18,7 @@ pub(super) fn warn(omitted: &[Omitted], named_in_mapping: bool) {
     }
 }
 
-/// Fails if anything is left out, and names the first of it (`--strict`).
+/// Fails if anything is left out, and names the first few (`--strict`).
 pub(super) fn refuse(omitted: &[Omitted]) -> Result<(), Failure> {
     if omitted.is_empty() {
         return Ok(());
@@ -35,8 +35,8 @@ pub(super) fn refuse(omitted: &[Omitted]) -> Result<(), Failure> {
     Err(Failure::new(Kind::Data, problem))
 }
 
-/// How many of each kind there are, such as `2 hosts and 1 guest`.
-pub(super) fn count(omitted: &[Omitted]) -> String {
+/// The number of each kind, such as `2 hosts and 1 guest`.
+fn count(omitted: &[Omitted]) -> String {
     let mut kinds: Vec<(&str, usize)> = Vec::new();
     for one in omitted {
         match kinds.iter_mut().find(|(kind, _)| *kind == one.kind) {
@@ -51,7 +51,7 @@ pub(super) fn count(omitted: &[Omitted]) -> String {
     counts.collect::<Vec<_>>().join(" and ")
 }
 
-/// Such as `guest vm-42 "web1"`.
+/// The kind, id and name, such as `guest vm-42 "web1"`.
 fn name_of(omitted: &Omitted) -> String {
     let id = omitted.id.as_deref().unwrap_or_default();
     match &omitted.name {

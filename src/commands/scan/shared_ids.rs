@@ -1,13 +1,15 @@
-//! What a scan says about hosts and virtual machines that will be hard to tell apart.
+//! Warnings about hosts and virtual machines that share an id.
 
-/// How many ids are told, and how many are named of each.
+use crate::mapping::SharedId;
+
+/// How many ids get a warning, and how many names a warning has.
 const NAMED: usize = 10;
 
-/// Warns of ids and of those that share each of them: `what` is as in `2 hosts have the id one: esx1, esx2`.
+/// Warns of shared ids; `what` is a part of the message, as in `2 hosts have the id one: esx1, esx2`.
 ///
-/// The first few are named, and all of them as debug messages.
-pub(super) fn warn(what: &str, shared: &[(String, Vec<String>)]) {
-    for (at, (id, names)) in shared.iter().enumerate() {
+/// Warnings name the first few, and debug messages name all.
+pub(super) fn warn(what: &str, shared: &[SharedId]) {
+    for (at, SharedId { id, names }) in shared.iter().enumerate() {
         if at < NAMED {
             log::warn!("{}", line(what, id, names, NAMED));
         }
@@ -34,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_are_counted() {
+    fn names_beyond_the_limit_are_counted() {
         let names = ["a", "b", "c"].map(str::to_owned);
         let text = |names, most| line("hosts have the id", "one", names, most);
         assert_eq!(text(&names[..2], 2), "2 hosts have the id one: a, b");

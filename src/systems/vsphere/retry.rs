@@ -1,4 +1,4 @@
-//! Trying again what may work later: how often, after which pauses, and what is never tried again.
+//! Retries of temporary failures: how often, after which pauses, and which failures are never retried.
 
 use std::time::{Duration, Instant};
 
@@ -8,28 +8,29 @@ use crate::cancel::Cancel;
 use crate::error::{Classify, Kind};
 use crate::http::{self, Endpoint};
 
-/// How long failures that may pass are met with another attempt.
+/// How long temporary failures are retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
     /// Until the endpoint's deadline.
     UntilDeadline,
-    /// For this time from the first of them on, and no longer than until the deadline.
+    /// For this time after the first failure, at most until the deadline.
     For(Duration),
 }
 
 impl Patience {
-    /// One minute, where the user has not said how long all of it may take.
+    /// One minute, if the user has not set a time limit.
     pub const USUAL: Patience = Patience::For(Duration::from_secs(60));
 }
 
-/// How often work is begun again because an object vanished in its midst.
+/// How often the work is repeated because an object was deleted meanwhile.
 const RESTARTS: u32 = 5;
 
-/// Tries until it works, where failures may pass.
+/// Repeats an attempt until it works or fails for good.
 ///
-/// Each attempt begins anew, with a log-in of its own. A session that ended in between is tried once again, and at once. Where
-/// objects are deleted all day, one may vanish in the midst of the work: that is begun again five times, however long an
-/// attempt takes. Nothing else is tried again: servers lock accounts whose log-in is refused too often.
+/// Each attempt logs in for itself. Temporary failures are retried with growing pauses, as long as `patience` says. If the session
+/// ends meanwhile, there is one retry, without a pause. If an object is deleted meanwhile, which is normal on a busy server, there
+/// are five retries, however long an attempt takes. Nothing else is retried, because servers lock accounts whose login fails too
+/// often.
 pub fn retry<T>(
     endpoint: &Endpoint,
     patience: Patience,
@@ -45,7 +46,7 @@ pub fn retry<T>(
         let next = attempts.after(error, Instant::now());
         let at_server = |error: Error| error.at(endpoint.base.authority());
         match next.map_err(at_server)? {
-            (error, None) => log::warn!("{}; logging in once more", at_server(error).with_causes()),
+            (error, None) => log::warn!("{}; logging in again", at_server(error).with_causes()),
             (error, Some(pause)) => {
                 let error = at_server(error);
                 wait(&error, pause, cancel)?;
@@ -55,17 +56,17 @@ pub fn retry<T>(
     }
 }
 
-/// What was tried until now.
+/// The attempts so far.
 struct Attempts {
     begun: Instant,
     deadline: Option<Instant>,
     patience: Patience,
-    /// When patience ends; known from the first failure on.
+    /// When patience ends; set by the first failure.
     end: Option<Instant>,
     has_expired: bool,
     vanished: u32,
     backoff: Backoff,
-    /// Why there is another attempt.
+    /// The failure before the current attempt.
     last: Option<Error>,
 }
 
@@ -83,7 +84,7 @@ impl Attempts {
         }
     }
 
-    /// Whether there is another attempt after this failure: after a pause, or at once. If not, fails with what to tell.
+    /// Decides what follows this failure: another attempt after a pause, one without a pause, or the final error.
     fn after(&mut self, error: Error, now: Instant) -> Result<(Error, Option<Duration>), Error> {
         if error.is_end_of_session() {
             return match std::mem::replace(&mut self.has_expired, true) {
@@ -92,7 +93,7 @@ impl Attempts {
             };
         }
         if error.is_deadline() {
-            // That there is no time left is known. What took it is not.
+            // The last failure says more than that the time is over.
             return Err(match self.last.take() {
                 Some(last) => self.gave_up(last, now),
                 None => error,
@@ -115,13 +116,13 @@ impl Attempts {
             return Ok((error, Some(pause)));
         }
         match asked == Some(pause) {
-            // It tells for itself why there is no other attempt.
+            // The error itself says that the server asks for a long pause.
             true => Err(error),
             false => Err(self.gave_up(error, now)),
         }
     }
 
-    /// When patience ends that has begun at the first failure, now or earlier.
+    /// When patience ends; it begins at the first failure.
     fn end(&mut self, now: Instant) -> Option<Instant> {
         let patience = match self.patience {
             Patience::UntilDeadline => self.deadline,
@@ -148,7 +149,7 @@ pub(super) fn backoff() -> Backoff {
     Backoff::new(Duration::from_millis(250), Duration::from_secs(60))
 }
 
-/// A server may ask for a longer pause, but not for ever.
+/// The longest pause that a server may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 
 /// The pause that the server asks for.
@@ -159,7 +160,7 @@ pub(super) fn asked_pause(error: &Error) -> Option<Duration> {
     }
 }
 
-/// Says what failed and waits.
+/// Warns of the failure and waits.
 pub(super) fn wait(error: &Error, pause: Duration, cancel: &Cancel) -> Result<(), Error> {
     let seconds = pause.as_secs_f32();
     log::warn!("{}; trying again in {seconds} s", error.with_causes());
@@ -187,7 +188,7 @@ mod tests {
         Duration::from_secs_f32(number)
     }
 
-    /// What becomes of failures that come at these seconds: the pauses, then how it ends.
+    /// The pauses after failures at these seconds, and the final error.
     fn attempts(
         deadline: Option<f32>,
         patience: Patience,
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_outlives_the_deadline() {
+    fn the_last_failure_is_named_after_the_deadline() {
         let no_time = || {
             Error::Http(http::Error::Timeout {
                 server: "vc".into(),
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_pause_that_the_server_asks_for_is_told() {
+    fn a_long_pause_that_the_server_asks_for_is_the_error() {
         let (paused, end) = attempts(None, Patience::USUAL, vec![(0.0, busy(Some(3600)))]);
         assert!(paused.is_empty());
         assert_eq!(
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_vanishes_is_met_a_few_times_however_long_each_takes() {
+    fn deleted_objects_cause_five_retries_however_long_each_takes() {
         let vanished = |times: usize| {
             (0..times)
                 .map(|n| (n as f32 * 300.0, fault("ManagedObjectNotFound")))
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_session_is_tried_once_more_and_a_refusal_never() {
+    fn an_ended_session_is_retried_once_and_a_refusal_never() {
         let ended = || (0.0, fault("NotAuthenticated"));
         let (paused, end) = attempts(None, Patience::USUAL, vec![ended(), ended()]);
         assert_eq!(paused, [0.0]);
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_ask_for_an_hour() {
+    fn a_server_may_ask_for_an_hour_at_most() {
         for (asked, expected) in [(0, 0), (59, 59), (u64::MAX, 3600)] {
             assert_eq!(
                 asked_pause(&busy(Some(asked))),
