@@ -19,7 +19,7 @@
 //! 4  cli
 //! 3  systems: vsphere   candlepin   satellite5
 //! 2  filter    config      http
-//! 1  mapping   state
+//! 1  mapping   state       retry
 //! 0  error     secret      cancel       xml      escape    list      backoff   pace
 //! ```
 //!
@@ -38,6 +38,7 @@ pub mod http;
 pub mod list;
 pub mod mapping;
 pub mod pace;
+pub mod retry;
 pub mod secret;
 pub mod state;
 pub mod systems;

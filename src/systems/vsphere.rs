@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 pub use error::{Error, Fault, Refusal};
 pub use inventory::{Identified, Inventory, TYPE};
-pub use retry::{Patience, retry};
+pub use retry::retry;
 pub use scan::scan;
 pub use session::{About, Credentials, Session};
 pub use uri::{Address, AddressError};

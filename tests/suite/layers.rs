@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 6] = [
     &[
         "error", "secret", "cancel", "backoff", "pace", "xml", "escape", "list",
     ],
-    &["mapping", "state"],
+    &["mapping", "state", "retry"],
     &["filter", "config", "http"],
     &["systems::vsphere", "systems::candlepin", "systems::satellite5"],
     &["cli"],

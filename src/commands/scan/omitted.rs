@@ -1,6 +1,8 @@
 //! Messages about the hosts and guests that a scan leaves out.
 
+use super::first;
 use crate::cli::Failure;
+use crate::cli::words::counted;
 use crate::error::Kind;
 use crate::mapping::Omitted;
 
@@ -23,14 +25,10 @@ pub(super) fn refuse(omitted: &[Omitted]) -> Result<(), Failure> {
     if omitted.is_empty() {
         return Ok(());
     }
-    let first = omitted.iter().take(NAMED);
-    let mut named: Vec<String> = first
-        .map(|one| format!("{} ({})", name_of(one), one.reason))
-        .collect();
-    if omitted.len() > NAMED {
-        named.push(format!("and {} more", omitted.len() - NAMED));
-    }
-    let named = named.join(", ");
+    let named = omitted
+        .iter()
+        .map(|one| format!("{} ({})", name_of(one), one.reason));
+    let named = first(named, NAMED);
     let problem = format!("--strict: {} would be left out: {named}", count(omitted));
     Err(Failure::new(Kind::Data, problem))
 }
@@ -44,10 +42,7 @@ fn count(omitted: &[Omitted]) -> String {
             None => kinds.push((&one.kind, 1)),
         }
     }
-    let plural = |count: usize| if count == 1 { "" } else { "s" };
-    let counts = kinds
-        .iter()
-        .map(|(kind, count)| format!("{count} {kind}{}", plural(*count)));
+    let counts = kinds.iter().map(|(kind, count)| counted(*count, kind));
     counts.collect::<Vec<_>>().join(" and ")
 }
 

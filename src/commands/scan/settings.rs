@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::{self, Section};
 use crate::mapping::HypervisorId;
-use crate::systems::vsphere::Patience;
+use crate::retry::Patience;
 
 /// How long a scan may take without `--timeout`.
 pub(super) const USUAL_LIMIT: Duration = Duration::from_secs(3600);

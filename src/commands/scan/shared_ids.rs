@@ -1,5 +1,6 @@
 //! Warnings about hosts and virtual machines that share an id.
 
+use super::first;
 use crate::mapping::SharedId;
 
 /// How many ids get a warning, and how many names a warning has.
@@ -24,11 +25,7 @@ pub(super) fn warn(what: &str, shared: &[SharedId]) {
 }
 
 fn line(what: &str, id: &str, names: &[String], most: usize) -> String {
-    let mut named = names.get(..most).unwrap_or(names).join(", ");
-    if names.len() > most {
-        named = format!("{named}, and {} more", names.len() - most);
-    }
-    format!("{} {what} {id}: {named}", names.len())
+    format!("{} {what} {id}: {}", names.len(), first(names.iter(), most))
 }
 
 #[cfg(test)]

@@ -8,10 +8,13 @@ use super::property::{Object, read_missing_object};
 use super::rounds::{MOST_OBJECTS, Rounds};
 use super::session::Session;
 use super::soap::Answer;
-use super::{Error, Fault, ManagedObject, NOT_AUTHENTICATED};
+use super::{Error, ManagedObject, NOT_AUTHENTICATED};
 use crate::xml::{self, Reader};
 
 const WAIT: &str = "WaitForUpdatesEx";
+
+/// The fault of a wait that CancelWaitForUpdates ended.
+const CANCELED: &str = "RequestCanceled";
 
 /// How long a server may stay silent after the time that it was asked to wait.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -85,7 +88,7 @@ impl Changes {
         let page = loop {
             let read = |xml: &mut Answer| read_page(xml, each);
             match client.call_patiently(WAIT, collector, &parameters, silence, read) {
-                Err(error) if is_cancel(&error) => {
+                Err(error) if error.is_fault(CANCELED) => {
                     self.count_cancel()?;
                     // A call that does not wait fetches the rest of a change, and half a change must not be shown.
                     if !longest.is_zero() {
@@ -110,14 +113,9 @@ impl Changes {
         if self.cancels <= MOST_CANCELS {
             return Ok(());
         }
-        let what = format!("RequestCanceled {} times in a row", self.cancels);
+        let what = format!("{CANCELED} {} times in a row", self.cancels);
         Err(Error::Endless { method: WAIT, what })
     }
-}
-
-/// Whether the server ended a wait because of CancelWaitForUpdates.
-fn is_cancel(error: &Error) -> bool {
-    matches!(error, Error::Fault { fault: Fault { kind, .. }, .. } if kind == "RequestCanceled")
 }
 
 /// What an answer contains besides the updates themselves.
@@ -132,7 +130,7 @@ pub(super) struct Page {
     fault: Option<String>,
 }
 
-/// Reads an `UpdateSet` and hands its updates to `each`. If nothing has changed, there is none.
+/// Reads an `UpdateSet` and hands its updates to `each`. Returns none if nothing has changed.
 pub(super) fn read_page<R: BufRead>(
     xml: &mut Reader<R>,
     each: &mut impl FnMut(&Update<'_>),

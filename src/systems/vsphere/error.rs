@@ -104,25 +104,13 @@ impl Error {
         }
     }
 
-    /// Whether the session has ended, as it does after half an hour without a call or when the server restarts.
-    pub(super) fn is_end_of_session(&self) -> bool {
-        matches!(self, Error::Fault { fault, .. } if fault.kind == NOT_AUTHENTICATED)
-    }
-
-    /// Whether an object that the call names was deleted.
-    pub(super) fn is_vanished(&self) -> bool {
-        matches!(self, Error::Fault { fault, .. } if fault.kind == NOT_FOUND)
-    }
-
-    /// Whether the endpoint's deadline has passed.
-    pub(super) fn is_deadline(&self) -> bool {
-        matches!(
-            self,
-            Error::Http(http::Error::Timeout {
-                limit: http::Limit::Deadline,
-                ..
-            })
-        )
+    /// Whether this is the fault of this type, with the server's name or without.
+    pub(super) fn is_fault(&self, kind: &str) -> bool {
+        match self {
+            Error::At { error, .. } => error.is_fault(kind),
+            Error::Fault { fault, .. } => fault.kind == kind,
+            _ => false,
+        }
     }
 
     /// A fault that the server reported inside an answer.

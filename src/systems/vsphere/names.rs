@@ -2,7 +2,7 @@
 
 use super::inventory::{Inventory, NAMES};
 use super::soap::Client;
-use super::{Error, ManagedObject, property};
+use super::{Error, ManagedObject, NOT_FOUND, property};
 
 /// How many names one call reads.
 const BATCH: usize = 500;
@@ -30,7 +30,7 @@ fn read(
         inventory.add_name(machine);
     });
     match done {
-        Err(error) if error.is_vanished() => {
+        Err(error) if error.is_fault(NOT_FOUND) => {
             let (one, other) = machines.split_at(machines.len() / 2);
             if one.is_empty() {
                 return Ok(());

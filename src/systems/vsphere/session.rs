@@ -142,7 +142,7 @@ impl Session {
         let collector = &self.content.property_collector;
         let filter = property::create(&mut self.client, "CreateFilter", collector, &parameters)?;
         self.kept.push(("DestroyPropertyFilter", filter));
-        // After a signal the server would continue to wait.
+        // A signal ends the client's wait, but the server would continue to wait.
         self.kept.push(("CancelWaitForUpdates", collector.clone()));
         Ok(())
     }
@@ -258,7 +258,7 @@ fn login(client: &mut Client, manager: &ManagedObject, credentials: &Credentials
 fn logout(client: &mut Client, manager: &ManagedObject) -> Result<(), Error> {
     let begun = Instant::now();
     match client.call("Logout", manager, "", |xml| xml.skip()) {
-        Err(Error::Fault { fault, .. }) if fault.kind == NOT_AUTHENTICATED => {}
+        Err(error) if error.is_fault(NOT_AUTHENTICATED) => {}
         done => done?,
     }
     log::debug!("logged out in {}", Seconds::since(begun));

@@ -7,7 +7,7 @@ use super::inventory::{self, Inventory, Live};
 use super::property::{self, PropertySpec};
 use super::scan::log_counts;
 use super::session::{About, Session};
-use super::{Error, ManagedObject, names};
+use super::{Error, ManagedObject, NOT_FOUND, names};
 
 /// The inventory of one session, and the changes of its objects.
 pub(super) struct Updates {
@@ -78,7 +78,7 @@ impl Updates {
         let (collector, object) = (&content.property_collector, std::slice::from_ref(object));
         match property::retrieve_these(client, collector, object, spec, |object| self.live.put(object)) {
             // The next update says that it has left.
-            Err(error) if error.is_vanished() => Ok(()),
+            Err(error) if error.is_fault(NOT_FOUND) => Ok(()),
             done => done,
         }
     }

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::inventory::Inventory;
-use super::retry::{Patience, asked_pause, backoff, retry, wait};
+use super::retry::retry;
 use super::session::{About, Credentials, Session};
 use super::soap::Client;
 use super::updates::Updates;
 use super::{Error, ManagedObject};
 use crate::cancel::Cancel;
 use crate::error::{Classify, Kind};
-use crate::http::{self, Endpoint};
+use crate::http::Endpoint;
 use crate::pace::{Occasion, Pace, Unsettled};
+use crate::retry::{Patience, asked_pause, backoff, wait};
 
 /// The longest time that a server is asked to wait for changes. A session without calls ends after half an hour, and many
 /// firewalls drop a silent connection after a minute.
@@ -150,7 +151,7 @@ pub fn watch<E: From<Error>>(
             if !is_retried(&error) {
                 return Err(error.into());
             }
-            wait(&error, pause, cancel)?;
+            wait(&error, pause, cancel).map_err(Error::from)?;
             match begin(endless) {
                 Ok(begun) => break begun,
                 Err(again) => error = again,
@@ -210,10 +211,7 @@ impl<E, F: FnMut(&About, Inventory, Occasion) -> Result<bool, E>> Watch<'_, F> {
                 unsettled.get_or_insert(Unsettled::new(now)).change(now);
                 // Changes come in bursts; each burst is fetched together.
                 let gather = GATHER.min(self.pace.settle / 20);
-                self.cancel
-                    .sleep(gather)
-                    .map_err(http::Error::from)
-                    .map_err(Error::from)?;
+                self.cancel.sleep(gather).map_err(Error::from)?;
             }
             // An answer has come: the session is alive, and the state is the server's.
             let due = self.pace.due(self.last_emitted, unsettled.as_ref());

@@ -15,8 +15,9 @@ use crate::config::{self, Section};
 use crate::error::Kind;
 use crate::http::Endpoint;
 use crate::mapping::{HypervisorId, Source};
+use crate::retry::Patience;
 use crate::secret::Secret;
-use crate::systems::vsphere::{self, Address, Credentials, Patience};
+use crate::systems::vsphere::{self, Address, Credentials};
 
 /// A scan of one vCenter or ESX host.
 #[derive(Debug)]
