@@ -18,7 +18,7 @@ use crate::http::{
 use crate::secret::Secret;
 
 /// How a server is reached.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Connection {
     /// Trust the authorities or the certificate in the PEM file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["thumbprint", "insecure"])]

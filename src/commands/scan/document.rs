@@ -8,7 +8,7 @@ use super::options::ScanOptions;
 use super::{omitted, shared_ids};
 use crate::cancel::Cancel;
 use crate::cli::{self, args};
-use crate::mapping::{self, Hypervisor, Omitted, SharedId, Source, Tail};
+use crate::mapping::{self, Hypervisor, LeftOut, Omitted, SharedId, Source, Tail};
 use crate::pace::Occasion;
 
 /// What a scan finds.
@@ -16,8 +16,8 @@ pub(super) trait Found {
     /// The hypervisors and their guests, in the bytewise order of their ids.
     fn hypervisors(&self) -> impl Iterator<Item = Hypervisor>;
 
-    /// The hosts and guests that are left out. They name no stage.
-    fn omitted(&self) -> &[Omitted];
+    /// The hosts and guests that are left out.
+    fn left_out(&self) -> &[LeftOut];
 
     /// What is doubtful, one warning each.
     fn notes(&self) -> &[String];
@@ -68,7 +68,7 @@ impl<'a> Printer<'a> {
     pub(super) fn print(&mut self, found: &impl Found, occasion: Occasion) -> cli::Result<bool> {
         let is_watch = self.options.watching.watch;
         let mut tail = Tail {
-            omitted: self.omitted(found),
+            omitted: self.omitted(found.left_out()),
             ..Tail::default()
         };
         let mut digest = Digest::default();
@@ -80,7 +80,7 @@ impl<'a> Printer<'a> {
             return Ok(false);
         }
         if is_other {
-            self.warn(found, &tail.omitted)?;
+            self.warn(found)?;
         }
         tail.source = Some(self.source_of(found));
         let out = cli::json_stdout_until(self.cancel);
@@ -93,13 +93,9 @@ impl<'a> Printer<'a> {
         Ok(true)
     }
 
-    fn omitted(&self, found: &impl Found) -> Vec<Omitted> {
-        let omitted = found.omitted().iter().cloned();
-        let by_command = omitted.map(|omitted| Omitted {
-            stage: self.command.into(),
-            ..omitted
-        });
-        by_command.collect()
+    fn omitted(&self, left_out: &[LeftOut]) -> Vec<Omitted> {
+        let left_out = left_out.iter().cloned();
+        left_out.map(|one| one.by(self.command)).collect()
     }
 
     fn source_of(&self, found: &impl Found) -> Source {
@@ -113,12 +109,12 @@ impl<'a> Printer<'a> {
         source
     }
 
-    fn warn(&mut self, found: &impl Found, omitted: &[Omitted]) -> cli::Result<()> {
+    fn warn(&mut self, found: &impl Found) -> cli::Result<()> {
         for note in found.notes() {
             log::warn!("{note}");
         }
         if self.options.strict {
-            omitted::refuse(omitted)?;
+            omitted::refuse(found.left_out())?;
         }
         // A watch repeats these warnings only if they have changed.
         let shared = (found.shared_ids(), found.clones());
@@ -130,7 +126,7 @@ impl<'a> Printer<'a> {
         }
         self.warned = shared;
         let writer = cli::mapping::writer(io::sink(), &self.options.output);
-        omitted::warn(omitted, writer.tells_omitted());
+        omitted::warn(found.left_out(), writer.tells_omitted());
         Ok(())
     }
 }

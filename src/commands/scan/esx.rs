@@ -12,7 +12,7 @@ use super::server::ServerOptions;
 use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::{self, progress::Progress};
-use crate::mapping::{Hypervisor, Omitted, SharedId, Source};
+use crate::mapping::{Hypervisor, LeftOut, SharedId, Source};
 use crate::pace::{Occasion, Pace};
 use crate::systems::vsphere::{self, About, Identified, Inventory, Nudge, Session, Watched};
 
@@ -122,8 +122,8 @@ impl Found for Scanned {
         self.identified.hypervisors()
     }
 
-    fn omitted(&self) -> &[Omitted] {
-        self.identified.omitted()
+    fn left_out(&self) -> &[LeftOut] {
+        self.identified.left_out()
     }
 
     fn notes(&self) -> &[String] {

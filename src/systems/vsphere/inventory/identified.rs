@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::host::Host;
 use super::vms::{Placed, Vm};
 use super::{CLUSTER, Inventory, TYPE};
-use crate::mapping::{Guest, Hypervisor, HypervisorId, Omitted, SharedId};
+use crate::mapping::{Guest, Hypervisor, HypervisorId, LeftOut, SharedId};
 
 /// An inventory whose hosts have ids, in the order of the mapping.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Identified {
     clusters: FxHashMap<String, String>,
     /// The hosts that have an id, by that id, each with its place in `hosts`.
     order: Vec<(String, usize)>,
-    omitted: Vec<Omitted>,
+    left_out: Vec<LeftOut>,
     notes: Vec<String>,
     with_names: bool,
     names: FxHashMap<String, String>,
@@ -39,19 +39,19 @@ impl Inventory {
         } = self;
         let vms = vms.place(hosts.iter().map(|host| &host.vms));
         let moved = moved_note(&vms.moved);
-        let (order, mut omitted) = by_id(&hosts, id);
-        omitted.extend(vms.omitted.iter().map(|(id, reason)| {
+        let (order, mut left_out) = by_id(&hosts, id);
+        left_out.extend(vms.omitted.iter().map(|(id, reason)| {
             let name = names.get(id).cloned();
-            left_out(Omitted::GUEST, id, name, reason.clone())
+            without(LeftOut::GUEST, id, name, reason.clone())
         }));
         // Hosts before guests.
-        omitted.sort_by(|a, b| (&b.kind, &a.id).cmp(&(&a.kind, &b.id)));
+        left_out.sort_by(|a, b| (&b.kind, &a.id).cmp(&(&a.kind, &b.id)));
         Identified {
             hosts,
             vms,
             clusters,
             order,
-            omitted,
+            left_out,
             notes: odd_versions.into_iter().chain(moved).collect(),
             with_names,
             names,
@@ -84,15 +84,15 @@ fn moved_note(moved: &[String]) -> Option<String> {
 }
 
 /// The hosts that have this kind of id, in the order of their ids, and those that lack it.
-fn by_id(hosts: &[Host], id: HypervisorId) -> (Vec<(String, usize)>, Vec<Omitted>) {
+fn by_id(hosts: &[Host], id: HypervisorId) -> (Vec<(String, usize)>, Vec<LeftOut>) {
     let mut order = Vec::with_capacity(hosts.len());
-    let mut omitted = Vec::new();
+    let mut left_out = Vec::new();
     for (at, host) in hosts.iter().enumerate() {
         match host.hypervisor_id(id) {
             Ok(id) => order.push((id.to_owned(), at)),
             Err(reason) => {
                 let name = host.display_name().map(str::to_owned);
-                omitted.push(left_out(Omitted::HOST, &host.id, name, reason));
+                left_out.push(without(LeftOut::HOST, &host.id, name, reason));
             }
         }
     }
@@ -100,7 +100,7 @@ fn by_id(hosts: &[Host], id: HypervisorId) -> (Vec<(String, usize)>, Vec<Omitted
         let moref = |at: &usize| hosts.get(*at).map(|host| &host.id);
         id.cmp(other).then_with(|| moref(at).cmp(&moref(other_at)))
     });
-    (order, omitted)
+    (order, left_out)
 }
 
 impl Identified {
@@ -109,9 +109,9 @@ impl Identified {
         &self.notes
     }
 
-    /// The hosts and guests that are left out, and why: hosts first, each by managed object id. They name no stage.
-    pub fn omitted(&self) -> &[Omitted] {
-        &self.omitted
+    /// The hosts and guests that are left out, and why: hosts first, each by managed object id.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// The ids that several hosts share, with the hosts' names.
@@ -188,13 +188,12 @@ impl Identified {
     }
 }
 
-fn left_out(kind: &'static str, id: &str, name: Option<String>, reason: String) -> Omitted {
-    Omitted {
+fn without(kind: &'static str, id: &str, name: Option<String>, reason: String) -> LeftOut {
+    LeftOut {
         kind: kind.into(),
         id: Some(id.to_owned()),
         name,
         reason,
-        ..Omitted::default()
     }
 }
 

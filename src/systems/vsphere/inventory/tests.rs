@@ -143,7 +143,7 @@ fn each_id_has_its_property_and_hosts_without_it_are_omitted() {
         ["host-1", "host-2"]
     );
     let identified = inventory(&objects()).identify(HypervisorId::Uuid);
-    let [omitted] = identified.omitted() else {
+    let [omitted] = identified.left_out() else {
         panic!("one host is omitted")
     };
     assert_eq!(
@@ -164,7 +164,7 @@ fn unusable_guests_are_omitted_with_the_reason() {
     ];
     let identified = inventory(&objects).identify(HypervisorId::Hwuuid);
     let reasons: Vec<_> = identified
-        .omitted()
+        .left_out()
         .iter()
         .map(|omitted| omitted.reason.as_str())
         .collect();
