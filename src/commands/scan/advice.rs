@@ -1,7 +1,8 @@
 //! What the user can do about a failed scan. The systems state facts; all advice about them is here.
 
 use crate::cli;
-use crate::error::{Classify, Kind};
+use crate::commands::advice::advised;
+use crate::error::Kind;
 use crate::systems::vsphere::{self, AddressError, Fault, Refusal};
 
 /// Adds advice to a failure, and the section, because the server's name does not say which section is wrong.
@@ -9,9 +10,9 @@ pub(super) fn explain(error: cli::Error, section: Option<&str>) -> cli::Error {
     if matches!(error.kind(), Kind::Signal(_) | Kind::ReaderGone) {
         return error;
     }
-    let error = match advice(&error) {
-        Some(advice) => Advised { error, advice }.into(),
-        None => error,
+    let error = match error.downcast_ref().and_then(of_vsphere) {
+        Some(advice) => error.advise(advice),
+        None => advised(error),
     };
     match section {
         Some(section) => error.context(format!("section [{section}]")),
@@ -25,24 +26,6 @@ pub(crate) fn with_advice(error: &AddressError) -> String {
         AddressError::Password { .. } => format!("{error}; use --password-file or the key password"),
         AddressError::Malformed(_) => error.to_string(),
     }
-}
-
-/// A failure that is shown with all its causes, and advice after them.
-#[derive(Debug, thiserror::Error)]
-#[error("{error:#}; {advice}")]
-struct Advised {
-    error: cli::Error,
-    advice: &'static str,
-}
-
-impl Classify for Advised {
-    fn kind(&self) -> Kind {
-        self.error.kind()
-    }
-}
-
-fn advice(error: &cli::Error) -> Option<&'static str> {
-    error.downcast_ref().and_then(of_vsphere)
 }
 
 fn of_vsphere(error: &vsphere::Error) -> Option<&'static str> {

@@ -61,7 +61,7 @@ impl Client {
     /// The same session over new connections and with another deadline, if any.
     pub(super) fn reconnected(&self, cancel: &Cancel, deadline: Option<Instant>) -> Self {
         Client {
-            http: self.http.anew(cancel, deadline),
+            http: self.http.reconnect(cancel, deadline),
             ..self.clone()
         }
     }
