@@ -23,7 +23,7 @@ mod shared_ids;
 
 use std::convert::Infallible;
 
-pub(super) use self::advice::with_advice;
+pub(super) use self::advice::address_problem;
 use self::document::{Found, Printer};
 use self::options::ScanOptions;
 use crate::cancel::Cancel;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::cli;
 use crate::cli::args::{self, Hosts};
 use crate::commands::filtering::Filtering;
-use crate::commands::scan::with_advice;
+use crate::commands::scan::address_problem;
 use crate::commands::{report, rhsm, way};
 use crate::config::keys::Origin;
 use crate::config::{Config, Error, Note, Rhsm, Section, did_you_mean, keys, password};
@@ -332,7 +332,7 @@ impl Check {
         if let Some(server) = self.take(section.need("server", "--server")) {
             match Address::parse(&server) {
                 Ok(address) => username = address.username,
-                Err(error) => self.fail(section, "server", &with_advice(&error)),
+                Err(error) => self.fail(section, "server", &address_problem(&error)),
             }
         }
         if username.is_none() {

@@ -21,7 +21,7 @@ pub(super) fn explain(error: cli::Error, section: Option<&str>) -> cli::Error {
 }
 
 /// Why a text is not the address of a server, with advice.
-pub(crate) fn with_advice(error: &AddressError) -> String {
+pub(crate) fn address_problem(error: &AddressError) -> String {
     match error {
         AddressError::Password { .. } => format!("{error}; use --password-file or the key password"),
         AddressError::Malformed(_) => error.to_string(),

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::time::SystemTime;
 
 use super::options::ScanOptions;
+use super::shared_ids::Holders;
 use super::{omitted, shared_ids};
 use crate::cancel::Cancel;
 use crate::cli::{self, args};
@@ -119,10 +120,10 @@ impl<'a> Printer<'a> {
         // A watch repeats these warnings only if they have changed.
         let shared = (found.shared_ids(), found.clones());
         if shared.0 != self.warned.0 {
-            shared_ids::warn("hosts have the id", &shared.0);
+            shared_ids::warn(Holders::Hosts, &shared.0);
         }
         if shared.1 != self.warned.1 {
-            shared_ids::warn("virtual machines have the guest id", &shared.1);
+            shared_ids::warn(Holders::VirtualMachines, &shared.1);
         }
         self.warned = shared;
         let writer = cli::mapping::writer(io::sink(), &self.options.output);

@@ -49,8 +49,8 @@ fn expect(section: &config::Section, kind: &str, is_command: &dyn Fn(&str) -> bo
     }
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let reason = match found.chars().all(is_name) {
-        true => format!("is not the type that vw-scan-{kind} reads, which is {kind}; use {other}"),
-        false => format!("is not the type that vw-scan-{kind} reads, which is {kind}"),
+        true => format!("is not {kind}, the type that vw-scan-{kind} reads; use {other}"),
+        false => format!("is not {kind}, the type that vw-scan-{kind} reads"),
     };
     Err(section.wrong_value("type", &reason))
 }
@@ -92,14 +92,14 @@ mod tests {
                 "esx",
                 "[hv]\ntype=hyperv\n",
                 Some(
-                    "FILE:2: [hv] type: 'hyperv' is not the type that vw-scan-esx reads, which is esx; use vw-scan-hyperv (not available)",
+                    "FILE:2: [hv] type: 'hyperv' is not esx, the type that vw-scan-esx reads; use vw-scan-hyperv (not available)",
                 ),
             ),
             (
                 "esx",
                 "[hv]\ntype=fake\n",
                 Some(
-                    "FILE:2: [hv] type: 'fake' is not the type that vw-scan-esx reads, which is esx; use vw-scan-fake",
+                    "FILE:2: [hv] type: 'fake' is not esx, the type that vw-scan-esx reads; use vw-scan-fake",
                 ),
             ),
             (
@@ -119,7 +119,7 @@ mod tests {
             (
                 "esx",
                 "[hv]\ntype=../ESX\n",
-                Some("FILE:2: [hv] type: '../ESX' is not the type that vw-scan-esx reads, which is esx"),
+                Some("FILE:2: [hv] type: '../ESX' is not esx, the type that vw-scan-esx reads"),
             ),
         ] {
             assert_eq!(refusal(kind, section).as_deref(), expected);

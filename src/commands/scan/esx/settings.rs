@@ -9,7 +9,7 @@ use crate::cli::{self, Failure, args};
 use crate::commands::scan::options::ScanOptions;
 use crate::commands::scan::record::{self, Record, Replayed};
 use crate::commands::scan::server::{self, Login, ServerOptions};
-use crate::commands::scan::{section, settings, with_advice};
+use crate::commands::scan::{address_problem, section, settings};
 use crate::commands::way;
 use crate::config::{self, Section};
 use crate::error::Kind;
@@ -51,7 +51,7 @@ impl Settings {
     fn configured(server: &ServerOptions, scan: &ScanOptions, cancel: &Cancel) -> cli::Result<Self> {
         let given = server.server.as_deref().map(Address::parse).transpose();
         let given = given.map_err(|error| {
-            let problem = format!("--server: {}", with_advice(&error));
+            let problem = format!("--server: {}", address_problem(&error));
             Failure::new(Kind::Usage, problem)
         })?;
         let section = find_section(server, scan, given.as_ref())?;
@@ -59,7 +59,7 @@ impl Settings {
         let address = match given {
             Some(address) => address,
             None => Address::parse(&section.need("server", "--server")?)
-                .map_err(|error| section.wrong("server", &with_advice(&error)))?,
+                .map_err(|error| section.wrong("server", &address_problem(&error)))?,
         };
         if !address.unknown.is_empty() {
             let names = address.unknown.join(", ");
