@@ -147,7 +147,7 @@ impl Section {
     pub fn shown(&self) -> Vec<Shown> {
         let mut keys: BTreeSet<&str> = BTreeSet::new();
         for block in &self.blocks {
-            for key in block.entries.keys().chain(block.default.keys()) {
+            for key in block.assignments.keys().chain(block.default.keys()) {
                 let today = RENAMED
                     .iter()
                     .find(|(old, _)| old == key)
@@ -188,7 +188,7 @@ impl Section {
     /// What a section without a type may be instead.
     fn mistaken_name(&self) -> Option<Note> {
         let block = self.blocks.first()?;
-        let meant = similar(&block.name, SPECIAL).filter(|_| !block.entries.contains_key("type"))?;
+        let meant = similar(&block.name, SPECIAL).filter(|_| !block.assignments.contains_key("type"))?;
         let message = format!("is the section of a source; did you mean [{meant}]?");
         Some(block.note(block.place.line, None, message))
     }
@@ -199,7 +199,7 @@ impl Section {
             return Vec::new();
         };
         let unknown = block
-            .entries
+            .assignments
             .iter()
             .filter(|(key, _)| !known.contains(&key.as_str()));
         unknown

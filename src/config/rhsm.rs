@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::format::{self, Block, Entries, Entry};
+use super::format::{self, Assignment, Block};
 use super::keys::{Origin, Shown};
 use super::section::Section;
 use super::{Error, Place};
@@ -298,17 +298,10 @@ fn parse(file: &Path, bytes: &[u8]) -> Result<(Section, Section), Error> {
         let found = document.blocks.iter().position(|block| block.name == name);
         let mut block = match found {
             Some(at) => document.blocks.swap_remove(at),
-            None => Block {
-                name: name.to_owned(),
-                place: Place {
-                    file: file.clone(),
-                    line: 0,
-                },
-                entries: Entries::new(),
-                default: Arc::default(),
-                broken: None,
-                is_variables: false,
-            },
+            None => {
+                let file = file.clone();
+                Block::empty(name, Place { file, line: 0 })
+            }
         };
         if let Some(broken) = block.broken {
             return Err(Error::Wrong(broken));
@@ -316,9 +309,9 @@ fn parse(file: &Path, bytes: &[u8]) -> Result<(Section, Section), Error> {
         for (_, key, value) in DEFAULTS.iter().filter(|(section, ..)| *section == name) {
             let (key, value) = ((*key).to_owned(), Zeroizing::new((*value).to_owned()));
             block
-                .entries
+                .assignments
                 .entry(key.clone())
-                .or_insert(Entry { key, value, line: 0 });
+                .or_insert(Assignment { key, value, line: 0 });
         }
         Ok(Section::new(block))
     };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::format::{Block, Entry};
+use super::format::{Assignment, Block};
 use super::keys;
 use super::password::{self, KEY_FILE};
 use super::value::{self, Value};
@@ -315,7 +315,7 @@ impl Section {
         let keys: BTreeSet<&str> = self
             .blocks
             .iter()
-            .flat_map(|block| block.entries.keys().map(String::as_str))
+            .flat_map(|block| block.assignments.keys().map(String::as_str))
             .collect();
         let found = keys.into_iter().filter_map(|key| {
             let (_, entry) = self.find(key)?;
@@ -348,10 +348,10 @@ impl Section {
     }
 
     /// Finds the key that is in force, by its name or its old name.
-    pub(super) fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
+    pub(super) fn find(&self, key: &str) -> Option<(&Block, &Assignment)> {
         let old = old_name(key);
         for block in &self.blocks {
-            let filled = |key: &str| block.entry(key).filter(|entry| !is_unset(key, entry));
+            let filled = |key: &str| block.assignment(key).filter(|entry| !is_unset(key, entry));
             let entry = filled(key).or_else(|| filled(old?));
             if let Some(entry) = entry {
                 return Some((block, entry));
@@ -369,10 +369,10 @@ impl Section {
     }
 
     /// Where a key is that counts as not set because it is empty.
-    fn empty(&self, key: &str) -> Option<(&Block, &Entry)> {
+    fn empty(&self, key: &str) -> Option<(&Block, &Assignment)> {
         let old = old_name(key);
         self.blocks.iter().find_map(|block| {
-            let entry = block.entry(key).or_else(|| block.entry(old?))?;
+            let entry = block.assignment(key).or_else(|| block.assignment(old?))?;
             Some((&**block, entry))
         })
     }
@@ -397,24 +397,24 @@ fn rivals(key: &str) -> Vec<&'static str> {
 }
 
 /// Is the key empty, and does that not mean anything?
-fn is_unset(key: &str, entry: &Entry) -> bool {
+fn is_unset(key: &str, entry: &Assignment) -> bool {
     unquoted(entry).is_empty() && !EMPTY.contains(&key)
 }
 
-fn unquoted(entry: &Entry) -> &str {
+fn unquoted(entry: &Assignment) -> &str {
     value::unquoted(&entry.value)
 }
 
 /// What is odd about a section but keeps nobody from using it.
 pub(super) fn oddities(block: &Block) -> Vec<Note> {
     let mut notes = Vec::new();
-    for (key, entry) in &block.entries {
+    for (key, entry) in &block.assignments {
         let mut note = |message: String| notes.push(block.note(entry.line, Some(key), message));
         let today = RENAMED
             .iter()
             .find(|(old, _)| old == key)
             .map(|(_, today)| *today);
-        if let Some(today) = today.filter(|today| block.entries.contains_key(*today)) {
+        if let Some(today) = today.filter(|today| block.assignments.contains_key(*today)) {
             note(format!(
                 "is the old name of {today}, which is there too; only {today} counts"
             ));
@@ -430,7 +430,7 @@ pub(super) fn oddities(block: &Block) -> Vec<Note> {
 }
 
 /// The warning about what looks like a comment after a value, unless quotes show that it belongs there.
-fn comment(key: &str, entry: &Entry) -> Option<String> {
+fn comment(key: &str, entry: &Assignment) -> Option<String> {
     let mark = [" #", " ;"].into_iter().find(|mark| entry.value.contains(mark))?;
     if unquoted(entry).len() < entry.value.len() {
         return None;
@@ -451,7 +451,7 @@ fn comment(key: &str, entry: &Entry) -> Option<String> {
 /// Does it hold a password that can be read as it stands?
 pub(super) fn holds_password(block: &Block) -> bool {
     let is_encrypted = |key: &str| ENCRYPTED.iter().any(|(_, encrypted)| *encrypted == key);
-    block.entries.iter().any(|(key, entry)| {
+    block.assignments.iter().any(|(key, entry)| {
         let is_plain = redact::is_secret_name(key) && !is_encrypted(key);
         is_plain && !entry.value.is_empty() || redact::value(&entry.value) != *entry.value
     })

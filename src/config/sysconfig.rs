@@ -1,4 +1,7 @@
 //! `VIRTWHO_*` variables: virt-who's first configuration, in the environment or in /etc/sysconfig/virt-who.
+//!
+//! That file is a list of assignments for a shell, not an INI file. rust-ini does not fit: it has no `export`, joins no quoted
+//! parts as in `a'b'"c"`, ends a value at no blank, and would keep a `$` that a shell replaces.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,7 +10,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::format::{Block, Entries, Entry};
+use super::format::{Assignment, Block};
 use super::similar::did_you_mean;
 use super::{Error, Note, Place, Section, value};
 use crate::secret::redact;
@@ -232,12 +235,12 @@ impl Variables {
         let mut say = |key: &str, switch: &str, value: &str| {
             let line = self.found.get(switch).map_or(0, |variable| variable.line);
             let (key, value) = (key.to_owned(), Zeroizing::new(value.to_owned()));
-            let entry = Entry {
+            let entry = Assignment {
                 key: switch.to_owned(),
                 value,
                 line,
             };
-            block.entries.insert(key, entry);
+            block.assignments.insert(key, entry);
         };
         if esx {
             say("type", "VIRTWHO_ESX", "esx");
@@ -264,7 +267,7 @@ impl Variables {
     pub fn migrated(&self) -> [Keys; 3] {
         let section = self.section().unwrap_or_default();
         let [global, section] = [&[Arc::new(self.global())][..], &section.blocks].map(|blocks| {
-            let entries = blocks.iter().flat_map(|block| block.entries.iter());
+            let entries = blocks.iter().flat_map(|block| block.assignments.iter());
             entries
                 .map(|(key, entry)| (key.clone(), entry.value.to_string()))
                 .collect()
@@ -293,16 +296,10 @@ impl Variables {
 
     fn block(&self) -> Block {
         let file = self.file.clone();
+        let file = file.unwrap_or_else(|| Arc::from(Path::new("the environment")));
         Block {
-            name: String::new(),
-            place: Place {
-                file: file.unwrap_or_else(|| Arc::from(Path::new("the environment"))),
-                line: 0,
-            },
-            entries: Entries::new(),
-            default: Arc::default(),
-            broken: None,
             is_variables: true,
+            ..Block::empty("", Place { file, line: 0 })
         }
     }
 
@@ -310,12 +307,12 @@ impl Variables {
     fn fill(&self, block: &mut Block, keys: &[(&str, &str)]) {
         for (name, key) in keys {
             if let Some(variable) = self.found.get(*name).filter(|found| !found.value.is_empty()) {
-                let entry = Entry {
+                let entry = Assignment {
                     key: (*name).to_owned(),
                     value: variable.value.clone(),
                     line: variable.line,
                 };
-                block.entries.insert((*key).to_owned(), entry);
+                block.assignments.insert((*key).to_owned(), entry);
             }
         }
     }

@@ -39,7 +39,7 @@ pub fn written(value: &str) -> Option<String> {
         let file: Arc<Path> = Arc::from(Path::new(""));
         let document = format::parse(&file, format!("[a]\nk={form}\n").as_bytes());
         let block = document.blocks.first().filter(|block| block.broken.is_none())?;
-        of("k", &block.entries.get("k")?.value, block).ok()
+        of("k", &block.assignments.get("k")?.value, block).ok()
     };
     forms
         .into_iter()
@@ -104,7 +104,7 @@ impl Expansion<'_> {
 
     fn refer(&mut self, name: &str, depth: usize) -> Result<(), String> {
         let name = name.to_lowercase();
-        let Some(entry) = self.block.entry(&name) else {
+        let Some(entry) = self.block.assignment(&name) else {
             // The name is part of the value, which may be a password after all.
             let what = if self.secret || self.has_at {
                 "%(…)s names a key"

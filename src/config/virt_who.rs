@@ -161,7 +161,7 @@ impl Config {
         config.environment = variables.section();
         config.notes.extend(variables.notes());
         let general = variables.global();
-        if !general.entries.is_empty() {
+        if !general.assignments.is_empty() {
             config.global.blocks.insert(0, Arc::new(general));
         }
         for section in config.sections.iter_mut().chain(config.environment.as_mut()) {
@@ -361,7 +361,7 @@ impl Config {
             found
                 .blocks
                 .iter()
-                .any(|block| block.entries.contains_key("type"))
+                .any(|block| block.assignments.contains_key("type"))
         };
         if file.is_file() && super::read(file).is_ok_and(has_sections) {
             self.skip(

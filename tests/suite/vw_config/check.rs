@@ -255,7 +255,7 @@ fn what_would_go_wrong_is_said_before_it_does() {
         ),
         (
             esx("[]\nx=1\n"),
-            "warning: a.conf:7: the line is no section's header",
+            "warning: a.conf:7: the line is not a valid section header",
         ),
         (
             esx("owner o"),
