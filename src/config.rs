@@ -5,7 +5,7 @@
 //!
 //! let config = Config::load(&Files::default())?;
 //! let section = config.named("prod")?;
-//! println!("{}", section.need("server", "--server")?);
+//! println!("{}", section.need("server")?);
 //! # Ok::<(), vw::config::Error>(())
 //! ```
 //!
@@ -92,7 +92,7 @@ impl fmt::Display for Note {
 /// Why the configuration can't be used as it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file that was named by an option or by `VW_CONFIG` can't be read.
+    /// A file that was named by the user can't be read.
     #[error("reading {}", file.display())]
     Unreadable {
         /// The file.
@@ -109,38 +109,109 @@ pub enum Error {
         /// What it is instead.
         reason: String,
     },
-    /// `-n` names a section that does not exist.
-    #[error("there is no section [{name}]{}", others(name, known, looked_at, also))]
+    /// The section that was named does not exist.
+    #[error("there is no section [{name}]{}", instead(name, found))]
     UnknownSection {
         /// The name that was asked for.
         name: String,
-        /// The sections that exist.
-        known: Vec<String>,
-        /// If there is none: the files and folders that were looked at.
-        looked_at: String,
-        /// Files that could not be read, where the section may stand.
-        also: Vec<Note>,
+        /// What exists instead.
+        found: Box<NoSection>,
     },
-    /// Several sections fit the command, and `-n` is missing.
-    #[error("several sections fit: choose one with -n: {}", some(names))]
+    /// No section was named, and none fits the command.
+    #[error("{0}")]
+    NoSection(Box<NoSection>),
+    /// No section was named, and several fit the command.
+    #[error("several sections fit: {}", name_list(names))]
     SeveralSections {
         /// Those that fit.
         names: Vec<String>,
     },
-    /// A server was named by an option without what it needs, and more than one section could say that.
-    #[error(
-        "--server without {missing}: add that, or choose a section with -n: {}",
-        some(names)
-    )]
-    Incomplete {
-        /// The options that are missing.
-        missing: String,
-        /// The sections.
-        names: Vec<String>,
+    /// A key that the command needs has no value.
+    #[error("{0}")]
+    Missing(Box<MissingKey>),
+    /// An encrypted password can't be decrypted.
+    #[error("{note}")]
+    Encrypted {
+        /// Where the password is, and why it can't be decrypted.
+        note: Box<Note>,
+        /// The same reason. It is not a source, because the note has its text.
+        reason: password::Error,
     },
-    /// A section that can't be understood, a missing key or a value that makes no sense.
+    /// A section that can't be used, or an invalid value.
     #[error("{0}")]
     Wrong(Note),
+}
+
+/// Which sections were found, and where they were looked for.
+#[derive(Debug, Clone)]
+pub struct NoSection {
+    /// The names of all sections.
+    pub sections: Vec<String>,
+    /// The files and folders where sections were looked for.
+    pub looked_at: Vec<String>,
+    /// Does one of the files exist?
+    pub has_files: bool,
+    /// Files that were not read, which may have the section.
+    pub unread: Vec<Note>,
+}
+
+impl fmt::Display for NoSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = self.looked_at.join(" and ");
+        match self.sections.as_slice() {
+            [] if self.looked_at.is_empty() => write!(f, "no configuration file was named")?,
+            [] if !self.has_files => write!(f, "there is no configuration file (looked for {places})")?,
+            [] => write!(f, "there is no section in {places}")?,
+            sections => write!(f, "none of {} fits", name_list(sections))?,
+        }
+        self.unread.iter().try_for_each(|note| write!(f, "; {note}"))
+    }
+}
+
+/// A key without a value.
+#[derive(Debug)]
+pub struct MissingKey {
+    /// The key, by its name in a section.
+    pub key: String,
+    /// Where the key is missing.
+    pub note: Note,
+    /// Why it has no value.
+    pub lack: Lack,
+}
+
+/// Why a key has no value.
+#[derive(Debug)]
+pub enum Lack {
+    /// It is there, and empty.
+    Empty,
+    /// The section does not have it.
+    Absent,
+    /// Its variable is not set.
+    Unset,
+    /// No section is used.
+    NoSection(Option<Box<NoSection>>),
+}
+
+impl fmt::Display for MissingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.note.fmt(f)?;
+        match &self.lack {
+            Lack::NoSection(Some(found)) => write!(f, ", and {found}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Error {
+    /// The note that the error is, if it is about one section.
+    pub fn note(&self) -> Option<&Note> {
+        match self {
+            Error::Missing(missing) => Some(&missing.note),
+            Error::Encrypted { note, .. } => Some(note),
+            Error::Wrong(note) => Some(note),
+            _ => None,
+        }
+    }
 }
 
 impl Classify for Error {
@@ -149,13 +220,14 @@ impl Classify for Error {
     }
 }
 
-fn others(name: &str, known: &[String], looked_at: &str, also: &[Note]) -> String {
-    let mut text = match known {
-        [] => format!(": {looked_at}"),
-        [only] => format!("{}; there is {only}", meant(name, known)),
-        known => format!("{}; there are {}", meant(name, known), some(known)),
+/// Which sections there are instead of the one that was named.
+fn instead(name: &str, found: &NoSection) -> String {
+    let mut text = match found.sections.as_slice() {
+        [] => return format!(": {found}"),
+        [only] => format!("{}; there is {only}", meant(name, &found.sections)),
+        known => format!("{}; there are {}", meant(name, known), name_list(known)),
     };
-    for note in also {
+    for note in &found.unread {
         text += &format!("; {note}");
     }
     text
@@ -176,16 +248,14 @@ fn append(text: &mut Zeroizing<String>, more: &str) {
     text.push_str(more);
 }
 
-/// As many names as a message bears.
-pub fn some(names: &[String]) -> String {
-    const ENOUGH: usize = 20;
-    match names.get(..ENOUGH) {
-        Some(first) if names.len() > ENOUGH => {
-            format!(
-                "{} and {} more (vw-config list)",
-                first.join(", "),
-                names.len() - ENOUGH
-            )
+/// The most names in one message.
+pub const MOST_NAMES: usize = 20;
+
+/// Names between commas, at most [`MOST_NAMES`] and how many more there are.
+pub fn name_list(names: &[String]) -> String {
+    match names.get(..MOST_NAMES) {
+        Some(first) if names.len() > MOST_NAMES => {
+            format!("{} and {} more", first.join(", "), names.len() - MOST_NAMES)
         }
         _ => names.join(", "),
     }

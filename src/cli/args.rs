@@ -14,7 +14,9 @@ pub use duration::{duration, limit};
 pub use hosts::{Hosts, List, filter_type_of};
 pub use output::{Output, Results};
 
+use super::Failure;
 use crate::config::{self, sysconfig::Variables};
+use crate::error::Kind;
 
 /// What is said on stderr.
 #[derive(Debug, Default, clap::Args)]
@@ -147,13 +149,15 @@ pub fn whence(section: &config::Section) -> Option<String> {
 /// what its user forgot.
 ///
 /// `missing` names the options that were not given.
-pub fn beside_server(error: config::Error, missing: &[&str]) -> config::Error {
+pub fn beside_server(error: config::Error, missing: &[&str]) -> super::Error {
     match error {
-        config::Error::SeveralSections { names } if !missing.is_empty() => config::Error::Incomplete {
-            missing: missing.join(" and "),
-            names,
-        },
-        error => error,
+        config::Error::SeveralSections { names } if !missing.is_empty() => {
+            let (missing, names) = (missing.join(" and "), super::advice::sections(&names));
+            let problem =
+                format!("--server without {missing}: add that, or choose a section with -n: {names}");
+            Failure::new(Kind::Config, problem).into()
+        }
+        error => error.into(),
     }
 }
 
@@ -226,10 +230,7 @@ mod tests {
     #[test]
     fn the_choice_is_told_where_it_must_be_made() {
         let text = "[a]\ntype=esx\n[b]\ntype=esx\n";
-        assert_eq!(
-            find(text, &[], false).unwrap_err(),
-            "several sections fit: choose one with -n: a, b"
-        );
+        assert_eq!(find(text, &[], false).unwrap_err(), "several sections fit: a, b");
         assert_eq!(
             find(text, &["-n", "c"], false).unwrap_err(),
             "there is no section [c]; there are a, b"

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use self::check::{Check, Checked, Surroundings};
-use crate::cli::{self, Exit, Failure, args, table};
+use crate::cli::{self, Exit, Failure, advice, args, table};
 use crate::commands::scan::section;
 use crate::commands::way;
 use crate::config::keys::{Origin, Shown};
@@ -164,18 +164,18 @@ fn show(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
         (None, Some(environment)) => environment.clone(),
         (None, None) => config.only(|_| Ok(true)).map_err(|error| match error {
             // Here it is an argument, and no option.
-            config::Error::SeveralSections { names } => cli::Error::from(Failure::new(
-                Kind::Usage,
-                format!(
+            config::Error::SeveralSections { names } => {
+                let problem = format!(
                     "there are several sections; name one of them: {}",
-                    config::some(&names)
-                ),
-            )),
+                    advice::sections(&names)
+                );
+                cli::Error::from(Failure::new(Kind::Usage, problem))
+            }
             error => error.into(),
         })?,
     };
     if section.name().is_none() && !section.is_variables() {
-        return Err(Failure::new(Kind::Config, config.nothing()).into());
+        return Err(config::Error::NoSection(Box::new(config.no_section())).into());
     }
     let section = section.with_key_file(Some(args::key_file(args.key_file.as_deref())));
     let mut shown = section.shown();
@@ -263,7 +263,7 @@ fn check(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let problem = match (check.sections.len(), check.unreadable) {
-        (0, _) => config.nothing(),
+        (0, _) => return Err(config::Error::NoSection(Box::new(config.no_section())).into()),
         (_, 0) => format!("{sentence}: fix the errors above"),
         (_, 1) => format!("{sentence}, and 1 file can't be read: fix the errors above"),
         (_, files) => format!("{sentence}, and {files} files can't be read: fix the errors above"),

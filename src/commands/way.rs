@@ -1,7 +1,7 @@
 //! How the servers of a section are reached, as the commands do it and `vw-config show` tells it.
 
-use crate::cli;
 use crate::cli::args::{self, Connection, Keys, Said};
+use crate::cli::{self, advice};
 use crate::commands::rhsm;
 use crate::config::{Rhsm, Section};
 use crate::error::Kind;
@@ -95,7 +95,7 @@ pub(super) struct Leg {
 pub(super) fn of_section(section: &Section, rhsm_conf: Option<&std::path::Path>) -> Vec<Leg> {
     let none = Connection::default();
     let from = || -> cli::Result<Endpoint> {
-        let address = Address::parse(&section.need("server", "--server")?)?;
+        let address = Address::parse(&section.need("server")?)?;
         source(&none, section, &address, false)
     };
     let to = || -> cli::Result<Endpoint> {
@@ -121,7 +121,7 @@ pub(super) fn of_section(section: &Section, rhsm_conf: Option<&std::path::Path>)
                 server: None,
                 proxy: None,
                 why: None,
-                error: Some(redact::urls(&format!("{error:#}"))),
+                error: Some(redact::urls(&advice::with_advice(&error))),
             },
         }
     };

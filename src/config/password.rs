@@ -24,7 +24,7 @@ const BLOCK: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no key file.
-    #[error("the key file {} does not exist; name it with --key-file, or encrypt the password again", .0.display())]
+    #[error("the key file {} does not exist", .0.display())]
     NoKeyFile(PathBuf),
     /// The key file can't be read; usually only root may.
     #[error("the key file {} can't be read: {reason}", file.display())]
@@ -47,31 +47,22 @@ pub enum Error {
     #[error("making a key: the system gives no random numbers")]
     NoRandom(#[source] io::Error),
     /// A character is missing or more likely a blank or a quote crept in.
-    #[error("is not made of hexadecimal digits alone; copy what virt-who-password or vw-password printed")]
+    #[error("is not made of hexadecimal digits alone")]
     NotHex,
     /// A digit is missing.
-    #[error(
-        "has {0} hexadecimal digits, an odd number, so one is missing; copy all that virt-who-password or vw-password \
-         printed"
-    )]
+    #[error("has {0} hexadecimal digits, an odd number, so one is missing")]
     Odd(usize),
     /// Digits are missing.
-    #[error(
-        "has {0} hexadecimal digits, but their number must be a multiple of 32; copy all that virt-who-password or \
-         vw-password printed"
-    )]
+    #[error("has {0} hexadecimal digits, but their number must be a multiple of 32")]
     Length(usize),
     /// Decryption yields no padded text.
-    #[error("the key in {} does not fit; encrypt the password again, or name the right file with --key-file", .0.display())]
+    #[error("the key in {} does not fit", .0.display())]
     WrongKey(PathBuf),
     /// Decryption yields bytes that are no UTF-8, as with a wrong key that by chance ends in a padding.
-    #[error(
-        "is no UTF-8 text when it is decrypted by the key in {}; encrypt the password again, or name the right file \
-         with --key-file", .0.display()
-    )]
+    #[error("is not UTF-8 text when it is decrypted with the key in {}", .0.display())]
     NoText(PathBuf),
     /// What was encrypted is the empty text.
-    #[error("holds an empty password; encrypt the password again")]
+    #[error("holds an empty password")]
     Empty,
 }
 
@@ -313,7 +304,7 @@ mod tests {
             (
                 NOT_UTF_8.to_owned(),
                 key.clone(),
-                "is no UTF-8 text when it is decrypted by the key in KEY",
+                "is not UTF-8 text when it is decrypted with the key in KEY",
             ),
             (
                 secret.to_owned(),
@@ -351,10 +342,7 @@ mod tests {
     fn the_key_file_must_be_there() {
         let folder = tempfile::tempdir().unwrap();
         let gone = decrypt(SECRETS[0].1, &folder.path().join("key")).unwrap_err();
-        assert!(
-            gone.to_string()
-                .ends_with("key does not exist; name it with --key-file, or encrypt the password again")
-        );
+        assert!(gone.to_string().ends_with("key does not exist"));
         assert!(matches!(
             decrypt(SECRETS[0].1, folder.path()),
             Err(Error::NoKey(_))

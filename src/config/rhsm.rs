@@ -120,7 +120,7 @@ impl Rhsm {
             above: section,
             below: &server,
         };
-        let folder = |key, option| rhsm.need(key, option).map(PathBuf::from);
+        let folder = |key| rhsm.need(key).map(PathBuf::from);
         Ok(Rhsm {
             hostname: server.need("rhsm_hostname", "hostname")?,
             port: server.port("rhsm_port", "port")?.unwrap_or(443),
@@ -138,9 +138,9 @@ impl Rhsm {
             no_proxy: server
                 .text("rhsm_no_proxy", "no_proxy")?
                 .map(|list| (list, server.origin("rhsm_no_proxy", "no_proxy"))),
-            ca_cert_dir: folder("ca_cert_dir", "--cacert")?,
-            repo_ca_cert: folder("repo_ca_cert", "--cacert")?,
-            consumer_cert_dir: folder("consumercertdir", "--cert and --key")?,
+            ca_cert_dir: folder("ca_cert_dir")?,
+            repo_ca_cert: folder("repo_ca_cert")?,
+            consumer_cert_dir: folder("consumercertdir")?,
         })
     }
 }
@@ -170,7 +170,7 @@ impl Layers<'_> {
     }
 
     fn need(&self, above: &str, below: &str) -> Result<String, Error> {
-        self.of(above, below, |section, key| section.need(key, "--server"))
+        self.of(above, below, Section::need)
     }
 
     fn port(&self, above: &str, below: &str) -> Result<Option<u16>, Error> {

@@ -10,7 +10,7 @@ use super::format::{Assignment, Block};
 use super::keys;
 use super::password::{self, KEY_FILE};
 use super::value::{self, Value};
-use super::{Error, Note, Place, sysconfig};
+use super::{Error, Lack, MissingKey, NoSection, Note, Place, sysconfig};
 use crate::list;
 use crate::secret::{Secret, redact};
 
@@ -60,8 +60,8 @@ pub struct Section {
     pub(super) global: Vec<Arc<Block>>,
     /// What `[system_environment]` says.
     pub(super) exported: Vec<Arc<Block>>,
-    /// Where there is no section: what was looked for in vain, for the message about a missing key.
-    pub(super) in_vain: Option<String>,
+    /// If it is not one of the configuration: which sections there are, for the error about a missing key.
+    pub(super) without: Option<NoSection>,
 }
 
 impl Section {
@@ -92,23 +92,22 @@ impl Section {
         Ok(value.map(|value| value.text.to_string()))
     }
 
-    /// A value that the command can't do without; `option` is what could be given instead, as in `--server`.
-    pub fn need(&self, key: &str, option: &str) -> Result<String, Error> {
+    /// A value of one line that the command needs; [`Error::Missing`] if there is none.
+    pub fn need(&self, key: &str) -> Result<String, Error> {
         if let Some(text) = self.text(key)? {
             return Ok(text);
         }
-        if self.has(key) || self.empty(key).is_some() {
-            return Err(self.wrong(key, &format!("is empty; give it a value, or give {option}")));
-        }
-        let message = match (&self.name, &self.in_vain) {
-            _ if self.is_variables() => format!("is missing; set it, or give {option}"),
-            (Some(_), _) => format!("is missing; add it, or give {option}"),
-            (None, Some(in_vain)) => {
-                format!("is missing; give {option}, or choose a section that has it with -n: {in_vain}")
-            }
-            (None, None) => format!("is missing; give {option}, or choose a section that has it with -n"),
+        let (lack, message) = match &self.name {
+            _ if self.has(key) || self.empty(key).is_some() => (Lack::Empty, "is empty"),
+            _ if self.is_variables() => (Lack::Unset, "is missing"),
+            Some(_) => (Lack::Absent, "is missing"),
+            None => (Lack::NoSection(self.without.clone().map(Box::new)), "is missing"),
         };
-        Err(self.wrong(key, &message))
+        Err(Error::Missing(Box::new(MissingKey {
+            key: key.to_owned(),
+            note: self.note(key, message),
+            lack,
+        })))
     }
 
     /// Yes or no: `yes`, `true`, `on`, `1` or `no`, `false`, `off`, `0`, in any case.
@@ -166,9 +165,10 @@ impl Section {
         {
             let file = self.key_file.as_deref().unwrap_or(Path::new(KEY_FILE));
             let secret = password::decrypt(&value.text, file);
-            return secret
-                .map(Some)
-                .map_err(|fault| self.wrong(encrypted, &fault.to_string()));
+            return secret.map(Some).map_err(|reason| Error::Encrypted {
+                note: Box::new(self.note(encrypted, &reason.to_string())),
+                reason,
+            });
         }
         match self.line(key)? {
             Some(value) if value.text.is_empty() => {

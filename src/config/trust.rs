@@ -74,9 +74,7 @@ impl Section {
 
     /// The key and its place, for messages: `proxy in a.conf:3`, or its variable.
     pub fn origin(&self, key: &str) -> String {
-        let Error::Wrong(Note { place, key: name, .. }) = self.wrong(key, "") else {
-            return key.to_owned();
-        };
+        let Note { place, key: name, .. } = self.note(key, "");
         let name = name.unwrap_or_else(|| key.to_owned());
         match place.filter(|_| self.has(key)) {
             Some(place) => format!("{name} in {place}"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::format::{self, Block};
 use super::section::{self, Section};
 use super::sysconfig::Variables;
-use super::{Content, Error, Note, Place};
+use super::{Content, Error, NoSection, Note, Place};
 
 /// Sections that describe no source.
 pub(super) const SPECIAL: [&str; 3] = ["global", "defaults", "system_environment"];
@@ -187,9 +187,7 @@ impl Config {
             Some(section) => Ok(section),
             None => Err(Error::UnknownSection {
                 name: name.to_owned(),
-                known: self.names().map(str::to_owned).collect(),
-                looked_at: self.without_sections(),
-                also: self.unread.clone(),
+                found: Box::new(self.no_section()),
             }),
         }
     }
@@ -227,35 +225,20 @@ impl Config {
     pub fn nameless(&self) -> Section {
         Section {
             name: None,
-            in_vain: Some(self.nothing()),
+            without: Some(self.no_section()),
             global: self.global.blocks.clone(),
             exported: self.system_environment.blocks.clone(),
             ..self.defaults.clone()
         }
     }
 
-    /// What was looked at in vain, for a message.
-    pub fn nothing(&self) -> String {
-        let names: Vec<String> = self.names().map(str::to_owned).collect();
-        let mut in_vain = match names.is_empty() {
-            false => format!("none of {} fits", super::some(&names)),
-            true => self.without_sections(),
-        };
-        for note in &self.unread {
-            in_vain += &format!("; {note}");
-        }
-        in_vain
-    }
-
-    /// Where no section was found, and what to do about it.
-    fn without_sections(&self) -> String {
-        let places = self.looked_at.join(" and ");
-        match (self.files.is_empty(), self.looked_at.is_empty()) {
-            (_, true) => "no configuration file was named; name one with -c".to_owned(),
-            (true, _) => format!(
-                "there is no configuration file (looked for {places}); write one, or name one with -c"
-            ),
-            (false, _) => format!("there is no section in {places}; add one, or name another file with -c"),
+    /// Which sections there are, and where they were looked for, for an error that none fits.
+    pub fn no_section(&self) -> NoSection {
+        NoSection {
+            sections: self.names().map(str::to_owned).collect(),
+            looked_at: self.looked_at.clone(),
+            has_files: !self.files.is_empty(),
+            unread: self.unread.clone(),
         }
     }
 

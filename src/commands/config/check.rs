@@ -5,7 +5,7 @@ mod connection;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::cli;
+use crate::cli::advice;
 use crate::cli::args::{self, Hosts};
 use crate::commands::filtering::Filtering;
 use crate::commands::{report, rhsm, way};
@@ -171,9 +171,9 @@ impl Check {
     /// Takes a value, or tells why there is none.
     fn take<T>(&mut self, value: Result<T, Error>) -> Option<T> {
         value
-            .map_err(|error| match error {
-                Error::Wrong(note) => self.tell(true, note),
-                error => self.tell(true, elsewhere(&format!("{:#}", cli::Error::from(error)))),
+            .map_err(|error| match advice::note(&error) {
+                Some(note) => self.tell(true, note),
+                None => self.tell(true, elsewhere(&advice::with_advice(&error.into()))),
             })
             .ok()
     }
@@ -300,7 +300,7 @@ impl Check {
                 }
             }
             "fake" => {
-                if let Some(file) = self.take(section.need("file", "a file of virt-who's -p"))
+                if let Some(file) = self.take(section.need("file"))
                     && let Err(error) = std::fs::File::open(&file)
                 {
                     self.fail(section, "file", &format!("{file} can't be read: {error}"));
@@ -327,14 +327,14 @@ impl Check {
 
     fn esx(&mut self, section: &Section) {
         let mut username = None;
-        if let Some(server) = self.take(section.need("server", "--server")) {
+        if let Some(server) = self.take(section.need("server")) {
             match Address::parse(&server) {
                 Ok(address) => username = address.username,
                 Err(error) => self.fail(section, "server", &error.to_string()),
             }
         }
         if username.is_none() {
-            self.take(section.need("username", "--username"));
+            self.take(section.need("username"));
         }
         if matches!(section.secret("password"), Ok(None)) {
             let reason = "is missing; unless --password-file gives it, the scan asks for it on a terminal";
@@ -377,7 +377,7 @@ impl Check {
 
     fn destination(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
         if section.has("sat_server") {
-            if let Some(server) = self.take(section.need("sat_server", "--server")) {
+            if let Some(server) = self.take(section.need("sat_server")) {
                 let before = self.errors;
                 self.connection(section, &args::Keys::SATELLITE5);
                 match satellite5::base(&server) {
@@ -389,7 +389,7 @@ impl Check {
                     Ok(_) => {}
                 }
             }
-            self.take(section.need("sat_username", "--username"));
+            self.take(section.need("sat_username"));
             if matches!(section.secret("sat_password"), Ok(None)) {
                 let reason =
                     "is missing; unless --password-file gives it, the report asks for it on a terminal";

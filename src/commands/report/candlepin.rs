@@ -193,7 +193,7 @@ impl Report {
             let user = (!someone).then_some("--username");
             match options.server {
                 Some(_) => args::beside_server(error, &owner.into_iter().chain(user).collect::<Vec<_>>()),
-                None => error,
+                None => error.into(),
             }
         })?;
         // Asking for a job filters nothing.
@@ -355,7 +355,7 @@ impl Report {
 
 /// The owner that a section names.
 pub(in crate::commands) fn owner(section: &Section) -> Result<String, config::Error> {
-    let owner = section.need("owner", "--owner")?;
+    let owner = section.need("owner")?;
     match nameable(&owner) {
         Ok(owner) => Ok(owner),
         Err(reason) => Err(section.wrong("owner", &format!("is {owner:?}: {reason}"))),

@@ -113,7 +113,7 @@ impl Reporter {
         let section = args.section.find(key_file, complete, fits);
         let section = section.map_err(|error| match args.server {
             Some(_) => args::beside_server(error, &["--username"]),
-            None => error,
+            None => error.into(),
         })?;
         let kind = match &args.kind {
             Some(kind) => Some(kind.clone()),
@@ -358,12 +358,12 @@ struct Planned<'a> {
 
 /// Where to report to, and as whom, by the options and the section.
 fn destination(args: &Args, section: &Section, cancel: &Cancel) -> cli::Result<(Endpoint, User)> {
-    let given = |option: &Option<String>, key, name| match option {
+    let given = |option: &Option<String>, key| match option {
         Some(given) => Ok(given.clone()),
-        None => section.need(key, name),
+        None => section.need(key),
     };
-    let server = given(&args.server, "sat_server", "--server")?;
-    let username = given(&args.account.username, "sat_username", "--username")?;
+    let server = given(&args.server, "sat_server")?;
+    let username = given(&args.account.username, "sat_username")?;
     let connection = &args.connection;
     let mut endpoint = way::satellite5(connection, section, satellite5::base(&server)?)?;
     connection.proxy_password(&mut endpoint, section, &args::Keys::SATELLITE5, cancel)?;

@@ -295,7 +295,7 @@ fn files_that_can_not_be_used_are_named() {
     fs::create_dir(place.0.path().join("folder")).unwrap();
     let large = fs::File::create(place.0.path().join("large")).unwrap();
     large.set_len(100 << 20).unwrap();
-    let nothing = "there is no section in folder/*.conf; add one, or name another file with -c";
+    let nothing = "there is no section in folder/*.conf; add a section, or name another file with -c";
     for action in ["check", "show"] {
         place.run(&[action, "-c", "folder"]).failed(78, nothing);
     }

@@ -121,11 +121,11 @@ impl Scan {
         let section = section::find(&options.section, key_file, TYPE, server, complete);
         let section = section.map_err(|error| match given {
             Some(_) => args::beside_server(error, &["--username"]),
-            None => error,
+            None => error.into(),
         })?;
         let address = match given {
             Some(address) => address,
-            None => Address::parse(&section.need("server", "--server")?)
+            None => Address::parse(&section.need("server")?)
                 .map_err(|error| section.wrong("server", &error.to_string()))?,
         };
         if !address.unknown.is_empty() {
@@ -138,7 +138,7 @@ impl Scan {
         connection.apply(&mut endpoint);
         let username = match options.account.username.clone().or(address.username) {
             Some(username) => username,
-            None => section.need("username", "--username")?,
+            None => section.need("username")?,
         };
         let sources = password::Sources {
             file: options.account.password_file.as_deref(),
