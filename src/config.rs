@@ -1,4 +1,4 @@
-//! The configuration that virt-who left on the machine: /etc/virt-who.conf, /etc/virt-who.d/*.conf, /etc/rhsm/rhsm.conf.
+//! The configuration of virt-who: /etc/virt-who.conf, /etc/virt-who.d/*.conf, /etc/rhsm/rhsm.conf.
 //!
 //! ```no_run
 //! use vw::config::{Config, Files};
@@ -9,10 +9,12 @@
 //! # Ok::<(), vw::config::Error>(())
 //! ```
 //!
-//! What is wrong with one section never keeps another from being used, and what is wrong with one key only fails the
-//! command that asks for that key. Both are told by [`Note`]s and [`Error`]s that name file, line, section and key.
+//! An error in one section does not affect the others, and an invalid value fails only the command that asks for its key.
+//! [`Note`]s and [`Error`]s name file, line, section and key. They state facts and name no option of a command, because
+//! only the commands know their options.
 
 mod format;
+mod interpolation;
 pub mod keys;
 pub mod password;
 mod rhsm;
@@ -22,7 +24,6 @@ pub mod sysconfig;
 #[cfg(test)]
 mod tests;
 mod trust;
-mod value;
 mod virt_who;
 
 use crate::error::Classify;
@@ -33,22 +34,22 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-pub use rhsm::{Proxy, Rhsm};
+pub use interpolation::{parse_flag, written_form};
+pub use rhsm::{Rhsm, RhsmProxy};
 pub use section::Section;
 pub use similar::did_you_mean;
-pub use trust::{Trust, TrustKeys};
-pub use value::{flag, written};
+pub use trust::{TrustKeys, Verification};
 pub use virt_who::{Config, Files};
 
-/// The largest configuration file that is read, in bytes; a thousand sections are a tenth of it.
-pub const LARGEST_FILE: usize = 4 << 20;
+/// The largest configuration file that is read, in bytes. A thousand sections need a tenth of it.
+pub const MAX_FILE_SIZE: usize = 4 << 20;
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file, as it was named.
+    /// The file, by the name that was given.
     pub file: Arc<Path>,
-    /// The line, counted from 1; 0 stands for the file as a whole.
+    /// The line, counted from 1; 0 for the whole file.
     pub line: usize,
 }
 
@@ -61,16 +62,16 @@ impl fmt::Display for Place {
     }
 }
 
-/// Something that a person should know about the configuration: where it stands, what it is, what to do.
+/// What a person should know about the configuration: where it is, what is wrong, what to do in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// Where it was seen, unless it is about something that stands nowhere.
+    /// Its file and line; none for a variable of the environment.
     pub place: Option<Place>,
-    /// The section that it is about.
+    /// The section, if it is about one.
     pub section: Option<String>,
-    /// The key that it is about.
+    /// The key or variable, if it is about one.
     pub key: Option<String>,
-    /// What is wrong and what to do; never shows a secret.
+    /// What is wrong and what to do, without any secret.
     pub message: String,
 }
 
@@ -89,7 +90,7 @@ impl fmt::Display for Note {
     }
 }
 
-/// Why the configuration can't be used as it was asked for.
+/// Why the configuration can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file that was named by the user can't be read.
@@ -101,12 +102,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// A file is not one that holds a configuration: a folder, or far too large.
+    /// A file can't be a configuration: it is a folder, or too large.
     #[error("{}: {reason}", file.display())]
     NoConfiguration {
         /// The file.
         file: PathBuf,
-        /// What it is instead.
+        /// Why not.
         reason: String,
     },
     /// The section that was named does not exist.
@@ -237,7 +238,7 @@ fn meant(name: &str, known: &[String]) -> String {
     similar::did_you_mean(name, known.iter().map(String::as_str))
 }
 
-/// Appends to a text that may hold a password: where it must move to grow, what it leaves behind is overwritten.
+/// Appends to a text that may contain a password. If the text moves to grow, its old memory is overwritten.
 fn append(text: &mut Zeroizing<String>, more: &str) {
     let length = text.len() + more.len();
     if length > text.capacity() {
@@ -261,13 +262,13 @@ pub fn name_list(names: &[String]) -> String {
     }
 }
 
-/// A file's bytes, and whether others than its owner and group may read them.
+/// A file's bytes, and whether everyone may read them.
 struct Content {
     bytes: Zeroizing<Vec<u8>>,
     open_to_others: bool,
 }
 
-/// Reads a configuration file, which may also be a pipe.
+/// Reads a configuration file, which may be a pipe.
 fn read(file: &Path) -> Result<Content, Error> {
     let unreadable = |source| Error::Unreadable {
         file: file.to_owned(),
@@ -279,19 +280,18 @@ fn read(file: &Path) -> Result<Content, Error> {
     };
     let opened = std::fs::File::open(file).map_err(unreadable)?;
     let about = opened.metadata().map_err(unreadable)?;
-    // Folders are read file by file, where a folder may be given.
     if about.is_dir() {
-        return Err(refused("is a folder, and a file is needed".to_owned()));
+        return Err(refused("is a folder, not a file".to_owned()));
     }
-    // Allocated once, for what a growing buffer leaves behind may be a password.
-    let expected = usize::try_from(about.len()).unwrap_or(0).min(LARGEST_FILE);
+    // Allocated once, because a growing buffer leaves copies of passwords behind.
+    let expected = usize::try_from(about.len()).unwrap_or(0).min(MAX_FILE_SIZE);
     let mut bytes = Zeroizing::new(Vec::with_capacity(expected + 1));
-    let limit = LARGEST_FILE as u64 + 1;
+    let limit = MAX_FILE_SIZE as u64 + 1;
     opened.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > LARGEST_FILE {
+    if bytes.len() > MAX_FILE_SIZE {
         return Err(refused(format!(
-            "is larger than {} MiB, so it is no configuration",
-            LARGEST_FILE >> 20
+            "is larger than {} MiB, the limit for a configuration file",
+            MAX_FILE_SIZE >> 20
         )));
     }
     Ok(Content {

@@ -1,7 +1,7 @@
 //! Looks at virt-who's configuration: vw-config(1).
 
 mod check;
-mod shown;
+mod display;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use self::check::{Check, Checked, Surroundings};
 use crate::cli::{self, Exit, Failure, advice, args, table};
 use crate::commands::scan::section;
 use crate::commands::way;
-use crate::config::keys::{Origin, Shown};
+use crate::config::keys::{EffectiveKey, Origin};
 use crate::config::sysconfig::{self, Variables};
 use crate::config::{self, Config, Rhsm};
 use crate::error::Kind;
@@ -178,18 +178,18 @@ fn show(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
         return Err(config::Error::NoSection(Box::new(config.no_section())).into());
     }
     let section = section.with_key_file(Some(args::key_file(args.key_file.as_deref())));
-    let mut shown = section.shown();
+    let mut shown = section.effective_keys();
     let missing = |key: &str| !section.has(key);
     if missing("type") && !section.is_variables() {
-        shown.push(Shown::built_in("type", "libvirt"));
+        shown.push(EffectiveKey::built_in("type", "libvirt"));
     }
     if missing("hypervisor_id") {
-        shown.push(Shown::built_in("hypervisor_id", "uuid"));
+        shown.push(EffectiveKey::built_in("hypervisor_id", "uuid"));
     }
     if missing("sat_server") {
-        shown.extend(Rhsm::shown(args.rhsm_conf.as_deref(), &section)?);
+        shown.extend(Rhsm::effective_keys(args.rhsm_conf.as_deref(), &section)?);
     }
-    let mut global = section.global().shown();
+    let mut global = section.global().effective_keys();
     for shown in &mut global {
         // Among variables and files alike it is what [global] is about.
         if shown.origin != Origin::Environment {
@@ -197,19 +197,19 @@ fn show(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
         }
     }
     let title = section.name().unwrap_or("(environment)");
-    let mut text = format!("[{}]\n{}", table::line(title), shown::table(&shown));
+    let mut text = format!("[{}]\n{}", table::line(title), display::table(&shown));
     let ways = way::of_section(&section, args.rhsm_conf.as_deref());
     if !ways.is_empty() {
-        let _ = write!(text, "\n{}", shown::ways(&ways));
+        let _ = write!(text, "\n{}", display::ways(&ways));
     }
     if !global.is_empty() {
-        let _ = write!(text, "\n[global]\n{}", shown::table(&global));
+        let _ = write!(text, "\n[global]\n{}", display::table(&global));
     }
     let json = json!({
         "section": section.name(),
-        "keys": shown.iter().map(shown::in_json).collect::<Vec<_>>(),
+        "keys": shown.iter().map(display::in_json).collect::<Vec<_>>(),
         "proxies": ways,
-        "global": global.iter().map(shown::in_json).collect::<Vec<_>>(),
+        "global": global.iter().map(display::in_json).collect::<Vec<_>>(),
     });
     print(args, &json, &text)?;
     Ok(Exit::Ok)
@@ -235,7 +235,7 @@ fn check(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
     for (is_error, note) in found.chain(unknown) {
         let level = if is_error { "error" } else { "warning" };
         let _ = writeln!(text, "{level}: {}", table::line(&note.to_string()));
-        messages.push(shown::note_in_json(level, note));
+        messages.push(display::note_in_json(level, note));
     }
     let usable = check.sections.iter().filter(|section| section.usable).count();
     let sentence = format!("{usable} of {} sections usable", check.sections.len());
@@ -319,7 +319,7 @@ fn migrate(file: &Path, args: &Args) -> cli::Result<Exit> {
         }
         let _ = writeln!(text, "{}[{name}]", if text.is_empty() { "" } else { "\n" });
         for (key, value) in &keys {
-            let written = crate::config::written(value);
+            let written = crate::config::written_form(value);
             let written = written.ok_or_else(|| {
                 let problem = format!("{key} has a value that virt-who's files have no way to write");
                 Failure::new(Kind::Config, problem)

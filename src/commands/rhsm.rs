@@ -50,7 +50,7 @@ pub(super) fn endpoint(
 }
 
 /// The proxy that section or rhsm.conf name, or none if the section says so.
-fn proxy(proxy: &config::Proxy) -> Result<Proxy, http::Error> {
+fn proxy(proxy: &config::RhsmProxy) -> Result<Proxy, http::Error> {
     if proxy.hostname.is_empty() {
         return Ok(Proxy::none(&proxy.origin));
     }
@@ -280,7 +280,7 @@ mod tests {
         let mut rhsm = rhsm();
         rhsm.insecure = true;
         rhsm.no_proxy = Some(("a,b".to_owned(), "no_proxy in rhsm.conf:3".to_owned()));
-        rhsm.proxy = Some(config::Proxy {
+        rhsm.proxy = Some(config::RhsmProxy {
             origin: "proxy_hostname in rhsm.conf:2".to_owned(),
             hostname: "::1".to_owned(),
             port: 3128,

@@ -26,7 +26,7 @@ pub(super) fn source(
         // What [defaults] says gives way to what the section does.
         let rivals = against.iter().filter(|key| section.is_set(key) && !from_option);
         for key in rivals {
-            match (section.is_of_defaults("server"), section.is_of_defaults(key)) {
+            match (section.is_from_defaults("server"), section.is_from_defaults(key)) {
                 (true, false) => return Ok(false),
                 (false, true) => {}
                 _ => {

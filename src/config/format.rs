@@ -67,13 +67,18 @@ impl Block {
         self.assignments.get(key).or_else(|| self.default.get(key))
     }
 
+    /// The place of one of its lines; none for a variable of the environment.
+    pub(super) fn place_of(&self, line: usize) -> Option<Place> {
+        (line > 0 || !self.is_variables).then(|| Place {
+            file: self.place.file.clone(),
+            line,
+        })
+    }
+
     /// A note about one of its lines.
     pub(super) fn note(&self, line: usize, key: Option<&str>, message: String) -> Note {
         Note {
-            place: (line > 0 || !self.is_variables).then(|| Place {
-                file: self.place.file.clone(),
-                line,
-            }),
+            place: self.place_of(line),
             section: (!self.is_variables).then(|| self.name.clone()),
             key: key.map(str::to_owned),
             message,

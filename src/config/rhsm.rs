@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::format::{self, Assignment, Block};
-use super::keys::{Origin, Shown};
+use super::keys::{EffectiveKey, Origin};
 use super::section::Section;
 use super::{Error, Place};
 use crate::secret::Secret;
@@ -54,7 +54,7 @@ pub struct Rhsm {
     /// How long the server may be silent, in seconds, if rhsm.conf says so (`server_timeout`).
     pub server_timeout: Option<u32>,
     /// The proxy, if there is one.
-    pub proxy: Option<Proxy>,
+    pub proxy: Option<RhsmProxy>,
     /// Hosts that are reached without the proxy, between commas, and the key that lists them, for messages.
     pub no_proxy: Option<(String, String)>,
     /// The folder of authorities that servers of the service may have their certificates from.
@@ -67,7 +67,7 @@ pub struct Rhsm {
 
 /// An HTTP proxy between this machine and the service.
 #[derive(Debug, Clone)]
-pub struct Proxy {
+pub struct RhsmProxy {
     /// The key that names it, and its place, for messages.
     pub origin: String,
     /// Host name or address. Empty: the section says that no proxy is used, whatever the environment says.
@@ -85,7 +85,7 @@ impl Rhsm {
     pub const FILE: &str = "/etc/rhsm/rhsm.conf";
 
     /// What rhsm.conf, or else subscription-manager's defaults, say for keys that `section` does not override.
-    pub fn shown(file: Option<&Path>, section: &Section) -> Result<Vec<Shown>, Error> {
+    pub fn effective_keys(file: Option<&Path>, section: &Section) -> Result<Vec<EffectiveKey>, Error> {
         let (server, rhsm) = read_or_default(file)?;
         let mut shown = Vec::new();
         let keys = OVERRIDES.iter().filter(|(above, _)| !section.has(above));
@@ -93,14 +93,14 @@ impl Rhsm {
         let folders = ["ca_cert_dir", "repo_ca_cert", "consumercertdir"].map(|key| (&rhsm, key, key));
         for (below, name, key) in keys.chain(folders) {
             if let Some(found) = below
-                .shown_key(key)
+                .effective_key(key)
                 .filter(|found| found.value != Some(Ok(String::new())))
             {
                 let origin = match found.place.as_ref().map(|place| place.line) {
                     Some(0) => Origin::BuiltIn,
                     _ => Origin::Rhsm,
                 };
-                shown.push(Shown {
+                shown.push(EffectiveKey {
                     key: name.to_owned(),
                     origin,
                     place: found.place.filter(|_| origin == Origin::Rhsm),
@@ -191,12 +191,12 @@ impl Layers<'_> {
         section.origin(key)
     }
 
-    fn proxy(&self) -> Result<Option<Proxy>, Error> {
+    fn proxy(&self) -> Result<Option<RhsmProxy>, Error> {
         const HOSTNAME: (&str, &str) = ("rhsm_proxy_hostname", "proxy_hostname");
         const PORT: (&str, &str) = ("rhsm_proxy_port", "proxy_port");
         let (section, key) = self.source(HOSTNAME.0, HOSTNAME.1);
         let Some(text) = section.text(key)? else {
-            return Ok(self.above.has(HOSTNAME.0).then(|| Proxy {
+            return Ok(self.above.has(HOSTNAME.0).then(|| RhsmProxy {
                 origin: section.origin(key),
                 hostname: String::new(),
                 port: PROXY_PORT,
@@ -218,7 +218,7 @@ impl Layers<'_> {
             (Some(own), _) if !self.above.has(PORT.0) => Some(own),
             (own, port) => port.or(own),
         };
-        Ok(Some(Proxy {
+        Ok(Some(RhsmProxy {
             origin: section.origin(key),
             hostname,
             port: port.unwrap_or(PROXY_PORT),

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::format::{Assignment, Block};
 use super::similar::did_you_mean;
-use super::{Error, Note, Place, Section, value};
+use super::{Error, Note, Place, Section, interpolation};
 use crate::secret::redact;
 
 /// Variables about virt-who as a whole, and their keys in `[global]`.
@@ -203,7 +203,7 @@ impl Variables {
         let known: Vec<&str> = names().collect();
         let unknown = self.found.iter().filter_map(|(name, variable)| {
             let message = match IGNORED.contains(&name.as_str()) {
-                true if matches!(value::flag(&variable.value), Some(true)) => {
+                true if matches!(interpolation::parse_flag(&variable.value), Some(true)) => {
                     "is ignored: systemd or cron runs the commands".to_owned()
                 }
                 false if !known.contains(&name.as_str()) => {
@@ -345,7 +345,7 @@ impl Variables {
 
     /// Yes or no, if it says so.
     fn switch(&self, name: &str) -> Option<bool> {
-        value::flag(&self.found.get(name)?.value)
+        interpolation::parse_flag(&self.found.get(name)?.value)
     }
 
     /// A proxy in small letters beats the same in capitals, as for curl; virt-who knows them in small letters only.

@@ -102,11 +102,11 @@ fn files_beat_each_other_as_in_virt_who() {
     assert_eq!(
         machine.notes(),
         [
-            "virt-who.d/.hidden.conf: looks like configuration but is ignored, for its name begins with a dot or does \
+            "virt-who.d/.hidden.conf: looks like configuration but is ignored, because its name begins with a dot or does \
              not end in .conf; rename it",
-            "virt-who.d/10.conf:1: [a] takes the place of the section of this name in virt-who.conf:6",
-            "virt-who.d/10.conf:4: [global] is ignored here; it belongs into virt-who.conf",
-            "virt-who.d/e.conf.rpmsave: looks like configuration but is ignored, for its name begins with a dot or does \
+            "virt-who.d/10.conf:1: [a] replaces the section of this name in virt-who.conf:6",
+            "virt-who.d/10.conf:4: [global] is ignored here; it belongs in virt-who.conf",
+            "virt-who.d/e.conf.rpmsave: looks like configuration but is ignored, because its name begins with a dot or does \
              not end in .conf; rename it",
         ]
     );
@@ -149,7 +149,7 @@ fn an_ignored_file_with_a_section_is_named_if_a_section_is_missing() {
     assert_eq!(
         machine.said(machine.load().named("prod").unwrap_err()),
         "there is no section [prod]: there is no section in virt-who.conf and virt-who.d/*.conf; \
-         virt-who.d/prod.conf.bak: looks like configuration but is ignored, for its name begins with a dot \
+         virt-who.d/prod.conf.bak: looks like configuration but is ignored, because its name begins with a dot \
          or does not end in .conf; rename it"
     );
 }
@@ -182,10 +182,9 @@ fn a_folder_that_is_named_stands_for_its_conf_files() {
         ("virt-who.d/.hidden.conf", "[d]\ntype=esx\n"),
         ("virt-who.d/README", "[f]\nno sources here\n"),
     ]);
-    let ignored = "virt-who.d/.hidden.conf: looks like configuration but is ignored, for its name begins with a dot or does \
+    let ignored = "virt-who.d/.hidden.conf: looks like configuration but is ignored, because its name begins with a dot or does \
                    not end in .conf; rename it";
-    let replaced =
-        "virt-who.d/20.conf:3: [a] takes the place of the section of this name in virt-who.d/10.conf:1";
+    let replaced = "virt-who.d/20.conf:3: [a] replaces the section of this name in virt-who.d/10.conf:1";
     machine.files.main = machine.path("gone");
     machine.files.folder = machine.path("gone.d");
     let given = (vec![machine.path("virt-who.d")], None);
@@ -212,7 +211,7 @@ fn a_folder_that_is_named_stands_for_its_conf_files() {
 #[test]
 fn a_file_that_was_named_must_be_readable() {
     let mut machine = Machine::new(&[]);
-    machine.write("large.conf", &vec![b'#'; LARGEST_FILE + 1]);
+    machine.write("large.conf", &vec![b'#'; MAX_FILE_SIZE + 1]);
     let mut message = |name: &str| {
         machine.files.given = vec![machine.path(name)];
         let error = Config::load(&machine.files).unwrap_err();
@@ -222,7 +221,7 @@ fn a_file_that_was_named_must_be_readable() {
     assert_eq!(message("gone.conf"), "reading gone.conf");
     assert_eq!(
         message("large.conf"),
-        "large.conf: is larger than 4 MiB, so it is no configuration"
+        "large.conf: is larger than 4 MiB, the limit for a configuration file"
     );
 }
 
@@ -231,7 +230,7 @@ fn a_file_that_was_only_found_may_be_unreadable() {
     let mut machine = Machine::new(&[("virt-who.d/b.conf", "[b]\nserver=b\n")]);
     fs::create_dir(machine.path("virt-who.conf")).unwrap();
     fs::create_dir(machine.path("virt-who.d/a.conf")).unwrap();
-    machine.write("virt-who.d/c.conf", &vec![b'#'; LARGEST_FILE + 1]);
+    machine.write("virt-who.d/c.conf", &vec![b'#'; MAX_FILE_SIZE + 1]);
     let config = machine.load();
     assert_eq!(config.named("b").unwrap().need("server").unwrap(), "b");
     let unreadable: Vec<String> = config
@@ -242,15 +241,15 @@ fn a_file_that_was_only_found_may_be_unreadable() {
     assert_eq!(
         unreadable,
         [
-            "virt-who.conf: is a folder, and a file is needed",
-            "virt-who.d/c.conf: is larger than 4 MiB, so it is no configuration",
+            "virt-who.conf: is a folder, not a file",
+            "virt-who.d/c.conf: is larger than 4 MiB, the limit for a configuration file",
         ]
     );
     assert_eq!(
         machine.said(config.named("prod").unwrap_err()),
-        "there is no section [prod]; there is b; virt-who.conf: is a folder, and a file is needed; \
-         virt-who.d/a.conf: is no regular file, so it is ignored; \
-         virt-who.d/c.conf: is larger than 4 MiB, so it is no configuration"
+        "there is no section [prod]; there is b; virt-who.conf: is a folder, not a file; \
+         virt-who.d/a.conf: is not a regular file, so it is ignored; \
+         virt-who.d/c.conf: is larger than 4 MiB, the limit for a configuration file"
     );
     machine.files.folder = machine.path("gone");
     assert_eq!(machine.load().names().count(), 0);
@@ -323,7 +322,7 @@ fn passwords_that_everyone_may_read_are_noted() {
     }
     assert_eq!(
         machine.notes(),
-        ["virt-who.conf: holds passwords and everyone may read it; chmod 600 it"]
+        ["virt-who.conf: contains passwords and is readable by everyone; chmod 600 it"]
     );
     let config = machine.load();
     let note = &config.notes()[0];

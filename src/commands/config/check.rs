@@ -236,7 +236,7 @@ impl Check {
 
     fn section(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
         let before = self.errors;
-        for shown in section.shown() {
+        for shown in section.effective_keys() {
             if let Some(Err(reason)) = shown.value {
                 match keys::SECTION.contains(&shown.key.as_str()) {
                     true => self.fail(section, &shown.key, &reason),
@@ -440,8 +440,9 @@ impl Check {
 
     /// Tells where rhsm.conf says that the server's certificate is not verified.
     fn insecure_rhsm(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
-        let shown = Rhsm::shown(surroundings.rhsm_conf, section).unwrap_or_default();
-        let insecure = |shown: &&keys::Shown| shown.key == "rhsm_insecure" && shown.origin == Origin::Rhsm;
+        let shown = Rhsm::effective_keys(surroundings.rhsm_conf, section).unwrap_or_default();
+        let insecure =
+            |shown: &&keys::EffectiveKey| shown.key == "rhsm_insecure" && shown.origin == Origin::Rhsm;
         if let Some(shown) = shown.iter().find(insecure) {
             self.tell(
                 false,

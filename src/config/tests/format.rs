@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use crate::config::format::{self, ParsedFile};
-use crate::config::value;
+use crate::config::interpolation;
 
 /// A row of the table that tests/odd_files.py makes. A section that can't be used is none, and so is a value that is an error.
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ fn sections(bytes: &[u8]) -> Sections {
             let keys = block.assignments.keys().chain(block.default.keys());
             let value = |key: &String| {
                 let entry = block.assignment(key).unwrap();
-                value::of(key, &entry.value, &block)
+                interpolation::expand(key, &entry.value, &block)
                     .ok()
                     .map(|value| value.text.to_string())
             };

@@ -44,12 +44,12 @@ fn a_value_is_of_the_type_that_is_asked_for() {
     );
     assert_eq!(
         message(section.text("two").unwrap_err()),
-        "virt-who.d/a.conf:12: [a] two: has more than one line, for an indented line continues the value before it; \
+        "virt-who.d/a.conf:12: [a] two: has more than one line, because an indented line continues the value before it; \
          begin each key at the start of its line"
     );
     assert_eq!(
         message(section.text("bomb").unwrap_err()),
-        "virt-who.d/a.conf:14: [a] bomb: its %(key)s stand for each other, or go deeper than 10; write %% for a percent \
+        "virt-who.d/a.conf:14: [a] bomb: its %(key)s refer to each other, or are nested deeper than 10; write %% for a percent \
          sign"
     );
     assert_eq!(
@@ -75,7 +75,7 @@ fn old_names_of_keys_are_understood() {
         machine.notes(),
         [
             "virt-who.d/a.conf:4: [a] exclude_host_uuids: is the old name of exclude_hosts, which is there too; only \
-          exclude_hosts counts"
+          exclude_hosts is used"
         ]
     );
     let error = section.wrong_value("filter_hosts", "is odd");
@@ -90,7 +90,7 @@ fn what_looks_like_a_comment_in_a_value_is_noted() {
     let (machine, section) = section(
         "hypervisor_id=uuid # or hostname\npassword=s3cret #b\nowner=a#b\nenv=e ; f\nrhsm_password=\"s3cret #b\"",
     );
-    let mark = "and what follows it belong to the value";
+    let mark = "and the text after it are part of the value";
     assert_eq!(
         machine.notes(),
         [
@@ -246,7 +246,11 @@ fn secrets_are_in_no_message() {
         assert!(!format!("{error:?}").contains("s3cret"), "{error:?}");
     }
     let config = machine.load();
-    let shown: String = section.shown().iter().map(|shown| format!("{shown:?}")).collect();
+    let shown: String = section
+        .effective_keys()
+        .iter()
+        .map(|shown| format!("{shown:?}"))
+        .collect();
     assert!(!format!("{config:?} {section:?} {shown}").contains("s3cret"));
     assert!(
         config

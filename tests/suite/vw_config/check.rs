@@ -52,12 +52,12 @@ fn what_would_go_wrong_is_said_before_it_does() {
         ),
         (
             esx("env=x ; y"),
-            "warning: a.conf:7: [prod] env: ' ;' and what follows it belong to the value (virt-who on Python 2 cut it off); \
+            "warning: a.conf:7: [prod] env: ' ;' and the text after it are part of the value (virt-who on Python 2 cut it off); \
              put a comment on a line of its own",
         ),
         (
             esx("sat_password=abc # note"),
-            "warning: a.conf:7: [prod] sat_password: ' #' and what follows it belong to the value; put a comment on a line of \
+            "warning: a.conf:7: [prod] sat_password: ' #' and the text after it are part of the value; put a comment on a line of \
              its own, or the whole value in quotes if this is no comment",
         ),
         (esx("type=exs"), "'exs' is no type that is known"),
@@ -301,7 +301,7 @@ fn files_that_can_not_be_used_are_named() {
     }
     place
         .run(&["migrate", "folder"])
-        .failed(78, "folder: is a folder, and a file is needed");
+        .failed(78, "folder: is a folder, not a file");
     for (file, words) in [
         ("large", "is larger than 4 MiB"),
         ("gone", "gone: can't be read: No such file"),
@@ -334,7 +334,7 @@ fn what_can_be_read_is_listed_and_checked_and_the_rest_is_named() {
     // Whoever runs the tests as root can read any file, but no folder, and none that is too large.
     let large = fs::File::create(place.0.path().join("b.conf")).unwrap();
     large.set_len(100 << 20).unwrap();
-    let reason = "./b.conf: is larger than 4 MiB, so it is no configuration";
+    let reason = "./b.conf: is larger than 4 MiB, the limit for a configuration file";
     for args in [
         &["-c", "."][..],
         &["-c", "a.conf", "-c", "./b.conf", "-c", "c.conf"],

@@ -33,7 +33,7 @@ impl Check {
             );
             self.warn(section, trust.insecure, &reason);
         }
-        self.take(section.trust(&trust));
+        self.take(section.verification(&trust));
         let proxy = keys
             .proxy
             .and_then(|key| Some((key, self.take(section.text(key))??)));

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use crate::cli::{table, text};
 use crate::commands::way::Leg;
-use crate::config::keys::{Origin, Shown};
+use crate::config::keys::{EffectiveKey, Origin};
 use crate::config::{Note, Place};
 
 /// A table of keys, values and where they come from.
-pub(super) fn table(shown: &[Shown]) -> String {
+pub(super) fn table(shown: &[EffectiveKey]) -> String {
     let rows: Vec<_> = shown
         .iter()
         .map(|shown| {
@@ -23,7 +23,7 @@ pub(super) fn table(shown: &[Shown]) -> String {
     table::of(&rows)
 }
 
-fn origin(shown: &Shown) -> String {
+fn origin(shown: &EffectiveKey) -> String {
     let place = shown.place.as_ref().map(ToString::to_string);
     match (shown.origin, place) {
         (Origin::BuiltIn, _) => "built-in".to_owned(),
@@ -53,7 +53,7 @@ pub(super) fn ways(ways: &[Leg]) -> String {
 }
 
 /// A value that is in force, in JSON.
-pub(super) fn in_json(shown: &Shown) -> Value {
+pub(super) fn in_json(shown: &EffectiveKey) -> Value {
     json!({
         "key": shown.key,
         "value": shown.value.as_ref().and_then(|value| value.as_ref().ok()),
