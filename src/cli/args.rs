@@ -73,7 +73,7 @@ impl Section {
 
     fn files(&self) -> (config::Files, Variables) {
         let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
-        (files, Variables::of_environment(std::env::vars_os()))
+        (files, Variables::from_environment(std::env::vars_os()))
     }
 
     /// The section to use: the one that was named, else that of the environment if it fits and no file was named, else the

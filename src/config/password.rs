@@ -1,4 +1,4 @@
-//! Encrypted passwords: AES-128 in CBC mode with PKCS#7 padding, written as hex; key and IV stand in a file.
+//! Encrypted passwords: AES-128 in CBC mode with PKCS#7 padding, in hexadecimal digits. Key and IV are in a file.
 
 use std::fmt::Write as _;
 use std::io;
@@ -20,7 +20,7 @@ pub const KEY_FILE: &str = "/var/lib/virt-who/key";
 /// The length of key, IV and block, in bytes.
 const BLOCK: usize = 16;
 
-/// Why a password can't be encrypted, or read again.
+/// Why a password can't be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no key file.
@@ -31,22 +31,22 @@ pub enum Error {
     UnreadableKeyFile {
         /// The file.
         file: PathBuf,
-        /// What the system says; as text, for it ends up in a note, which has no chain.
+        /// What the system says, as text, because a note has no chain of errors.
         reason: String,
     },
-    /// The key file holds something else.
+    /// The key file has other content.
     #[error(
         "the key file {} does not have two lines of at least 32 hexadecimal digits, key and IV; it is not virt-who's",
         .0.display()
     )]
     NoKey(PathBuf),
-    /// A new key can't be written down; usually only root may.
-    #[error("making a key")]
+    /// A new key can't be stored; usually only root may.
+    #[error("making a key file")]
     NewKey(#[source] state::Error),
     /// The system has no random numbers for a new key.
-    #[error("making a key: the system gives no random numbers")]
+    #[error("making a key: the system has no random numbers")]
     NoRandom(#[source] io::Error),
-    /// A character is missing or more likely a blank or a quote crept in.
+    /// There are other characters, often a blank or a quote.
     #[error("is not made of hexadecimal digits alone")]
     NotHex,
     /// A digit is missing.
@@ -55,19 +55,18 @@ pub enum Error {
     /// Digits are missing.
     #[error("has {0} hexadecimal digits, but their number must be a multiple of 32")]
     Length(usize),
-    /// Decryption yields no padded text.
+    /// Decryption yields text without padding.
     #[error("the key in {} does not fit", .0.display())]
     WrongKey(PathBuf),
-    /// Decryption yields bytes that are no UTF-8, as with a wrong key that by chance ends in a padding.
+    /// Decryption yields bytes that are not UTF-8. A wrong key may yield a valid padding by chance.
     #[error("is not UTF-8 text when it is decrypted with the key in {}", .0.display())]
     NoText(PathBuf),
-    /// What was encrypted is the empty text.
+    /// The password is empty.
     #[error("holds an empty password")]
     Empty,
 }
 
 impl Classify for Error {
-    /// The kind of this failure: that of the key file, or of what is to be decrypted.
     fn kind(&self) -> Kind {
         match self {
             Error::NoKeyFile(_)
@@ -82,7 +81,7 @@ impl Classify for Error {
     }
 }
 
-/// The password that stands encrypted in `hex`.
+/// Decrypts a password from hexadecimal digits.
 pub fn decrypt(hex: &str, key_file: &Path) -> Result<Secret, Error> {
     let mut bytes = from_hex(hex).ok_or(Error::NotHex)?;
     if !hex.len().is_multiple_of(2) {
@@ -103,19 +102,19 @@ pub fn decrypt(hex: &str, key_file: &Path) -> Result<Secret, Error> {
     }
 }
 
-/// Tries whether the key file holds a key; says whether everyone may read it, though only its owner should.
+/// Reads the key file, and returns whether everyone may read it, though only its owner should.
 pub fn try_key(key_file: &Path) -> Result<bool, Error> {
     Ok(Key::read(key_file)?.open_to_others)
 }
 
-/// The password encrypted, as hex. Where the key file is missing, it is made, for its owner alone.
+/// Encrypts a password into hexadecimal digits. A missing key file is made, readable by its owner alone.
 pub fn encrypt(password: &Secret, key_file: &Path) -> Result<String, Error> {
     let Key { key, iv, .. } = match Key::read(key_file) {
         Err(Error::NoKeyFile(_)) => Key::make(key_file)?,
         read => read?,
     };
     let plain = password.expose().as_bytes();
-    // With room for its padding, which fills the last block or is one.
+    // With room for the padding, which fills the last block or is a whole block.
     let mut bytes = Zeroizing::new(vec![0; plain.len() / BLOCK * BLOCK + BLOCK]);
     bytes[..plain.len()].copy_from_slice(plain);
     let cipher = Encryptor::<Aes128>::new((&*key).into(), (&*iv).into());
@@ -132,7 +131,7 @@ struct Key {
 }
 
 impl Key {
-    /// Key and IV: the first bytes of the file's first two lines.
+    /// Reads key and IV, which are the first bytes of the file's first two lines.
     fn read(file: &Path) -> Result<Self, Error> {
         let content = super::read(file).map_err(|error| match error {
             super::Error::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
@@ -162,7 +161,7 @@ impl Key {
         }
     }
 
-    /// A new key, written down before it is used; if another process was quicker, that one's.
+    /// Makes a key and stores it before it is used. If another process was quicker, its key is returned.
     fn make(file: &Path) -> Result<Self, Error> {
         let key = Key {
             key: random()?,
@@ -188,7 +187,7 @@ impl Key {
 
 fn random() -> Result<Bytes, Error> {
     let mut bytes = Bytes::default();
-    // So few bytes come whole, says getrandom(2); what is less would be no key.
+    // getrandom(2) returns so few bytes at once. Fewer are not a key.
     let got = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty());
     match got {
         Ok(BLOCK) => Ok(bytes),
@@ -197,9 +196,9 @@ fn random() -> Result<Bytes, Error> {
     }
 }
 
-/// Bytes from their hexadecimal digits; an odd one at the end counts for the caller, who knows the length.
+/// Bytes from hexadecimal digits; none if there is another character. The caller checks for an odd digit.
 fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    // Allocated once, for a growing buffer leaves copies behind.
+    // Allocated once, because a growing buffer leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 2));
     let mut high = None;
     for c in text.chars() {
@@ -258,8 +257,8 @@ mod tests {
     }
 
     #[test]
-    fn what_openssl_encrypted_is_read() {
-        // Only the first 16 bytes of a line count.
+    fn passwords_encrypted_by_openssl_are_decrypted() {
+        // Only the first 16 bytes of a line are used.
         for key in [
             format!("{KEY}\n{IV}\n"),
             format!("{KEY}ff00\r\n{IV}aa"),
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_has_its_message_and_none_is_an_empty_password() {
+    fn each_error_has_its_message() {
         let key = format!("{KEY}\n{IV}\n");
         let secret = SECRETS[0].1;
         let length = "but their number must be a multiple of 32";
@@ -350,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encrypted_is_what_openssl_makes_of_it() {
+    fn the_result_is_the_same_as_from_openssl() {
         let file = key_file(&format!("{KEY}\n{IV}\n"));
         for (password, hex) in SECRETS {
             let password = Secret::from(password.to_owned());
@@ -359,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_key_is_made_once_and_for_its_owner_alone() {
+    fn a_missing_key_is_made_once_and_readable_by_its_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("virt-who/key");
@@ -376,14 +375,14 @@ mod tests {
         assert_eq!(encrypt(&password, &file).unwrap(), hex);
         assert_eq!(decrypt(&hex, &file).unwrap().expose(), "größe");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), key);
-        // One that is there and no key is left alone.
+        // A file with other content is not replaced.
         std::fs::write(&file, "mine\n").unwrap();
         assert!(matches!(encrypt(&password, &file), Err(Error::NoKey(_))));
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine\n");
     }
 
     #[test]
-    fn where_no_key_can_be_made_there_is_no_password() {
+    fn a_password_is_not_encrypted_if_no_key_can_be_made() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
@@ -393,7 +392,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_encrypted_comes_back(password in ".{1,80}") {
+        fn a_password_survives_encryption(password in ".{1,80}") {
             let file = key_file(&format!("{KEY}\n{IV}\n"));
             let hex = encrypt(&Secret::from(password.clone()), file.path()).unwrap();
             let read = decrypt(&hex, file.path()).unwrap();

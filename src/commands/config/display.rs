@@ -1,9 +1,9 @@
-//! What the configuration says, as it is shown to people and in JSON.
+//! The output of `show` and `check`: tables and JSON.
 
 use serde_json::{Value, json};
 
 use crate::cli::{table, text};
-use crate::commands::way::Leg;
+use crate::commands::way::Route;
 use crate::config::keys::{EffectiveKey, Origin};
 use crate::config::{Note, Place};
 
@@ -33,26 +33,26 @@ fn origin(shown: &EffectiveKey) -> String {
     }
 }
 
-/// Which proxy leads to which of the section's servers, and why.
-pub(super) fn ways(ways: &[Leg]) -> String {
-    let rows: Vec<_> = ways
+/// A table of the section's servers, their proxies, and where the proxies come from.
+pub(super) fn routes(routes: &[Route]) -> String {
+    let rows: Vec<_> = routes
         .iter()
-        .map(|leg| {
-            let server = leg.server.as_deref().unwrap_or("-");
-            let (proxy, why) = match &leg.error {
+        .map(|route| {
+            let server = route.server.as_deref().unwrap_or("-");
+            let (proxy, why) = match &route.error {
                 Some(error) => ("-", format!("(error: {error})")),
                 None => (
-                    leg.proxy.as_deref().unwrap_or("no proxy"),
-                    leg.why.clone().unwrap_or_default(),
+                    route.proxy.as_deref().unwrap_or("no proxy"),
+                    route.why.clone().unwrap_or_default(),
                 ),
             };
-            vec![format!("{} {server}", leg.end), proxy.to_owned(), why]
+            vec![format!("{} {server}", route.end), proxy.to_owned(), why]
         })
         .collect();
     table::of(&rows)
 }
 
-/// A value that is in force, in JSON.
+/// A key and its value in JSON.
 pub(super) fn in_json(shown: &EffectiveKey) -> Value {
     json!({
         "key": shown.key,
@@ -65,7 +65,7 @@ pub(super) fn in_json(shown: &EffectiveKey) -> Value {
     })
 }
 
-/// What is wrong with the configuration, in JSON; `level` is error or warning.
+/// A note in JSON; `level` is error or warning.
 pub(super) fn note_in_json(level: &str, note: &Note) -> Value {
     let Note {
         place,
