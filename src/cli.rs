@@ -110,7 +110,7 @@ fn start<A: Parser, E: Into<Exit>>(
         Ok(Err(error)) => {
             let kind = error.kind();
             if kind != Kind::ReaderGone {
-                ::log::error!("{}", advice::with_advice(&error));
+                ::log::error!("{:#}", advice::advised(error));
             }
             ExitCode::from(status(kind))
         }

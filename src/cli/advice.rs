@@ -20,16 +20,15 @@ const OPTIONS: [(&str, &str); 11] = [
     ("consumercertdir", "--cert and --key"),
 ];
 
-/// The whole chain of an error and the advice for it.
-pub fn with_advice(error: &Error) -> String {
-    let of_password = || error.downcast_ref().and_then(on_password);
+/// The error with advice, if it is one of the configuration.
+pub fn advised(error: Error) -> Error {
     let advice = match error.downcast_ref() {
         Some(error) => on(error),
-        None => of_password().map(str::to_owned),
+        None => error.downcast_ref().and_then(on_password).map(str::to_owned),
     };
     match advice {
-        Some(advice) => format!("{error:#}; {advice}"),
-        None => format!("{error:#}"),
+        Some(advice) => error.advise(advice),
+        None => error,
     }
 }
 
@@ -143,7 +142,7 @@ mod tests {
 
     /// The error line of a command without the file's name.
     fn line(file: &tempfile::NamedTempFile, error: config::Error) -> String {
-        let line = with_advice(&error.into());
+        let line = format!("{:#}", advised(error.into()));
         line.replace(&file.path().display().to_string(), "FILE")
     }
 
@@ -217,7 +216,10 @@ mod tests {
         );
         let error = password::decrypt("0", Path::new("/nonexistent")).unwrap_err();
         assert_eq!(
-            with_advice(&Error::from(error).context("the encrypted password")),
+            format!(
+                "{:#}",
+                advised(Error::from(error).context("the encrypted password"))
+            ),
             "the encrypted password: has 1 hexadecimal digits, an odd number, so one is missing; copy all that \
              virt-who-password or vw-password printed"
         );

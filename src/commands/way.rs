@@ -1,7 +1,8 @@
 //! How the commands reach the servers of a section, and how `vw-config show` describes it.
 
-use crate::cli::args::{self, Connection, Keys, Said};
+use crate::cli::args::{Connection, Keys, Said};
 use crate::cli::{self, advice};
+use crate::commands::advice::advised;
 use crate::commands::rhsm;
 use crate::config::{Rhsm, Section};
 use crate::error::Kind;
@@ -62,6 +63,7 @@ pub(super) fn satellite5(connection: &Connection, section: &Section, base: Base)
 /// Adds the section to an error, and the server if the error is about it and does not name it. `base` is none if the error is about
 /// this machine.
 pub(super) fn placed(error: cli::Error, section: Option<&str>, base: Option<&Base>) -> cli::Error {
+    let error = advised(error);
     let about_server = match error.kind() {
         Kind::Signal(_) | Kind::ReaderGone => return error,
         Kind::Unavailable | Kind::TempFail | Kind::Protocol | Kind::NoPerm => true,
@@ -107,7 +109,7 @@ pub(super) fn routes(section: &Section, rhsm_conf: Option<&std::path::Path>) -> 
     let is_esx = section.source_type().is_ok_and(|kind| kind == "esx");
     let source = is_esx.then(from).map(|endpoint| ("source", endpoint));
     let describe = |(end, endpoint): (_, cli::Result<Endpoint>)| {
-        let way = endpoint.and_then(|endpoint| Ok((args::way(&endpoint)?, endpoint)));
+        let way = endpoint.and_then(|endpoint| Ok((endpoint.way()?, endpoint)));
         match way {
             Ok((way, endpoint)) => Route {
                 end,
@@ -121,7 +123,7 @@ pub(super) fn routes(section: &Section, rhsm_conf: Option<&std::path::Path>) -> 
                 server: None,
                 proxy: None,
                 why: None,
-                error: Some(redact::urls(&advice::with_advice(&error))),
+                error: Some(redact::urls(&format!("{:#}", advice::advised(error)))),
             },
         }
     };

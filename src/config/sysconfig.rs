@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::format::{Assignment, Block};
 use super::similar::did_you_mean;
 use super::{Error, Note, Place, Section, interpolation};
+use crate::environment::is_about_proxies;
 use crate::secret::redact;
 
 /// Variables about virt-who itself, and their keys in `[global]`.
@@ -63,9 +64,6 @@ const UNSUPPORTED: [&str; 6] = [
 
 /// Variables about virt-who as a service, which systemd or cron replace.
 const IGNORED: [&str; 1] = ["VIRTWHO_BACKGROUND"];
-
-/// Other variables that the file may set, in lower case. virt-who put all variables of its file into its environment.
-const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 
 /// Other variables that commands read.
 const OTHERS: [&str; 1] = ["VIRTWHO_RHSM_PASSWORD"];
@@ -158,7 +156,7 @@ impl Variables {
             let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
             match line.split_once('=') {
                 Some((name, value)) if is_name(name) => {
-                    let is_proxy = PROXIES.contains(&&*name.to_lowercase());
+                    let is_proxy = is_about_proxies(name);
                     match unquoted(value) {
                         _ if !is_proxy && !name.starts_with("VIRTWHO_") => {
                             variables.unused.push((name.to_owned(), number));

@@ -155,7 +155,7 @@ impl Check {
         value
             .map_err(|error| match advice::note(&error) {
                 Some(note) => self.add(true, note),
-                None => self.add(true, elsewhere(&advice::with_advice(&error.into()))),
+                None => self.add(true, elsewhere(&format!("{:#}", advice::advised(error.into())))),
             })
             .ok()
     }

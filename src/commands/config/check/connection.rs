@@ -56,7 +56,7 @@ impl Check {
 
     /// Adds the error of an endpoint, or a warning about its proxy. `key` names the server. A proxy may come from the environment.
     pub(super) fn way(&mut self, section: &Section, key: &str, endpoint: crate::cli::Result<Endpoint>) {
-        let error = match endpoint.and_then(|endpoint| Ok(args::way(&endpoint)?)) {
+        let error = match endpoint.and_then(|endpoint| Ok(endpoint.way()?)) {
             Err(error) => error,
             Ok(way) => {
                 if let Some(warning) = args::https_proxy(&way) {
