@@ -348,7 +348,7 @@ fn the_first_configuration_is_migrated() {
     for words in [
         "warning: virt-who:1: VIRTWHO_BACKGROUND: is ignored: systemd or cron runs the commands",
         "warning: virt-who:5: LANG: is ignored: no command uses it",
-        "vw-config: the output contains a password: chmod 600 the file that you write it to",
+        "vw-config: the output contains a password: chmod 600 the file that you redirect it to",
     ] {
         assert!(migrated.stderr.contains(words), "{}", migrated.stderr);
     }
@@ -364,7 +364,7 @@ fn the_first_configuration_is_migrated() {
     for words in [
         "virt-who:1: VIRTWHO_LIBVIRT: is not supported",
         "virt-who:2: VIRTWHO_ESX_SERVER: has a $",
-        "has nothing to migrate",
+        "nothing to migrate",
     ] {
         assert!(nothing.stderr.contains(words), "{}", nothing.stderr);
     }
@@ -480,7 +480,9 @@ fn wrong_options_are_told() {
     place.run(&["lst"]).failed(64, "'lst'");
     place.run(&["list", "x"]).failed(64, "list takes no argument");
     place.run(&["check", "--rhsm-conf"]).failed(64, "--rhsm-conf");
-    place.run(&["check", "--names"]).failed(64, "--names is for list");
+    place
+        .run(&["check", "--names"])
+        .failed(64, "--names is only for list");
 }
 
 #[test]
