@@ -351,8 +351,8 @@ impl Variables {
     fn add_proxy(&mut self, name: &str, value: String) {
         let lower = name.to_lowercase();
         let (is_lower, value) = (lower == name, Zeroizing::new(value));
-        let beats = |(was_lower, _): &(bool, _)| is_lower || !was_lower;
-        if !value.is_empty() && self.proxies.get(&lower).is_none_or(beats) {
+        let is_overridden = |(was_lower, _): &(bool, _)| is_lower || !was_lower;
+        if !value.is_empty() && self.proxies.get(&lower).is_none_or(is_overridden) {
             self.proxies.insert(lower, (is_lower, value));
         }
     }

@@ -70,7 +70,7 @@ fn section(lines: &str) -> (Machine, Section) {
 }
 
 #[test]
-fn files_beat_each_other_as_in_virt_who() {
+fn files_override_each_other_as_in_virt_who() {
     let mut machine = Machine::new(&[
         (
             "virt-who.conf",
@@ -172,7 +172,7 @@ fn no_file_is_no_error() {
 }
 
 #[test]
-fn a_folder_that_is_named_stands_for_its_conf_files() {
+fn a_named_folder_means_its_conf_files() {
     let mut machine = Machine::new(&[
         ("virt-who.d/20.conf", "[b]\nserver=b\n[a]\nserver=twenty\n"),
         (
@@ -209,7 +209,7 @@ fn a_folder_that_is_named_stands_for_its_conf_files() {
 }
 
 #[test]
-fn a_file_that_was_named_must_be_readable() {
+fn a_named_file_must_be_readable() {
     let mut machine = Machine::new(&[]);
     machine.write("large.conf", &vec![b'#'; MAX_FILE_SIZE + 1]);
     let mut message = |name: &str| {
@@ -226,7 +226,7 @@ fn a_file_that_was_named_must_be_readable() {
 }
 
 #[test]
-fn a_file_that_was_only_found_may_be_unreadable() {
+fn other_files_may_be_unreadable() {
     let mut machine = Machine::new(&[("virt-who.d/b.conf", "[b]\nserver=b\n")]);
     fs::create_dir(machine.path("virt-who.conf")).unwrap();
     fs::create_dir(machine.path("virt-who.d/a.conf")).unwrap();

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and what would go wrong when it is used: `vw-config check`.
+//! `vw-config check`: errors in the configuration, and what would fail when it is used.
 
 mod connection;
 mod destination;

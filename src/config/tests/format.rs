@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::config::format::{self, ParsedFile};
 use crate::config::interpolation;
 
-/// A row of the table that tests/odd_files.py makes. A section that can't be used is none, and so is a value that is an error.
+/// A row of the table that tests/odd_files.py makes. `None` is a section that can't be used, or a value that is an error.
 #[derive(Deserialize)]
 struct Row {
     name: String,

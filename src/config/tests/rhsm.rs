@@ -10,7 +10,7 @@ fn rhsm(file: &str, lines: &str) -> Result<Rhsm, String> {
 }
 
 #[test]
-fn rhsm_conf_has_the_defaults_of_subscription_manager() {
+fn missing_keys_have_the_defaults_of_subscription_manager() {
     let found = rhsm("", "").unwrap();
     assert_eq!(found.hostname, "subscription.rhsm.redhat.com");
     assert_eq!(found.port, 443);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_value_is_of_the_type_that_is_asked_for() {
+fn values_are_converted_to_their_types() {
     let (machine, section) = section(
         "server=vc\nempty=\nyes=On\nno=FALSE\nmaybe=2\nn=7\nbig=99999\nzero=0\nlist=a, 'b c',\nopen='a\ntwo=a\n b\n\
          bomb=%(bomb)s\nfilter_hosts=",
@@ -67,7 +67,7 @@ fn a_value_is_of_the_type_that_is_asked_for() {
 }
 
 #[test]
-fn old_names_of_keys_are_understood() {
+fn old_names_of_keys_still_work() {
     let (machine, section) = section("filter_host_uuids=a\nexclude_hosts=b\nexclude_host_uuids='c");
     assert_eq!(section.list("filter_hosts").unwrap().unwrap(), ["a"]);
     assert_eq!(section.list("exclude_hosts").unwrap().unwrap(), ["b"]);
@@ -86,7 +86,7 @@ fn old_names_of_keys_are_understood() {
 }
 
 #[test]
-fn what_looks_like_a_comment_in_a_value_is_noted() {
+fn a_value_that_seems_to_end_with_a_comment_is_noted() {
     let (machine, section) = section(
         "hypervisor_id=uuid # or hostname\npassword=s3cret #b\nowner=a#b\nenv=e ; f\nrhsm_password=\"s3cret #b\"",
     );
@@ -126,7 +126,7 @@ fn a_key_that_repeats_is_noted() {
 }
 
 #[test]
-fn one_form_of_a_password_in_a_section_beats_the_other_in_defaults() {
+fn either_form_of_a_password_overrides_both_in_defaults() {
     let machine = Machine::new(&[(
         "virt-who.conf",
         "[defaults]\nencrypted_password=00\nrhsm_password=d\n[a]\npassword=a\nrhsm_encrypted_password=00\n\
@@ -156,7 +156,7 @@ fn one_form_of_a_password_in_a_section_beats_the_other_in_defaults() {
 }
 
 #[test]
-fn one_way_to_trust_a_server_in_a_section_beats_the_others_in_defaults() {
+fn one_key_about_a_certificate_overrides_all_in_defaults() {
     let machine = Machine::new(&[(
         "virt-who.conf",
         "[defaults]\ncacert=ca.pem\nrhsm_insecure=yes\nsat_thumbprint=00\n[a]\nthumbprint=11\nrhsm_cacert=own.pem\n\
@@ -261,7 +261,7 @@ fn secrets_are_in_no_message() {
 }
 
 #[test]
-fn a_bomb_ends_in_an_error() {
+fn an_expansion_that_explodes_is_an_error() {
     let mut wide = String::from("a=%(b)s\nc=x\nb=");
     wide.extend(std::iter::repeat_n("%(c)s", 20_000));
     let (_, section) = self::section(&wide);

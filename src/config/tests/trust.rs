@@ -26,7 +26,7 @@ fn one_key_says_how_a_certificate_is_verified() {
 }
 
 #[test]
-fn keys_that_contradict_each_other_are_named_with_their_lines() {
+fn contradicting_keys_are_an_error_with_both_lines() {
     for (lines, wanted) in [
         (
             "cacert=x\n\nthumbprint=y",
@@ -48,7 +48,7 @@ fn keys_that_contradict_each_other_are_named_with_their_lines() {
 }
 
 #[test]
-fn the_section_beats_the_defaults_by_whichever_key() {
+fn any_key_of_the_section_overrides_the_defaults() {
     let trust = |defaults: &str, own: &str| {
         let machine = Machine::new(&[
             ("virt-who.conf", &format!("[defaults]\n{defaults}\n")),
