@@ -26,6 +26,7 @@ use std::convert::Infallible;
 pub(super) use self::advice::address_problem;
 use self::document::{Found, Printer};
 use self::options::ScanOptions;
+pub(super) use self::settings::hypervisor_id;
 use crate::cancel::Cancel;
 use crate::cli;
 use crate::mapping::Source;

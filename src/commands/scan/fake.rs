@@ -44,7 +44,7 @@ pub fn main() -> ExitCode {
         let section = section::find(&args.section, None, TYPE, ("file", given), given)?;
         let file = match &args.file {
             Some(file) => file.clone(),
-            None => section.need("file", "--file")?.into(),
+            None => section.need("file")?.into(),
         };
         let is_local = section.is_local()?;
         log::debug!("reading {}", file.display());

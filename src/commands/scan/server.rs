@@ -46,7 +46,7 @@ impl Login {
     ) -> cli::Result<Self> {
         let username = match account.username.clone().or(in_address) {
             Some(username) => username,
-            None => section.need("username", "--username")?,
+            None => section.need("username")?,
         };
         let sources = password::Sources {
             file: account.password_file.as_deref(),

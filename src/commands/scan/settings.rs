@@ -10,7 +10,7 @@ use crate::retry::Patience;
 pub(super) const USUAL_LIMIT: Duration = Duration::from_secs(3600);
 
 /// The id of the hypervisors: the option's, then the section's, then uuid.
-pub(super) fn hypervisor_id(
+pub(crate) fn hypervisor_id(
     option: Option<HypervisorId>,
     section: &Section,
 ) -> Result<HypervisorId, config::Error> {

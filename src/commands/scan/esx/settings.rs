@@ -11,7 +11,7 @@ use crate::commands::scan::record::{self, Record, Replayed};
 use crate::commands::scan::server::{self, Login, ServerOptions};
 use crate::commands::scan::{address_problem, section, settings};
 use crate::commands::way;
-use crate::config::{self, Section};
+use crate::config::Section;
 use crate::error::Kind;
 use crate::http::Endpoint;
 use crate::mapping::{HypervisorId, Source};
@@ -58,7 +58,7 @@ impl Settings {
         let from_option = given.is_some();
         let address = match given {
             Some(address) => address,
-            None => Address::parse(&section.need("server", "--server")?)
+            None => Address::parse(&section.need("server")?)
                 .map_err(|error| section.wrong("server", &address_problem(&error)))?,
         };
         if !address.unknown.is_empty() {
@@ -141,11 +141,7 @@ impl Settings {
 }
 
 /// The section of the scan. If options give a server and a user, none is needed.
-fn find_section(
-    server: &ServerOptions,
-    scan: &ScanOptions,
-    given: Option<&Address>,
-) -> Result<Section, config::Error> {
+fn find_section(server: &ServerOptions, scan: &ScanOptions, given: Option<&Address>) -> cli::Result<Section> {
     let user = given.and_then(|given| given.username.as_ref());
     let complete = given.is_some() && server.account.username.as_ref().or(user).is_some();
     let key_file = server.account.key_file.as_deref();
@@ -153,6 +149,6 @@ fn find_section(
     let section = section::find(&scan.section, key_file, vsphere::TYPE, key, complete);
     section.map_err(|error| match given {
         Some(_) => args::beside_server(error, &["--username"]),
-        None => error,
+        None => error.into(),
     })
 }
