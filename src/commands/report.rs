@@ -11,7 +11,7 @@ mod setup;
 
 use std::path::Path;
 
-use crate::cli::args;
+use crate::cli::{self, args};
 use crate::config::{self, Section};
 
 /// The options that all reporters share.
@@ -49,13 +49,13 @@ impl Options {
         needs_server: bool,
         missing: &[&str],
         fits: impl Fn(&Section) -> Result<bool, config::Error>,
-    ) -> Result<Section, config::Error> {
+    ) -> cli::Result<Section> {
         let complete = !needs_server || self.server.is_some() && missing.is_empty();
         let key_file: Option<&Path> = self.account.key_file.as_deref();
         let section = self.section.find(key_file, complete, fits);
         section.map_err(|error| match self.server {
             Some(_) => args::beside_server(error, missing),
-            None => error,
+            None => error.into(),
         })
     }
 }

@@ -144,7 +144,7 @@ fn each_failure_says_what_it_is() {
             &["--decrypt"],
             "cc93e05cbf1e2d54d3b77cd842f9d20f",
             78,
-            "is no UTF-8 text",
+            "is not UTF-8 text",
         ),
         (&["s3cret"], "", 64, "unexpected argument"),
     ] {

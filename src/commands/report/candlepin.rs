@@ -12,7 +12,7 @@ use super::setup::Setup;
 use crate::cancel::Cancel;
 use crate::cli::result::{Results, State};
 use crate::cli::{self, Exit, Failure, args, text};
-use crate::commands::rhsm::{self, Who};
+use crate::commands::rhsm::{self, PendingLogin};
 use crate::config::{self, Rhsm, Section};
 use crate::error::Kind;
 use crate::http::{Endpoint, Identity};
@@ -136,7 +136,7 @@ struct CandlepinReporter {
     /// `None` with `--dry-run`, unless what was reported there before counts.
     destination: Option<Destination>,
     /// `None` with `--dry-run`.
-    login: Option<Who>,
+    login: Option<PendingLogin>,
     delivery: Delivery,
 }
 
@@ -157,7 +157,7 @@ impl Args {
     }
 
     /// The section to use.
-    fn find_section(&self) -> Result<Section, config::Error> {
+    fn find_section(&self) -> cli::Result<Section> {
         let has_login = self.shared.dry_run || self.shared.account.username.is_some() || self.cert.is_some();
         let owner = self.owner.is_none().then_some("--owner");
         let user = (!has_login).then_some("--username");
@@ -190,8 +190,8 @@ impl Args {
         rhsm: &Rhsm,
         endpoint: &mut Endpoint,
         cancel: &Cancel,
-    ) -> cli::Result<Who> {
-        let account = rhsm::Account {
+    ) -> cli::Result<PendingLogin> {
+        let account = rhsm::LoginOptions {
             options: &self.shared.account,
             identity: self.identity(),
             named: self.shared.section.name.is_some(),
@@ -242,7 +242,7 @@ impl Destination {
 
 /// The owner that a section names.
 pub(in crate::commands) fn owner(section: &Section) -> Result<String, config::Error> {
-    let owner = section.need("owner", "--owner")?;
+    let owner = section.need("owner")?;
     match nameable(&owner) {
         Ok(owner) => Ok(owner),
         Err(reason) => Err(section.wrong("owner", &format!("is {owner:?}: {reason}"))),
@@ -270,7 +270,7 @@ impl CandlepinReporter {
         let is_local = args.local || section.is_local()?;
         let consumer = match &login {
             _ if !is_local => None,
-            Some(Who::System { uuid }) => Some(uuid.clone()),
+            Some(PendingLogin::System { uuid }) => Some(uuid.clone()),
             _ => Some(candlepin::consumer(&certificate, cancel)?),
         };
         let reporter = CandlepinReporter {
@@ -355,7 +355,7 @@ impl CandlepinReporter {
     /// A connection, for work that has to be done by then.
     fn connect(&self, until: Option<Instant>, cancel: &Cancel) -> cli::Result<Candlepin> {
         let destination = self.destination()?;
-        let login = self.login.as_ref().map(Who::login).transpose()?;
+        let login = self.login.as_ref().map(PendingLogin::login).transpose()?;
         let client = Client {
             owner: destination.owner.clone(),
             id: destination.reporter_id.clone(),

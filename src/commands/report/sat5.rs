@@ -14,7 +14,7 @@ use crate::cli::password::{self, Password};
 use crate::cli::result::{Results, State};
 use crate::cli::{self, Exit, Failure, args};
 use crate::commands::way;
-use crate::config::{self, Section};
+use crate::config::Section;
 use crate::error::{Classify as _, Kind};
 use crate::http::Endpoint;
 use crate::mapping::{LeftOut, Mapping};
@@ -73,7 +73,7 @@ struct Destination {
 
 impl Args {
     /// The section to use.
-    fn find_section(&self) -> Result<Section, config::Error> {
+    fn find_section(&self) -> cli::Result<Section> {
         let user = self.shared.account.username.is_none().then_some("--username");
         let missing: Vec<&str> = user.into_iter().collect();
         let fits = |section: &Section| Ok(section.has("sat_server"));
@@ -85,12 +85,12 @@ impl Destination {
     /// What options and section say.
     fn new(args: &Args, section: &Section, cancel: &Cancel) -> cli::Result<Self> {
         let args = &args.shared;
-        let option_or_key = |option: &Option<String>, key, name| match option {
+        let option_or_key = |option: &Option<String>, key| match option {
             Some(text) => Ok(text.clone()),
-            None => section.need(key, name),
+            None => section.need(key),
         };
-        let server = option_or_key(&args.server, "sat_server", "--server")?;
-        let username = option_or_key(&args.account.username, "sat_username", "--username")?;
+        let server = option_or_key(&args.server, "sat_server")?;
+        let username = option_or_key(&args.account.username, "sat_username")?;
         let connection = &args.connection;
         let mut endpoint = way::satellite5(connection, section, satellite5::base(&server)?)?;
         connection.proxy_password(&mut endpoint, section, &args::Keys::SATELLITE5, cancel)?;

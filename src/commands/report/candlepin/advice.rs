@@ -2,7 +2,7 @@
 
 use super::{CandlepinReporter, Destination};
 use crate::cli;
-use crate::commands::rhsm::Who;
+use crate::commands::rhsm::PendingLogin;
 use crate::config::Rhsm;
 use crate::error::Kind;
 use crate::http;
@@ -30,8 +30,8 @@ impl CandlepinReporter {
             endpoint.base
         );
         match &self.login {
-            Some(Who::User { username, .. }) => log::debug!("logging in as user {username:?}"),
-            Some(Who::System { uuid }) => {
+            Some(PendingLogin::User { username, .. }) => log::debug!("logging in as user {username:?}"),
+            Some(PendingLogin::System { uuid }) => {
                 let file = endpoint.identity.as_ref().map(|identity| &identity.cert);
                 let file = file.unwrap_or(&self.certificate);
                 log::debug!("logging in as consumer {uuid} with {}", file.display());
@@ -83,13 +83,15 @@ impl CandlepinReporter {
         use candlepin::Error;
         let (base, owner) = (&destination.endpoint.base, &destination.owner);
         Some(match (error, &self.login) {
-            (Error::Refused { source, .. }, Some(Who::User { username, .. })) if is_status(source, 401) => {
+            (Error::Refused { source, .. }, Some(PendingLogin::User { username, .. }))
+                if is_status(source, 401) =>
+            {
                 format!(
                     "login to {base} as {username:?} failed: wrong user name or password (repeated failures may lock the \
                      account)"
                 )
             }
-            (Error::Refused { .. }, Some(Who::User { username, .. })) => {
+            (Error::Refused { .. }, Some(PendingLogin::User { username, .. })) => {
                 format!(
                     "{base} does not let user {username:?} report; check the user's role for owner {owner:?}"
                 )
