@@ -26,7 +26,7 @@ fn what_is_wrong_with_the_account() {
         (
             ["--username", "other"],
             69,
-            "owner \"sim\" is unknown, or user \"other\" has no right to it",
+            "owner \"sim\" is unknown (upper and lower case differ), or user \"other\" has no access to it",
         ),
         (["--owner", "Sim"], 69, "owner \"Sim\" is unknown"),
     ] {
