@@ -37,9 +37,6 @@ use crate::cancel::Cancel;
 use crate::http::{self, Endpoint, Http, Request, Response};
 use crate::secret::Secret;
 
-/// The User-Agent of all requests.
-const AGENT: &str = concat!("vw-report-candlepin/", env!("CARGO_PKG_VERSION"));
-
 /// What the first request does, for messages.
 const STATUS: &str = "asking for the status";
 /// The limit for the answer about the server's status, in bytes.
@@ -55,6 +52,8 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 /// Who reports, and for which owner.
 #[derive(Debug, Clone)]
 pub struct Client {
+    /// The User-Agent of all requests.
+    pub agent: &'static str,
     /// The owner's key (in Satellite 6 the organisation's label). Upper and lower case differ.
     pub owner: String,
     /// The reporter id, which the server stores with each hypervisor.
@@ -190,7 +189,7 @@ impl Candlepin {
             request: None,
         };
         let request = request
-            .header("User-Agent", AGENT)
+            .header("User-Agent", self.client.agent)
             .header("Accept", "application/json")
             .header("X-Correlation-ID", &self.correlation.0);
         let request = match &self.client.login {
