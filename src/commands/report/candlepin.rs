@@ -295,7 +295,7 @@ impl CandlepinReporter {
             Question::Job(id) => self.job(id, cancel),
         };
         answer.or_else(|error| {
-            let error = documents::explain_late(self.explain(error), self.setup.connection.time());
+            let error = documents::advise_if_late(self.explain(error));
             self.log_error(&error);
             Ok(Exit::Failed(error.kind()))
         })

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{CheckIn, Error};
 use crate::cancel::Cancel;
 use crate::state::{Folder, Lock};
+use crate::text;
 
 /// The limit for a stored file, in bytes. The ids of 100,000 hypervisors take a tenth of it.
 const LARGEST: u64 = 64 << 20;
@@ -140,16 +141,12 @@ fn file(series: &Series) -> String {
         reporter,
         section,
     } = series;
-    let text = format!(
+    let identity = format!(
         "{server}\n{owner}\n{reporter}\n{}",
         section.as_deref().unwrap_or_default()
     );
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    let digits: String = digest.as_ref()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("candlepin-{digits}.json")
+    let digest = ring::digest::digest(&ring::digest::SHA256, identity.as_bytes());
+    format!("candlepin-{}.json", text::hex(&digest.as_ref()[..16]))
 }
 
 fn now() -> u64 {

@@ -7,6 +7,7 @@ use super::body::{Batch, OutgoingGuest, OutgoingHypervisor, SYSTEM_UUID, guests}
 use super::fit::{self, Misfits};
 use crate::filter::HostFilter;
 use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
+use crate::text;
 
 /// Placeholder uuids of boards without one: AMI's, and one that counts through the digits. [`is_placeholder`] also recognises
 /// texts and repeated digits.
@@ -189,13 +190,7 @@ impl<'m> CheckIn<'m> {
             digest.update(&serde_json::to_vec(host)?);
         }
         digest.update(&self.local_body()?.unwrap_or_default());
-        let digits = digest
-            .finish()
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Ok(digits)
+        Ok(text::hex(digest.finish().as_ref()))
     }
 }
 

@@ -180,7 +180,7 @@ pub enum Error {
         log_ids: LogIds,
     },
     /// The job, or one that blocks it, was not done within the limit for jobs.
-    #[error("waited {} s for job {job}, which is {state}; it may go on", waited.as_secs())]
+    #[error("gave up after {} s: job {job} is {state}; it may go on", waited.as_secs())]
     JobTimeout {
         /// The job.
         job: String,
@@ -192,7 +192,7 @@ pub enum Error {
         log_ids: LogIds,
     },
     /// The job, or one that blocks it, was not done when the time for everything was over.
-    #[error("job {job} is {state}; it may go on")]
+    #[error("no time is left to wait for job {job}, which is {state}; it may go on")]
     Late {
         /// The job.
         job: String,

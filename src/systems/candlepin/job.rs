@@ -9,6 +9,7 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use crate::backoff::Backoff;
+use crate::text;
 
 /// What precedes the ids in the answer to a check-in while another one of its owner runs.
 const BLOCKED: &str = "Job blocked by the following existing jobs:";
@@ -234,11 +235,7 @@ fn ids_of(text: &str) -> Vec<String> {
 
 /// A text from the server, cut to a length that fits a message.
 pub(super) fn shortened(text: &str) -> String {
-    let text = text.trim();
-    match text.char_indices().nth(LONGEST_TEXT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    text::cut(text.trim(), LONGEST_TEXT).into_owned()
 }
 
 /// The pauses between two questions about a job: short at first for small reports, then longer, because large ones take minutes.
