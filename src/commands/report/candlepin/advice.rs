@@ -1,4 +1,4 @@
-//! What a user should know about a report: what is in force, and what to do about a failure.
+//! What a user should know about a report: the settings, and what to do about a failure.
 
 use super::{CandlepinReporter, Destination};
 use crate::cli;
@@ -10,7 +10,7 @@ use crate::systems::candlepin;
 
 impl CandlepinReporter {
     /// Debug messages that say what options, section and rhsm.conf come to.
-    pub(super) fn log_what_is_in_force(&self, rhsm: &Rhsm) {
+    pub(super) fn log_settings(&self, rhsm: &Rhsm) {
         let missing = match self.rhsm_conf.exists() {
             true => "",
             false => " (missing: subscription-manager's defaults)",
@@ -47,7 +47,7 @@ impl CandlepinReporter {
             endpoint.connect_limit.as_secs(),
             endpoint.silence_limit.as_secs(),
             self.delivery.limit.as_secs(),
-            self.setup.whole_limit()
+            self.settings.whole_limit()
         );
     }
 
@@ -76,7 +76,7 @@ impl CandlepinReporter {
             None => error,
         };
         let server = (!is_local).then_some(&destination.endpoint.base);
-        let error = self.setup.placed(error, server);
+        let error = self.settings.placed(error, server);
         match advice {
             Some(advice) => error.advise(advice),
             None => error,
