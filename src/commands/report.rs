@@ -1,6 +1,6 @@
 //! Reports: from mappings on stdin to a subscription service.
 //!
-//! This file holds the options that all reporters share, [`settings`] what these and the section come to, and [`documents`] the loop
+//! This file holds the options that all reporters share, `settings` what these and the section come to, and `documents` the loop
 //! over the documents on stdin.
 
 pub mod candlepin;
