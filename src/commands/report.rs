@@ -1,13 +1,13 @@
 //! Reports: from mappings on stdin to a subscription service.
 //!
-//! This file holds the options that all reporters share. [`setup`] is what is in force in every reporter, [`documents`] the loop
+//! This file holds the options that all reporters share, [`settings`] what these and the section come to, and [`documents`] the loop
 //! over the documents on stdin.
 
 pub mod candlepin;
 mod documents;
 mod max_age;
 pub mod sat5;
-mod setup;
+mod settings;
 
 use std::path::Path;
 
@@ -24,10 +24,10 @@ struct Options {
     server: Option<String>,
     #[command(flatten)]
     account: args::Account,
-    /// Report also what the section's filters leave out
+    /// Ignore the section's filters
     #[arg(long)]
     no_filter: bool,
-    /// Report a mapping without any hypervisor
+    /// Accept a mapping without any hypervisor
     #[arg(long)]
     allow_empty: bool,
     /// Print what would be sent, and send nothing

@@ -281,7 +281,7 @@ fn plain_http_to_a_port_that_speaks_tls_and_the_reverse() {
     let site = Site::with(&Certificate::Good);
     let address = format!("localhost:{}", site.port());
     let plain = site.scan(&format!("http://{address}"), &[]).run();
-    plain.failed(76, &format!("{address} speaks TLS on this port: use https://"));
+    plain.failed(76, &format!("{address} speaks TLS on this port; use https://"));
     let site = Site::new(None);
     let refused = site.run(&["--insecure"]);
     refused.failed(76, "the server does not speak TLS on this port");

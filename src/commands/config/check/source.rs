@@ -2,9 +2,10 @@
 
 use super::{Check, Surroundings};
 use crate::cli::args;
+use crate::commands::scan::{address_problem, hypervisor_id};
 use crate::commands::way;
 use crate::config::{Section, did_you_mean};
-use crate::systems::vsphere::{Address, HypervisorId};
+use crate::systems::vsphere::Address;
 
 /// All types of sources that any version of virt-who has.
 const TYPES: [&str; 9] = [
@@ -72,20 +73,14 @@ impl Check {
         if let Some(server) = self.ok(section.need("server")) {
             match Address::parse(&server) {
                 Ok(address) => username = address.username,
-                Err(error) => self.fail(section, "server", &error.to_string()),
+                Err(error) => self.fail(section, "server", &address_problem(&error)),
             }
         }
         if username.is_none() {
             self.ok(section.need("username"));
         }
         self.password(section, "password", "scan");
-        if let Some(Some(id)) = self.ok(section.text("hypervisor_id"))
-            && id.parse::<HypervisorId>().is_err()
-        {
-            self.ok::<()>(Err(
-                section.wrong_value("hypervisor_id", "is not uuid, hostname or hwuuid")
-            ));
-        }
+        self.ok(hypervisor_id(None, section));
     }
 
     /// Warns about patterns that match nothing, because they look like another kind of id.
