@@ -139,7 +139,7 @@ fn a_proxy_may_be_written_as_a_url_and_with_its_port() {
 }
 
 #[test]
-fn what_is_no_proxy_is_refused_with_its_file_line_and_key() {
+fn an_invalid_proxy_is_refused_with_file_line_and_key() {
     for (file, lines, wanted) in [
         (
             "",

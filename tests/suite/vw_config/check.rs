@@ -72,7 +72,7 @@ fn what_would_go_wrong_is_said_before_it_does() {
         ),
         (
             esx("owner=.."),
-            "error: a.conf:7: [prod] owner: is \"..\": it would be read as a folder",
+            "error: a.conf:7: [prod] owner: is \"..\": it would change the path of the request",
         ),
         (esx("owner="), "error: a.conf:7: [prod] owner: is empty"),
         (
