@@ -150,7 +150,7 @@ fn what_is_kept_of_an_inventory_has_an_end() {
     ];
     let rows = table.map(|(name, text, piece)| {
         let fault = move |start: &str| endless("text/xml", &format!("{start}{object}{text}"), piece);
-        from(name, fault, &[76], "more than")
+        from(name, fault, &[76], &["more than"])
     });
     let calls: Vec<Call> = calls().into_iter().filter(|call| call.large).collect();
     walk(&rows, &calls, step);
@@ -162,9 +162,18 @@ fn an_inventory_without_end_is_given_up_in_time() {
     let object = "<objects><obj type='HostSystem'>host-1</obj></objects>";
     let objects = move |start: &str| endless("text/xml", start, object);
     let calls: Vec<Call> = calls().into_iter().filter(|call| call.large).collect();
-    walk(&[from("objects", objects, &[75, 76], "")], &calls, step);
+    walk(
+        &[from(
+            "objects",
+            objects,
+            &[75, 76],
+            &["far more objects", "--timeout"],
+        )],
+        &calls,
+        step,
+    );
     // Page after page, each with a token that asks for the next one.
-    let pages = from("pages", |_| Fault::Close, &[75, 76], "");
+    let pages = from("pages", |_| Fault::Close, &[76], &["never ends"]);
     for call in calls.iter().filter(|call| call.name == "RetrievePropertiesEx") {
         let site = Site::new();
         site.proxy.server().misbehave(|_, request| {
