@@ -124,7 +124,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
 }
 
 #[test]
-fn vw_report_candlepin_meets_all_of_it_at_each_call() {
+fn vw_report_candlepin_survives_every_fault_at_every_call() {
     let mut rows = common();
     rows.extend(json());
     // A job is asked for again, as long as there is time: its server is being deployed.

@@ -303,7 +303,7 @@ pub(super) fn xml() -> Vec<Row> {
         ),
         row("entities", whole(entities), &[76], &["a document type"]),
         row("an entity from a file", whole(file), &[76], &["a document type"]),
-        from("an unknown entity", then("<a>&b;</a>"), &[76], &["an entity"]),
+        from("an unknown entity", then("<a>&b;</a>"), &[76], &["entity"]),
         from("deep XML", deep, &[76], DEEP),
         from("endless depth", endless("", "<a>"), &[76], DEEP),
         from("an endless text", endless("<a>", "x"), &[76], TOO_LONG),
