@@ -7,9 +7,9 @@ use super::systemid::{self, Rejected, SystemId};
 use super::xmlrpc::{Fault, Value};
 use super::{Account, Outcome, Registered, Satellite5, State, System, api};
 
-/// A profile's name is cut here.
+/// Longer profile names are cut to this length.
 const PROFILE: usize = 128;
-/// The columns of operating system and release; nothing cuts them.
+/// The width of the columns of operating system and release; longer values are a database error.
 const COLUMN: usize = 64;
 /// The first system's number.
 const FIRST: i64 = 1_000_010_000;
@@ -87,7 +87,7 @@ impl Satellite5 {
         ]))
     }
 
-    /// Who registers; the checks come in the server's order.
+    /// The account that registers, after the checks in the server's order.
     fn authorized(&self, wanted: &Wanted) -> Result<&Account, Fault> {
         let (user, password) = (wanted.user, wanted.password);
         let odd = |c: char| c.is_whitespace() || "&+%'`\"=#".contains(c);
@@ -123,7 +123,7 @@ impl Satellite5 {
     }
 }
 
-/// A registration as it is asked for.
+/// The parameters of a registration.
 struct Wanted<'a> {
     profile: &'a str,
     os: &'a str,
@@ -134,7 +134,7 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// None if a parameter has another type than the server wants.
+    /// `None` if a parameter has the wrong type.
     fn new(texts: [&'a Value; 6], other: &Value) -> Option<Self> {
         let texts = texts.map(|value| match value {
             Value::Text(text) => Some(text.as_str()),
@@ -237,7 +237,7 @@ impl State {
         &self.systems[place].seen
     }
 
-    /// The base channel follows from release and architecture by the organisation's map, not from the name of the system.
+    /// The base channel, which the organisation's map gives for release and architecture; the name of the system does not matter.
     fn base_channel(&self, account: &Account, wanted: &Wanted) -> Result<String, Fault> {
         let arch = api::channel_arch(wanted.arch);
         let mut maps = self.maps.iter();
@@ -264,7 +264,7 @@ impl State {
         Ok(channel.label.clone())
     }
 
-    /// The place of the system that this systemid proves.
+    /// The place of the system that a systemid belongs to.
     fn authenticated(&self, systemid: &Value) -> Result<usize, Fault> {
         let place = |id: &str| self.systems.iter().position(|system| system.seen.id == id);
         let verified = systemid::verify(systemid, |id| Some(self.systems[place(id)?].secret.as_str()));

@@ -8,7 +8,7 @@ use super::soap::{Fault, escape};
 
 /// A property's value.
 enum Value<'a> {
-    /// A simple type's name and the text.
+    /// The name of a simple type, and the text.
     Plain(&'static str, &'a str),
     Short(i16),
     Reference(Node),
@@ -19,7 +19,7 @@ use Value::{Plain, Reference, References, Short};
 
 const STRING: &str = "xsd:string";
 
-/// Types whose instances stand in the inventory, with the paths that each adds to `name` and `parent`.
+/// The types of objects in the inventory, with the paths of each besides `name` and `parent`.
 const PATHS: [(&str, &[&str]); 7] = [
     ("Folder", &["childEntity"]),
     ("Datacenter", &["hostFolder", "vmFolder"]),
@@ -53,7 +53,7 @@ const PATHS: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// Types that a real server knows, too, and of which this one has no objects.
+/// Further types of a real server, of which the inventory has no objects.
 const OTHER_TYPES: [&str; 9] = [
     "ManagedEntity",
     "VirtualApp",
@@ -78,7 +78,7 @@ pub(super) fn is_a(kind: &str, wanted: &str) -> bool {
         || (kind == "ClusterComputeResource" && wanted == "ComputeResource")
 }
 
-/// Refuses a path that the type has not, as a real server does before it looks at any object.
+/// Refuses a path that the type does not have. A real server does this before it looks at any object.
 pub(super) fn check(kind: &str, path: &str) -> Result<(), Fault> {
     let paths = PATHS.iter().find(|(known, _)| *known == kind);
     let paths = paths.map_or(&[] as &[&str], |(_, paths)| paths);
@@ -90,7 +90,7 @@ pub(super) fn check(kind: &str, path: &str) -> Result<(), Fault> {
         rest.is_some_and(|rest| rest.starts_with('.'))
     };
     match paths.iter().find(within) {
-        // A real server answers with the whole structure; refusing tells the truth and InvalidProperty would not.
+        // A real server would send the whole structure, so InvalidProperty would be wrong.
         Some(_) => {
             let message = format!("The simulator has only the single values within {path}");
             Err(Fault::new("NotSupported", &message, String::new()))
@@ -189,7 +189,7 @@ impl Inventory {
         })
     }
 
-    /// The objects that a path of an object names, for traversals.
+    /// The objects that a property refers to, for traversals.
     pub(super) fn follow(&self, node: Node, path: &str) -> Vec<Node> {
         match self.value(node, path) {
             Some(Reference(node)) => vec![node],
@@ -207,7 +207,7 @@ impl Inventory {
         denied.iter().any(|hidden| hidden == path)
     }
 
-    /// The fault that stands in place of a denied property.
+    /// The fault in place of a denied property.
     fn fault_of(&self, node: Node) -> &'static str {
         let fault = match node {
             Node::Vm(vm) => self.vm(vm).fault,
@@ -217,7 +217,7 @@ impl Inventory {
         fault.unwrap_or("NoPermission")
     }
 
-    /// A property as it is sent; empty when it is unset or denied.
+    /// A property as it is sent; empty if it is unset or denied.
     pub(super) fn rendered(&self, node: Node, path: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         if !self.is_denied(node, path)
@@ -235,7 +235,7 @@ impl Inventory {
             Short(number) => write!(out, "<val xsi:type=\"xsd:short\">{number}</val>"),
             Reference(node) => {
                 let (kind, id) = (self.type_of(*node), escape(self.id_of(*node)));
-                // Clients must tell the two attributes apart by namespace, not by order.
+                // Clients must distinguish the two attributes by namespace, not by order, so the order varies.
                 match of {
                     Node::Host(host) if host.0 % 2 == 1 => {
                         write!(
@@ -263,7 +263,7 @@ impl Inventory {
         }
     }
 
-    /// Writes `<obj>` and then the properties that are set, each within the element `set`, and those that the account may not read.
+    /// Writes `<obj>`, then each set property within the element `set`, then the properties that the account may not read.
     pub(super) fn write_object(
         &self,
         out: &mut dyn Write,
@@ -328,10 +328,10 @@ impl Inventory {
 /// The element around a property in an answer.
 #[derive(Clone, Copy)]
 pub(super) enum PropertyElement {
-    /// Of a retrieval.
+    /// In a retrieval.
     PropSet,
-    /// Of an object that a filter shows for the first time.
+    /// In an update, for an object that a filter shows for the first time.
     ChangeSet,
-    /// Of a change, which also tells that a property is no longer set.
+    /// In an update, for a change, which also shows that a property is no longer set.
     ChangeSetWithUnset,
 }
