@@ -17,10 +17,10 @@ use vw_sim::simulation::Simulation;
 use vw_sim::vcenter::Inventory;
 
 const EXAMPLES: &str = "\
-Without COMMAND, vw-sim prints the settings as shell lines and serves until it is
-interrupted. With COMMAND, it sets VW_CONFIG (the configuration), SSL_CERT_FILE
-(the servers' certificate authority) and PATH (its own folder first), runs COMMAND
-and ends with its exit status. SIGTERM is passed on to COMMAND.
+Without COMMAND, vw-sim prints the settings as shell lines and serves until it
+is interrupted. With COMMAND, it sets VW_CONFIG (the configuration),
+SSL_CERT_FILE (the servers' certificate authority) and PATH (its own folder
+first), runs COMMAND, and ends with its exit status. SIGTERM is passed on.
 
 Examples:
     vw-sim -- vw-scan-esx -n sim

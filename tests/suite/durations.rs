@@ -8,7 +8,7 @@ const SCAN: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
 const CANDLEPIN: &str = env!("CARGO_BIN_EXE_vw-report-candlepin");
 const SATELLITE5: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
 
-/// Each option that takes a duration, with the command and what else the option needs.
+/// Each option that takes a duration, with its command and the other options that it needs.
 const OPTIONS: [(&str, &[&str], &str); 8] = [
     (SCAN, &[], "--timeout"),
     (SCAN, &["--watch"], "--settle"),
@@ -20,7 +20,7 @@ const OPTIONS: [(&str, &[&str], &str); 8] = [
     (SATELLITE5, &[], "--timeout"),
 ];
 
-/// The command in an environment without any configuration: it can get no further than to that.
+/// The command without a configuration, at which it ends.
 fn run(program: &str, more: &[&str], option: &str, value: &str) -> Outcome {
     let run = Run::new(program).env("VW_CONFIG", "/dev/null").args(more);
     run.args([format!("{option}={value}")]).run()

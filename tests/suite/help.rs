@@ -13,7 +13,7 @@ fn help(command: &str) -> Run {
     Run::new(built().join(command).to_str().unwrap()).args(["--help"])
 }
 
-/// What is seen on a terminal of so many columns, without its colours.
+/// The output on a terminal with this number of columns, without colours.
 fn seen(command: &str, columns: u16) -> String {
     let colours = fancy_regex::Regex::new("\u{1b}\\[[0-9;]*m").unwrap();
     let outcome = help(command).run_on_terminal(columns);

@@ -1,4 +1,4 @@
-//! The table of odd configuration files, which the configuration room is held to, against Python's own configparser.
+//! The table of odd configuration files, to which the tests of `config` compare, is what Python's configparser reads.
 
 use std::path::Path;
 use std::process::Command;

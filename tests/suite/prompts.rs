@@ -69,7 +69,7 @@ fn the_stages_of_a_pipeline_ask_one_after_the_other() {
         terminal.sees("Password of sim at 127.0.0.1", 1);
         assert!(!terminal.has_echo());
         terminal.types(&format!("{SECRET}\n"));
-        // The second question is there only after the first was answered and its scan was good.
+        // The second prompt appears only after the first was answered and the scan has succeeded.
         terminal.sees(whose, 1);
         terminal.sees("Password of", 2);
         assert!(!terminal.has_echo());
@@ -94,7 +94,7 @@ fn commands_that_ask_at_once_take_turns() {
         return;
     };
     terminal.sees("Password of", 1);
-    // The other waits for the lock, which is one of our two processes.
+    // The other one waits for the lock.
     until(|| {
         let locks = fs::read_to_string("/proc/locks").unwrap();
         locks.lines().any(|line| {
@@ -199,7 +199,7 @@ fn every_way_out_of_a_prompt_restores_the_terminal() {
         "$PASSWORD --key-file $FOLDER/key",
     ] {
         for (way, status) in WAYS_OUT {
-            // The shell itself minds no signal of the terminal.
+            // The shell itself ignores signals from the terminal.
             let script = format!(
                 "trap : INT QUIT; (trap - INT QUIT; echo $$ >$FOLDER/shell; exec sh -c 'echo $$ >$FOLDER/id; exec {command}'); \
                  echo status $?; read line; echo got=$line."
@@ -305,7 +305,7 @@ fn a_job_that_is_stopped_at_its_prompt_can_be_killed() {
 #[test]
 fn a_signal_ends_a_background_command_that_needs_the_terminal() {
     let site = Site::new();
-    // timeout(1) makes a job of its own of the command, which has no right to the terminal; and it sends SIGTERM and SIGCONT.
+    // timeout(1) starts the command as a separate job, which may not use the terminal, and sends it SIGTERM and SIGCONT.
     let Some(terminal) = site.run("timeout 1 $SCAN -n sim; echo status $?; read line; echo got=$line.")
     else {
         return;

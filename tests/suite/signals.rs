@@ -1,4 +1,4 @@
-//! What a signal does to a command, at each moment of its life: it ends with the signal's status, and leaves nothing open.
+//! A signal ends a command at any moment, with the signal's status and nothing left open.
 
 mod shell;
 
@@ -29,7 +29,7 @@ const FILTER: &str = env!("CARGO_BIN_EXE_vw-filter");
 const MAPPING: &str = r#"{"hypervisors":[{"uuid":"h1","name":"esx1","guests":[
     {"guestId":"564dae86-0000-1000-8000-00000000000a","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}]}]}"#;
 
-/// Signals, with the status of what they end: the first one's.
+/// Signals, with the exit status of the command, which is that of the first signal.
 const SIGNALS: [(&[&str], i32); 6] = [
     (&["HUP"], 129),
     (&["INT"], 130),
@@ -40,7 +40,7 @@ const SIGNALS: [(&[&str], i32); 6] = [
     (&["HUP", "HUP", "TERM"], 129),
 ];
 
-/// The servers, over plain HTTP, and files.
+/// The servers over plain HTTP, and files.
 struct Site {
     vcenter: VCenter,
     candlepin: Arc<Candlepin>,
@@ -48,7 +48,7 @@ struct Site {
     satellite: Arc<Satellite5>,
     satellite_server: Server,
     folder: TempDir,
-    /// The bodies of the requests that came while a server misbehaved, answered or not.
+    /// The bodies of all requests, answered or not, since a server misbehaves.
     asked: Arc<Mutex<String>>,
 }
 
@@ -88,7 +88,7 @@ impl Site {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    /// The program with these words as its options; `@NAME` stands for a file.
+    /// The program with these options; `@NAME` is replaced by the path of a file.
     fn command(&self, program: &str, words: &str) -> Command {
         let mut command = Command::new(program);
         signals::not_ignored();
@@ -118,12 +118,12 @@ impl Site {
         )
     }
 
-    /// Has the vCenter never answer calls of this method.
+    /// Makes the vCenter never answer calls of this method.
     fn silence(&self, method: &'static str) {
         self.misbehave(move |text| text.contains(method).then_some(Fault::Silence));
     }
 
-    /// Has the vCenter, or the Satellite, misbehave by what is in a request.
+    /// Makes the vCenter and the Satellite misbehave according to the body of a request.
     fn misbehave(&self, fault: impl Fn(&str) -> Option<Fault> + Send + Clone + 'static) {
         for server in [self.vcenter.server(), &self.satellite_server] {
             let (asked, fault) = (self.asked.clone(), fault.clone());
@@ -135,7 +135,7 @@ impl Site {
         }
     }
 
-    /// Whether a misbehaving server was asked for this.
+    /// Whether a request to a misbehaving server contained this.
     fn was_asked(&self, what: &str) -> bool {
         self.asked.lock().unwrap().contains(what)
     }
@@ -151,13 +151,13 @@ impl Site {
     }
 }
 
-/// Sends the signals, and waits for the end, which must have this status; returns what was said.
+/// Sends the signals, waits for the end, which must have this status, and returns stderr.
 #[track_caller]
 fn ends(mut child: Child, (signals, status): (&[&str], i32), at: &str) -> String {
     for signal in signals {
         signals::send(&child, signal);
     }
-    // Its output is not read before its end: it must not need that.
+    // Its output is not read before its end, because a signal must end it without that.
     let ended = ended(&mut child).unwrap_or_else(|| panic!("{at}, {signals:?}: it goes on"));
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
@@ -211,18 +211,18 @@ fn a_signal_ends_the_wait_for_a_file() {
     for (program, words) in table {
         for signal in SIGNALS {
             let mut child = site.spawn(program, &words);
-            // The stdin of vw-password stays open and silent where the key is not the FIFO.
+            // If the key is not the FIFO, the stdin of vw-password stays open and silent.
             let mut input = child.stdin.take().unwrap();
             if words.contains("fifo") {
                 input.write_all(b"secret\n").unwrap();
             }
-            // Whether the file has been opened by then makes no difference.
+            // The file may be open by then or not.
             until(|| catches(&child, "TERM"));
             let said = ends(child, signal, &format!("{program} {words}"));
             assert_eq!(said.lines().count(), 1, "{said}");
         }
     }
-    // The other end is there and silent.
+    // The FIFO has a writer, which is silent.
     let writer = site.path("fifo");
     let writer = std::thread::spawn(|| fs::OpenOptions::new().write(true).open(writer).unwrap());
     let words = format!("--server {vcenter} -u sim --password-file @fifo");
@@ -306,7 +306,7 @@ fn a_signal_ends_the_scan_and_the_watch_after_log_out() {
         site.silence("<RetrievePropertiesEx");
         let child = site.scan("");
         until(|| site.was_asked("<RetrievePropertiesEx"));
-        // It means nothing here.
+        // SIGUSR1 does nothing here.
         signals::send(&child, "USR1");
         ends(child, signal, "reading");
         assert!(site.has_seen("Logout"));
@@ -389,7 +389,7 @@ fn a_signal_ends_a_reporter_and_closes_its_session() {
     });
 }
 
-/// The writing end of a pipe that is full, and the other end, which nobody reads.
+/// A pipe that is full and that nobody reads.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let flags = fcntl_getfl(&writer).unwrap();

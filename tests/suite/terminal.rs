@@ -1,4 +1,4 @@
-//! What people see: nothing from a server or a file steers their terminal, and a pipe gets the bytes as they are.
+//! Text from servers and files cannot control a user's terminal, and a pipe gets it unchanged.
 
 use std::fs;
 
@@ -16,11 +16,11 @@ const FAKE: &str = env!("CARGO_BIN_EXE_vw-scan-fake");
 const CONFIG: &str = env!("CARGO_BIN_EXE_vw-config");
 const ESCAPE: &str = env!("CARGO_BIN_EXE_vw-escape");
 
-/// Characters that XML, JSON and configuration files may hold, and that a terminal must not get: DEL, CSI, the right-to-left
+/// Characters that XML, JSON and configuration files may contain and that a terminal must not get: DEL, CSI, the right-to-left
 /// override, a line separator, an isolate.
 const STEERING: &str = "\u{7f}\u{85}\u{9b}2J\u{202e}\u{2028}\u{2066}";
 
-/// Fails if what was printed on a terminal steers it.
+/// Fails if the output on a terminal contains a control character.
 #[track_caller]
 fn is_harmless(outcome: &Outcome) {
     let bad = |c: char| c.is_control() && c != '\n' || STEERING.contains(c) && !c.is_ascii_graphic();
@@ -88,7 +88,7 @@ fn control_characters_from_a_server_are_escaped_on_a_terminal() {
     let on_terminal = |options: &[&str]| site.run(options).run_on_terminal(80);
     let scanned = on_terminal(&[]);
     assert_eq!(scanned.status, 0, "{scanned:?}");
-    // The progress line, which is the command's own, comes before the document.
+    // The progress line, which is ours, comes before the document.
     let document = &scanned.stdout[scanned.stdout.find('{').unwrap()..];
     is_harmless(&Outcome {
         stdout: document.to_owned(),

@@ -1,6 +1,6 @@
-//! The scan of a vCenter and of an ESX host that this project did not write: govmomi's simulator, built from tests/vcsim.
+//! Scans of govmomi's simulator, which this project did not write, as a vCenter and as an ESX host. It is built from tests/vcsim.
 //!
-//! Without Go there is no such program; then these tests say that they did not run.
+//! Without Go these tests say that they did not run.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -15,13 +15,13 @@ use crate::vw_scan_esx_watch::Watch;
 struct Vcsim {
     child: Child,
     output: BufReader<ChildStdout>,
-    /// What it says of itself: `url`, `cacert`, `thumbprint` and `hosts`.
+    /// What it prints about itself: `url`, `cacert`, `thumbprint` and `hosts`.
     about: Value,
     password: tempfile::NamedTempFile,
 }
 
 impl Vcsim {
-    /// Starts the simulator, where it has been built.
+    /// Starts the simulator, if it has been built.
     fn start(options: &[&str]) -> Option<Self> {
         let built = PathBuf::from(env!("CARGO_BIN_EXE_vw-scan-esx")).with_file_name("../vcsim");
         let program = std::env::var_os("VW_VCSIM").map_or(built, PathBuf::from);
@@ -70,13 +70,13 @@ impl Vcsim {
         run.args(self.options()).args(more).run()
     }
 
-    /// Changes the inventory; what it then says of itself is expected from then on.
+    /// Changes the inventory, and reads what is expected from then on.
     fn change(&mut self, command: &str) {
         writeln!(self.child.stdin.as_ref().unwrap(), "{command}").unwrap();
         self.about = next_line(&mut self.output);
     }
 
-    /// Ends it and answers how many sessions were left open.
+    /// Ends it and returns how many sessions were left open.
     fn end(mut self) -> u64 {
         drop(self.child.stdin.take());
         let sessions = next_line(&mut self.output)["sessions"].as_u64().unwrap();
@@ -98,7 +98,7 @@ fn next_line(output: &mut BufReader<ChildStdout>) -> Value {
     serde_json::from_str(&line).unwrap()
 }
 
-/// A uuid as the guest of a vmx-13 machine, as all of vcsim's are, finds it in its DMI table.
+/// A uuid as the guest sees it in its DMI table; all machines of vcsim have hardware version vmx-13.
 fn swapped(uuid: &str) -> String {
     let mut groups = uuid.split('-').map(str::to_owned).collect::<Vec<_>>();
     for group in &mut groups[..3] {
@@ -108,7 +108,7 @@ fn swapped(uuid: &str) -> String {
     groups.join("-")
 }
 
-/// Each host's id and its guests' ids, sorted, as the mapping should tell them.
+/// Each host's id with its guests' ids, sorted, as they must be in the mapping.
 fn expected(about: &Value, id: &str) -> Vec<(String, Vec<String>)> {
     let mut hosts: Vec<_> = about["hosts"]
         .as_array()
@@ -243,7 +243,7 @@ fn vcsim_is_watched_and_scanned_while_it_changes() {
         );
         while watch.document() != scan {}
     }
-    // Scans, while machines come and go.
+    // Scans while machines come and go.
     let run = || Run::new(env!("CARGO_BIN_EXE_vw-scan-esx")).args(vcsim.options());
     let scans: Vec<Run> = (0..5).map(|_| run()).collect();
     let hosts = expected(&vcsim.about, "uuid").len();
@@ -263,7 +263,7 @@ fn vcsim_is_watched_and_scanned_while_it_changes() {
     }
     scanning.join().unwrap();
     vcsim.change("power-on new2");
-    // Of a machine that goes at the moment when another comes, vcsim does not tell that it has left: it stays in `omitted`.
+    // If one machine vanishes at the moment when another appears, vcsim sends no `leave`, so the machine stays in `omitted`.
     while hosts_and_guests(&watch.document()) != expected(&vcsim.about, "uuid") {}
     watch.end();
     assert_eq!(vcsim.end(), 0, "sessions left open");
@@ -296,7 +296,7 @@ fn a_trace_of_vcsim_is_replayed_to_the_same_bytes() {
     assert_eq!(vcsim.end(), 0);
     let replay = Run::new(env!("CARGO_BIN_EXE_vw-scan-esx")).args(["--replay", trace]);
     assert_eq!(replay.run().quiet_success(), scanned);
-    // The log-in's cookie is also a part of other objects' ids.
+    // The session's key is also part of the ids of its views and filters.
     let exchanges = std::fs::read_dir(trace).unwrap();
     let text: String = exchanges
         .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())

@@ -1,6 +1,7 @@
 //! vw-config as its users meet it.
 
 mod check;
+mod findings;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -42,12 +43,12 @@ impl Place {
         serde_json::from_str(&self.run(args).stdout).unwrap()
     }
 
-    /// What `check` says, without the summary.
+    /// The findings of `check`, without the summary.
     fn findings(&self) -> (Vec<String>, String, i32) {
         let checked = self.run(&["check"]);
         let mut lines: Vec<String> = checked.stdout.lines().map(str::to_owned).collect();
         let summary = lines.pop().unwrap();
-        // Whether the machine of the tests is registered is not ours to say.
+        // It depends on the machine of the tests whether it is registered.
         lines.retain(|line| !line.contains("not registered"));
         (lines, summary, checked.status)
     }
@@ -141,8 +142,7 @@ fn show_prints_each_setting_with_its_origin_and_no_secret() {
         .failed(78, "there is no section in a.conf");
 }
 
-/// Who may read the configuration but not the key sees what is in force all the same; with the key also an encrypted
-/// password for a proxy is no obstacle.
+/// Someone who may read the configuration but not the key sees the settings in force. An encrypted proxy password needs the key.
 #[test]
 fn show_needs_only_the_password_of_a_proxy() {
     let lines =
@@ -201,7 +201,7 @@ fn no_secret_is_shown_wherever_it_is_written() {
         let outcome = place.run(args);
         said.push(outcome.stdout + &outcome.stderr);
     }
-    // What the commands say that use the section.
+    // The messages of the commands that use the section.
     for program in [
         env!("CARGO_BIN_EXE_vw-scan-esx"),
         env!("CARGO_BIN_EXE_vw-scan-fake"),
@@ -268,7 +268,7 @@ fn without_any_configuration_the_error_names_the_places_and_what_to_do() {
         let run = Run::new(program).args(args).folder(place.0.path());
         run.env("VW_CONFIG", "none").run().failed(78, said);
     }
-    // The usual places of a machine that runs the tests are not ours, but they are named where they have nothing.
+    // The machine of the tests may have a configuration in the usual places. If not, they are named.
     if !Path::new("/etc/virt-who.conf").exists() && !Path::new("/etc/virt-who.d").exists() {
         let run = Run::new(env!("CARGO_BIN_EXE_vw-scan-esx")).run();
         run.failed(78, "looked for /etc/virt-who.conf and /etc/virt-who.d/*.conf");
@@ -298,13 +298,13 @@ fn a_server_without_a_user_says_that_the_user_is_missing() {
     );
     candlepin(&["--server", "c", "-u", "me"]).failed(78, "--server without --owner: add that");
     candlepin(&["-u", "me"]).failed(78, "several sections fit: choose one with -n: a, b");
-    // Without sections it is the key that is missing.
+    // Without a section, the error names the option.
     place.write("a.conf", "[x]\ntype=fake\n");
     run(env!("CARGO_BIN_EXE_vw-scan-esx"), &["--server", "vc"]).failed(
         78,
         "username: is missing; give --username, or choose a section that has it with -n",
     );
-    // The only section that fits gives its account.
+    // The only matching section provides the account.
     place.write("a.conf", "[x]\ntype=esx\nserver=vc\nusername=u\n");
     run(env!("CARGO_BIN_EXE_vw-scan-esx"), &["--server", ":1"]).failed(64, "--server: ");
 }
@@ -388,7 +388,7 @@ fn the_variables_of_a_sourced_sysconfig_file_are_a_section() {
         checked.ends_with("1 of 1 sections usable; try next: vw-scan-esx\n"),
         "{checked}"
     );
-    // The scan takes its server from there, and a named section instead of it.
+    // The scan takes its server from the variables, unless a section is named.
     let scanned = shell("VIRTWHO_ESX_SERVER=:1 vw-scan-esx -q");
     scanned.failed(78, "VIRTWHO_ESX_SERVER: ");
     place.write("a.conf", "[prod]\ntype=esx\nserver=:2\n[two]\ntype=esx\n");
@@ -409,7 +409,7 @@ fn the_global_section_sets_log_file_and_debug_for_each_command() {
             .folder(place.0.path())
             .env("VW_CONFIG", "a.conf")
     };
-    // Behind the time, the process and the section there is what stderr says.
+    // After time, process and section, the line is the same as on stderr.
     let read = |name: &str| {
         let text = fs::read_to_string(place.0.path().join(name)).unwrap();
         let lines = text.lines().map(|line| {
@@ -428,12 +428,12 @@ fn the_global_section_sets_log_file_and_debug_for_each_command() {
     scan(&["--log-file", "own.log"]).run();
     assert_eq!(read("own.log"), said);
     assert_eq!(read("all.log"), said);
-    // A variable is above the file.
+    // A variable overrides the file.
     scan(&[]).env("VIRTWHO_LOG_FILE", "variable.log").run();
     assert_eq!(read("variable.log"), said);
     scan(&[]).env("VIRTWHO_LOG_PER_CONFIG", "1").run();
     assert_eq!(read("prod.log"), said);
-    // A missing folder is made, as by virt-who.
+    // A missing folder is created, as in virt-who.
     scan(&[]).env("VIRTWHO_LOG_DIR", "made/deep").run();
     assert_eq!(read("made/deep/all.log"), said);
     let said = scan(&[]).env("VIRTWHO_LOG_DIR", "all.log/x").run().stderr;
@@ -466,7 +466,7 @@ fn the_proxies_of_system_environment_are_used() {
         78,
         "HTTPS_PROXY in [system_environment] (a.conf:2) is not usable: only http:// proxies",
     );
-    // Nobody listens there; http goes without that proxy.
+    // Nobody listens there, so the scan would fail if it used that proxy.
     scan("http://127.0.0.1:1/").failed_at_last(75, "127.0.0.1");
 }
 

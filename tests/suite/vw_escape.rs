@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
-/// Runs the command with its arguments and stdin; gives status, stdout and stderr.
+/// Runs the command with arguments and stdin; returns status, stdout and stderr.
 fn run(args: &[&str], stdin: &[u8]) -> (i32, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vw-escape"))
         .args(args)

@@ -20,7 +20,7 @@ fn command(args: &[&str]) -> Run {
     Run::new(env!("CARGO_BIN_EXE_vw-filter")).args(args)
 }
 
-/// A document in our layout, with a member at every level that nobody knows, and numbers that are easily changed.
+/// A document in our layout, with an unknown member at every level, and numbers that a parser might change.
 const MAPPING: &str = concat!(
     r#"{"hypervisors":[{"guests":[{"guestId":"here","state":1}]},"#,
     r#"{"uuid":"esx1","guests":[{"guestId":"g1","state":5,"attributes":{"active":0,"virtWhoType":"esx","x":1.10},"#,
@@ -81,7 +81,7 @@ fn dropped_hosts_are_listed_in_omitted() {
 #[test]
 fn each_rule_keeps_the_hosts_that_it_describes() {
     let ids = |args: &[&str]| -> Vec<String> {
-        // What matches nothing is named; see below.
+        // A pattern without a match is named; see below.
         let stdout = filter(&[args, &["-q"]].concat(), MAPPING).quiet_success();
         let mapping = Reader::new(stdout.as_bytes()).next_mapping().unwrap().unwrap();
         let id = |host: Hypervisor| host.id.unwrap_or("local".into());
@@ -190,7 +190,7 @@ fn each_document_is_handled_as_soon_as_it_comes() {
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     for document in [MAPPING, CHECKIN] {
-        // Not even the newline after the document is waited for.
+        // The newline after the document has not been written yet.
         stdin.write_all(document.trim_end().as_bytes()).unwrap();
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -204,7 +204,7 @@ fn each_document_is_handled_as_soon_as_it_comes() {
 fn an_input_that_ends_early_is_named_and_leaves_no_document() {
     filter(&[], "").failed(66, "no input: the command before this one failed");
     filter(&[], " \n").failed(66, "no input: ");
-    // The library's test cuts it everywhere.
+    // The library has a test that cuts it at every byte.
     for length in [1, 15, 16, 17, 100, MAPPING.len() - 2] {
         let outcome = filter(&[], &MAPPING[..length]);
         outcome.failed(
@@ -295,7 +295,7 @@ fn a_parent_list_is_refused_if_no_host_has_a_parent() {
     );
 }
 
-/// The last line on stderr is the error; those before name what was left out.
+/// The last line on stderr is the error; the lines before name what was left out.
 #[track_caller]
 fn outcome_failed_last(outcome: &Outcome, status: i32, words: &str) {
     assert_eq!(outcome.status, status, "{outcome:?}");
@@ -404,7 +404,7 @@ fn a_pattern_that_matches_several_parents_is_pointed_out() {
         "vw-filter: warning: exclude_host_parents has \"domain-c7\", which is in domain-c7 and in domain-c71; \
          write domain-c7$ for what ends so\n"
     );
-    // What is a pattern is meant to have several.
+    // A wildcard or an anchor is meant to match several.
     for list in ["domain-c7$", "domain-c*", "domain-c8"] {
         assert_eq!(said(list), "", "{list}");
     }

@@ -38,7 +38,7 @@ fn password(key: &Path, options: &[&str]) -> Run {
         .args(options)
 }
 
-/// What openssl prints for the password; none where it is not installed.
+/// The output of openssl for the password; `None` if it is not installed.
 fn openssl(options: &[&str], stdin: &[u8]) -> Option<Vec<u8>> {
     use std::io::Write as _;
     let mut child = Command::new("openssl")
@@ -71,7 +71,7 @@ fn a_line_is_encrypted_with_its_blanks_and_decrypted_again() {
         assert!(!hex.contains(password.trim()));
         assert_eq!(place.run(&["--decrypt"], hex).quiet_success(), password);
     }
-    // In capital letters, and with the blanks that copying adds.
+    // In capital letters, and with spaces that copying may add.
     let hex = " E3479DCED51D8F33415FA527767F7AF6 \n";
     assert_eq!(place.run(&["--decrypt"], hex).quiet_success(), "s3cret\n");
 }

@@ -68,7 +68,7 @@ impl Site {
         serde_json::from_str(&self.scan(more).quiet_success()).unwrap()
     }
 
-    /// Fails unless clients have logged in and closed all that they opened.
+    /// Fails unless clients have logged in and all sessions are closed.
     #[track_caller]
     pub(crate) fn nothing_is_open(&self) {
         assert!(self.vcenter.calls().iter().any(|call| call == "Login"));
@@ -76,7 +76,7 @@ impl Site {
     }
 }
 
-/// Two hosts in a cluster, one by itself, four machines.
+/// Two hosts in a cluster, a standalone one, and four machines.
 pub(crate) fn small() -> Inventory {
     let mut inventory = Inventory::empty();
     let cluster = inventory.add_cluster("Cluster %2f A");
@@ -344,7 +344,7 @@ fn settings_without_an_option_come_from_the_section() {
     );
 }
 
-/// Answers each call of this name so.
+/// Answers each call of this name by `answer`, if that returns something.
 pub(crate) fn answer(
     site: &Site,
     call: &'static str,

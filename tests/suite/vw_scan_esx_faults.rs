@@ -1,4 +1,4 @@
-//! vw-scan-esx on a vCenter's bad days: objects that vanish meanwhile, sessions that end within an answer, answers without end.
+//! vw-scan-esx and a vCenter in trouble: objects that vanish during a scan, sessions that end during an answer, endless answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +60,7 @@ fn a_scan_during_which_objects_always_vanish_fails_for_now() {
     assert_eq!(outcome.stdout, "");
     assert_eq!(calls(&site, "Login") - before, 6);
     assert_eq!(site.vcenter.open().sessions, 0);
-    // Not longer than there is time.
+    // Until the time limit.
     let outcome = site.scan(&["--timeout", "1"]);
     outcome.failed_at_last(75, "ManagedObjectNotFound");
     assert!(outcome.stderr.lines().count() < 5, "{outcome:?}");
@@ -85,7 +85,7 @@ fn a_watch_starts_and_continues_although_objects_vanish() {
     assert_eq!(site.vcenter.open(), Open::default());
 }
 
-/// Without its view a filter never tells anything any more.
+/// Without its view a filter sends no updates.
 #[test]
 fn a_watch_whose_view_is_lost_reads_the_inventory_again() {
     let site = Site::new(small());
@@ -102,7 +102,7 @@ fn a_watch_whose_view_is_lost_reads_the_inventory_again() {
     watch.end();
 }
 
-/// A host with a machine, and both once more with this fault in place of the properties.
+/// A host with a machine, and both again with this fault in place of the properties.
 fn beside(fault: &'static str, host_paths: &[&str], vm_paths: &[&str]) -> Inventory {
     let denied = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
     let mut inventory = Inventory::empty();
@@ -161,7 +161,7 @@ fn a_session_that_ends_during_an_answer_is_replaced() {
             &["config.uuid"],
         ));
         let vcenter = Arc::downgrade(&site.vcenter);
-        // The session ended in the midst of the first reading; the second one is whole.
+        // The session ended during the first reading; the second one is complete.
         site.vcenter.server().misbehave(move |_, request| {
             if String::from_utf8_lossy(&request.body).contains("<Logout ") {
                 vcenter.upgrade().unwrap().change(|inventory| {
@@ -207,7 +207,7 @@ fn an_update_without_changed_properties_changes_nothing() {
     site.vcenter.touch("VirtualMachine", &running.id);
     site.vcenter.touch("ClusterComputeResource", &cluster.id);
     site.vcenter.touch("HostSystem", &of_cluster.id);
-    // What is asked for now has all of it taken in.
+    // The next document has all of it.
     watch.signal("USR1");
     assert_eq!(watch.document(), first);
     site.vcenter
@@ -251,7 +251,7 @@ fn endless_updates_are_given_up() {
     });
     site.scan(&["--watch"]).failed(76, "RequestCanceled");
     assert_eq!(site.vcenter.open().sessions, 0);
-    // After the beginning, where nothing else would end it.
+    // After the first document, when nothing else would end it.
     answer(&site, "WaitForUpdatesEx", |count| {
         (count > 1).then(|| soap_fault("RequestCanceled", ""))
     });
@@ -264,7 +264,7 @@ fn endless_updates_are_given_up() {
 #[test]
 fn the_timeout_names_the_last_failure() {
     let site = Site::new(small());
-    // Refused for a while, then silent.
+    // The server refuses at first, and then it is silent.
     answer(&site, "RetrievePropertiesEx", |_| {
         Some(Response::new(503, "text/plain", "not now"))
     });
@@ -303,7 +303,7 @@ fn a_server_that_answers_too_slowly_is_given_up() {
     }
 }
 
-/// The names of machines that are left out are part of the first document.
+/// The first document needs the names of omitted machines, and the time limit covers this.
 #[test]
 fn the_time_limit_covers_all_of_the_first_document_of_a_watch() {
     let mut inventory = small();

@@ -1,4 +1,4 @@
-//! What vw-scan-esx can be asked for beside the scan: names, a stamp, strictness, a check, every form of an address.
+//! Options of vw-scan-esx: names, stamp, strict, check, trace and replay, and every form of a server's address.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::vw_scan_esx::soap_fault;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
 
-/// A simulated server that speaks plain HTTP, and a folder with its account's password.
+/// A simulated server over plain HTTP, and a folder with its account's password.
 pub(crate) struct Site {
     pub(crate) vcenter: Arc<VCenter>,
     folder: TempDir,
@@ -42,7 +42,7 @@ impl Site {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    /// The command with a password, and neither server nor user.
+    /// The command with a password, but without server and user.
     fn bare(&self) -> Run {
         let password = self.file("password");
         let run = Run::new(PROGRAM).env("VW_CONFIG", &self.file("virt-who.conf"));
@@ -69,7 +69,7 @@ impl Site {
     }
 }
 
-/// One host with a machine that is told, and one that is not.
+/// One host with a machine that is in the mapping, and one that is omitted.
 fn with_a_blank_guest() -> Inventory {
     let mut inventory = Inventory::empty();
     let host = inventory.add_standalone(Host::new("esx1.example.com"));
@@ -150,7 +150,7 @@ fn a_machine_that_vanishes_before_its_name_is_read_does_no_harm() {
     let vcenter = Arc::downgrade(&site.vcenter);
     site.vcenter.server().misbehave(move |_, request| {
         let body = String::from_utf8_lossy(&request.body);
-        // The scan's own goes over the view.
+        // The scan itself reads through the view.
         if body.contains("<RetrievePropertiesEx") && !body.contains("ContainerView") {
             let vcenter = vcenter.upgrade().unwrap();
             vcenter.change(|inventory| inventory.remove_vm(machines[3]));
@@ -309,7 +309,7 @@ fn every_form_of_a_server_address_works() {
 #[test]
 fn a_trace_has_every_exchange_and_no_secret() {
     let mut inventory = Inventory::new(2, 10);
-    // A name that holds the password, as somebody may have thought clever.
+    // A name that contains the password.
     inventory.add_standalone(Host::new("esx-sim-secret.example.com"));
     let site = Site::new(inventory);
     site.vcenter.limit_pages(Some(4));
@@ -417,7 +417,7 @@ fn a_replay_prints_the_same_without_a_server() {
     replay(&["--trace", "x"]).failed(64, "--trace");
     assert_eq!(site.vcenter.requests().len(), served);
 
-    // An exchange is missing, its answer is, the folder is none of a scan, or is none at all.
+    // An exchange or only its answer is missing, the folder is not a scan's, or there is no folder.
     let answer = site.path("trace/000005-RetrievePropertiesEx-response.http");
     fs::rename(&answer, site.path("kept")).unwrap();
     replay(&[]).failed(65, "000005-RetrievePropertiesEx-response.http");

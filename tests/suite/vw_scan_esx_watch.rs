@@ -1,4 +1,4 @@
-//! vw-scan-esx --watch as its users meet it, against the simulated vCenter: it changes, ends sessions and breaks down.
+//! vw-scan-esx --watch as its users meet it, against a simulated vCenter that changes, ends sessions and breaks down.
 
 mod load;
 
@@ -17,7 +17,7 @@ use crate::vw_scan_esx::{PROGRAM, Site, answer, small, soap_fault};
 /// How long a test waits for what must come.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A watch, and what it and the stages behind it print, line by line.
+/// A watch and its output, line by line.
 pub(crate) struct Watch {
     child: Child,
     documents: Receiver<String>,
@@ -79,7 +79,7 @@ impl Watch {
         signals::send(&self.child, signal);
     }
 
-    /// Ends it by SIGTERM, and answers what it has said since.
+    /// Ends it by SIGTERM, and returns the messages since.
     pub(crate) fn end(mut self) -> Vec<String> {
         self.signal("TERM");
         assert_eq!(self.child.wait().unwrap().code(), Some(143));
@@ -186,7 +186,7 @@ fn each_change_makes_a_document_that_equals_a_fresh_scan() {
 #[test]
 fn an_inventory_of_many_pages_is_watched() {
     let site = Site::new(Inventory::new(20, 730));
-    // What SIGUSR1 leads to may come between two pages; no document must be made of the first only.
+    // SIGUSR1 may cancel the wait between two pages. The first page alone must not become a document.
     answer(&site, "WaitForUpdatesEx", |count| {
         (count == 3).then(|| soap_fault("RequestCanceled", ""))
     });
@@ -241,7 +241,7 @@ fn changes_that_undo_each_other_make_no_document() {
         site.vcenter.change(|inventory| {
             let vm = inventory.vms().next().unwrap().0;
             inventory.vm_mut(vm).power = Some(to.into());
-            // Of a machine, a scan does not know the name.
+            // A scan does not read the names of machines.
             inventory.vm_mut(vm).name = Some(to.into());
         });
     };
@@ -265,7 +265,7 @@ fn sigusr1_and_repeat_print_the_unchanged_document() {
         watch.signal("USR1");
         assert_eq!(watch.document(), first);
     }
-    // By itself, a wait for news takes 30 seconds.
+    // A wait for updates takes 30 seconds.
     assert!(since.elapsed() < Duration::from_secs(25));
     watch.end();
     let watch = Watch::of(&site, &["--repeat", "1"]);
@@ -296,7 +296,7 @@ fn a_watch_survives_the_end_of_its_session_and_an_outage() {
     let site = Site::new(small());
     let watch = Watch::of(&site, &["--settle", "0"]);
     watch.document();
-    // Nothing has changed: the inventory that is read anew makes no document.
+    // Nothing has changed, so the inventory that is read again makes no document.
     site.vcenter.expire_sessions();
     let lost = watch.message("warning");
     assert!(lost.contains("NotAuthenticated"), "{lost}");
@@ -309,7 +309,7 @@ fn a_watch_survives_the_end_of_its_session_and_an_outage() {
         site.scan(&[]).quiet_success()
     };
     assert_eq!(change("one"), watch.document());
-    // A restart: the connection breaks, then a proxy answers, then there are no sessions any more.
+    // A restart: the connection breaks, then a proxy answers, then the sessions are gone.
     let mut count = 0;
     site.vcenter.server().misbehave(move |_, request| {
         let body = String::from_utf8_lossy(&request.body);
@@ -335,7 +335,7 @@ fn a_watch_survives_the_end_of_its_session_and_an_outage() {
     watch.message("the whole inventory was read anew");
     site.vcenter.server().behave();
     assert_eq!(change("two"), watch.document());
-    // Whoever may not log in any more must not go on trying.
+    // A refused log-in ends the watch, because further attempts might lock the account.
     let calls = |name: &str| site.vcenter.calls().iter().filter(|call| *call == name).count();
     let logins = calls("Login");
     site.vcenter.server().misbehave(|_, request| {
@@ -358,7 +358,7 @@ fn the_timeout_limits_the_first_document_only() {
     let started = Instant::now();
     let watch = Watch::of(&site, &["--settle", "0", "--timeout", "5"]);
     let first = watch.document();
-    // The limit passes, and the watch goes on. This is no wait for an event: nothing happens.
+    // The limit passes and nothing happens: the watch goes on. No event shows that, so the test has to wait.
     thread::sleep(Duration::from_millis(5200).saturating_sub(started.elapsed()));
     site.vcenter.change(|inventory| {
         let vm = inventory.vms().next().unwrap().0;
@@ -371,7 +371,7 @@ fn the_timeout_limits_the_first_document_only() {
     outcome.failed_at_last(75, "--timeout");
 }
 
-/// The reader is a shell that ends by itself, as `head` does.
+/// The reader goes away, as `head` does.
 #[test]
 fn a_watch_ends_when_its_reader_is_gone() {
     let site = Site::new(small());
@@ -384,7 +384,7 @@ fn a_watch_ends_when_its_reader_is_gone() {
         .unwrap();
     let mut output: BufReader<ChildStdout> = BufReader::new(child.stdout.take().unwrap());
     output.read_line(&mut String::new()).unwrap();
-    // Nothing is written any more, so no write can fail. A wait for news takes 30 seconds.
+    // Nothing is written any more, so no write can fail. A wait for updates takes 30 seconds.
     let since = Instant::now();
     drop(output);
     let output = child.wait_with_output().unwrap();

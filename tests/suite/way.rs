@@ -1,4 +1,4 @@
-//! The ways to a section's servers, by its keys: certificates and proxies, of the source and of both destinations.
+//! The keys of a section for certificates and proxies, of the source and of both destinations.
 
 mod destinations;
 
@@ -28,7 +28,7 @@ fn fingerprint(tls: &Tls) -> String {
 }
 
 impl Site {
-    /// A scan of `[prod]`, whose other keys are these lines.
+    /// A scan of `[prod]`, which also has these lines.
     fn section(&self, lines: &str) -> Run {
         let server = match lines.starts_with("server=") || lines.contains("\nserver=") {
             true => String::new(),
@@ -57,7 +57,7 @@ fn a_section_sets_how_the_certificate_of_its_source_is_verified() {
     site.write("own.pem", &own);
     site.write("other.pem", &Authority::new().unwrap().pem());
     let wrong = "ab".repeat(32);
-    // A relative path begins in the working directory.
+    // A relative path starts at the working directory.
     let absolute = site.file("ca.pem");
     for lines in [
         "cacert=ca.pem".to_owned(),
@@ -184,7 +184,7 @@ fn the_proxy_of_a_source_comes_from_section_and_password_file() {
         .env("https_proxy", &url)
         .run()
         .quiet_success();
-    // It is read once: a pipe gives it only once.
+    // It is read once, because a pipe can be read only once.
     let script = "printf p:s3cret | exec \"$0\" \"$@\" --proxy-password-file /dev/stdin";
     let piped = Run::new("/bin/sh").args(["-c", script, SCAN, "-n", "prod", "--password-file", "password"]);
     let piped = piped.env("VW_CONFIG", "a.conf").folder(site.folder());
@@ -221,7 +221,7 @@ fn the_proxy_of_a_source_comes_from_section_and_password_file() {
         outcome.failed(status, words);
         assert!(!outcome.stderr.contains("s3cret"), "{outcome:?}");
     }
-    // The section's file is for the section's proxy, not for one of an option.
+    // The section's password file is for the section's proxy, not for the proxy of an option.
     let lines = "proxy=p:1\nproxy_password_file=secret";
     section(lines)
         .args(["--proxy", &known(&proxy)])
@@ -245,7 +245,7 @@ fn a_proxy_password_without_a_proxy_is_warned_of() {
         unused.stderr.contains("--proxy-password-file is not used"),
         "{unused:?}"
     );
-    // Where a loop meets a server that is reached without the proxy nothing is wrong.
+    // Nothing is wrong with the key if this server is reached without the proxy.
     scan("localhost", "http://me@p:1").quiet_success();
 }
 
@@ -261,13 +261,13 @@ fn the_proxy_of_system_environment_is_used_as_in_virt_who() {
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"] {
         scan(&format!("{name}={}", known(&proxy))).run().quiet_success();
     }
-    // https comes first, and the section's variables before those of the process.
+    // https_proxy comes first, and the section's variables before those of the process.
     let lines = format!("http_proxy=http://127.0.0.1:1\nhttps_proxy={}", known(&proxy));
     scan(&lines)
         .env("https_proxy", "http://127.0.0.1:2")
         .run()
         .quiet_success();
-    // The process's own environment stays as curl has it.
+    // The environment of the process is read as in curl.
     let straight = scan("x=y")
         .env("http_proxy", &known(&proxy))
         .args(["-d", "--timeout", "1"])
@@ -278,7 +278,7 @@ fn the_proxy_of_system_environment_is_used_as_in_virt_who() {
             .contains("vc.example.com:443 is reached without a proxy (no proxy is set)"),
         "{straight:?}"
     );
-    // no_proxy there counts for a proxy of the process's environment, too.
+    // no_proxy there also applies to a proxy of the process's environment.
     let exempt = scan("no_proxy=*.example.com").env("https_proxy", &known(&proxy));
     let exempt = exempt.args(["-d", "--timeout", "1"]).run();
     let words =
@@ -332,7 +332,7 @@ fn an_https_proxy_is_used_over_http_unless_that_would_show_a_password() {
 #[test]
 fn an_unreachable_proxy_is_named_as_a_proxy() {
     let site = Site::new(None);
-    // Where nobody listens. A port that was free a moment ago may be another test's by now.
+    // Nobody listens on this port. A port that was free a moment ago may belong to another test now.
     let closed = "127.0.0.1:1";
     for server in ["https://vc.example.com", "http://vc.example.com"] {
         let lines = format!("server={server}\nproxy={closed}");
@@ -430,7 +430,7 @@ fn vw_config_shows_the_proxy_in_force_and_its_origin() {
         assert!(lines.iter().any(|line| line == wanted), "{wanted}: {text}");
     }
     assert!(!text.contains("s3cret"), "{text}");
-    // What can't be told is told as such.
+    // A setting that cannot be determined is shown with the reason.
     let text = show("[prod]\ntype=esx\nserver=esx://vc?proxy=q\nproxy=p\n", &[], &[]).quiet_success();
     assert!(
         text.contains("(error: a.conf:4: [prod] proxy: contradicts proxy= in server in a.conf:3"),
@@ -438,7 +438,7 @@ fn vw_config_shows_the_proxy_in_force_and_its_origin() {
     );
 }
 
-/// A FIFO that nobody writes to keeps no signal waiting.
+/// A FIFO without a writer does not block signals.
 #[test]
 fn a_signal_ends_the_wait_for_a_file_of_certificates() {
     let site = Site::new(None);
@@ -450,7 +450,7 @@ fn a_signal_ends_the_wait_for_a_file_of_certificates() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // Once both ends are open the command has begun to read. Ours stays open, so that no end comes.
+    // When both ends are open, the command has begun to read. Our end stays open, so the read does not end.
     let writer = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
     let killed = Command::new("kill").arg(child.id().to_string()).status();
     assert!(killed.unwrap().success());

@@ -1,4 +1,4 @@
-//! The simulated Candlepin beside the real one: recorded requests are answered as they were.
+//! The simulated Candlepin answers recorded requests like the real one.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test says so and ends")]
 
@@ -20,7 +20,7 @@ struct Exchange {
     answer: Value,
 }
 
-/// Reads the record: title, request behind `>`, body, status behind `<`, answer.
+/// Reads the record: title, request after `>`, body, status after `<`, answer.
 fn recorded(text: &'static str) -> Vec<Exchange> {
     text.split("##### ").skip(1).map(exchange).collect()
 }
@@ -80,13 +80,13 @@ fn server(generation: Generation) -> Candlepin {
             account("roleless", Access::Nothing),
             account("admin", Access::All),
         ],
-        // So that a single GET, as in the record, shows the end.
+        // A single GET shows the end, as in the record.
         job_time: JobTime::Polls(0),
         ..Settings::default()
     })
 }
 
-/// The members that matter, as the record keeps them.
+/// The members that the record keeps.
 fn essence(mut answer: Value) -> Value {
     shorten(&mut answer);
     let result = &mut answer["resultData"];
@@ -97,7 +97,7 @@ fn essence(mut answer: Value) -> Value {
     answer
 }
 
-/// Leaves of the entries of the four lists their sorted names.
+/// Replaces the entries of the four lists by their sorted names.
 fn shorten(lists: &mut Value) {
     for name in LISTS {
         let Some(list) = lists.get_mut(name).filter(|list| list.is_array()) else {
@@ -144,7 +144,7 @@ fn host(id: &str, name: &str, facts: &Value) -> Value {
     json!({"hypervisorId": {"hypervisorId": id}, "name": name, "guestIds": [{"guestId": format!("g-{id}")}], "facts": facts})
 }
 
-/// Sends a report, and asks for its job until it ends.
+/// Sends a report, and polls its job until it ends.
 fn report(server: &Candlepin, hosts: &[Value]) -> Value {
     let (status, job) = ask(
         server,
@@ -403,7 +403,7 @@ fn answers_are_those_of_a_real_2_4_16() {
 fn replay(generation: Generation, text: &'static str) {
     let server = server(generation);
     if generation == Generation::Old {
-        // The recorded one knew its first host from before.
+        // The recorded server knew the first host already.
         let first = recorded(text)
             .into_iter()
             .find(|exchange| exchange.status == 202)
@@ -440,7 +440,7 @@ fn replay(generation: Generation, text: &'static str) {
         } {
             same &= answer[*member] == exchange.answer[*member];
         }
-        // Theirs goes on with a place in the server's source.
+        // The recorded text continues with a place in the server's source.
         let message = |answer: &Value| answer["displayMessage"].as_str().unwrap_or("").to_owned();
         same &= message(&answer) == message(&exchange.answer);
         if !same {

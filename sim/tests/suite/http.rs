@@ -7,7 +7,7 @@ use vw_sim::http::{Authority, Certificate, Fault, Request, Response, Server, Ser
 
 use crate::client::Client;
 
-/// Answers with what it was asked; /stream in many writes.
+/// Answers with the request; for /stream in many writes.
 struct Echo;
 
 impl Service for Echo {

@@ -51,7 +51,7 @@ fn a_command_finds_the_programs_beside_vw_sim() {
         .unwrap();
     let path = String::from_utf8(stdout).unwrap();
     assert_eq!(path.trim_end(), format!("{}:/usr/bin:/bin", folder.display()));
-    // By its name alone, as no folder of PATH has it: the simulator itself.
+    // vw-sim itself, by its name alone, which no other folder of PATH has.
     let inner = vw_sim(&["--", "vw-sim", "--version"])
         .env("PATH", "/usr/bin:/bin")
         .output()

@@ -1,4 +1,4 @@
-//! The proxy, and what servers do that they should not.
+//! The proxy, and hostile answers.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use vw_sim::proxy::Proxy;
 
 use crate::client::Client;
 
-/// Answers with what it was asked, with or without a length.
+/// Answers with the request, with or without a length.
 struct Echo;
 
 impl Service for Echo {
@@ -34,7 +34,7 @@ fn server() -> Server {
     Server::start(Arc::new(Echo), None).unwrap()
 }
 
-/// All that comes for some bytes.
+/// The whole answer to some bytes.
 fn exchange(proxy: &Proxy, bytes: &str) -> String {
     let mut stream = TcpStream::connect(proxy.server().address()).unwrap();
     stream.write_all(bytes.as_bytes()).unwrap();
@@ -147,6 +147,6 @@ fn endless_answers_end_with_the_connection() {
         stream.read_exact(&mut much).unwrap();
         drop(stream);
     }
-    // It waits for all of its connections.
+    // Dropping it waits for all of its connections.
     drop(proxy);
 }

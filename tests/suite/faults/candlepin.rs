@@ -114,7 +114,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
     if !held.is_empty() && held != all {
         return Err(format!("half reported: {held:?} {outcome:?}"));
     }
-    // What was sent, or not, does no harm to the next report.
+    // The next report works, whatever was sent before.
     site.proxy.server().behave();
     let again = site.run().run();
     if (again.status, site.held()) != (0, all.to_vec()) {
@@ -127,7 +127,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
 fn vw_report_candlepin_survives_every_fault_at_every_call() {
     let mut rows = common();
     rows.extend(json());
-    // A job is asked for again, as long as there is time: its server is being deployed.
+    // The server may be in deployment, so a job's state is requested again until the time is over.
     rows.push(row("404 as a page", || page(404), &[75, 76], &["Please log in"]));
     rows.push(row(
         "a job with millions of small objects",
@@ -138,7 +138,7 @@ fn vw_report_candlepin_survives_every_fault_at_every_call() {
     walk(&rows, &calls(), step);
 }
 
-/// Each takes seven bytes here, and more than a thousand as a value in memory.
+/// Objects of seven bytes each, which would take more than a thousand as values in memory.
 fn swarm() -> Fault {
     let objects = r#"{"":1},"#.repeat(2_000_000);
     let job = format!(r#"{{"id":"j","state":"FINISHED","resultData":[{objects}1]}}"#);

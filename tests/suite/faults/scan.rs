@@ -10,7 +10,7 @@ use super::{Call, Row, common, ended, from, meets, walk, xml};
 use crate::support::Run;
 
 const NAME: &str = "vw-scan-esx";
-/// Asks for the versions of the API, without SOAP.
+/// The file with the versions of the API, which is read without SOAP.
 const VERSIONS: &str = "vimServiceVersions.xml";
 
 /// A vCenter, a proxy before it, and the password of an account.
@@ -79,7 +79,7 @@ fn asks_for(request: &Request, call: &str) -> bool {
     body.contains(&format!("<{call} ")) || body.contains(&format!("<{call}>"))
 }
 
-/// What is left undone when all is read: the scan itself has worked.
+/// Whether a call only cleans up, so that its failure does not fail the scan.
 fn cleans_up(call: &str) -> bool {
     call == "Logout" || call.starts_with("Destroy") || call.starts_with("Cancel")
 }
@@ -92,7 +92,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
         .misbehave(meets(row, start(call), move |request| asks_for(request, &wanted)));
     let mut expected = row.statuses.to_vec();
     match (call, row.name) {
-        // A list of versions that tells none is as one that is not there.
+        // A list without versions is treated like a missing one.
         (VERSIONS, "204" | "nothing at all" | "XML that is none" | "XML of another kind") => expected.push(0),
         _ if cleans_up(call) => expected.push(0),
         _ => {}
@@ -108,7 +108,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
         .iter()
         .filter(|name| *name == "Login")
         .count();
-    // Without the answer's header nobody knows the session, nor can it be closed by what never arrives.
+    // Without the header of the answer the session is unknown, and a log-out that never arrives closes nothing.
     let unknown = call == "Login" && matches!(row.name, "closed after the body was sent" | "late" | SLOW);
     let left = if unknown || call == "Logout" { logins } else { 0 };
     if open > left {
@@ -126,7 +126,7 @@ fn vw_scan_esx_survives_every_fault_at_every_call() {
     walk(&rows, &calls(), step);
 }
 
-/// What grows in memory, for it could be wanted.
+/// What the scan has to keep in memory has a limit.
 #[test]
 fn what_is_kept_of_an_object_in_memory_is_limited() {
     let object = "<objects><obj type='HostSystem'>host-1</obj>";
@@ -156,7 +156,7 @@ fn what_is_kept_of_an_object_in_memory_is_limited() {
     walk(&rows, &calls, step);
 }
 
-/// What may have any length, since it is the inventory's, ends by `--timeout` while it is read.
+/// An inventory may have any size, so only `--timeout` ends an endless one.
 #[test]
 fn an_endless_inventory_ends_the_scan_in_time() {
     let object = "<objects><obj type='HostSystem'>host-1</obj></objects>";

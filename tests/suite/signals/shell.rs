@@ -28,7 +28,7 @@ fn a_second_signal_half_a_second_later_ends_the_command_at_once() {
     until(|| first.elapsed() > Duration::from_millis(600));
     signals::send(&child, "INT");
     let ended = child.wait_with_output().unwrap();
-    // The log-out would have been waited for until five seconds were over, and the status would be that of the first signal.
+    // Otherwise the command would wait five seconds for the log-out and end with the status of the first signal.
     assert_eq!(ended.status.code(), Some(130));
 }
 

@@ -1,4 +1,4 @@
-//! A script of sh on a terminal of its own, as a user's shell runs it, and the user who types.
+//! A shell script on its own terminal, and the user who types.
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write};
@@ -22,7 +22,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Starts the script, as the leader of the terminal's session. None, and a word on stderr, where setsid(1) is missing.
+    /// Starts the script as the leader of the terminal's session. `None`, with a message, if setsid(1) is not installed.
     pub(crate) fn run(script: &str, variables: &[(&str, &str)]) -> Option<Self> {
         super::signals::not_ignored();
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
@@ -57,7 +57,7 @@ impl Terminal {
         })
     }
 
-    /// Waits until the text is on the screen so many times.
+    /// Waits until the text is on the screen this many times.
     #[track_caller]
     pub(crate) fn sees(&self, text: &str, times: usize) {
         let (screen, changed) = &*self.shown;
@@ -72,7 +72,7 @@ impl Terminal {
         );
     }
 
-    /// Types, as a user who sees the prompt.
+    /// Types as the user does.
     pub(crate) fn types(&self, text: &str) {
         (&self.screen).write_all(text.as_bytes()).unwrap();
     }

@@ -1,8 +1,8 @@
-//! Hypervisors, guests and facts that are not what they should be, and much of what there should be little of.
+//! Odd hypervisors, guests and facts, and large numbers of them.
 
 use super::*;
 
-/// A document with one hypervisor, in which only these members are odd.
+/// A document with one hypervisor and these odd members.
 fn document_of(guests: &str, facts: &str) -> String {
     format!(r#"{{"hypervisors":[{{"uuid":"esx1","guests":{guests},"facts":{facts}}}]}}"#) + "\n"
 }
@@ -34,7 +34,7 @@ fn states_and_facts_that_are_wrong_pass_as_written_with_a_warning() {
         assert_eq!((outcome.status, &*outcome.stdout), (0, &*document));
         assert!(outcome.stderr.contains(words), "{outcome:?}");
     }
-    // These are as they should be.
+    // Good ones, without a warning.
     let document = document_of(
         r#"[{"guestId":"g1","state":1.0},{"guestId":"g2"},{"guestId":"g3","state":7}]"#,
         r#"{"a":"\ud83d\ude00","b":"\\","c":1}"#,

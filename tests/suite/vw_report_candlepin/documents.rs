@@ -1,8 +1,8 @@
-//! Documents in which something is odd: all of it is named, and as much as possible is reported.
+//! Odd documents: every flaw is named, and as much as possible is reported.
 
 use super::*;
 
-/// A document with one hypervisor, whose guests and facts these are.
+/// A document with one hypervisor, which has these guests and facts.
 fn document(guests: &str, facts: &str) -> String {
     format!(r#"{{"hypervisors":[{{"uuid":"h1","name":"esx1","guests":[{guests}],"facts":{{{facts}}}}}]}}"#)
 }
@@ -115,7 +115,7 @@ fn copies_of_a_guest_are_sent_once_and_named() {
             )
         })
         .collect();
-    // The running one before its copies, and the hypervisor last on which a shared guest runs.
+    // The running guest comes before its copies. The hypervisor on which a shared guest runs is the last.
     assert_eq!(
         sent,
         [

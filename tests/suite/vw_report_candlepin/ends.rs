@@ -1,4 +1,4 @@
-//! What ends a reporter at once in a stream, and what does not.
+//! Which failures end a reporter at once in a stream, and which do not.
 
 use super::*;
 
@@ -60,7 +60,7 @@ fn a_refused_login_ends_the_stream_after_one_attempt() {
     outcome.failed(77, "login to http://127.0.0.1");
     outcome.failed(77, "as \"sim\" failed: wrong user name or password");
     assert_eq!(line(&outcome)["state"], "failed");
-    // Accounts get locked by those who go on.
+    // Further attempts might lock the account.
     assert_eq!(count(&site, "/hypervisors/"), 1);
 }
 
@@ -172,7 +172,7 @@ fn a_404_for_a_heartbeat_is_not_an_unknown_owner() {
     outcome.failed(76, "takes none at this path");
     assert!(!outcome.stderr.contains("unknown"), "{outcome:?}");
 
-    // Where it would stand for a report that report is made.
+    // If the heartbeat would replace a report, the report is made.
     let folder = site.file("state");
     let kept = || site.report(&["--state-dir", &folder], MAPPING);
     assert_eq!(kept().status, 0);

@@ -1,4 +1,4 @@
-//! What can go wrong, and how it is told.
+//! Failures of a report, and their messages.
 
 use super::*;
 
@@ -118,7 +118,7 @@ fn cut_and_foreign_answers_are_errors() {
             let outcome = site.report(&["--timeout", "1"], MAPPING);
             failed(&outcome, status, words);
             assert_eq!(line(&outcome)["state"], "failed");
-            // What is asked first tells whether the path is right.
+            // Only the first request shows that the path may be wrong.
             let doubted = status == 76 && words != "415" && path.ends_with("status");
             assert_eq!(outcome.stderr.contains("rhsm_prefix"), doubted, "{outcome:?}");
         }
@@ -150,12 +150,12 @@ fn the_server_says_how_long_to_wait() {
         let outcome = site.run().run();
         assert_eq!(outcome.status, status, "{outcome:?}");
         assert_eq!(count(&site, "/hypervisors/"), posts);
-        // Beyond the minute that is left after the end of the input nothing is waited for.
+        // After the end of the input retries go on for a minute, so longer pauses are not waited for.
         assert!(begun.elapsed() < Duration::from_secs(50));
-        let told = outcome.stderr.split("(the server asks to wait ").nth(1);
-        let told = told.and_then(|told| told.split(" s)").next()?.parse::<u64>().ok());
+        let pause = outcome.stderr.split("(the server asks to wait ").nth(1);
+        let pause = pause.and_then(|pause| pause.split(" s)").next()?.parse::<u64>().ok());
         assert_eq!(
-            told.is_some_and(|told| (3_500..=3_600).contains(&told)),
+            pause.is_some_and(|pause| (3_500..=3_600).contains(&pause)),
             status == 75,
             "{outcome:?}"
         );
@@ -219,7 +219,7 @@ fn a_path_without_a_candlepin_is_named() {
     outcome.failed(76, "/nothing; check the path");
     outcome.failed(76, "rhsm_prefix");
 
-    // Candlepin answers, though not at its root.
+    // A Candlepin answers, but not at this path.
     let mut options = site.options();
     options[1] += "/more";
     let outcome = site.bare().args(options).stdin(MAPPING).run();
@@ -293,7 +293,7 @@ fn a_refusal_of_megabytes_is_read_at_once() {
     let site = Site::new();
     site.candlepin.remark([":".repeat(4 << 20), "h1: no".to_owned()]);
     let outcome = site.report(&["--timeout", "60"], MAPPING);
-    // Its colons took hours, whatever the limit.
+    // Colons took hours to read once, despite the limit.
     failed(&outcome, 69, "2 refused");
     let line = line(&outcome);
     assert_eq!(line["state"], "partial");
@@ -336,7 +336,7 @@ fn the_time_limit_names_the_last_failure() {
     let outcome = site.report(&["--timeout", "3"], MAPPING);
     let last = outcome.stderr.lines().last().unwrap();
     assert_eq!(outcome.status, 75, "{outcome:?}");
-    // Whether or not there was time for a second attempt, which ends without any answer.
+    // There may have been time for a second attempt, which gets no answer.
     assert!(
         last.contains("503 Service Unavailable: no database"),
         "{outcome:?}"
@@ -375,7 +375,7 @@ fn an_owner_or_job_that_is_a_dot_or_two_is_refused() {
     outcome.failed(78, "virt-who.conf:3");
     assert_eq!(site.candlepin.request_count(), 0);
 
-    // A server may name jobs as it likes.
+    // The server chooses the ids of jobs.
     site.server.misbehave(|_, request: &Request| {
         let job = || Response::new(200, "application/json", r#"{"id":"..","state":"RUNNING"}"#);
         (request.method == "POST").then(|| Fault::Answer(job()))

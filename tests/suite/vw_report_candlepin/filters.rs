@@ -1,9 +1,9 @@
-//! What the section's filters leave out is not reported, whether vw-filter stands before the reporter or not.
+//! Hosts that the section's filters drop are not reported, with and without vw-filter before the reporter.
 
 use super::*;
 
 impl Site {
-    /// The report of a section with these keys, which is named and has the whole account.
+    /// The report of a named section with a complete account and these keys.
     fn section(&self, keys: &str) -> Vec<String> {
         let text = format!(
             "[prod]\ntype=esx\nserver=vc\nowner=sim\n{keys}\n[other]\ntype=esx\nserver=vc\nowner=sim\n"
@@ -23,7 +23,7 @@ impl Site {
     }
 }
 
-/// What vw-filter makes of a document for the section.
+/// The output of vw-filter for the section.
 fn vw_filter(site: &Site, section: &str, input: &str) -> String {
     Run::new(env!("CARGO_BIN_EXE_vw-filter"))
         .env("VW_CONFIG", &site.file("virt-who.conf"))
@@ -44,7 +44,7 @@ fn hosts_that_the_section_excludes_are_not_reported() {
     );
     assert_eq!(site.held(), ["h2"]);
     let line = line(&outcome);
-    // One was left out by the scan, one here.
+    // The scan left out one, and the filters another.
     let counts = ["hypervisors", "guests", "created", "omitted"].map(|name| line[name].clone());
     assert_eq!(counts, [1, 0, 1, 2]);
     assert_eq!(
@@ -97,9 +97,9 @@ fn parent_lists_are_applied_and_a_document_without_parents_is_refused() {
     let outcome = site.filtered("exclude_host_parents=c7", &[], &without);
     outcome.failed(65, "vw-filter -n prod");
     outcome.failed(65, "--no-filter");
-    let told = line(&outcome);
+    let result = line(&outcome);
     assert_eq!(
-        (&told["state"], &told["hypervisors"]),
+        (&result["state"], &result["hypervisors"]),
         (&json!("failed"), &json!(2))
     );
     assert_eq!(site.held(), ["h2"], "nothing was sent");
@@ -108,7 +108,7 @@ fn parent_lists_are_applied_and_a_document_without_parents_is_refused() {
             .status,
         0
     );
-    // vw-filter's own check-in layout keeps neither parents nor the mark.
+    // In check-in layout the output of vw-filter has neither parents nor the mark.
     let checkin = Run::new(env!("CARGO_BIN_EXE_vw-filter"))
         .env("VW_CONFIG", &site.file("virt-who.conf"))
         .args(["-n", "prod", "--layout", "checkin", "-q"])
@@ -126,13 +126,13 @@ fn parent_lists_are_applied_and_a_document_without_parents_is_refused() {
 fn a_document_that_is_already_filtered_is_not_filtered_again() {
     let site = Site::new();
     site.section("exclude_hosts=H1\nexclude_host_parents=c7");
-    // Of the parents nothing is left in what is sent over the air gap; the mark stays.
+    // The document that is carried over the air gap has the mark, but no parents.
     let filtered = vw_filter(&site, "prod", MAPPING);
     let outcome = site.filtered("exclude_hosts=H1,h2\nexclude_host_parents=c7", &[], &filtered);
     assert_eq!((outcome.status, &*outcome.stderr), (0, ""));
     assert_eq!(site.held(), ["h2"]);
     assert_eq!(line(&outcome)["omitted"], 2);
-    // Filtered for another section it is not.
+    // A mark of another section does not count.
     let filtered = vw_filter(&site, "other", MAPPING);
     let outcome = site.filtered("exclude_hosts=H1", &["--dry-run"], &filtered);
     assert!(
@@ -152,7 +152,7 @@ fn filters_that_leave_nothing_are_not_reported_as_an_empty_scan() {
     );
     assert!(!outcome.stderr.contains("account"), "{outcome:?}");
     assert_eq!(line(&outcome)["hypervisors"], 0);
-    // vw-filter before it says the same.
+    // The same with vw-filter before the reporter.
     let filtered = vw_filter(&site, "prod", MAPPING);
     let outcome = site.filtered("exclude_hosts=*", &[], &filtered);
     outcome.failed(65, "vw-filter left out 2 hypervisors (exclude_hosts has \"*\")");
@@ -162,7 +162,7 @@ fn filters_that_leave_nothing_are_not_reported_as_an_empty_scan() {
         (0, &json!("finished"))
     );
     assert_eq!(site.held(), Vec::<String>::new());
-    // An empty scan is another thing.
+    // An empty scan is refused.
     site.filtered("exclude_hosts=*", &[], r#"{"hypervisors":[]}"#)
         .failed(
             65,
@@ -170,7 +170,7 @@ fn filters_that_leave_nothing_are_not_reported_as_an_empty_scan() {
         );
 }
 
-/// Like `failed`, after what is said about filters.
+/// Like `failed`, but messages about filters may come first.
 #[track_caller]
 fn failed_with_note(outcome: &Outcome, status: i32, words: &str) {
     assert_eq!(outcome.status, status, "{outcome:?}");
@@ -248,16 +248,16 @@ fn a_flaw_in_a_filtered_host_is_ignored() {
         (65, 3),
         "{outcome:?}"
     );
-    // Nor does a host that is of no use at all.
+    // The same for a host without any usable member.
     let document = r#"{"hypervisors":[{"uuid":"good","guests":[]},{"uuid":"lab","guests":null}]}"#;
     let outcome = site.filtered("exclude_hosts=lab", &[], document);
-    let told = line(&outcome);
+    let result = line(&outcome);
     assert_eq!(
         (
             outcome.status,
-            &told["failed"],
-            &told["omitted"],
-            &told["hypervisors"]
+            &result["failed"],
+            &result["omitted"],
+            &result["hypervisors"]
         ),
         (0, &json!([]), &json!(1), &json!(1)),
         "{outcome:?}"
@@ -275,7 +275,7 @@ fn hosts_that_filters_drop_are_never_cleared() {
     let all = mapping(&ids, "");
     let clear = ["--state-dir", &folder, "--clear-vanished"];
     assert_eq!(site.filtered("", &clear, &all).status, 0);
-    // From now on two are left out; one of them is not even there any more, and one that is reported vanished.
+    // From now on two are filtered, of which one has vanished, and one of the reported ones has vanished, too.
     let fewer = mapping(&ids[..28], "");
     let outcome = site.filtered("exclude_hosts=esx0,esx29", &clear, &fewer);
     assert_eq!(outcome.status, 0, "{outcome:?}");

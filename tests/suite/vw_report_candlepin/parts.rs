@@ -1,4 +1,4 @@
-//! Large documents, in parts.
+//! Large documents are sent in parts.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn batches_are_sent_in_order_and_have_one_result_line() {
     let jobs: Vec<String> = site.candlepin.jobs().into_iter().map(|job| job.id).collect();
     assert_eq!((jobs.len(), &line["jobs"]), (3, &json!(jobs)));
     assert_eq!(site.held(), FIVE);
-    // None was refused because of another one.
+    // No part was refused because of another one.
     assert!(
         site.candlepin
             .jobs()

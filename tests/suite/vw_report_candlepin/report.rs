@@ -1,4 +1,4 @@
-//! A report and what the server makes of it.
+//! A report, and what the server does with it.
 
 use super::*;
 
@@ -95,7 +95,7 @@ fn a_blocked_report_waits_and_is_sent_again() {
     let jobs = site.candlepin.jobs();
     let states: Vec<JobState> = jobs.iter().map(|job| job.state).collect();
     assert_eq!(states, [JobState::Finished, JobState::Failed, JobState::Finished]);
-    // The one that was dropped did nothing.
+    // The dropped report changed nothing.
     assert_eq!(line(&outcome)["jobs"], json!([jobs[2].id]));
     assert_eq!(site.held(), ["h1", "h2"]);
 }
@@ -217,7 +217,7 @@ fn an_old_server_gets_the_synchronous_check_in() {
     site.candlepin.lose(["h2"]);
     failed(&site.run().run(), 69, "1 lost");
 
-    // Its environment is the section's.
+    // The environment is that of the section.
     let section = format!(
         "[prod]\nowner=sim\nenv=a library\nrhsm_hostname={}\nrhsm_prefix=/candlepin\nrhsm_username=sim\n\
          rhsm_password=sim-secret\n",
@@ -246,9 +246,9 @@ fn with_no_wait_the_job_can_be_looked_up_later() {
         asked = site.report(&["--job", job], "");
     }
     assert_eq!(asked.status, 0, "{asked:?}");
-    let told = line(&asked);
+    let result = line(&asked);
     assert_eq!(
-        (&told["state"], &told["created"], &told["jobs"]),
+        (&result["state"], &result["created"], &result["jobs"]),
         (&json!("finished"), &json!(2), &json!([job]))
     );
     site.report(&["--job", "no such"], "").failed(69, "no such");
@@ -295,7 +295,7 @@ fn hypervisors_that_the_server_would_mix_up_are_left_out_and_named() {
     assert_eq!((&line["hypervisors"], &line["created"]), (&json!(4), &json!(1)));
     assert_eq!(site.held(), ["b"]);
 
-    // What is wrong with the data does not hide what the server did.
+    // A flaw in the data does not hide the server's result.
     site.candlepin.lose(["c"]);
     let mapping =
         r#"{"hypervisors":[{"uuid":"","name":"3","guests":[]},{"uuid":"c","name":"4","guests":[]}]}"#;

@@ -144,7 +144,7 @@ fn check_proves_that_a_report_would_be_accepted() {
         "{outcome:?}"
     );
     assert!(site.held().is_empty());
-    // One that has to wait its turn is let in, too.
+    // A job that has to wait counts as accepted, too.
     site.candlepin.occupy("sim", JobTime::Polls(100_000));
     assert_eq!(site.report(&["--check"], "").status, 0);
     std::fs::write(site.folder.path().join("password"), "wrong").unwrap();

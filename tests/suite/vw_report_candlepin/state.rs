@@ -1,4 +1,4 @@
-//! What is kept of the reports, so that only news are sent.
+//! The state that a reporter keeps, so that it sends only changes.
 
 use super::*;
 
@@ -8,7 +8,7 @@ impl Site {
         self.report(&[&["--state-dir", &folder], options].concat(), input)
     }
 
-    /// The only file that is kept, without the lock's.
+    /// The only state file; the lock file does not count.
     fn kept_file(&self) -> Option<std::path::PathBuf> {
         let entries = std::fs::read_dir(self.file("state")).ok()?;
         let mut files = entries.map(|entry| entry.unwrap().path());
@@ -28,7 +28,7 @@ fn an_unchanged_document_sends_only_a_heartbeat() {
     assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
     let unchanged = site.kept(&[], MAPPING);
     assert_eq!(state(&unchanged), "unchanged");
-    // The server has them as they are, though nobody asked it.
+    // The server has not changed, and was not asked.
     let counts =
         ["hypervisors", "created", "updated", "unchanged"].map(|name| line(&unchanged)[name].clone());
     assert_eq!(counts, [2, 0, 0, 2]);
@@ -73,7 +73,7 @@ fn only_an_accepted_report_is_saved_as_state() {
     site.candlepin.lose::<_, &str>([]);
     assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
 
-    // After a report that failed nobody knows what the server has.
+    // After a failed report the state of the server is unknown.
     let other = mapping(&["H1"], r#","source":{"section":"prod"}"#);
     site.candlepin.doom_next_job(Fate::Fail("no".to_owned()));
     assert_eq!(site.kept(&[], &other).status, 69);
@@ -129,7 +129,7 @@ fn two_runs_at_once_take_turns() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
-    // What is kept is what the server has.
+    // The saved state is the state of the server.
     let held = site.candlepin.hypervisors("sim");
     let last = usize::from(held["h1"].guest_ids().contains(&"g3"));
     assert_eq!(state(&site.kept(&[], &documents[last])), "unchanged");
@@ -170,7 +170,7 @@ fn a_run_that_waits_too_long_for_another_names_it_and_not_the_server() {
     assert!(!last.contains("127.0.0.1"), "{outcome:?}");
     assert_eq!((checked_in(), &line(&outcome)["state"]), (1, &json!("failed")));
 
-    // A killed process holds no lock.
+    // A killed process leaves no lock.
     first.kill().unwrap();
     first.wait().unwrap();
     site.server.behave();
@@ -198,7 +198,7 @@ fn a_vanished_hypervisor_of_a_small_site_is_cleared() {
     assert_eq!(state(&outcome), "finished");
     let held = site.candlepin.hypervisors("sim");
     assert!(held["c"].guests.is_empty() && !held["a"].guests.is_empty());
-    // It is forgotten then.
+    // After that the state has forgotten it.
     let again = site.kept(&["--clear-vanished"], &mapping(&["a", "b"], ""));
     assert_eq!(state(&again), "unchanged");
 }
@@ -211,13 +211,13 @@ fn too_many_vanished_hypervisors_are_kept_until_confirmed() {
     assert_eq!(state(&site.kept(&[], &mapping(&ids, ""))), "finished");
     let guests = |id: &str| site.candlepin.hypervisors("sim")[id].guests.len();
 
-    // A stage that left one out tells that it is there.
+    // An omitted hypervisor still exists.
     let omitted = r#","omitted":[{"kind":"host","id":"H10","stage":"vw-filter","reason":"x"}]"#;
     let outcome = site.kept(&["--clear-vanished"], &mapping(&ids[6..], omitted));
     assert_eq!(state(&outcome), "finished");
     assert_eq!(["h10", "h11", "h15", "h16"].map(guests), [1, 0, 0, 1]);
 
-    // Six of the fifteen that are left, and one that is new, which is reported.
+    // Six of the fifteen remain, and a new one is reported.
     let rest = [&ids[12..], &["new"]].concat();
     for of in [15, 16] {
         let outcome = site.kept(&["--clear-vanished"], &mapping(&rest, ""));

@@ -1,4 +1,4 @@
-//! Documents that come one after the other.
+//! Several documents in one stream.
 
 use super::*;
 
@@ -94,7 +94,7 @@ fn a_newer_document_replaces_one_that_is_being_retried() {
     let states = [next_line(&mut output), next_line(&mut output)].map(|line| line["state"].clone());
     assert_eq!(states, ["failed", "finished"]);
     drop(input);
-    // What is newer stands for what it replaced.
+    // The result of the newer document counts for the one that it replaced.
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(site.held(), ["new"]);
 }
@@ -128,7 +128,7 @@ fn a_document_is_reported_before_the_next_one_comes() {
     input.write_all(MAPPING.as_bytes()).unwrap();
     let mut output = BufReader::new(child.stdout.as_mut().unwrap());
     assert_eq!(next_line(&mut output)["state"], "finished");
-    // Nothing more comes; a signal ends the wait all the same.
+    // A signal ends the wait for the next document.
     signals::send(&child, "TERM");
     let output = child.wait_with_output().unwrap();
     drop(input);
@@ -168,9 +168,9 @@ fn a_signal_ends_the_wait_for_another_attempt() {
     let mut input = child.stdin.take().unwrap();
     input.write_all(MAPPING.as_bytes()).unwrap();
     let mut output = BufReader::new(child.stderr.take().unwrap());
-    let mut told = String::new();
-    output.read_line(&mut told).unwrap();
-    assert!(told.contains("trying again in 3600 s"), "{told}");
+    let mut warning = String::new();
+    output.read_line(&mut warning).unwrap();
+    assert!(warning.contains("trying again in 3600 s"), "{warning}");
     signals::send(&child, "TERM");
     let ended = child.wait_with_output().unwrap();
     drop(input);

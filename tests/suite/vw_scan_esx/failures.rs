@@ -16,7 +16,7 @@ fn failures_are_one_line_and_leave_no_session() {
     let site = Site::new(small());
     fs::write(site.path("wrong"), "s3cret").unwrap();
     let wrong = site.scan(&["--password-file", &site.file("wrong")]);
-    // An option that is given twice is the second one's in curl; here it is an error.
+    // In curl the second of two equal options wins; here they are an error.
     wrong.failed(64, "--password-file");
     let url = site.vcenter.url();
     let cacert = site.file("ca.pem");
@@ -158,7 +158,7 @@ fn bad_answers_are_one_line_and_leave_no_session() {
                 if passes { &*whole } else { "" },
                 "{call} {number}"
             );
-            // A call that only reads, over a connection that the server has closed, is sent again without a word.
+            // A call that only reads is repeated silently if the server had closed the connection.
             let silent = outcome.stderr.is_empty() && words == &"connection" && call.contains("Retrieve");
             if !silent {
                 assert_eq!(outcome.stderr.lines().count(), 1, "{call} {number}: {outcome:?}");
@@ -188,7 +188,7 @@ fn a_lasting_failure_ends_the_scan_in_time() {
     outcome.failed_at_last(75, "503");
     assert!(outcome.stderr.lines().count() > 2, "{outcome:?}");
     site.nothing_is_open();
-    // A server that wants more time than there is need not be asked again.
+    // If the server wants a longer pause than there is time, there is no second attempt.
     answer(&site, "RetrievePropertiesEx", |_| Some(not_now("3600")));
     site.scan(&[]).failed(75, "503");
     answer(&site, "RetrievePropertiesEx", |count| {
@@ -277,7 +277,7 @@ fn views_are_destroyed_even_after_an_error() {
     site.scan(&[])
         .failed(76, "404 Not Found, not the vSphere API's; is this the address");
     assert_eq!(site.vcenter.open(), Open::default());
-    // The end of the session takes along what can't be given back.
+    // The log-out also ends what could not be destroyed.
     answer(&site, "DestroyView", |_| Some(not_now("0")));
     site.scan(&[]).quiet_success();
     site.nothing_is_open();
@@ -363,7 +363,7 @@ fn a_signal_ends_the_scan_after_log_out() {
         messages
             .find(|line| line.contains("RetrievePropertiesEx"))
             .unwrap();
-        // The message comes before the request: whichever the signal meets, the session must be closed.
+        // The message comes before the request. The session must be closed in both cases.
         signals::send(&child, signal);
         let rest: Vec<String> = messages.collect();
         assert_eq!(child.wait().unwrap().code(), Some(status), "{rest:?}");

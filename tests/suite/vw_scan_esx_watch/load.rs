@@ -9,7 +9,7 @@ use vw_sim::vcenter::{Inventory, Open, Vm};
 use super::Watch;
 use crate::vw_scan_esx::Site;
 
-/// Changes an inventory so many times, with this time from one to the next: machines are switched, moved, created and removed, one at a time.
+/// Changes an inventory once per `period`: machines are switched, moved, created and removed, one at a time.
 fn churn(site: &Site, numbers: std::ops::Range<usize>, period: Duration) {
     let mut next = Instant::now();
     for number in numbers {
@@ -30,7 +30,7 @@ fn churn(site: &Site, numbers: std::ops::Range<usize>, period: Duration) {
     }
 }
 
-/// Watches many changes, and fails if the last document is no fresh scan's, or if memory grows after the first of them.
+/// Watches many changes; fails if the last document differs from a new scan, or if memory grows after the `first` changes.
 fn watch_many_changes(hosts: usize, vms: usize, first: usize, all: usize, period: Duration) {
     let site = Site::new(Inventory::new(hosts, vms));
     let watch = Watch::of(&site, &["--settle", "1", "--repeat", "0"]);
@@ -44,7 +44,7 @@ fn watch_many_changes(hosts: usize, vms: usize, first: usize, all: usize, period
         let ticks = |at: usize| stat.split_whitespace().nth(at).unwrap().parse::<u64>().unwrap();
         ticks(13) + ticks(14)
     };
-    // Until its document is that of the server, and it is quiet.
+    // Reads documents until one equals a new scan.
     let settle = || {
         let scan = site.scan(&[]).quiet_success();
         let mut documents = 0;

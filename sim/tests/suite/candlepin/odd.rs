@@ -1,4 +1,4 @@
-//! What a real server does seldom: it is deployed, gives a job up, or is very old.
+//! Rare behaviour of a real server: it is in deployment, aborts a job, or is very old.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What a real vCenter does on its bad days, and this one when it is told to.
+//! Faults of a real vCenter that tests can plan.
 
 use vw_sim::vcenter::{Host, Inventory, VCenter, Vm};
 
