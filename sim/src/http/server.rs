@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 
-use super::connection::{self, NoRequest};
+use super::connection::{self, NoRequest, Received};
 use super::{Request, Response, Service, Stream, Tls};
 
 /// What a server does with a request instead of the right answer.
@@ -215,7 +215,7 @@ impl Shared {
             };
             received.request.peer.clone_from(&peer);
             let request = &received.request;
-            let (mut limit, mut stall, mut pause) = (None, false, None);
+            let mut delivery = Delivery::default();
             let response = match self.note(request) {
                 Some(Fault::Close) => return Ended::after(false),
                 Some(Fault::Silence) => return wait_for_end(stream),
@@ -230,33 +230,23 @@ impl Shared {
                 }
                 fault => {
                     match fault {
-                        Some(Fault::Cut(bytes)) => limit = Some(bytes),
-                        Some(Fault::Stall(bytes)) => (limit, stall) = (Some(bytes), true),
-                        Some(Fault::Trickle(between)) => pause = Some(between),
+                        Some(Fault::Cut(bytes)) => delivery.limit = Some(bytes),
+                        Some(Fault::Stall(bytes)) => {
+                            delivery.limit = Some(bytes);
+                            delivery.stalls = true;
+                        }
+                        Some(Fault::Trickle(pause)) => delivery.pause = Some(pause),
                         Some(Fault::Delay(time)) => self.wait(time),
                         _ => {}
                     }
                     if let Some(address) = self.service.tunnel(request) {
-                        let opened = stream
-                            .get_mut()
-                            .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
-                        let tunnel = opened.is_ok().then_some(address);
-                        return Ended { whole: true, tunnel };
+                        return open_tunnel(stream.get_mut(), address);
                     }
                     self.service.answer(request)
                 }
             };
-            let sent = match pause {
-                Some(pause) => {
-                    let mut slow = Slow {
-                        stream: stream.get_mut(),
-                        pause,
-                    };
-                    connection::send(&mut slow, &received, response, limit)
-                }
-                None => connection::send(stream.get_mut(), &received, response, limit),
-            };
-            if sent.is_err() && stall {
+            let sent = delivery.send(stream.get_mut(), &received, response);
+            if sent.is_err() && delivery.stalls {
                 return wait_for_end(stream);
             }
             if sent.is_err() || !received.keep_alive {
@@ -287,6 +277,35 @@ impl Shared {
             log.len()
         };
         lock(&self.plan).as_mut().and_then(|plan| plan(number, request))
+    }
+}
+
+/// How an answer is sent.
+#[derive(Default)]
+struct Delivery {
+    /// After this number of bytes of the body nothing more is sent.
+    limit: Option<usize>,
+    /// Whether the connection stays open then.
+    stalls: bool,
+    /// The pause before each byte.
+    pause: Option<Duration>,
+}
+
+impl Delivery {
+    fn send(&self, stream: &mut dyn Write, received: &Received, response: Response) -> io::Result<()> {
+        match self.pause {
+            Some(pause) => connection::send(&mut Slow { stream, pause }, received, response, self.limit),
+            None => connection::send(stream, received, response, self.limit),
+        }
+    }
+}
+
+/// Answers a CONNECT; the caller then connects the client with the address.
+fn open_tunnel(stream: &mut dyn Write, address: SocketAddr) -> Ended {
+    let opened = stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
+    Ended {
+        whole: true,
+        tunnel: opened.is_ok().then_some(address),
     }
 }
 

@@ -115,36 +115,7 @@ impl Authority {
     }
 
     fn try_issue(&self, certificate: &Certificate) -> Result<Tls, Box<dyn std::error::Error + Send + Sync>> {
-        let here = || ["localhost", "127.0.0.1", "::1"].map(String::from).to_vec();
-        let names = match certificate {
-            Certificate::For(names) => names.clone(),
-            Certificate::CommonName => Vec::new(),
-            _ => here(),
-        };
-        let mut params = CertificateParams::new(names)?;
-        let name = match certificate {
-            Certificate::CommonName => "localhost",
-            _ => "vw-sim",
-        };
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        match certificate {
-            Certificate::Expired => {
-                params.not_before = rcgen::date_time_ymd(2000, 1, 1);
-                params.not_after = rcgen::date_time_ymd(2001, 1, 1);
-            }
-            Certificate::NotYet => {
-                params.not_before = rcgen::date_time_ymd(4000, 1, 1);
-                params.not_after = rcgen::date_time_ymd(4001, 1, 1);
-            }
-            Certificate::SelfSignedAuthority => {
-                params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-                params.key_usages.push(KeyUsagePurpose::KeyCertSign);
-            }
-            _ => {}
-        }
+        let params = params(certificate)?;
         let key = KeyPair::generate()?;
         let issued = match certificate {
             Certificate::SelfSigned | Certificate::SelfSignedAuthority => {
@@ -174,6 +145,40 @@ impl Authority {
             certificate: issued,
         })
     }
+}
+
+/// The contents of a server's certificate, without its key and issuer.
+fn params(certificate: &Certificate) -> Result<CertificateParams, rcgen::Error> {
+    let names = match certificate {
+        Certificate::For(names) => names.clone(),
+        Certificate::CommonName => Vec::new(),
+        _ => ["localhost", "127.0.0.1", "::1"].map(String::from).to_vec(),
+    };
+    let mut params = CertificateParams::new(names)?;
+    let name = match certificate {
+        Certificate::CommonName => "localhost",
+        _ => "vw-sim",
+    };
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    match certificate {
+        Certificate::Expired => {
+            params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        }
+        Certificate::NotYet => {
+            params.not_before = rcgen::date_time_ymd(4000, 1, 1);
+            params.not_after = rcgen::date_time_ymd(4001, 1, 1);
+        }
+        Certificate::SelfSignedAuthority => {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.key_usages.push(KeyUsagePurpose::KeyCertSign);
+        }
+        _ => {}
+    }
+    Ok(params)
 }
 
 /// The certificate without its version and extensions, signed again by its own key.
