@@ -7,6 +7,7 @@ use serde_json::Value;
 use vw_sim::http::{Fault, Response};
 use vw_sim::vcenter::{Host, HostKey, Inventory, Open, Vm};
 
+use crate::support::with_time;
 use crate::vw_scan_esx::{Site, answer, small, soap_fault};
 use crate::vw_scan_esx_watch::Watch;
 
@@ -61,7 +62,9 @@ fn a_scan_during_which_objects_always_vanish_fails_for_now() {
     assert_eq!(calls(&site, "Login") - before, 6);
     assert_eq!(site.vcenter.open().sessions, 0);
     // Until the time limit.
-    let outcome = site.scan(&["--timeout", "1"]);
+    let outcome = with_time(&["ManagedObjectNotFound"], |limit| {
+        site.scan(&["--timeout", limit])
+    });
     outcome.failed_at_last(75, "ManagedObjectNotFound");
     assert!(outcome.stderr.lines().count() < 5, "{outcome:?}");
 }
@@ -268,23 +271,28 @@ fn the_timeout_names_the_last_failure() {
     answer(&site, "RetrievePropertiesEx", |_| {
         Some(Response::new(503, "text/plain", "not now"))
     });
-    let outcome = site.scan(&["--timeout", "2"]);
-    outcome.failed_at_last(75, "gave up after ");
-    outcome.failed_at_last(75, "last error: 127.0.0.1:");
-    outcome.failed_at_last(75, "503");
-    let mut count = 0;
-    site.vcenter.server().misbehave(move |_, request| {
-        let wanted = String::from_utf8_lossy(&request.body).contains("<RetrievePropertiesEx ");
-        count += usize::from(wanted);
-        match (wanted, count) {
-            (true, 1) => Some(Fault::Answer(Response::new(503, "text/plain", "not now"))),
-            (true, _) => Some(Fault::Silence),
-            _ => None,
-        }
+    let words = ["gave up after ", "last error: 127.0.0.1:", "503"];
+    let outcome = with_time(&words, |limit| site.scan(&["--timeout", limit]));
+    for words in words {
+        outcome.failed_at_last(75, words);
+    }
+    let words = ["gave up after ", "503"];
+    let outcome = with_time(&words, |limit| {
+        let mut count = 0;
+        site.vcenter.server().misbehave(move |_, request| {
+            let wanted = String::from_utf8_lossy(&request.body).contains("<RetrievePropertiesEx ");
+            count += usize::from(wanted);
+            match (wanted, count) {
+                (true, 1) => Some(Fault::Answer(Response::new(503, "text/plain", "not now"))),
+                (true, _) => Some(Fault::Silence),
+                _ => None,
+            }
+        });
+        site.scan(&["--timeout", limit])
     });
-    let outcome = site.scan(&["--timeout", "3"]);
-    outcome.failed_at_last(75, "gave up after ");
-    outcome.failed_at_last(75, "503");
+    for words in words {
+        outcome.failed_at_last(75, words);
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Options of vw-scan-esx: names, stamp, strict, check, trace and replay, and every form of a server's address.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 use vw_sim::http::{Fault, Response};
 use vw_sim::vcenter::{Host, Inventory, Open, Settings, VCenter, Vm};
 
-use crate::support::{Outcome, Run};
+use crate::support::{Outcome, Run, with_time};
 use crate::vw_scan_esx::soap_fault;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
@@ -283,10 +284,12 @@ fn every_form_of_a_server_address_works() {
     assert_eq!((warned.status, &*warned.stdout), (0, &*whole));
     assert!(warned.stderr.contains("no_verfy"), "{warned:?}");
     let proxied = format!("esx://sim@{at}?transport=http&proxy=127.0.0.1:9");
-    site.bare()
-        .args(["--server", &proxied, "--timeout", "1"])
-        .run()
-        .failed_at_last(75, "the proxy 127.0.0.1:9");
+    let proxy = "the proxy 127.0.0.1:9";
+    let outcome = with_time(&[proxy], |limit| {
+        let run = site.bare().args(["--server", &proxied, "--timeout", limit]);
+        run.run()
+    });
+    outcome.failed_at_last(75, proxy);
     let otherwise = site.bare().args(["--server", &proxied, "--proxy", ""]).run();
     assert_eq!(otherwise.quiet_success(), whole);
     for (server, words) in [
@@ -487,9 +490,15 @@ fn a_failed_scan_is_replayed_to_the_same_failure() {
                 _ => Fault::Answer(Response::new(200, "text/html", "<html>")),
             })
         });
-        let trace = site.file(&format!("trace{fault}"));
-        site.scan(&["--trace", &trace, "--timeout", "1"])
-            .failed_at_last(status, words);
+        let last = RefCell::default();
+        let outcome = with_time(&[words], |limit| {
+            let trace = site.file(&format!("trace{fault}-{limit}"));
+            let outcome = site.scan(&["--trace", &trace, "--timeout", limit]);
+            *last.borrow_mut() = trace;
+            outcome
+        });
+        outcome.failed_at_last(status, words);
+        let trace: String = last.take();
         let replayed = Run::new(PROGRAM).args(["--replay", &trace]).run();
         assert_ne!(replayed.status, 0, "{replayed:?}");
         assert!(replayed.stderr.contains(words), "{replayed:?}");

@@ -10,7 +10,7 @@ use serde_json::json;
 use vw_sim::http::{Authority, Certificate, Tls};
 use vw_sim::proxy::Proxy;
 
-use crate::support::Run;
+use crate::support::{Run, with_time};
 use crate::trust::{Site, asked, behind_a_proxy, known};
 
 const SCAN: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
@@ -268,21 +268,19 @@ fn the_proxy_of_system_environment_is_used_as_in_virt_who() {
         .run()
         .quiet_success();
     // The environment of the process is read as in curl.
-    let straight = scan("x=y")
-        .env("http_proxy", &known(&proxy))
-        .args(["-d", "--timeout", "1"])
-        .run();
-    assert!(
-        straight
-            .stderr
-            .contains("vc.example.com:443 is reached without a proxy (no proxy is set)"),
-        "{straight:?}"
-    );
+    let words = "vc.example.com:443 is reached without a proxy (no proxy is set)";
+    let straight = with_time(&[words], |limit| {
+        let run = scan("x=y").env("http_proxy", &known(&proxy));
+        run.args(["-d", "--timeout", limit]).run()
+    });
+    assert!(straight.stderr.contains(words), "{straight:?}");
     // no_proxy there also applies to a proxy of the process's environment.
-    let exempt = scan("no_proxy=*.example.com").env("https_proxy", &known(&proxy));
-    let exempt = exempt.args(["-d", "--timeout", "1"]).run();
     let words =
         "is reached without a proxy (no_proxy in [system_environment] (a.conf:2) lists \"*.example.com\"";
+    let exempt = with_time(&[words], |limit| {
+        let run = scan("no_proxy=*.example.com").env("https_proxy", &known(&proxy));
+        run.args(["-d", "--timeout", limit]).run()
+    });
     assert!(exempt.stderr.contains(words), "{exempt:?}");
 }
 
@@ -367,11 +365,10 @@ fn debug_messages_name_proxy_trust_and_tls_version() {
         ),
         (&["--proxy", ""], "is reached without a proxy (--proxy is empty)"),
     ] {
-        let outcome = site
-            .section(&lines)
-            .args(["-d", "--timeout", "1"])
-            .args(options)
-            .run();
+        let outcome = with_time(&[words], |limit| {
+            let run = site.section(&lines).args(["-d", "--timeout", limit]);
+            run.args(options).run()
+        });
         assert!(outcome.stderr.contains(words), "{outcome:?}");
     }
 }

@@ -96,12 +96,12 @@ fn state(outcome: &Outcome) -> Option<String> {
     Some(line["state"].as_str()?.to_owned())
 }
 
-fn step(row: &Row, call: &str) -> Result<(), String> {
+fn step(row: &Row, call: &str, limit: u32) -> Result<(), String> {
     let site = Site::new();
     let wanted = call.to_owned();
     let meets = meets(row, String::new(), move |request| kind(request) == wanted);
     site.proxy.server().misbehave(meets);
-    let outcome = ended(row, row.statuses, NAME, site.run())?;
+    let outcome = ended(row, row.statuses, NAME, site.run(), limit)?;
     let expected = if outcome.status == 0 { "finished" } else { "failed" };
     if state(&outcome).as_deref() != Some(expected) {
         return Err(format!("the result is not {expected}: {outcome:?}"));

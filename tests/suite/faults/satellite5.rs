@@ -100,7 +100,7 @@ fn line(outcome: &Outcome) -> Result<Value, String> {
     serde_json::from_str(outcome.stdout.trim_end()).map_err(|error| format!("{error}: {outcome:?}"))
 }
 
-fn step(row: &Row, call: &str) -> Result<(), String> {
+fn step(row: &Row, call: &str, limit: u32) -> Result<(), String> {
     let site = Site::new();
     let wanted = call.to_owned();
     let meets = meets(row, START.to_owned(), move |request| asks_for(request, &wanted));
@@ -110,7 +110,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
         // Everything is reported by then.
         expected.push(0);
     }
-    let outcome = ended(row, &expected, NAME, site.run())?;
+    let outcome = ended(row, &expected, NAME, site.run(), limit)?;
     let line = line(&outcome)?;
     let failed = line["failed"].as_array().map_or(0, Vec::len);
     if (line["state"] == "finished") != (outcome.status == 0) || (failed > 0) != (outcome.status != 0) {

@@ -183,6 +183,20 @@ pub(crate) fn ended(child: &mut Child) -> Option<ExitStatus> {
     }
 }
 
+/// Runs a command that its `--timeout` ends, until stderr has all of the words, with a longer limit each time.
+///
+/// On a busy machine a short limit may be over before the command gets as far as the test wants. The outcome with the longest one
+/// counts. `run` gets the limit in seconds.
+pub(crate) fn with_time(words: &[&str], run: impl Fn(&str) -> Outcome) -> Outcome {
+    for limit in ["1", "5"] {
+        let outcome = run(limit);
+        if words.iter().all(|words| outcome.stderr.contains(words)) {
+            return outcome;
+        }
+    }
+    run("30")
+}
+
 /// Says on stderr what could not be tested. It does not use `eprintln!`, because the harness hides that if the test passes.
 pub(crate) fn skipped(what: &str) {
     io::stderr()

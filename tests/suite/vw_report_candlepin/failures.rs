@@ -44,8 +44,10 @@ fn a_port_where_nobody_listens_is_named() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut options = site.options();
     options[1] = format!("http://{free}/candlepin");
-    options.extend(["--timeout".to_owned(), "1".to_owned()]);
-    let outcome = site.bare().args(options).stdin(MAPPING).run();
+    let outcome = with_time(&[&free.to_string()], |limit| {
+        let run = site.bare().args(options.clone()).args(["--timeout", limit]);
+        run.stdin(MAPPING).run()
+    });
     failed(&outcome, 75, &free.to_string());
     assert_eq!(line(&outcome)["state"], "failed");
 }
@@ -53,15 +55,20 @@ fn a_port_where_nobody_listens_is_named() {
 #[test]
 fn an_overloaded_server_is_retried_until_the_time_limit() {
     for status in [429, 500, 502, 503] {
-        let site = Site::new();
-        site.candlepin.refuse_next([status]);
-        site.report(&["--timeout", "1"], MAPPING)
-            .failed_at_last(75, &status.to_string());
+        let words = status.to_string();
+        let outcome = with_time(&[&words], |limit| {
+            let site = Site::new();
+            site.candlepin.refuse_next([status; 100]);
+            site.report(&["--timeout", limit], MAPPING)
+        });
+        outcome.failed_at_last(75, &words);
     }
     let site = Site::new();
     site.candlepin.set_database_down(true);
-    site.report(&["--timeout", "1"], MAPPING)
-        .failed_at_last(75, "answered 500");
+    let outcome = with_time(&["answered 500"], |limit| {
+        site.report(&["--timeout", limit], MAPPING)
+    });
+    outcome.failed_at_last(75, "answered 500");
 }
 
 #[test]
@@ -115,7 +122,7 @@ fn cut_and_foreign_answers_are_errors() {
             let site = Site::new();
             site.server
                 .misbehave(move |_, request: &Request| request.path.starts_with(path).then(trouble));
-            let outcome = site.report(&["--timeout", "1"], MAPPING);
+            let outcome = with_time(&[words], |limit| site.report(&["--timeout", limit], MAPPING));
             failed(&outcome, status, words);
             assert_eq!(line(&outcome)["state"], "failed");
             // Only the first request shows that the path may be wrong.

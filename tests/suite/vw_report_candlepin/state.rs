@@ -154,7 +154,9 @@ fn a_run_that_waits_too_long_for_another_names_it_and_not_the_server() {
     until(|| checked_in() == 1);
     std::fs::write(site.file("state/.vw-a1b2c3"), "left by a killed run").unwrap();
 
-    let outcome = site.kept(&["--timeout", "1"], MAPPING);
+    let outcome = with_time(&["waiting for process"], |limit| {
+        site.kept(&["--timeout", limit], MAPPING)
+    });
     let holder = format!("process {}", first.id());
     assert_eq!(outcome.status, 75, "{outcome:?}");
     let said: Vec<&str> = outcome.stderr.lines().collect();
