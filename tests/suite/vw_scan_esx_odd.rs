@@ -248,7 +248,7 @@ fn odd_machines() -> Vec<Row> {
             omitted: &[(
                 "guest",
                 "]]> <&\"'> % \u{1F600}",
-                "config.uuid \"<junk>\" is no uuid",
+                "config.uuid \"<junk>\" is not a uuid",
             )],
             warns: &[GUEST_LEFT_OUT],
         },

@@ -36,13 +36,13 @@ fn unusable_files_are_named() {
     fs::create_dir(place.0.path().join("folder")).unwrap();
     let large = fs::File::create(place.0.path().join("large")).unwrap();
     large.set_len(100 << 20).unwrap();
-    let nothing = "there is no section in folder/*.conf; add one, or name another file with -c";
+    let nothing = "there is no section in folder/*.conf; add a section, or name another file with -c";
     for action in ["check", "show"] {
         place.run(&[action, "-c", "folder"]).failed(78, nothing);
     }
     place
         .run(&["migrate", "folder"])
-        .failed(78, "folder: is a folder, and a file is needed");
+        .failed(78, "folder: is a folder, not a file");
     for (file, words) in [
         ("large", "is larger than 4 MiB"),
         ("gone", "gone: can't be read: No such file"),
@@ -75,7 +75,7 @@ fn readable_files_are_used_and_the_others_are_named() {
     // Tests that run as root can read any file, but neither a folder nor a file that is too large.
     let large = fs::File::create(place.0.path().join("b.conf")).unwrap();
     large.set_len(100 << 20).unwrap();
-    let reason = "./b.conf: is larger than 4 MiB, so it is no configuration";
+    let reason = "./b.conf: is larger than 4 MiB, the limit for a configuration file";
     for args in [
         &["-c", "."][..],
         &["-c", "a.conf", "-c", "./b.conf", "-c", "c.conf"],
@@ -125,7 +125,7 @@ fn one_section_can_be_checked_alone() {
         [
             "warning: a.conf:2: [global] intervall: unknown key, so it is ignored (did you mean interval?)",
             "warning: a.conf:5: [defaults] foo: unknown key, so it is ignored",
-            "warning: a.conf:8: [one] server: is that of [three], too, with the same destination: hosts are reported twice \
+            "warning: a.conf:8: [one] server: is also in [three], with the same destination: hosts are reported twice \
              unless filters keep them apart",
             "warning: a.conf:11: [one] exclude_hosts: is empty, so it counts as not set; give it a value, or remove the line",
             "1 of 1 sections usable; try next: vw-scan-esx -n one | vw-filter -n one",
@@ -195,8 +195,8 @@ fn findings_come_in_the_order_of_files_and_lines() {
     assert_eq!(checked.stdout.matches("rhsm.conf:3: ").count(), 1);
     assert!(
         checked.stdout.contains(
-            "warning: rhsm.conf:3: [server] insecure: Candlepin's certificate is not verified; rhsm_cacert or rhsm_thumbprint \
-             would make it safe"
+            "warning: rhsm.conf:3: [server] insecure: Candlepin's certificate is not verified; use rhsm_cacert or \
+             rhsm_thumbprint instead"
         ),
         "{checked:?}"
     );

@@ -26,15 +26,15 @@ fn keys_and_types() -> Vec<Finding> {
         ),
         (
             esx("env=x ; y"),
-            "warning: a.conf:7: [prod] env: ' ;' and what follows it belong to the value (virt-who on Python 2 cut it off); \
+            "warning: a.conf:7: [prod] env: ' ;' and the text after it are part of the value (virt-who on Python 2 cut it off); \
              put a comment on a line of its own",
         ),
         (
             esx("sat_password=abc # note"),
-            "warning: a.conf:7: [prod] sat_password: ' #' and what follows it belong to the value; put a comment on a line of \
+            "warning: a.conf:7: [prod] sat_password: ' #' and the text after it are part of the value; put a comment on a line of \
              its own, or the whole value in quotes if this is no comment",
         ),
-        (esx("type=exs"), "'exs' is no type that is known"),
+        (esx("type=exs"), "'exs' is an unknown type"),
         (
             esx("type=xen"),
             "error: a.conf:7: [prod] type: xen is not supported: there is no command vw-scan-xen in PATH",
@@ -63,7 +63,7 @@ fn keys_and_types() -> Vec<Finding> {
         ),
         (
             esx("is_hypervisor=maybe"),
-            "warning: a.conf:7: [prod] is_hypervisor: counts only with type=fake, so it is ignored",
+            "warning: a.conf:7: [prod] is_hypervisor: is ignored, because the type is not fake",
         ),
         (
             "[a]\ntype=fake\nowner=o\nfile=a.conf\nis_hypervisor=maybe\n".to_owned(),
@@ -75,7 +75,7 @@ fn keys_and_types() -> Vec<Finding> {
         ),
         (
             esx("[global]\nlog_dir=a.conf"),
-            "warning: a.conf:8: [global] log_dir: a.conf is no folder",
+            "warning: a.conf:8: [global] log_dir: a.conf is not a folder",
         ),
     ]
 }
@@ -88,11 +88,11 @@ fn trust_and_proxies() -> Vec<Finding> {
         ),
         (
             esx("rhsm_cacert=a.conf"),
-            "error: a.conf:7: [prod] rhsm_cacert: a.conf has no certificate in PEM form",
+            "error: a.conf:7: [prod] rhsm_cacert: a.conf has no certificate in PEM format",
         ),
         (
             esx("thumbprint=abcd"),
-            "error: a.conf:7: [prod] thumbprint: 'abcd' is no thumbprint",
+            "error: a.conf:7: [prod] thumbprint: 'abcd' is not a thumbprint",
         ),
         (
             esx("insecure=maybe"),
@@ -128,7 +128,7 @@ fn trust_and_proxies() -> Vec<Finding> {
         (
             esx("rhsm_proxy_hostname="),
             "warning: a.conf:7: [prod] rhsm_proxy_hostname: is empty, so Candlepin is reached without a proxy; remove the \
-             line to use that of rhsm.conf or the environment",
+             line to use the proxy of rhsm.conf or the environment",
         ),
         (
             esx("[system_environment]\nhttps_proxy=https://proxy:3128"),
@@ -145,7 +145,7 @@ fn trust_and_proxies() -> Vec<Finding> {
         ),
         (
             esx("type=ESX").replacen("type=esx\n", "", 1),
-            "error: a.conf:6: [prod] type: 'ESX' is no type that is known (did you mean esx?), and there is no command vw-scan-ESX",
+            "error: a.conf:6: [prod] type: 'ESX' is an unknown type (did you mean esx?), and there is no command vw-scan-ESX",
         ),
     ]
 }
@@ -154,7 +154,7 @@ fn satellite_and_passwords() -> Vec<Finding> {
     vec![
         (
             esx("sat_server=sat\nsat_username=u\nsat_password=p\nsat_thumbprint=x"),
-            "error: a.conf:10: [prod] sat_thumbprint: 'x' is no thumbprint",
+            "error: a.conf:10: [prod] sat_thumbprint: 'x' is not a thumbprint",
         ),
         (
             esx("sat_server=sat\nsat_username=u\nsat_password=p\nsat_insecure=1"),
@@ -190,7 +190,7 @@ fn filters() -> Vec<Finding> {
         (esx("filter_type=glob"), "is neither wildcards nor regex"),
         (
             esx("exclude_hosts=esx1.example.com"),
-            "'esx1.example.com' is no uuid, but the ids are uuids",
+            "'esx1.example.com' is not a uuid, but the ids are uuids",
         ),
         (
             esx("hypervisor_id=hostname\nfilter_hosts=564dae86-b20b-0214-0203-dc50d3be0ec2"),
@@ -223,10 +223,10 @@ fn whole_sections_and_files() -> Vec<Finding> {
             esx("env=%(gone)s"),
             "error: a.conf:7: [prod] env: %(gone)s names a key that the section does not have",
         ),
-        (esx("env=%(env)s"), "stand for each other"),
+        (esx("env=%(env)s"), "refer to each other"),
         (
             esx("[two]\ntype=esx\nserver=https://VC/\nusername=u\npassword=p\nowner=o"),
-            "warning: a.conf:9: [two] server: is that of [prod], too, with the same destination",
+            "warning: a.conf:9: [two] server: is also in [prod], with the same destination",
         ),
         (
             "[a]\nowner=o\n".to_owned(),
@@ -254,7 +254,7 @@ fn whole_sections_and_files() -> Vec<Finding> {
         ),
         (
             esx("[]\nx=1\n"),
-            "warning: a.conf:7: the line is no section's header",
+            "warning: a.conf:7: the line is not a valid section header",
         ),
         (
             esx("owner o"),
