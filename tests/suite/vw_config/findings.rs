@@ -46,7 +46,7 @@ fn keys_and_types() -> Vec<Finding> {
         ),
         (
             esx("owner=.."),
-            "error: a.conf:7: [prod] owner: is \"..\": it would be read as a folder",
+            "error: a.conf:7: [prod] owner: is \"..\": it would change the path of the request",
         ),
         (esx("owner="), "error: a.conf:7: [prod] owner: is empty"),
         (
