@@ -27,14 +27,14 @@ Examples:
     vw-sim --hosts 50 --vms 1000 -- sh -c \\
         'vw-scan-esx -n sim | vw-filter -n sim | vw-report-candlepin -n sim'";
 
-/// Start a simulated vCenter, Candlepin and Satellite 5 on free ports of 127.0.0.1
+/// Start simulated servers (vCenter, Candlepin, Satellite 5) on 127.0.0.1
 #[derive(Parser)]
 #[command(name = "vw-sim", version, after_help = EXAMPLES)]
 struct Args {
     /// Number of hosts of the vCenter
     #[arg(long, value_name = "N", default_value_t = 5)]
     hosts: u16,
-    /// Number of virtual machines, spread over the hosts
+    /// Number of virtual machines, spread over hosts
     #[arg(long, value_name = "N", default_value_t = 25)]
     vms: u32,
     /// Use HTTP instead of HTTPS
