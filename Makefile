@@ -1,8 +1,8 @@
 # make          builds the commands for installation
-# make demo     builds, starts simulated servers on loopback and runs the pipelines against them
-# make check    format, lints and all tests
-# make bench    the scan's CPU and memory against a floor, on this machine; see BENCHMARKS.md
-# make install  installs what `make` has built; PREFIX and DESTDIR as everywhere
+# make demo     builds, starts simulated servers on loopback, and runs the pipelines against them
+# make check    checks format and lints, and runs all tests
+# make bench    measures the scan's CPU and memory on this machine, see BENCHMARKS.md
+# make install  installs what `make` has built; PREFIX (/usr/local) and DESTDIR are used as usual
 
 CARGO  ?= cargo
 PREFIX ?= /usr/local
@@ -28,13 +28,13 @@ check:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} $(CARGO) test --workspace --locked
 
-# Without Go the figures against vcsim are left out, and the output says so.
+# Without Go there are no figures for vcsim, and the output says so.
 bench:
 	$(CARGO) build --release --workspace --bins --locked
 	if command -v go >/dev/null; then cd tests/vcsim && go build -o "$(TARGET)/vcsim" .; fi
 	$(CARGO) bench --locked --bench scan
 
-# It builds nothing, for root may have no Rust.
+# It builds nothing, because root may have no Rust.
 install:
 	@for command in $(COMMANDS); do \
 	    test -x "$(TARGET)/release/$$command" || { echo "$$command has not been built: run make first" >&2; exit 1; }; \

@@ -200,9 +200,19 @@ pub struct HookGuard {
     id: u64,
 }
 
+impl HookGuard {
+    /// Unregisters the hook. Returns false if it was not registered any more, because it runs or has run.
+    pub fn withdraw(&self) -> bool {
+        let mut state = self.cancel.lock();
+        let before = state.hooks.len();
+        state.hooks.retain(|(id, _)| *id != self.id);
+        state.hooks.len() < before
+    }
+}
+
 impl Drop for HookGuard {
     fn drop(&mut self) {
-        self.cancel.lock().hooks.retain(|(id, _)| *id != self.id);
+        self.withdraw();
     }
 }
 

@@ -1,4 +1,4 @@
-//! The least that reading an answer can cost with quick-xml.
+//! The least cost of reading an answer with quick-xml.
 
 use std::hint::black_box;
 use std::io::BufReader;
@@ -10,7 +10,7 @@ use quick_xml::events::Event;
 /// The option that makes this program the floor, with the address to read from.
 pub(crate) const OPTION: &str = "--floor";
 
-/// Reads what comes from the address, as XML.
+/// Reads XML from the address.
 pub(crate) fn read(address: &str) -> crate::Result<()> {
     let stream = TcpStream::connect(address)?;
     let mut reader = Reader::from_reader(BufReader::with_capacity(64 * 1024, stream));

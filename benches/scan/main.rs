@@ -1,4 +1,4 @@
-//! What a scan costs, and what it could not do without: `make bench`.
+//! The cost of a scan, and the least that it could cost: `make bench`.
 //!
 //! The floor is a process of its own that reads, from a socket, the same bytes that the scan read, and does nothing but to have
 //! quick-xml find the XML's events in them. Each is run several times in turn; the table shows medians. Nothing is asserted here:
@@ -26,10 +26,10 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// How often each command is run.
 const RUNS: usize = 5;
 
-/// Virtual machines, unless sizes are given as arguments.
+/// The numbers of virtual machines, unless the arguments have others.
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
-/// As many virtual machines run on a host, on average.
+/// The average number of virtual machines on a host.
 const VMS_PER_HOST: usize = 20;
 
 fn main() -> Result<()> {
@@ -92,11 +92,11 @@ fn row(out: &mut impl Write, server: &Server, vms: usize) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// What a process took.
+/// The resources that a process used.
 struct Cost {
-    /// Seconds of CPU, its own and the system's for it.
+    /// Seconds of CPU, user and system.
     cpu: Duration,
-    /// The most bytes of memory at once. No less than this process itself takes, which therefore keeps its data in files.
+    /// The peak of memory in bytes. It is at least that of this process, which therefore keeps its data in files.
     memory: u64,
     wall: Duration,
 }
@@ -131,7 +131,7 @@ fn run_floor(answers: &File) -> Result<Cost> {
     Ok(cost)
 }
 
-/// The middle one by CPU, with the memory and time of that run.
+/// The median by CPU, with the memory and time of that run.
 fn median(mut costs: Vec<Cost>) -> Cost {
     costs.sort_by_key(|cost| cost.cpu);
     costs.swap_remove(costs.len() / 2)

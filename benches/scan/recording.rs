@@ -1,19 +1,19 @@
-//! The answers that a scan reads, caught on their way.
+//! Records the answers that a scan reads.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
-/// Stands between a scan and its server, and keeps what the server sends.
+/// A relay between a scan and its server that keeps what the server sends.
 pub(crate) struct Recorder {
     port: u16,
-    /// Ends with what was sent on each connection, as it was sent.
+    /// Ends with the bytes of each connection.
     recording: JoinHandle<io::Result<Vec<File>>>,
 }
 
 impl Recorder {
-    /// Waits for a scan, whose connections are passed on to `server`.
+    /// Waits for a scan, and passes its connections on to `server`.
     pub(crate) fn start(server: &str) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let port = listener.local_addr()?.port();
@@ -22,7 +22,7 @@ impl Recorder {
             let mut connections = Vec::new();
             loop {
                 let (client, _) = listener.accept()?;
-                // An empty connection, of our own, is the end.
+                // Our own empty connection ends it.
                 if client.peek(&mut [0])? == 0 {
                     break;
                 }
@@ -45,7 +45,7 @@ impl Recorder {
         self.port
     }
 
-    /// Writes the bodies of all answers, one behind the other, and tells how many bytes they have.
+    /// Writes the bodies of all answers, one after the other, and returns their size in bytes.
     pub(crate) fn finish(self, into: &mut File) -> crate::Result<u64> {
         TcpStream::connect(("127.0.0.1", self.port))?.shutdown(Shutdown::Both)?;
         let recorded = self.recording.join().map_err(|_| "the recorder failed")??;
@@ -73,14 +73,14 @@ fn pass(client: TcpStream, server: TcpStream) -> io::Result<File> {
         file.write_all(bytes)?;
         client.write_all(bytes)?;
     }
-    // The client may have gone already.
+    // The client may be gone already.
     let _ = client.shutdown(Shutdown::Write);
     let _ = asking.join();
     file.rewind()?;
     Ok(file)
 }
 
-/// Takes the framing of HTTP/1.1 away.
+/// Removes the framing of HTTP/1.1.
 fn bodies(answers: &mut impl BufRead, into: &mut impl Write) -> crate::Result<()> {
     while !answers.fill_buf()?.is_empty() {
         let (mut length, mut chunked) = (0, false);

@@ -1,4 +1,4 @@
-//! The simulated vCenters that are scanned, each a process of its own that ends with its stdin.
+//! The simulated vCenters, each in a process that ends with its stdin.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Write};
@@ -64,10 +64,10 @@ impl Server {
             Kind::VwSim => {
                 let (hosts, vms) = (hosts.to_string(), vms.to_string());
                 command.args(["--plain", "--hosts", &hosts, "--vms", &vms, "--", "sh", "-c"]);
-                // Tells the settings, and goes on until its stdin ends; so does the simulator with it.
+                // Prints the settings and waits for the end of its stdin; the simulator ends with it.
                 command.arg("tr '\\n' ' ' < \"$VW_CONFIG\"; echo; exec cat");
             }
-            // The model's own host and machine are the first.
+            // The first host and machine are those of the model.
             Kind::Vcsim => {
                 let copies = [("-copies", vms - 1), ("-host-copies", hosts - 1)];
                 command.args(["-plain", "-clusters", "0", "-vms", "1"]);
@@ -78,11 +78,13 @@ impl Server {
         let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
         let (url, user, secret) = match kind {
             Kind::VwSim => {
-                let mut told = String::new();
-                output.read_line(&mut told)?;
+                let mut settings = String::new();
+                output.read_line(&mut settings)?;
                 let setting = |name: &str| {
-                    let value = told.split(' ').find_map(|word| word.strip_prefix(name));
-                    value.map(str::to_owned).ok_or(format!("vw-sim told no {name}"))
+                    let value = settings.split(' ').find_map(|word| word.strip_prefix(name));
+                    value
+                        .map(str::to_owned)
+                        .ok_or(format!("vw-sim printed no {name}"))
                 };
                 (setting("server=")?, setting("username=")?, setting("password=")?)
             }
@@ -107,7 +109,7 @@ impl Server {
         }))
     }
 
-    /// The scan of it, through another port where one is given.
+    /// A scan of it, through another port if one is given.
     pub(crate) fn scan(&self, port: Option<u16>) -> Command {
         let address = match port {
             Some(port) => format!("127.0.0.1:{port}"),
@@ -124,18 +126,19 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        // It may have more to say before it cleans up.
+        // It may print more before it cleans up.
         let _ = io::copy(&mut self.output, &mut io::sink());
         let _ = self.child.wait();
     }
 }
 
-/// The text of a member in JSON, read without keeping what stands before: memory of this process would show as that of its children.
+/// The text of a member in JSON. It is read without keeping what comes before, because the memory of this process counts as that of
+/// its children.
 fn quoted(json: &mut impl BufRead, member: &str) -> crate::Result<String> {
     let mut next = || {
         let mut piece = Vec::new();
         match json.read_until(b'"', &mut piece)? {
-            0 => Err(format!("vcsim told no {member}").into()),
+            0 => Err(format!("vcsim printed no {member}").into()),
             _ => crate::Result::Ok(String::from_utf8(piece)?.trim_end_matches('"').to_owned()),
         }
     };

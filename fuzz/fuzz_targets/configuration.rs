@@ -1,4 +1,4 @@
-//! Configuration files: any bytes have sections and notes about them, or are refused.
+//! Configuration files: any bytes become sections and notes, or are refused.
 #![no_main]
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! A scan of a vCenter that answers the question for its objects with any bytes.
+//! A scan of a vCenter that sends any bytes in place of its objects.
 #![no_main]
 
 use std::cell::RefCell;
@@ -11,7 +11,7 @@ use vw::systems::vsphere::{self, Credentials, Session};
 use vw_sim::hostile;
 use vw_sim::vcenter::{Inventory, VCenter};
 
-/// The server keeps a log of its requests, so it is replaced now and then.
+/// The server keeps a log of its requests, so it is replaced from time to time.
 const RUNS: usize = 1000;
 
 thread_local! {
@@ -56,7 +56,7 @@ fn scan(server: &VCenter, bytes: &[u8]) {
     assert_eq!(server.open().sessions, 0);
 }
 
-/// Half of the inputs stand where a page's objects do.
+/// Half of the inputs are put in place of a page's objects.
 fn envelope(bytes: &[u8]) -> Vec<u8> {
     match bytes.split_first() {
         Some((first, objects)) if first % 2 == 0 => [

@@ -1,4 +1,4 @@
-//! Answers of a Satellite 5; what is read can be sent.
+//! Answers of a Satellite 5: a value that was read can be sent.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

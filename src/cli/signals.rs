@@ -87,9 +87,9 @@ fn ignored(status: &str) -> u64 {
 ///
 /// It is for a time in which nothing is open at a server, and in which the main thread may block where it hears of no signal:
 /// while the configuration is read, which may be a FIFO, or while a document is printed.
-pub fn end_at_once(cancel: &Cancel) -> HookGuard {
+pub fn end_at_once(cancel: &Cancel) -> AtOnceGuard {
     let token = cancel.clone();
-    cancel.on_cancel(move || {
+    AtOnceGuard(cancel.on_cancel(move || {
         if let Err(cancelled) = token.check() {
             take_last_word();
             let kind = cancelled.kind();
@@ -98,7 +98,22 @@ pub fn end_at_once(cancel: &Cancel) -> HookGuard {
             }
             std::process::exit(super::status(kind).into());
         }
-    })
+    }))
+}
+
+/// Keeps [`end_at_once`] in force.
+#[derive(Debug)]
+pub struct AtOnceGuard(HookGuard);
+
+impl Drop for AtOnceGuard {
+    /// If a signal has come, the process is about to end in another thread. This one must not go on and report it, too.
+    fn drop(&mut self) {
+        if !self.0.withdraw() {
+            loop {
+                thread::park();
+            }
+        }
+    }
 }
 
 /// Lets one thread end the process: any other waits here until that has happened.

@@ -1,4 +1,4 @@
-//! The examples for cron, run as cron does: with hardly any environment, from where `make install` puts the commands.
+//! The examples for cron, run as cron does: with a minimal environment, and from the folder of `make install`.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use crate::man::{built, commands, page, root, simulators};
 
-/// A crontab's PATH, and its job behind time and user.
+/// The PATH and the job of a crontab, without time and user.
 fn crontab(text: &str) -> (String, String) {
     let mut lines = text.lines().map(str::trim);
     let path = lines.find_map(|line| line.strip_prefix("PATH=")).unwrap();
@@ -17,7 +17,7 @@ fn crontab(text: &str) -> (String, String) {
     (path.to_owned(), job.to_owned())
 }
 
-/// A machine on which the commands are installed with the default PREFIX, in a folder.
+/// A folder in which the commands are installed with the default PREFIX.
 struct Machine {
     folder: tempfile::TempDir,
     simulators: PathBuf,
@@ -44,8 +44,7 @@ impl Machine {
         self.folder.path().join("usr/local/bin")
     }
 
-    /// What becomes of a job: it has cron's environment and what names the simulators, and nothing that is built is in its
-    /// path but what is installed.
+    /// Runs a job with cron's environment and the variables of the simulators. Its PATH has only the installed commands.
     fn run(&self, path: &str, job: &str) -> Output {
         let folder = self.folder.path().to_str().unwrap();
         let path = path.replace("/usr/local/bin", &format!("{folder}/usr/local/bin"));
@@ -91,7 +90,7 @@ fn the_example_of_the_introduction_works_with_the_default_prefix() {
         machine.result()
     );
 
-    // Without the line for PATH it would not, and the mail says so.
+    // Without the PATH line it fails, and the mail says so.
     let failed = machine.run("/usr/bin:/bin", &job);
     assert!(
         !failed.status.success() && !failed.stderr.is_empty(),

@@ -8,7 +8,7 @@ const SCAN: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
 const CANDLEPIN: &str = env!("CARGO_BIN_EXE_vw-report-candlepin");
 const SATELLITE5: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
 
-/// Each option that takes a duration, with the command and what else the option needs.
+/// Each option that takes a duration, with its command and the other options that it needs.
 const OPTIONS: [(&str, &[&str], &str); 8] = [
     (SCAN, &[], "--timeout"),
     (SCAN, &["--watch"], "--settle"),
@@ -20,7 +20,7 @@ const OPTIONS: [(&str, &[&str], &str); 8] = [
     (SATELLITE5, &[], "--timeout"),
 ];
 
-/// The command in an environment without any configuration: it can get no further than to that.
+/// The command without a configuration, at which it ends.
 fn run(program: &str, more: &[&str], option: &str, value: &str) -> Outcome {
     let run = Run::new(program).env("VW_CONFIG", "/dev/null").args(more);
     run.args([format!("{option}={value}")]).run()
@@ -37,7 +37,7 @@ fn seconds_and_units_are_accepted_by_every_option() {
 }
 
 #[test]
-fn what_is_no_duration_is_refused_with_examples() {
+fn an_invalid_duration_is_refused_with_examples() {
     for (program, more, option) in OPTIONS {
         for value in ["soon", "5x", "-1", "1.5", ""] {
             let outcome = run(program, more, option, value);
@@ -50,7 +50,7 @@ fn what_is_no_duration_is_refused_with_examples() {
 }
 
 #[test]
-fn only_a_limit_must_be_longer_than_nothing() {
+fn only_a_limit_must_be_longer_than_zero() {
     for (program, more, option) in OPTIONS {
         let outcome = run(program, more, option, "0s");
         match option {

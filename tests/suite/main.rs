@@ -1,4 +1,4 @@
-//! The tests of the commands as their users meet them, in one binary: a module for each command, and what spans them.
+//! The tests of the commands as their users meet them, in one binary, with a module for each command and for each common subject.
 
 #![allow(
     clippy::unwrap_used,

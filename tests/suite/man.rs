@@ -1,11 +1,12 @@
-//! Holds the manual pages and the commands together: the same options, and examples that do what they show.
+//! The manual pages agree with the commands: they have the same options, and their examples do what they show.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::support::skipped;
 
 /// The commands' names, from their sources.
 pub(crate) fn commands() -> Vec<String> {
@@ -21,7 +22,7 @@ pub(crate) fn built() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_vw-escape")).parent().unwrap()
 }
 
-/// The names, without it, of the files with an extension.
+/// The names of the files with an extension, without it.
 fn names(folder: &Path, extension: &str) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()
@@ -140,7 +141,7 @@ fn each_command_has_a_page_with_its_options_and_arguments() {
     }
 }
 
-/// The arguments of the usage line that are no options' values, in lower case.
+/// The arguments of the usage line, without the values of options, in lower case.
 fn arguments_of_help(help: &str) -> Vec<String> {
     let usage = help.lines().find(|line| line.starts_with("Usage: ")).unwrap();
     let arguments = usage
@@ -212,7 +213,7 @@ struct Example {
     output: Vec<String>,
 }
 
-/// Examples are what follows a `$ ` in a literal display; what else is displayed is not run.
+/// The examples of a page: the lines after a `$ ` in a literal display. Nothing else is run.
 fn examples(page: &str) -> Vec<Example> {
     let mut found: Vec<Example> = Vec::new();
     let mut shown = false;
@@ -272,7 +273,7 @@ fn plain(line: &str) -> String {
     text + rest
 }
 
-/// Whether the output is as shown, where `...` stands for anything, and alone on its line for any lines.
+/// Whether the output is as shown. `...` matches anything in a line and, alone on a line, any lines.
 fn fits(output: &str, shown: &[String]) -> bool {
     let mut pattern = "(?s)\\A".to_owned();
     for line in shown {
@@ -292,7 +293,7 @@ fn fits(output: &str, shown: &[String]) -> bool {
 
 /// A script that runs each example in one folder and leaves its output and status there.
 ///
-/// Pages speak of a section `prod`: it is the simulators' section `sim` under that name.
+/// The simulators' section `sim` gets the name `prod`, which the pages use.
 fn script(examples: &[Example]) -> String {
     let mut script = String::from(
         "set -u\n\
@@ -313,13 +314,6 @@ fn script(examples: &[Example]) -> String {
     script
 }
 
-/// Says what was not tested; the test harness hides what is printed by its macros.
-fn say(message: &str) {
-    std::io::stderr()
-        .write_all(format!("{message}\n").as_bytes())
-        .unwrap();
-}
-
 #[test]
 fn the_examples_of_the_pages_do_what_they_show() {
     for section in [1, 5, 7] {
@@ -327,9 +321,7 @@ fn the_examples_of_the_pages_do_what_they_show() {
             let examples = runnable(&name, examples(&page(&name, section)));
             match commands_missing_for(&examples).as_slice() {
                 [] => run_examples(&name, &examples),
-                missing => say(&format!(
-                    "skipped: the examples of {name}, for want of {missing:?}"
-                )),
+                missing => skipped(&format!("the examples of {name}: there is no {missing:?}")),
             }
         }
     }
@@ -342,15 +334,15 @@ fn runnable(page: &str, examples: Vec<Example>) -> Vec<Example> {
         .into_iter()
         .partition(|example| !has_jq && example.command.contains("jq "));
     if !with_jq.is_empty() {
-        say(&format!(
-            "skipped: what needs jq, which is not installed, in the examples of {page}: {}",
-            with_jq.len()
+        let count = with_jq.len();
+        skipped(&format!(
+            "{count} examples of {page} that need jq: it is not installed"
         ));
     }
     without
 }
 
-/// The commands that examples call and that have no source yet; what vw.7 does not name either is a slip of the pen.
+/// The commands in examples that have no source yet. A command that vw.7 does not name is a mistake in the page.
 fn commands_missing_for(examples: &[Example]) -> Vec<String> {
     let introduction = page("vw", 7);
     let words = examples.iter().flat_map(|example| {
@@ -410,12 +402,12 @@ fn run_examples(page: &str, examples: &[Example]) {
     }
 }
 
-/// The simulators' program, built if need be: a test of this package has only this package's programs built for it.
+/// The simulators' program. It is built if necessary, because cargo builds only the programs of the tested package.
 pub(crate) fn simulators() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let mut build = Command::new(cargo);
-    // With the tests, which are there already: the same features then count for all, and what was built for them is used. All
-    // commands would be built anew without them, under the feet of the tests that run them.
+    // Together with the tests, so that the same features apply and their build is used. Otherwise cargo would rebuild all
+    // commands while the tests run them.
     build.args([
         "build",
         "--quiet",
@@ -426,7 +418,7 @@ pub(crate) fn simulators() -> PathBuf {
         "suite",
         "--locked",
     ]);
-    // What cargo says of this package to its tests makes dependencies that look at it (ring does) be built anew.
+    // Cargo sets these variables for the tests of this package. Dependencies that read them, such as ring, would be rebuilt.
     for (name, _) in std::env::vars_os() {
         let of_package = ["CARGO_MANIFEST_", "CARGO_PKG_"];
         if of_package
@@ -454,7 +446,7 @@ fn the_pages_pass_mandoc_lint() {
         .output();
     match checked {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            say("skipped: mandoc is not installed, and did not check the manual pages");
+            skipped("mandoc's check of the manual pages: it is not installed");
         }
         checked => {
             let checked = checked.unwrap();
@@ -465,7 +457,7 @@ fn the_pages_pass_mandoc_lint() {
 }
 
 #[test]
-fn options_are_found_in_help_and_pages() {
+fn the_options_in_help_and_pages_are_recognised() {
     let help = "Usage: vw-x [OPTIONS] --owner <OWNER> <ACTION> [VM]...\n\nOptions:\n  -c, --config <FILE>  text\n  \
                     -o, --owner <OWNER>\n          - no option\n      --why=<TEXT>\n";
     let typed = |words: &[&str]| words.iter().map(ToString::to_string).collect::<BTreeSet<_>>();

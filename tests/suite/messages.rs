@@ -17,10 +17,10 @@ const SATELLITE5: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
 const CONFIG: &str = env!("CARGO_BIN_EXE_vw-config");
 const PASSWORD: &str = env!("CARGO_BIN_EXE_vw-password");
 
-/// A zone that needs no files, at half an hour.
+/// A time zone that needs no zone files, with a half hour in its offset.
 const ZONE: &str = "IST-5:30";
 
-/// What a log file's line says, if it is one.
+/// The message in a line of a log file, if the line has the right form.
 fn parts(line: &str) -> Option<[String; 5]> {
     let pattern =
         r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} \+0530 \[([A-Z]+)\] (vw-[a-z0-9-]+):(\d+):(.+?) - (.+)$";
@@ -30,7 +30,7 @@ fn parts(line: &str) -> Option<[String; 5]> {
     Some([part(1), part(2), part(3), part(5), part(6)])
 }
 
-/// The local time by another program.
+/// The local time according to date(1).
 fn local_time() -> String {
     let date = Command::new("date")
         .env("TZ", ZONE)
@@ -67,7 +67,7 @@ impl Place {
 }
 
 #[test]
-fn a_month_later_a_log_line_tells_when_who_and_which_section() {
+fn a_line_in_a_log_file_has_time_process_and_section() {
     let place =
         Place::new("[prod]\ntype=fake\nfile=m.json\nodd=1\n[broken section]\ntype=fake\nfile=m.json\n");
     let document = r#"{"hypervisors":[{"uuid":"","name":"a\nb","guests":[]}]}"#;
@@ -80,7 +80,7 @@ fn a_month_later_a_log_line_tells_when_who_and_which_section() {
     let after = local_time();
     assert_eq!(run.status, 0, "{run:?}");
     let log = place.log("all.log");
-    // Stderr stays as it was: a line for each of the file's, without time.
+    // Stderr has the same lines as the file, without times.
     assert_eq!(run.stderr.lines().count(), log.len());
     for ([time, level, name, section, message], said) in log.iter().zip(run.stderr.lines()) {
         assert!(before <= *time && *time <= after, "{before} {time} {after}");
@@ -98,7 +98,7 @@ fn a_month_later_a_log_line_tells_when_who_and_which_section() {
         "{log:?}"
     );
 
-    // The stages of a pipeline share the file; a name in it can't be taken for another line.
+    // The stages of a pipeline share the file, and a name cannot forge a line in it.
     let run = place.run(FILTER).args(["--log-file", "all.log"]).stdin("{").run();
     assert_eq!(run.status, 66, "{run:?}");
     let run = place.run(FAKE).args([
@@ -118,7 +118,7 @@ fn a_month_later_a_log_line_tells_when_who_and_which_section() {
 }
 
 #[test]
-fn the_section_that_was_chosen_is_told_from_then_on() {
+fn log_lines_name_the_section_once_it_is_chosen() {
     let place = Place::new("[global]\nlog_dir=.\nlog_file=all.log\n[only]\ntype=fake\nfile=gone\n");
     let run = place.run(FAKE).run();
     assert_eq!(run.status, 78, "{run:?}");
@@ -127,7 +127,7 @@ fn the_section_that_was_chosen_is_told_from_then_on() {
 }
 
 #[test]
-fn a_stdout_for_reading_only_ends_with_an_error_and_nothing_is_done() {
+fn a_read_only_stdout_is_an_error_before_anything_is_done() {
     let closed = || fs::File::open("/dev/null").unwrap();
     for command in crate::man::commands() {
         let program = crate::man::built().join(&command);
@@ -141,7 +141,7 @@ fn a_stdout_for_reading_only_ends_with_an_error_and_nothing_is_done() {
 }
 
 #[test]
-fn no_message_has_the_number_of_an_error() {
+fn no_message_shows_an_os_error_number() {
     let place = Place::new(
         "[global]\nlog_dir=a.conf/dir\n[fake]\ntype=fake\nfile=gone\n\
          [esx]\ntype=esx\nserver=vc.invalid\nusername=u\npassword=p\nowner=o\nrhsm_hostname=cp.invalid\nrhsm_username=u\n\
@@ -184,7 +184,7 @@ fn no_message_has_the_number_of_an_error() {
         let run = place.run(CONFIG).args(options).run();
         assert!(!(run.stdout + &run.stderr).contains("os error"), "{options:?}");
     }
-    // What a reporter says of its hypervisors, too.
+    // The same for a reporter's messages about hypervisors.
     let state = place.path().join("state");
     fs::write(&state, "").unwrap();
     let run = place

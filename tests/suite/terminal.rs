@@ -1,4 +1,4 @@
-//! What people see: nothing from a server or a file steers their terminal, and a pipe gets the bytes as they are.
+//! Text from servers and files cannot control a user's terminal, and a pipe gets it unchanged.
 
 use std::fs;
 
@@ -16,11 +16,11 @@ const FAKE: &str = env!("CARGO_BIN_EXE_vw-scan-fake");
 const CONFIG: &str = env!("CARGO_BIN_EXE_vw-config");
 const ESCAPE: &str = env!("CARGO_BIN_EXE_vw-escape");
 
-/// Characters that XML, JSON and configuration files may hold, and that a terminal must not get: DEL, CSI, the right-to-left
+/// Characters that XML, JSON and configuration files may contain and that a terminal must not get: DEL, CSI, the right-to-left
 /// override, a line separator, an isolate.
 const STEERING: &str = "\u{7f}\u{85}\u{9b}2J\u{202e}\u{2028}\u{2066}";
 
-/// Fails if what was printed on a terminal steers it.
+/// Fails if the output on a terminal contains a control character.
 #[track_caller]
 fn is_harmless(outcome: &Outcome) {
     let bad = |c: char| c.is_control() && c != '\n' || STEERING.contains(c) && !c.is_ascii_graphic();
@@ -40,7 +40,7 @@ fn mapping() -> Value {
 }
 
 #[test]
-fn json_on_a_terminal_is_escaped_and_in_a_pipe_as_it_was() {
+fn json_is_escaped_on_a_terminal_and_unchanged_in_a_pipe() {
     let input = mapping().to_string();
     let filter = |options: &[&str]| Run::new(FILTER).args(options).stdin(input.clone());
     for options in [&[][..], &["--compact"], &["--layout", "checkin"]] {
@@ -78,7 +78,7 @@ fn bodies_and_plans_on_a_terminal_are_escaped() {
 }
 
 #[test]
-fn a_servers_name_and_those_of_its_machines_are_harmless() {
+fn control_characters_from_a_server_are_escaped_on_a_terminal() {
     let mut inventory = Inventory::empty();
     let host = inventory.add_standalone(Host::new(&format!("esx{STEERING}")));
     let mut blank = Vm::new(&format!("blank{STEERING}"));
@@ -88,7 +88,7 @@ fn a_servers_name_and_those_of_its_machines_are_harmless() {
     let on_terminal = |options: &[&str]| site.run(options).run_on_terminal(80);
     let scanned = on_terminal(&[]);
     assert_eq!(scanned.status, 0, "{scanned:?}");
-    // The progress line, which is the command's own, comes before the document.
+    // The progress line, which is ours, comes before the document.
     let document = &scanned.stdout[scanned.stdout.find('{').unwrap()..];
     is_harmless(&Outcome {
         stdout: document.to_owned(),
@@ -122,7 +122,7 @@ fn a_servers_name_and_those_of_its_machines_are_harmless() {
 }
 
 #[test]
-fn configuration_is_shown_harmlessly() {
+fn control_characters_in_a_configuration_are_escaped_on_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.conf");
     let text = format!(
@@ -152,7 +152,7 @@ fn configuration_is_shown_harmlessly() {
 }
 
 #[test]
-fn a_converter_writes_what_it_is_told() {
+fn vw_escape_writes_control_characters_to_a_terminal() {
     for words in [&["a|1B[2Jb"][..], &["a|1B[2Jb", "c"]] {
         let run = Run::new(ESCAPE).args(["--decode", "vmx-name"]).args(words);
         let decoded = run.run_on_terminal(80);

@@ -1,5 +1,4 @@
-//! `--trace` of the reporters: what they said to a server, without what must not be told. That of the scan stands with its
-//! options.
+//! `--trace` of the reporters: their exchanges with a server, without secrets. The scan's trace is tested with its options.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -15,7 +14,7 @@ use crate::support::Run;
 const MAPPING: &str = r#"{"hypervisors":[{"uuid":"esx1","name":"ESX 1","guests":[
     {"guestId":"564dae86-0000-1000-8000-00000000000a","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}]}]}"#;
 
-/// A server that remembers the bodies of its requests, and a folder.
+/// A server that keeps the bodies of its requests, and a folder.
 struct Site {
     server: Server,
     bodies: Arc<Mutex<Vec<String>>>,
@@ -53,7 +52,7 @@ impl Site {
             .stdin(MAPPING)
     }
 
-    /// The content of all files whose names end so.
+    /// The contents of all files whose names end with this.
     fn traced(&self, trace: &str, end: &str) -> String {
         let entries = fs::read_dir(self.folder.path().join(trace)).unwrap();
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -66,13 +65,13 @@ impl Site {
     }
 }
 
-/// What stands between the first two of these.
+/// The text between the first two of these.
 fn between<'t>(text: &'t str, open: &str, close: &str) -> &'t str {
     text.split_once(open).unwrap().1.split_once(close).unwrap().0
 }
 
 #[test]
-fn a_satellites_trace_has_neither_password_nor_session_nor_systemid() {
+fn the_trace_of_a_satellite_has_no_password_session_or_systemid() {
     let site = Site::new(Arc::new(Satellite5::new(satellite5::Settings::default())));
     let (url, state) = (site.server.url(), site.file("state"));
     for trace in ["registered", "again"] {
@@ -107,7 +106,7 @@ fn a_satellites_trace_has_neither_password_nor_session_nor_systemid() {
 }
 
 #[test]
-fn a_candlepins_trace_has_no_credentials() {
+fn the_trace_of_a_candlepin_has_no_credentials() {
     let settings = candlepin::Settings {
         job_time: JobTime::Polls(0),
         ..candlepin::Settings::default()
@@ -138,7 +137,7 @@ fn a_candlepins_trace_has_no_credentials() {
 }
 
 #[test]
-fn a_trace_takes_no_memory() {
+fn a_trace_does_not_hold_answers_in_memory() {
     let vcenter = VCenter::start(Inventory::new(400, 30_000), None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

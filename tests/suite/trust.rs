@@ -1,4 +1,4 @@
-//! Whom a command trusts, and by which way it reaches its server: each row of the table in vw-scan-esx(1), as a process.
+//! Which servers a command trusts, and how it reaches them: each row of the table in vw-scan-esx(1), with real processes.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -29,7 +29,7 @@ impl Site {
         }
     }
 
-    /// A server with a certificate of an authority whose own stands in the file `ca.pem`, the server's in `own.pem`.
+    /// A server with this certificate, which is in `own.pem`; that of its authority is in `ca.pem`.
     pub(crate) fn with(certificate: &Certificate) -> Self {
         let authority = Authority::new().unwrap();
         let tls = authority.issue(certificate).unwrap();
@@ -57,17 +57,17 @@ impl Site {
         self.vcenter.server().address().port()
     }
 
-    /// A scan of the server, called by this name or URL.
+    /// A scan of the server under this name or URL.
     fn scan(&self, server: &str, options: &[&str]) -> Run {
         scan(server, &self.file("password")).args(options)
     }
 
-    /// By the name that its certificates have.
+    /// The server under the name in its certificates.
     fn run(&self, options: &[&str]) -> Outcome {
         self.scan(&format!("localhost:{}", self.port()), options).run()
     }
 
-    /// Fails unless a scan with these options is refused for this reason, and nothing was sent to the server.
+    /// Fails unless a scan with these options ends with this reason and sends nothing to the server.
     #[track_caller]
     fn refuses(&self, options: &[&str], reason: &str) -> String {
         let outcome = self.run(options);
@@ -87,16 +87,16 @@ fn scan_within(seconds: &str, server: &str, password: &str) -> Run {
         .args(["--timeout", seconds])
 }
 
-/// The thumbprint that the error about trust shows.
+/// The thumbprint in the error about trust.
 pub(crate) fn thumbprint(refused: &Outcome) -> String {
     let (_, shown) = refused.stderr.split_once("--thumbprint ").unwrap();
     shown.split_whitespace().next().unwrap().to_owned()
 }
 
 #[test]
-fn each_certificate_by_authority_by_itself_and_by_thumbprint() {
+fn each_certificate_is_trusted_by_authority_by_itself_or_by_thumbprint() {
     let other = || Certificate::For(vec!["vc.example.com".into(), "10.0.0.1".into()]);
-    // What its authority's certificate, and what its own one as --cacert, have to say about it.
+    // With its authority's certificate and with its own one as --cacert.
     let table = [
         (Certificate::Good, Ok(()), Ok(())),
         (
@@ -142,7 +142,7 @@ fn each_certificate_by_authority_by_itself_and_by_thumbprint() {
             match expected {
                 Err(reason) => {
                     let error = site.refuses(&options, reason);
-                    // No authority's file helps against a wrong name or date.
+                    // No authority can help against a wrong name or date.
                     let issuer = reason.contains("signed");
                     assert_eq!(
                         error.contains("pass its authority with --cacert"),
@@ -153,7 +153,7 @@ fn each_certificate_by_authority_by_itself_and_by_thumbprint() {
                 Ok(()) => _ = site.run(&options).quiet_success(),
             }
         }
-        // The system's authorities know none of them.
+        // The system's authorities issued none of them.
         let unknown = site.write("unknown.pem", &Authority::new().unwrap().pem());
         let address = format!("localhost:{}", site.port());
         let refused = site.scan(&address, &[]).env("SSL_CERT_FILE", &unknown).run();
@@ -173,9 +173,9 @@ fn each_certificate_by_authority_by_itself_and_by_thumbprint() {
     }
 }
 
-/// Whoever has the key of an ordinary certificate in the file could otherwise speak for any server.
+/// Otherwise the owner of an ordinary certificate in the file could issue certificates for any server.
 #[test]
-fn only_an_authority_vouches_for_others() {
+fn only_an_authority_can_vouch_for_another_certificate() {
     let pretended = Authority::pretended().unwrap();
     let tls = pretended.issue(&Certificate::Good).unwrap();
     let own = tls.pem();
@@ -201,7 +201,7 @@ fn only_an_authority_vouches_for_others() {
 }
 
 #[test]
-fn a_file_without_end_is_no_file_of_certificates() {
+fn an_endless_file_of_certificates_is_refused() {
     let site = Site::with(&Certificate::Good);
     let conf = site.write(
         "a.conf",
@@ -236,27 +236,27 @@ fn a_file_without_end_is_no_file_of_certificates() {
         outcome.failed(78, "/dev/zero: it is larger than 8 MiB");
         assert!(used.memory < 60 << 20, "{used:?}");
     }
-    // A pipe that always has more.
+    // A pipe that never ends.
     let script = "yes | exec \"$0\" --server localhost -u sim --password-file \"$1\" --cacert /dev/stdin";
     let piped = Run::new("/bin/sh").args(["-c", script, env!("CARGO_BIN_EXE_vw-scan-esx"), &password]);
     piped.run().failed(78, "/dev/stdin: it is larger than 8 MiB");
 }
 
 #[test]
-fn the_systems_authorities_are_those_of_ssl_cert_file() {
+fn ssl_cert_file_replaces_the_systems_authorities() {
     let site = Site::with(&Certificate::Good);
     let by = |file: &str| {
         site.scan(&format!("127.0.0.1:{}", site.port()), &[])
             .env("SSL_CERT_FILE", file)
     };
     by(&site.file("ca.pem")).run().quiet_success();
-    // Where nobody is trusted no server is asked: what is missing is named.
+    // Without any trusted authority no server is contacted, and the error names what is missing.
     for (file, words) in [("none.pem", "none.pem"), ("password", "password")] {
         let outcome = by(&site.file(file)).run();
         outcome.failed(78, words);
         assert!(outcome.stderr.contains("--cacert"), "{outcome:?}");
     }
-    // --cacert stands in place of the system's authorities, not beside them.
+    // --cacert replaces the system's authorities.
     let unknown = site.write("unknown.pem", &Authority::new().unwrap().pem());
     let both = by(&site.file("ca.pem")).args(["--cacert", &unknown]).run();
     both.failed(77, "no trusted authority has signed it");
@@ -277,7 +277,7 @@ fn a_folder_of_authorities_is_read_as_well() {
 }
 
 #[test]
-fn plain_http_to_a_port_that_speaks_tls_and_the_reverse() {
+fn http_to_a_tls_port_and_https_to_a_plain_port_say_so() {
     let site = Site::with(&Certificate::Good);
     let address = format!("localhost:{}", site.port());
     let plain = site.scan(&format!("http://{address}"), &[]).run();
@@ -289,8 +289,8 @@ fn plain_http_to_a_port_that_speaks_tls_and_the_reverse() {
 }
 
 #[test]
-fn what_speaks_no_tls_of_ours() {
-    // The alerts of servers that know only older versions, or other ciphers, and something that is no TLS at all.
+fn a_server_without_a_common_tls_version_or_cipher_says_so() {
+    // The alerts of servers with only older versions or other ciphers, and an answer that is not TLS.
     for (answer, words) in [
         (&b"\x15\x03\x01\x00\x02\x02\x46"[..], "no TLS connection"),
         (b"\x15\x03\x03\x00\x02\x02\x28", "no TLS connection"),
@@ -316,7 +316,7 @@ fn what_speaks_no_tls_of_ours() {
     }
 }
 
-/// A server by HTTP or HTTPS, and a proxy before it that wants credentials.
+/// A server with HTTP or HTTPS, and a proxy before it that demands credentials.
 pub(crate) fn behind_a_proxy(https: bool) -> (Site, Proxy) {
     let site = match https {
         true => Site::with(&Certificate::For(vec![
@@ -334,14 +334,14 @@ pub(crate) fn known(proxy: &Proxy) -> String {
     proxy.url().replace("http://", "http://us%40er:p%3As3cret@")
 }
 
-/// What the proxy was asked to do first.
+/// The first request to the proxy.
 pub(crate) fn asked(proxy: &Proxy) -> Option<String> {
     let first = proxy.server().requests().into_iter().next()?.request;
     Some(format!("{} {}", first.method, first.path))
 }
 
 #[test]
-fn a_proxy_by_option_and_by_environment() {
+fn a_proxy_is_used_by_option_and_by_environment() {
     const OPTION: &str = "--proxy";
     let table: [(bool, &[&str]); 2] = [
         (
@@ -392,7 +392,7 @@ fn a_proxy_by_option_and_by_environment() {
             assert_eq!(site.vcenter.requests().len(), before, "{way}");
         }
     }
-    // HTTP_PROXY is a CGI's client's, not the environment's.
+    // HTTP_PROXY in capitals is ignored, because in a CGI program it comes from the client.
     let (site, proxy) = behind_a_proxy(false);
     let straight = site
         .scan(&site.vcenter.url(), &[])
@@ -402,12 +402,12 @@ fn a_proxy_by_option_and_by_environment() {
 }
 
 #[test]
-fn no_proxy_and_the_option_say_when_there_is_none() {
+fn no_proxy_and_an_empty_option_switch_the_proxy_off() {
     let (site, proxy) = behind_a_proxy(true);
     let port = site.port();
     let here = format!("127.0.0.1:{port}");
     let listed = format!("localhost,127.0.0.1:{port}");
-    // With the proxy a scan would succeed, too: who was asked tells them apart.
+    // A scan through the proxy succeeds, too, so the proxy's requests show which way was used.
     let table: [(&str, &[&str], bool); 9] = [
         ("", &[], true),
         ("127.0.0.1", &[], false),
@@ -434,7 +434,7 @@ fn no_proxy_and_the_option_say_when_there_is_none() {
             );
         }
     }
-    // A proxy that is asked for by option bows to the list as well.
+    // no_proxy applies to the proxy of an option, too.
     let before = proxy.server().requests().len();
     let run = site.scan(
         &here,
@@ -445,7 +445,7 @@ fn no_proxy_and_the_option_say_when_there_is_none() {
 }
 
 #[test]
-fn a_proxy_in_trouble_is_told_apart_from_the_server() {
+fn a_failing_proxy_is_named_and_not_the_server() {
     let (site, proxy) = behind_a_proxy(true);
     type Trouble = fn() -> Fault;
     let table: [(Trouble, i32, &str); 5] = [
@@ -462,7 +462,7 @@ fn a_proxy_in_trouble_is_told_apart_from_the_server() {
     for (fault, status, words) in table {
         proxy.server().misbehave(move |_, _| Some(fault()));
         let options = ["--cacert", &site.file("ca.pem"), "--proxy", &known(&proxy)];
-        // What may pass is tried again.
+        // A temporary failure is retried.
         let seconds = if status == 75 { "3" } else { "30" };
         let run = scan_within(seconds, "vc.example.com", &site.file("password"));
         let outcome = run.args(options).run();

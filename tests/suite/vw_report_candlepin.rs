@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use vw_sim::candlepin::{Access, Account, Candlepin, Fate, Generation, JobState, JobTime, Settings};
 use vw_sim::http::{Fault, Request, Response, Server};
 
-use crate::support::{Outcome, Run, at_once, is_utc};
+use crate::support::{Outcome, Run, at_once, is_utc, signals, until, with_time};
 
 mod consumer;
 mod documents;
@@ -27,7 +27,7 @@ mod stream;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-candlepin");
 
-/// Two hypervisors, one of them with two guests, and things that never leave for a server.
+/// Two hypervisors, one of them with two guests, and members that are never sent.
 const MAPPING: &str = r#"{"hypervisors":[
   {"uuid":"H1","name":"esx1.example.com","parent":{"id":"domain-c7"},
    "facts":{"hypervisor.type":"VMware ESXi","dmi.system.uuid":"9705df9f-0000-1000-8000-000000000001"},
@@ -36,7 +36,7 @@ const MAPPING: &str = r#"{"hypervisors":[
   {"uuid":"h2","name":"esx2.example.com","facts":{},"guests":[]}],
  "source":{"section":"prod"},"omitted":[{"kind":"host","id":"host-17","stage":"vw-scan-esx","reason":"none"}]}"#;
 
-/// A Candlepin, and what it takes to report to it.
+/// A Candlepin, and the files for a report to it.
 struct Site {
     candlepin: Arc<Candlepin>,
     server: Server,
@@ -49,7 +49,7 @@ impl Site {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        // Independent of time: finished when it is asked for first.
+        // Finished at the first poll, however long that takes.
         let mut settings = Settings {
             job_time: JobTime::Polls(0),
             ..Settings::default()
@@ -67,7 +67,7 @@ impl Site {
         }
     }
 
-    /// What comes after the options that say where and who.
+    /// A report with these options besides server, owner and account.
     fn report(&self, options: &[&str], input: &str) -> Outcome {
         self.bare().args(self.options()).args(options).stdin(input).run()
     }
@@ -91,7 +91,7 @@ impl Site {
             .collect()
     }
 
-    /// The command without any option, in an environment of its own.
+    /// The command without options.
     fn bare(&self) -> Run {
         Run::new(PROGRAM).env("VW_CONFIG", &self.file("virt-who.conf"))
     }
@@ -124,7 +124,7 @@ fn lines(stdout: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The only result line, its time taken out.
+/// The only result line, without its time.
 #[track_caller]
 fn line(outcome: &Outcome) -> Value {
     let mut lines = lines(&outcome.stdout);
@@ -136,7 +136,7 @@ fn line(outcome: &Outcome) -> Value {
     lines.remove(0)
 }
 
-/// Fails unless the last line on stderr holds the words, and all before it are warnings.
+/// Fails unless the last line on stderr contains `words` and all lines before it are warnings.
 #[track_caller]
 fn failed(outcome: &Outcome, status: i32, words: &str) {
     assert_eq!(outcome.status, status, "{outcome:?}");
@@ -156,7 +156,7 @@ fn failed(outcome: &Outcome, status: i32, words: &str) {
     );
 }
 
-/// How many requests came for a path that begins so, below the prefix.
+/// How many requests came for a path that begins with this, below the prefix.
 fn count(site: &Site, path: &str) -> usize {
     let path = format!("/candlepin{path}");
     let requests = site.server.requests();
@@ -166,7 +166,7 @@ fn count(site: &Site, path: &str) -> usize {
         .count()
 }
 
-/// Hypervisors with these ids, each with a guest of its own; `rest` stands behind them.
+/// A document of hypervisors with these ids, each with one guest, followed by the members `rest`.
 fn mapping(ids: &[&str], rest: &str) -> String {
     let host = |id: &&str| {
         format!(
@@ -183,20 +183,4 @@ fn next_line(output: &mut impl BufRead) -> Value {
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     serde_json::from_str(&line).unwrap()
-}
-
-fn send_signal(child: &Child, signal: &str) {
-    let kill = Command::new("sh")
-        .args(["-c", &format!("kill -{signal} {}", child.id())])
-        .status();
-    assert!(kill.unwrap().success());
-}
-
-/// Waits for something that another process brings about.
-fn until(what: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !what() {
-        assert!(Instant::now() < end, "nothing happened");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

@@ -1,4 +1,4 @@
-//! vw-scan-esx on a vCenter's bad days: objects that vanish meanwhile, sessions that end within an answer, answers without end.
+//! vw-scan-esx and a vCenter in trouble: objects that vanish during a scan, sessions that end during an answer, endless answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use serde_json::Value;
 use vw_sim::http::{Fault, Response};
 use vw_sim::vcenter::{Host, HostKey, Inventory, Open, Vm};
 
+use crate::support::with_time;
 use crate::vw_scan_esx::{Site, answer, small, soap_fault};
 use crate::vw_scan_esx_watch::Watch;
 
@@ -24,7 +25,7 @@ fn calls(site: &Site, name: &str) -> usize {
 }
 
 #[test]
-fn a_scan_during_which_something_vanishes_begins_again() {
+fn a_scan_during_which_an_object_vanishes_starts_again() {
     let site = Site::new(Inventory::new(3, 20));
     site.vcenter.limit_pages(Some(5));
     let whole = site.scan(&[]).quiet_success();
@@ -51,7 +52,7 @@ fn a_scan_during_which_something_vanishes_begins_again() {
 }
 
 #[test]
-fn a_scan_during_which_something_always_vanishes_is_for_later() {
+fn a_scan_during_which_objects_always_vanish_fails_for_now() {
     let site = Site::new(small());
     site.vcenter.vanish_during("RetrievePropertiesEx", usize::MAX);
     let before = calls(&site, "Login");
@@ -60,14 +61,16 @@ fn a_scan_during_which_something_always_vanishes_is_for_later() {
     assert_eq!(outcome.stdout, "");
     assert_eq!(calls(&site, "Login") - before, 6);
     assert_eq!(site.vcenter.open().sessions, 0);
-    // Not longer than there is time.
-    let outcome = site.scan(&["--timeout", "1"]);
+    // Until the time limit.
+    let outcome = with_time(&["ManagedObjectNotFound"], |limit| {
+        site.scan(&["--timeout", limit])
+    });
     outcome.failed_at_last(75, "ManagedObjectNotFound");
     assert!(outcome.stderr.lines().count() < 5, "{outcome:?}");
 }
 
 #[test]
-fn a_watch_begins_and_goes_on_though_things_vanish() {
+fn a_watch_starts_and_continues_although_objects_vanish() {
     let site = Site::new(small());
     for call in ["CreateContainerView", "CreateFilter", "WaitForUpdatesEx"] {
         site.vcenter.vanish_during(call, 2);
@@ -85,7 +88,7 @@ fn a_watch_begins_and_goes_on_though_things_vanish() {
     assert_eq!(site.vcenter.open(), Open::default());
 }
 
-/// Without its view a filter never tells anything any more.
+/// Without its view a filter sends no updates.
 #[test]
 fn a_watch_whose_view_is_lost_reads_the_inventory_again() {
     let site = Site::new(small());
@@ -102,7 +105,7 @@ fn a_watch_whose_view_is_lost_reads_the_inventory_again() {
     watch.end();
 }
 
-/// A host with a machine, and both once more with this fault in place of the properties.
+/// A host with a machine, and both again with this fault in place of the properties.
 fn beside(fault: &'static str, host_paths: &[&str], vm_paths: &[&str]) -> Inventory {
     let denied = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
     let mut inventory = Inventory::empty();
@@ -123,7 +126,7 @@ fn beside(fault: &'static str, host_paths: &[&str], vm_paths: &[&str]) -> Invent
 }
 
 #[test]
-fn what_vanishes_while_its_properties_are_read_is_left_out() {
+fn an_object_that_vanishes_while_it_is_read_is_left_out() {
     let paths: [(&[&str], &[&str]); 2] = [
         (
             &["hardware.systemInfo.uuid", "vm", "name"],
@@ -153,7 +156,7 @@ fn what_vanishes_while_its_properties_are_read_is_left_out() {
 }
 
 #[test]
-fn a_session_that_ends_within_an_answer_is_replaced() {
+fn a_session_that_ends_during_an_answer_is_replaced() {
     for watched in [false, true] {
         let site = Site::new(beside(
             "NotAuthenticated",
@@ -161,7 +164,7 @@ fn a_session_that_ends_within_an_answer_is_replaced() {
             &["config.uuid"],
         ));
         let vcenter = Arc::downgrade(&site.vcenter);
-        // The session ended in the midst of the first reading; the second one is whole.
+        // The session ended during the first reading; the second one is complete.
         site.vcenter.server().misbehave(move |_, request| {
             if String::from_utf8_lossy(&request.body).contains("<Logout ") {
                 vcenter.upgrade().unwrap().change(|inventory| {
@@ -195,7 +198,7 @@ fn a_session_that_ends_within_an_answer_is_replaced() {
 }
 
 #[test]
-fn a_modification_without_a_changed_property_changes_nothing() {
+fn an_update_without_changed_properties_changes_nothing() {
     let site = Site::new(small());
     let watch = Watch::of(&site, &["--settle", "0", "--guest-names"]);
     let first = watch.document();
@@ -207,8 +210,8 @@ fn a_modification_without_a_changed_property_changes_nothing() {
     site.vcenter.touch("VirtualMachine", &running.id);
     site.vcenter.touch("ClusterComputeResource", &cluster.id);
     site.vcenter.touch("HostSystem", &of_cluster.id);
-    // What is asked for now has all of it taken in.
-    watch.signal("-USR1");
+    // The next document has all of it.
+    watch.signal("USR1");
     assert_eq!(watch.document(), first);
     site.vcenter
         .change(|inventory| inventory.vm_mut(vm).power = Some("suspended".into()));
@@ -218,7 +221,7 @@ fn a_modification_without_a_changed_property_changes_nothing() {
 }
 
 #[test]
-fn answers_without_end_are_given_up() {
+fn endless_answers_are_given_up() {
     let site = Site::new(small());
     let object = "<objects><obj type=\"HostSystem\">host-1</obj></objects>";
     let large = object.repeat(9000);
@@ -239,7 +242,7 @@ fn answers_without_end_are_given_up() {
 }
 
 #[test]
-fn updates_without_end_are_given_up() {
+fn endless_updates_are_given_up() {
     let site = Site::new(small());
     let truncated = "<returnval><version>1</version><truncated>true</truncated></returnval>";
     answer(&site, "WaitForUpdatesEx", move |_| {
@@ -251,7 +254,7 @@ fn updates_without_end_are_given_up() {
     });
     site.scan(&["--watch"]).failed(76, "RequestCanceled");
     assert_eq!(site.vcenter.open().sessions, 0);
-    // After the beginning, where nothing else would end it.
+    // After the first document, when nothing else would end it.
     answer(&site, "WaitForUpdatesEx", |count| {
         (count > 1).then(|| soap_fault("RequestCanceled", ""))
     });
@@ -262,33 +265,38 @@ fn updates_without_end_are_given_up() {
 }
 
 #[test]
-fn after_the_timeout_the_cause_is_told() {
+fn the_timeout_names_the_last_failure() {
     let site = Site::new(small());
-    // Refused for a while, then silent.
+    // The server refuses at first, and then it is silent.
     answer(&site, "RetrievePropertiesEx", |_| {
         Some(Response::new(503, "text/plain", "not now"))
     });
-    let outcome = site.scan(&["--timeout", "2"]);
-    outcome.failed_at_last(75, "gave up after ");
-    outcome.failed_at_last(75, "last error: 127.0.0.1:");
-    outcome.failed_at_last(75, "503");
-    let mut count = 0;
-    site.vcenter.server().misbehave(move |_, request| {
-        let wanted = String::from_utf8_lossy(&request.body).contains("<RetrievePropertiesEx ");
-        count += usize::from(wanted);
-        match (wanted, count) {
-            (true, 1) => Some(Fault::Answer(Response::new(503, "text/plain", "not now"))),
-            (true, _) => Some(Fault::Silence),
-            _ => None,
-        }
+    let words = ["gave up after ", "last error: 127.0.0.1:", "503"];
+    let outcome = with_time(&words, |limit| site.scan(&["--timeout", limit]));
+    for words in words {
+        outcome.failed_at_last(75, words);
+    }
+    let words = ["gave up after ", "503"];
+    let outcome = with_time(&words, |limit| {
+        let mut count = 0;
+        site.vcenter.server().misbehave(move |_, request| {
+            let wanted = String::from_utf8_lossy(&request.body).contains("<RetrievePropertiesEx ");
+            count += usize::from(wanted);
+            match (wanted, count) {
+                (true, 1) => Some(Fault::Answer(Response::new(503, "text/plain", "not now"))),
+                (true, _) => Some(Fault::Silence),
+                _ => None,
+            }
+        });
+        site.scan(&["--timeout", limit])
     });
-    let outcome = site.scan(&["--timeout", "3"]);
-    outcome.failed_at_last(75, "gave up after ");
-    outcome.failed_at_last(75, "503");
+    for words in words {
+        outcome.failed_at_last(75, words);
+    }
 }
 
 #[test]
-fn a_server_that_trickles_is_given_up() {
+fn a_server_that_answers_too_slowly_is_given_up() {
     let site = Site::new(Inventory::new(3, 20));
     for call in ["<RetrievePropertiesEx ", "<WaitForUpdatesEx "] {
         site.vcenter.server().misbehave(move |_, request| {
@@ -303,9 +311,9 @@ fn a_server_that_trickles_is_given_up() {
     }
 }
 
-/// The names of machines that are left out are part of the first document.
+/// The first document needs the names of omitted machines, and the time limit covers this.
 #[test]
-fn the_first_document_of_a_watch_is_limited_to_its_end() {
+fn the_time_limit_covers_all_of_the_first_document_of_a_watch() {
     let mut inventory = small();
     let host = inventory.hosts().next().unwrap().0;
     inventory.add_vm(

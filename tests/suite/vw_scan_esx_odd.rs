@@ -1,4 +1,4 @@
-//! Odd inventories: one odd object costs an entry in `omitted`, never the report.
+//! Odd inventories: an odd object is at most an entry in `omitted`, and never prevents the report.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::vw_scan_esx_options::Site;
 const UUID: &str = "78563412-ab90-efcd-1234-567890abcdef";
 const SWAPPED: &str = "12345678-90ab-cdef-1234-567890abcdef";
 
-/// What stands in every inventory of the table, and must be told whatever else is odd.
+/// The host that every inventory of the table has, and that every document must have.
 struct Usual {
     host: HostKey,
-    /// Two machines by themselves, before and after the odd ones.
+    /// Its two machines.
     vms: Vec<VmKey>,
 }
 
@@ -27,14 +27,14 @@ fn usual(inventory: &mut Inventory) -> Usual {
     Usual { host, vms }
 }
 
-/// A host of this name, changed.
+/// A host with this name and a change.
 fn host(name: &str, change: impl FnOnce(&mut Host)) -> Host {
     let mut host = Host::new(name);
     change(&mut host);
     host
 }
 
-/// A machine with [`UUID`], changed.
+/// A machine with [`UUID`] and a change.
 fn vm(change: impl FnOnce(&mut Vm)) -> Vm {
     let mut vm = Vm::new("odd");
     vm.uuid = Some(UUID.into());
@@ -46,7 +46,7 @@ fn denied(paths: &[&str]) -> Vec<String> {
     paths.iter().map(|path| (*path).to_owned()).collect()
 }
 
-/// The hypervisor whose name begins so.
+/// The hypervisor whose name begins with this.
 fn named<'m>(mapping: &'m Value, name: &str) -> Option<&'m Value> {
     let hosts = mapping["hypervisors"].as_array().unwrap();
     hosts
@@ -57,9 +57,9 @@ fn named<'m>(mapping: &'m Value, name: &str) -> Option<&'m Value> {
 struct Row {
     what: &'static str,
     build: fn(&mut Inventory, &Usual),
-    /// Pointer into the odd host, and what stands there; `null` is nothing.
-    told: &'static [(&'static str, &'static str)],
-    /// Kind, name and reason of what is left out.
+    /// JSON pointers into the odd host, and the values there; `null` for a missing one.
+    values: &'static [(&'static str, &'static str)],
+    /// Kind, name and reason of the omitted objects.
     omitted: &'static [(&'static str, &'static str, &'static str)],
     /// What stderr says.
     warns: &'static [&'static str],
@@ -68,9 +68,8 @@ struct Row {
 const HOST_LEFT_OUT: &str = "left out 1 host (see";
 const GUEST_LEFT_OUT: &str = "left out 1 guest (see";
 
-#[test]
-fn one_odd_object_costs_no_more_than_itself() {
-    let table = [
+fn hosts_with_odd_names_or_parents() -> Vec<Row> {
+    vec![
         Row {
             what: "a host without DNS data has its name in the inventory",
             build: |inventory, _| {
@@ -79,7 +78,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                     host.dns_domain = None;
                 }));
             },
-            told: &[("/name", "\"odd/1\"")],
+            values: &[("/name", "\"odd/1\"")],
             omitted: &[],
             warns: &[],
         },
@@ -92,17 +91,17 @@ fn one_odd_object_costs_no_more_than_itself() {
                     host.dns_domain = Some("example.com".into());
                 }));
             },
-            told: &[("/name", "\"odd\"")],
+            values: &[("/name", "\"odd\"")],
             omitted: &[],
             warns: &[],
         },
         Row {
-            what: "a host whose machines are not told",
+            what: "a host whose machines may not be read",
             build: |inventory, _| {
                 let odd = inventory.add_standalone(host("odd", |host| host.denied = denied(&["vm"])));
                 inventory.add_vm(odd, vm(|_| {}));
             },
-            told: &[("/guests", "[]")],
+            values: &[("/guests", "[]")],
             omitted: &[(
                 "guest",
                 "odd",
@@ -115,7 +114,7 @@ fn one_odd_object_costs_no_more_than_itself() {
             build: |inventory, _| {
                 inventory.add_standalone(host("odd", |host| host.denied = denied(&["parent"])));
             },
-            told: &[("/parent", "null"), ("/facts/hypervisor.cluster", "null")],
+            values: &[("/parent", "null"), ("/facts/hypervisor.cluster", "null")],
             omitted: &[],
             warns: &[],
         },
@@ -126,7 +125,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                 inventory.compute_mut(cluster).name = None;
                 inventory.add_host(cluster, Host::new("odd"));
             },
-            told: &[
+            values: &[
                 ("/parent/type", "\"ClusterComputeResource\""),
                 ("/parent/name", "null"),
                 ("/facts/hypervisor.cluster", "null"),
@@ -134,12 +133,17 @@ fn one_odd_object_costs_no_more_than_itself() {
             omitted: &[],
             warns: &[],
         },
+    ]
+}
+
+fn hosts_with_missing_data() -> Vec<Row> {
+    vec![
         Row {
             what: "a host without a CPU count",
             build: |inventory, _| {
                 inventory.add_standalone(host("odd", |host| host.packages = None));
             },
-            told: &[("/facts/cpu.cpu_socket(s)", "null")],
+            values: &[("/facts/cpu.cpu_socket(s)", "null")],
             omitted: &[],
             warns: &[],
         },
@@ -153,7 +157,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                     host.dns_domain = None;
                 }));
             },
-            told: &[
+            values: &[
                 ("/facts/hypervisor.type", "\"vmware\""),
                 ("/facts/hypervisor.version", "null"),
             ],
@@ -168,7 +172,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                 }));
                 inventory.add_vm(odd, vm(|_| {}));
             },
-            told: &[("/guests/0/guestId", "\"12345678-90ab-cdef-1234-567890abcdef\"")],
+            values: &[("/guests/0/guestId", "\"12345678-90ab-cdef-1234-567890abcdef\"")],
             omitted: &[],
             warns: &[],
         },
@@ -181,7 +185,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                     ..Host::default()
                 });
             },
-            told: &[],
+            values: &[],
             omitted: &[("host", "odd", "no hardware.systemInfo.uuid")],
             warns: &[HOST_LEFT_OUT],
         },
@@ -192,7 +196,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                     host.denied = denied(&["hardware.systemInfo.uuid"]);
                 }));
             },
-            told: &[],
+            values: &[],
             omitted: &[(
                 "host",
                 "odd.example.com",
@@ -200,6 +204,11 @@ fn one_odd_object_costs_no_more_than_itself() {
             )],
             warns: &[HOST_LEFT_OUT],
         },
+    ]
+}
+
+fn odd_machines() -> Vec<Row> {
+    vec![
         Row {
             what: "a machine without config, as one that is being made",
             build: |inventory, usual| {
@@ -211,7 +220,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                     }),
                 );
             },
-            told: &[],
+            values: &[],
             omitted: &[("guest", "odd", "no config.uuid")],
             warns: &[GUEST_LEFT_OUT],
         },
@@ -220,7 +229,7 @@ fn one_odd_object_costs_no_more_than_itself() {
             build: |inventory, usual| {
                 inventory.add_vm(usual.host, vm(|vm| vm.uuid = Some(String::new())));
             },
-            told: &[],
+            values: &[],
             omitted: &[("guest", "odd", "no config.uuid")],
             warns: &[GUEST_LEFT_OUT],
         },
@@ -235,7 +244,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                     }),
                 );
             },
-            told: &[],
+            values: &[],
             omitted: &[(
                 "guest",
                 "]]> <&\"'> % \u{1F600}",
@@ -249,7 +258,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                 let odd = inventory.add_standalone(Host::new("odd"));
                 inventory.add_vm(odd, vm(|vm| vm.version = Some("vmx-next".into())));
             },
-            told: &[("/guests/0/guestId", "\"78563412-ab90-efcd-1234-567890abcdef\"")],
+            values: &[("/guests/0/guestId", "\"78563412-ab90-efcd-1234-567890abcdef\"")],
             omitted: &[],
             warns: &["with \"vmx-next\""],
         },
@@ -259,7 +268,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                 let odd = inventory.add_standalone(Host::new("odd"));
                 inventory.add_vm(odd, vm(|vm| vm.power = Some("poweredOff".into())));
             },
-            told: &[("/guests/0/state", "5"), ("/guests/0/attributes/active", "0")],
+            values: &[("/guests/0/state", "5"), ("/guests/0/attributes/active", "0")],
             omitted: &[],
             warns: &[],
         },
@@ -276,10 +285,15 @@ fn one_odd_object_costs_no_more_than_itself() {
                     }),
                 );
             },
-            told: &[("/guests/0/state", "0"), ("/guests/1/state", "0")],
+            values: &[("/guests/0/state", "0"), ("/guests/1/state", "0")],
             omitted: &[],
             warns: &[],
         },
+    ]
+}
+
+fn odd_inventories() -> Vec<Row> {
+    vec![
         Row {
             what: "two hosts with one uuid",
             build: |inventory, _| {
@@ -287,7 +301,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                     inventory.add_standalone(host(name, |host| host.uuid = Some("one".into())));
                 }
             },
-            told: &[("/uuid", "\"one\"")],
+            values: &[("/uuid", "\"one\"")],
             omitted: &[],
             warns: &["2 hosts have the id one: odd.example.com, other.example.com"],
         },
@@ -298,7 +312,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                 inventory.add_vm(odd, vm(|_| {}));
                 inventory.add_vm(odd, vm(|vm| vm.power = Some("poweredOff".into())));
             },
-            told: &[
+            values: &[
                 ("/guests/0/guestId", "\"12345678-90ab-cdef-1234-567890abcdef\""),
                 ("/guests/1/guestId", "\"12345678-90ab-cdef-1234-567890abcdef\""),
             ],
@@ -320,7 +334,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                 inventory.add_datacenter("second");
                 inventory.add_standalone(Host::new("far"));
             },
-            told: &[
+            values: &[
                 ("/facts/hypervisor.cluster", "\"deep\""),
                 ("/guests/0/guestId", "\"12345678-90ab-cdef-1234-567890abcdef\""),
             ],
@@ -339,12 +353,22 @@ fn one_odd_object_costs_no_more_than_itself() {
                     }),
                 );
             },
-            told: &[("/name", "\"odd &amp; <x> \u{1F600}\""), ("/uuid", "\"<&>\"")],
+            values: &[("/name", "\"odd &amp; <x> \u{1F600}\""), ("/uuid", "\"<&>\"")],
             omitted: &[],
             warns: &[],
         },
+    ]
+}
+
+#[test]
+fn one_odd_object_affects_no_others() {
+    let table = [
+        hosts_with_odd_names_or_parents(),
+        hosts_with_missing_data(),
+        odd_machines(),
+        odd_inventories(),
     ];
-    for row in table {
+    for row in table.into_iter().flatten() {
         let mut inventory = Inventory::empty();
         let usual = usual(&mut inventory);
         (row.build)(&mut inventory, &usual);
@@ -352,20 +376,20 @@ fn one_odd_object_costs_no_more_than_itself() {
         for pages in [None, Some(1), Some(2)] {
             site.vcenter.limit_pages(pages);
             let outcome = site.scan(&[]);
-            let told = format!("{} {pages:?}: {outcome:?}", row.what);
-            assert_eq!(outcome.status, 0, "{told}");
-            assert_eq!(outcome.stderr.lines().count(), row.warns.len(), "{told}");
+            let context = format!("{} {pages:?}: {outcome:?}", row.what);
+            assert_eq!(outcome.status, 0, "{context}");
+            assert_eq!(outcome.stderr.lines().count(), row.warns.len(), "{context}");
             for words in row.warns {
-                assert!(outcome.stderr.contains(words), "{told}");
+                assert!(outcome.stderr.contains(words), "{context}");
             }
             let mapping: Value = serde_json::from_str(&outcome.stdout).unwrap();
-            let guests = named(&mapping, "usual").unwrap_or_else(|| panic!("{told}"))["guests"].as_array();
-            assert_eq!(guests.unwrap().len(), usual.vms.len(), "{told}");
+            let guests = named(&mapping, "usual").unwrap_or_else(|| panic!("{context}"))["guests"].as_array();
+            assert_eq!(guests.unwrap().len(), usual.vms.len(), "{context}");
             let odd = named(&mapping, "odd");
-            assert!(odd.is_some() || row.told.is_empty(), "{told}");
-            for (pointer, text) in row.told {
+            assert!(odd.is_some() || row.values.is_empty(), "{context}");
+            for (pointer, text) in row.values {
                 let found = odd.and_then(|odd| odd.pointer(pointer)).unwrap_or(&Value::Null);
-                assert_eq!(found.to_string(), *text, "{pointer} {told}");
+                assert_eq!(found.to_string(), *text, "{pointer} {context}");
             }
             let none = Vec::new();
             let omitted = mapping
@@ -376,7 +400,7 @@ fn one_odd_object_costs_no_more_than_itself() {
                 .map(|one| ["kind", "name", "reason"].map(|member| one[member].as_str().unwrap_or_default()))
                 .map(|[kind, name, reason]| (kind, name, reason))
                 .collect();
-            assert_eq!(omitted, row.omitted, "{told}");
+            assert_eq!(omitted, row.omitted, "{context}");
         }
         assert_eq!(site.vcenter.open().sessions, 0);
     }
@@ -397,11 +421,11 @@ fn ids_by_host_name_leave_out_hosts_without_one() {
     );
 }
 
-/// What changes while the pages are being read.
+/// How the inventory changes between two pages.
 type Change = fn(&mut Inventory, &Usual, HostKey, VmKey);
 
 #[test]
-fn machines_that_vanish_come_or_move_between_two_pages_cost_nothing_else() {
+fn machines_that_vanish_appear_or_move_between_pages_affect_no_others() {
     let table: [(&str, Change); 5] = [
         ("vanishes", |inventory, _, _, moving| inventory.remove_vm(moving)),
         ("vanishes before its page", |inventory, usual, _, _| {
@@ -418,7 +442,7 @@ fn machines_that_vanish_come_or_move_between_two_pages_cost_nothing_else() {
         }),
     ];
     for (what, change) in table {
-        // Before each of the pages that follow the first.
+        // Before each page after the first.
         for page in 1..=7 {
             let mut inventory = Inventory::empty();
             let usual = usual(&mut inventory);
@@ -462,7 +486,7 @@ fn machines_that_vanish_come_or_move_between_two_pages_cost_nothing_else() {
                     .unwrap()
                     .to_owned()
             };
-            // Whatever became of the one, all others are where they were.
+            // All other machines are where they were.
             assert!(
                 guests(&mapping, "usual").contains(&id_of(stays)),
                 "{what} {page}: {mapping}"
@@ -478,7 +502,7 @@ fn machines_that_vanish_come_or_move_between_two_pages_cost_nothing_else() {
             assert!(lost <= 1, "{what} {page}: {mapping}");
             assert_eq!(site.vcenter.open().sessions, 0);
             site.vcenter.server().behave();
-            // A scan of what is there now tells it as it is.
+            // A scan without changes shows the inventory as it is now.
             let settled = site.mapping(&[]);
             assert_eq!(settled.get("omitted"), None);
         }

@@ -1,5 +1,6 @@
-//! What vw-scan-esx can be asked for beside the scan: names, a stamp, strictness, a check, every form of an address.
+//! Options of vw-scan-esx: names, stamp, strict, check, trace and replay, and every form of a server's address.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,12 +10,12 @@ use tempfile::TempDir;
 use vw_sim::http::{Fault, Response};
 use vw_sim::vcenter::{Host, Inventory, Open, Settings, VCenter, Vm};
 
-use crate::support::{Outcome, Run};
+use crate::support::{Outcome, Run, with_time};
 use crate::vw_scan_esx::soap_fault;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
 
-/// A simulated server that speaks plain HTTP, and a folder with its account's password.
+/// A simulated server over plain HTTP, and a folder with its account's password.
 pub(crate) struct Site {
     pub(crate) vcenter: Arc<VCenter>,
     folder: TempDir,
@@ -42,7 +43,7 @@ impl Site {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    /// The command with a password, and neither server nor user.
+    /// The command with a password, but without server and user.
     fn bare(&self) -> Run {
         let password = self.file("password");
         let run = Run::new(PROGRAM).env("VW_CONFIG", &self.file("virt-who.conf"));
@@ -69,7 +70,7 @@ impl Site {
     }
 }
 
-/// One host with a machine that is told, and one that is not.
+/// One host with a machine that is in the mapping, and one that is omitted.
 fn with_a_blank_guest() -> Inventory {
     let mut inventory = Inventory::empty();
     let host = inventory.add_standalone(Host::new("esx1.example.com"));
@@ -96,7 +97,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
-fn guests_have_names_only_where_they_are_asked_for() {
+fn guests_have_names_only_with_guest_names() {
     let site = Site::new(with_a_blank_guest());
     let guest = |options: &[&str]| {
         let outcome = site.scan(options);
@@ -117,7 +118,7 @@ fn guests_have_names_only_where_they_are_asked_for() {
 }
 
 #[test]
-fn guests_that_are_left_out_are_named_without_asking_for_the_names_of_others() {
+fn only_the_names_of_omitted_guests_are_requested() {
     let site = Site::new(with_a_blank_guest());
     let trace = site.file("trace");
     let outcome = site.scan(&["--trace", &trace]);
@@ -136,7 +137,7 @@ fn guests_that_are_left_out_are_named_without_asking_for_the_names_of_others() {
 }
 
 #[test]
-fn a_machine_that_vanishes_before_its_name_is_asked_for_does_no_harm() {
+fn a_machine_that_vanishes_before_its_name_is_read_does_no_harm() {
     let mut inventory = Inventory::empty();
     let host = inventory.add_standalone(Host::new("esx1.example.com"));
     let machines: Vec<_> = (0..7)
@@ -150,7 +151,7 @@ fn a_machine_that_vanishes_before_its_name_is_asked_for_does_no_harm() {
     let vcenter = Arc::downgrade(&site.vcenter);
     site.vcenter.server().misbehave(move |_, request| {
         let body = String::from_utf8_lossy(&request.body);
-        // The scan's own goes over the view.
+        // The scan itself reads through the view.
         if body.contains("<RetrievePropertiesEx") && !body.contains("ContainerView") {
             let vcenter = vcenter.upgrade().unwrap();
             vcenter.change(|inventory| inventory.remove_vm(machines[3]));
@@ -172,7 +173,7 @@ fn a_machine_that_vanishes_before_its_name_is_asked_for_does_no_harm() {
 }
 
 #[test]
-fn strict_fails_where_anything_is_left_out() {
+fn strict_fails_if_anything_is_left_out() {
     let site = Site::new(with_a_blank_guest());
     let outcome = site.scan(&["--strict"]);
     outcome.failed(65, "--strict: 1 guest would be left out: guest vm-");
@@ -186,7 +187,7 @@ fn strict_fails_where_anything_is_left_out() {
 }
 
 #[test]
-fn a_stamp_is_the_moment_of_the_scan() {
+fn stamp_adds_the_moment_of_the_scan() {
     let site = Site::new(Inventory::new(1, 1));
     let date = || {
         let output = std::process::Command::new("date")
@@ -234,7 +235,7 @@ fn a_check_logs_in_and_names_the_server() {
 }
 
 #[test]
-fn every_version_of_the_api_is_spoken() {
+fn every_version_of_the_api_works() {
     for api_version in [
         "5.5", "6.0", "6.5", "6.7", "6.7.3", "7.0", "7.0.3.0", "8.0.0.1", "8.0.3.0", "9.0.0.0",
     ] {
@@ -258,7 +259,7 @@ fn every_version_of_the_api_is_spoken() {
 }
 
 #[test]
-fn a_server_is_found_by_every_form_of_its_address() {
+fn every_form_of_a_server_address_works() {
     let site = Site::new(Inventory::new(1, 1));
     let at = site.authority();
     let whole = site.scan(&[]).quiet_success();
@@ -283,10 +284,12 @@ fn a_server_is_found_by_every_form_of_its_address() {
     assert_eq!((warned.status, &*warned.stdout), (0, &*whole));
     assert!(warned.stderr.contains("no_verfy"), "{warned:?}");
     let proxied = format!("esx://sim@{at}?transport=http&proxy=127.0.0.1:9");
-    site.bare()
-        .args(["--server", &proxied, "--timeout", "1"])
-        .run()
-        .failed_at_last(75, "the proxy 127.0.0.1:9");
+    let proxy = "the proxy 127.0.0.1:9";
+    let outcome = with_time(&[proxy], |limit| {
+        let run = site.bare().args(["--server", &proxied, "--timeout", limit]);
+        run.run()
+    });
+    outcome.failed_at_last(75, proxy);
     let otherwise = site.bare().args(["--server", &proxied, "--proxy", ""]).run();
     assert_eq!(otherwise.quiet_success(), whole);
     for (server, words) in [
@@ -307,9 +310,9 @@ fn a_server_is_found_by_every_form_of_its_address() {
 }
 
 #[test]
-fn a_trace_holds_every_exchange_and_no_secret() {
+fn a_trace_has_every_exchange_and_no_secret() {
     let mut inventory = Inventory::new(2, 10);
-    // A name that holds the password, as somebody may have thought clever.
+    // A name that contains the password.
     inventory.add_standalone(Host::new("esx-sim-secret.example.com"));
     let site = Site::new(inventory);
     site.vcenter.limit_pages(Some(4));
@@ -360,7 +363,7 @@ fn a_trace_holds_every_exchange_and_no_secret() {
 }
 
 #[test]
-fn a_full_disk_under_a_trace_is_told_and_the_session_closed() {
+fn a_full_disk_under_a_trace_is_an_error_and_the_session_is_closed() {
     let site = Site::new(Inventory::new(40, 800));
     let script = "trap '' XFSZ; ulimit -f 32; exec \"$@\"";
     let (url, password, trace) = (site.vcenter.url(), site.file("password"), site.file("trace"));
@@ -417,7 +420,7 @@ fn a_replay_prints_the_same_without_a_server() {
     replay(&["--trace", "x"]).failed(64, "--trace");
     assert_eq!(site.vcenter.requests().len(), served);
 
-    // An exchange is missing, its answer is, the folder is none of a scan, or is none at all.
+    // An exchange or only its answer is missing, the folder is not a scan's, or there is no folder.
     let answer = site.path("trace/000005-RetrievePropertiesEx-response.http");
     fs::rename(&answer, site.path("kept")).unwrap();
     replay(&[]).failed(65, "000005-RetrievePropertiesEx-response.http");
@@ -434,7 +437,7 @@ fn a_replay_prints_the_same_without_a_server() {
 }
 
 #[test]
-fn a_replay_without_names_can_not_have_them() {
+fn a_replay_of_a_scan_without_names_has_no_names() {
     let site = Site::new(Inventory::new(1, 1));
     let trace = site.file("trace");
     site.scan(&["--trace", &trace]).quiet_success();
@@ -445,7 +448,7 @@ fn a_replay_without_names_can_not_have_them() {
 }
 
 #[test]
-fn a_scan_that_was_tried_again_is_replayed_to_its_end() {
+fn a_scan_with_retries_is_replayed_to_its_end() {
     let site = Site::new(Inventory::new(3, 30));
     for fault in [
         Fault::Cut(2000),
@@ -472,7 +475,7 @@ fn a_scan_that_was_tried_again_is_replayed_to_its_end() {
 }
 
 #[test]
-fn a_failed_scan_is_replayed_to_its_failure() {
+fn a_failed_scan_is_replayed_to_the_same_failure() {
     let site = Site::new(Inventory::new(3, 30));
     for (fault, status, words) in [
         (0, 75, "before the answer was complete"),
@@ -487,9 +490,15 @@ fn a_failed_scan_is_replayed_to_its_failure() {
                 _ => Fault::Answer(Response::new(200, "text/html", "<html>")),
             })
         });
-        let trace = site.file(&format!("trace{fault}"));
-        site.scan(&["--trace", &trace, "--timeout", "1"])
-            .failed_at_last(status, words);
+        let last = RefCell::default();
+        let outcome = with_time(&[words], |limit| {
+            let trace = site.file(&format!("trace{fault}-{limit}"));
+            let outcome = site.scan(&["--trace", &trace, "--timeout", limit]);
+            *last.borrow_mut() = trace;
+            outcome
+        });
+        outcome.failed_at_last(status, words);
+        let trace: String = last.take();
         let replayed = Run::new(PROGRAM).args(["--replay", &trace]).run();
         assert_ne!(replayed.status, 0, "{replayed:?}");
         assert!(replayed.stderr.contains(words), "{replayed:?}");

@@ -1,5 +1,4 @@
-//! What the scans make of a section, and what they say: sections of other types, where an account was refused, debug messages,
-//! machines that share a uuid.
+//! Sections of other types, refused accounts, debug messages, machines that share a uuid.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +15,7 @@ const FAKE: &str = env!("CARGO_BIN_EXE_vw-scan-fake");
 fn scan(site: &Site, program: &str, configuration: &str, args: &[&str]) -> Outcome {
     let text = configuration.replace("SERVER", &site.vcenter.url());
     fs::write(site.path("prod.conf"), text).unwrap();
-    // Others may not read the password.
+    // Nobody else may read the password, otherwise there is a warning.
     fs::set_permissions(site.path("prod.conf"), fs::Permissions::from_mode(0o600)).unwrap();
     let run = Run::new(program).env("VW_CONFIG", &site.file("prod.conf"));
     run.args(args).run()
@@ -46,7 +45,7 @@ fn a_section_of_another_type_is_refused_before_anything_is_sent() {
             let other = if own == "esx" { "fake" } else { "esx" };
             let fill = |text: &str| text.replace("OWN", own).replace("OTHER", other);
             let section = format!("[hv]\n{ACCOUNT}file=m.json\n{}\n", fill(line));
-            // The only section there is, too.
+            // The same without `-n`, because it is the only section.
             for args in [&["-n", "hv"][..], &[]] {
                 let outcome = scan(&site, program, &section, args);
                 outcome.failed(78, &fill(words));
@@ -77,7 +76,7 @@ fn a_section_of_another_type_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_section_of_the_own_type_is_used_however_it_is_found() {
+fn a_section_of_type_esx_is_used_however_it_is_found() {
     let site = Site::new(Inventory::new(1, 1));
     let other = "[hv]\ntype=hyperv\nserver=hv\n[unset]\nserver=x\n";
     let prod = format!("{other}[prod]\ntype=esx\n{ACCOUNT}");
@@ -85,7 +84,7 @@ fn a_section_of_the_own_type_is_used_however_it_is_found() {
         let document = scan(&site, PROGRAM, &prod, args).quiet_success();
         assert!(document.contains("\"section\":\"prod\""), "{document}");
     }
-    // The type may stand in [defaults], and an environment is a section of its own.
+    // The type may be in [defaults], and VIRTWHO_* variables are a section.
     let defaults = format!("[defaults]\ntype=esx\n[prod]\n{ACCOUNT}");
     scan(&site, PROGRAM, &defaults, &["-n", "prod"]).quiet_success();
     fs::write(site.path("prod.conf"), other).unwrap();
@@ -98,7 +97,7 @@ fn a_section_of_the_own_type_is_used_however_it_is_found() {
         .env("VIRTWHO_ESX_PASSWORD", "sim-secret");
     let outcome = variables.run();
     assert_eq!(outcome.status, 0, "{outcome:?}");
-    // Options say everything, and no section was asked for.
+    // The options are enough, and no section is named.
     let url = site.vcenter.url();
     let password = site.file("password");
     let options = ["--server", &url, "-u", "sim", "--password-file", &password];
@@ -141,12 +140,12 @@ fn debug_messages_say_what_is_in_force_and_how_long_each_part_took() {
             "debug: read 2 hosts and 3 virtual machines in ",
             "debug: logged out in ",
         ] {
-            let mut told = outcome.stderr.lines().filter(|line| line.contains(words));
-            let line = told
+            let mut found = outcome.stderr.lines().filter(|line| line.contains(words));
+            let line = found
                 .next()
                 .unwrap_or_else(|| panic!("{words}: {}", outcome.stderr));
             assert!(
-                line.ends_with(" s") && told.next().is_none(),
+                line.ends_with(" s") && found.next().is_none(),
                 "{}",
                 outcome.stderr
             );
@@ -156,7 +155,7 @@ fn debug_messages_say_what_is_in_force_and_how_long_each_part_took() {
 }
 
 #[test]
-fn options_about_more_documents_need_a_watch() {
+fn options_for_several_documents_need_watch() {
     let site = Site::new(Inventory::new(1, 1));
     for option in ["--settle", "--repeat"] {
         site.scan(&[option, "3"])
@@ -178,7 +177,7 @@ fn machines_that_share_a_uuid_are_kept_and_named() {
     for (host, name) in [(one, "web%2f1"), (one, "web copy"), (two, "other copy")] {
         inventory.add_vm(host, copy(name));
     }
-    // With another byte order its guest sees another one.
+    // The older hardware version has another byte order, so the guest sees another uuid.
     inventory.add_vm(
         two,
         Vm {
@@ -211,7 +210,7 @@ fn machines_that_share_a_uuid_are_kept_and_named() {
     );
     assert_eq!(mapping.get("omitted"), None);
     assert!(!outcome.stdout.contains("web"), "{outcome:?}");
-    // Names are asked for these three alone.
+    // Only the names of these three are requested.
     let asked: Vec<String> = fs::read_dir(&trace)
         .unwrap()
         .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
@@ -220,13 +219,13 @@ fn machines_that_share_a_uuid_are_kept_and_named() {
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].matches("<objectSet>").count(), 3);
     assert!(!asked[0].contains(&format!(">{}<", ids[3])), "{asked:?}");
-    // Neither is it said twice, nor asked for, where names are known.
+    // With known names it is said once, and nothing more is requested.
     assert_eq!(site.scan(&["--guest-names"]).stderr, expected);
     assert_eq!(site.scan(&["--strict"]).status, 0);
 }
 
 #[test]
-fn a_server_is_named_with_a_port_that_is_not_the_usual_one() {
+fn a_server_is_named_with_its_port_unless_it_is_the_default() {
     let site = Site::new(Inventory::new(1, 1));
     let at = site.vcenter.url().replace("http://", "");
     assert_eq!(site.mapping(&[])["source"]["server"], at.as_str());

@@ -1,4 +1,4 @@
-//! The ways to a section's servers, by its keys: certificates and proxies, of the source and of both destinations.
+//! The keys of a section for certificates and proxies, of the source and of both destinations.
 
 mod destinations;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use vw_sim::http::{Authority, Certificate, Tls};
 use vw_sim::proxy::Proxy;
 
-use crate::support::Run;
+use crate::support::{Run, with_time};
 use crate::trust::{Site, asked, behind_a_proxy, known};
 
 const SCAN: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
@@ -28,7 +28,7 @@ fn fingerprint(tls: &Tls) -> String {
 }
 
 impl Site {
-    /// A scan of `[prod]`, whose other keys are these lines.
+    /// A scan of `[prod]`, which also has these lines.
     fn section(&self, lines: &str) -> Run {
         let server = match lines.starts_with("server=") || lines.contains("\nserver=") {
             true => String::new(),
@@ -48,7 +48,7 @@ impl Site {
 }
 
 #[test]
-fn a_section_says_how_its_sources_certificate_is_verified() {
+fn a_section_sets_how_the_certificate_of_its_source_is_verified() {
     let authority = Authority::new().unwrap();
     let tls = authority.issue(&Certificate::Good).unwrap();
     let (own, thumbprint) = (tls.pem(), fingerprint(&tls));
@@ -57,7 +57,7 @@ fn a_section_says_how_its_sources_certificate_is_verified() {
     site.write("own.pem", &own);
     site.write("other.pem", &Authority::new().unwrap().pem());
     let wrong = "ab".repeat(32);
-    // A relative path begins in the working directory.
+    // A relative path starts at the working directory.
     let absolute = site.file("ca.pem");
     for lines in [
         "cacert=ca.pem".to_owned(),
@@ -102,7 +102,7 @@ fn a_section_says_how_its_sources_certificate_is_verified() {
 }
 
 #[test]
-fn contradictions_in_a_section_are_told_with_file_line_and_key() {
+fn contradictions_in_a_section_are_named_with_file_line_and_key() {
     let site = Site::new(None);
     site.write("ca.pem", &Authority::new().unwrap().pem());
     let thumbprint = format!("thumbprint={}", "ab".repeat(32));
@@ -153,7 +153,7 @@ fn contradictions_in_a_section_are_told_with_file_line_and_key() {
 }
 
 #[test]
-fn a_sources_proxy_and_its_password_by_section_and_by_file() {
+fn the_proxy_of_a_source_comes_from_section_and_password_file() {
     let (site, proxy) = behind_a_proxy(true);
     site.write("secret", "p:s3cret\n");
     let url = proxy.url().replace("http://", "http://us%40er@");
@@ -184,7 +184,7 @@ fn a_sources_proxy_and_its_password_by_section_and_by_file() {
         .env("https_proxy", &url)
         .run()
         .quiet_success();
-    // It is read once: a pipe gives it only once.
+    // It is read once, because a pipe can be read only once.
     let script = "printf p:s3cret | exec \"$0\" \"$@\" --proxy-password-file /dev/stdin";
     let piped = Run::new("/bin/sh").args(["-c", script, SCAN, "-n", "prod", "--password-file", "password"]);
     let piped = piped.env("VW_CONFIG", "a.conf").folder(site.folder());
@@ -221,7 +221,7 @@ fn a_sources_proxy_and_its_password_by_section_and_by_file() {
         outcome.failed(status, words);
         assert!(!outcome.stderr.contains("s3cret"), "{outcome:?}");
     }
-    // The section's file is for the section's proxy, not for one of an option.
+    // The section's password file is for the section's proxy, not for the proxy of an option.
     let lines = "proxy=p:1\nproxy_password_file=secret";
     section(lines)
         .args(["--proxy", &known(&proxy)])
@@ -230,7 +230,7 @@ fn a_sources_proxy_and_its_password_by_section_and_by_file() {
 }
 
 #[test]
-fn a_password_for_no_proxy_is_told() {
+fn a_proxy_password_without_a_proxy_is_warned_of() {
     let site = Site::with(&Certificate::Good);
     site.write("secret", "s3cret\n");
     let scan = |no_proxy: &str, url: &str| {
@@ -245,12 +245,12 @@ fn a_password_for_no_proxy_is_told() {
         unused.stderr.contains("--proxy-password-file is not used"),
         "{unused:?}"
     );
-    // Where a loop meets a server that is reached without the proxy nothing is wrong.
+    // Nothing is wrong with the key if this server is reached without the proxy.
     scan("localhost", "http://me@p:1").quiet_success();
 }
 
 #[test]
-fn the_proxy_of_system_environment_is_used_as_by_virt_who() {
+fn the_proxy_of_system_environment_is_used_as_in_virt_who() {
     let (site, proxy) = behind_a_proxy(true);
     let scan = |lines: &str| {
         let text = format!(
@@ -261,33 +261,31 @@ fn the_proxy_of_system_environment_is_used_as_by_virt_who() {
     for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"] {
         scan(&format!("{name}={}", known(&proxy))).run().quiet_success();
     }
-    // https comes first, and the section's variables before those of the process.
+    // https_proxy comes first, and the section's variables before those of the process.
     let lines = format!("http_proxy=http://127.0.0.1:1\nhttps_proxy={}", known(&proxy));
     scan(&lines)
         .env("https_proxy", "http://127.0.0.1:2")
         .run()
         .quiet_success();
-    // The process's own environment stays as curl has it.
-    let straight = scan("x=y")
-        .env("http_proxy", &known(&proxy))
-        .args(["-d", "--timeout", "1"])
-        .run();
-    assert!(
-        straight
-            .stderr
-            .contains("vc.example.com:443 is reached without a proxy (no proxy is set)"),
-        "{straight:?}"
-    );
-    // no_proxy there counts for a proxy of the process's environment, too.
-    let exempt = scan("no_proxy=*.example.com").env("https_proxy", &known(&proxy));
-    let exempt = exempt.args(["-d", "--timeout", "1"]).run();
+    // The environment of the process is read as in curl.
+    let words = "vc.example.com:443 is reached without a proxy (no proxy is set)";
+    let straight = with_time(&[words], |limit| {
+        let run = scan("x=y").env("http_proxy", &known(&proxy));
+        run.args(["-d", "--timeout", limit]).run()
+    });
+    assert!(straight.stderr.contains(words), "{straight:?}");
+    // no_proxy there also applies to a proxy of the process's environment.
     let words =
         "is reached without a proxy (no_proxy in [system_environment] (a.conf:2) lists \"*.example.com\"";
+    let exempt = with_time(&[words], |limit| {
+        let run = scan("no_proxy=*.example.com").env("https_proxy", &known(&proxy));
+        run.args(["-d", "--timeout", limit]).run()
+    });
     assert!(exempt.stderr.contains(words), "{exempt:?}");
 }
 
 #[test]
-fn https_before_a_proxy_is_taken_for_http_unless_it_would_show_a_password() {
+fn an_https_proxy_is_used_over_http_unless_that_would_show_a_password() {
     let site = Site::with(&Certificate::For(vec!["vc.example.com".into()]));
     let proxy = Proxy::before(site.vcenter.server().address()).unwrap();
     let https = proxy.url().replace("http://", "https://");
@@ -330,9 +328,9 @@ fn https_before_a_proxy_is_taken_for_http_unless_it_would_show_a_password() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_called_one() {
+fn an_unreachable_proxy_is_named_as_a_proxy() {
     let site = Site::new(None);
-    // Where nobody listens. A port that was free a moment ago may be another test's by now.
+    // Nobody listens on this port. A port that was free a moment ago may belong to another test now.
     let closed = "127.0.0.1:1";
     for server in ["https://vc.example.com", "http://vc.example.com"] {
         let lines = format!("server={server}\nproxy={closed}");
@@ -344,7 +342,7 @@ fn a_proxy_that_is_not_there_is_called_one() {
 }
 
 #[test]
-fn debug_messages_say_proxy_trust_and_tls() {
+fn debug_messages_name_proxy_trust_and_tls_version() {
     let (site, proxy) = behind_a_proxy(true);
     let url = known(&proxy);
     let lines = format!("server=vc.example.com\ncacert=ca.pem\nproxy={url}");
@@ -367,17 +365,16 @@ fn debug_messages_say_proxy_trust_and_tls() {
         ),
         (&["--proxy", ""], "is reached without a proxy (--proxy is empty)"),
     ] {
-        let outcome = site
-            .section(&lines)
-            .args(["-d", "--timeout", "1"])
-            .args(options)
-            .run();
+        let outcome = with_time(&[words], |limit| {
+            let run = site.section(&lines).args(["-d", "--timeout", limit]);
+            run.args(options).run()
+        });
         assert!(outcome.stderr.contains(words), "{outcome:?}");
     }
 }
 
 #[test]
-fn vw_config_shows_the_proxy_in_force_and_where_it_comes_from() {
+fn vw_config_shows_the_proxy_in_force_and_its_origin() {
     let folder = tempfile::tempdir().unwrap();
     let show = |text: &str, options: &[&str], environment: &[(&str, &str)]| {
         fs::write(folder.path().join("a.conf"), text).unwrap();
@@ -430,7 +427,7 @@ fn vw_config_shows_the_proxy_in_force_and_where_it_comes_from() {
         assert!(lines.iter().any(|line| line == wanted), "{wanted}: {text}");
     }
     assert!(!text.contains("s3cret"), "{text}");
-    // What can't be told is told as such.
+    // A setting that cannot be determined is shown with the reason.
     let text = show("[prod]\ntype=esx\nserver=esx://vc?proxy=q\nproxy=p\n", &[], &[]).quiet_success();
     assert!(
         text.contains("(error: a.conf:4: [prod] proxy: contradicts proxy= in server in a.conf:3"),
@@ -438,7 +435,7 @@ fn vw_config_shows_the_proxy_in_force_and_where_it_comes_from() {
     );
 }
 
-/// A FIFO that nobody writes to keeps no signal waiting.
+/// A FIFO without a writer does not block signals.
 #[test]
 fn a_signal_ends_the_wait_for_a_file_of_certificates() {
     let site = Site::new(None);
@@ -450,7 +447,7 @@ fn a_signal_ends_the_wait_for_a_file_of_certificates() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // Once both ends are open the command has begun to read. Ours stays open, so that no end comes.
+    // When both ends are open, the command has begun to read. Our end stays open, so the read does not end.
     let writer = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
     let killed = Command::new("kill").arg(child.id().to_string()).status();
     assert!(killed.unwrap().success());

@@ -1,6 +1,6 @@
 // Command vcsim serves govmomi's simulator to the tests: a vCenter, or an ESX host, that this project did not write.
 //
-// It prints one line of JSON that says where it is and which hosts it has, and serves until stdin ends or SIGTERM comes.
+// It prints one line of JSON with its address and its hosts, and serves until stdin ends or SIGTERM comes.
 // Then it prints how many sessions were left open, which should be none.
 //
 // A line on stdin changes the inventory, and is answered by a line like the first:
@@ -69,7 +69,7 @@ func main() {
 
 	addCopies(model.Map(), *hostCopies, *copies)
 
-	// All hosts would be localhost.localdomain, and an ESX host's uuid one that every simulator has.
+	// By default all hosts are localhost.localdomain, and the uuid of an ESX host is the same in every simulator.
 	for _, entity := range model.Map().All("HostSystem") {
 		h := entity.(*simulator.HostSystem)
 		name := strings.NewReplacer("_", "-", "localhost.localdomain", "esx1").Replace(strings.ToLower(h.Name))
@@ -106,7 +106,7 @@ func main() {
 	go func() {
 		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); tell() {
 			fatal(change(server.URL, model.Map(), strings.Fields(lines.Text())))
-			tellMachines(model.Service.Context)
+			updateMachines(model.Service.Context)
 		}
 		stop <- syscall.SIGTERM
 	}()
@@ -118,7 +118,7 @@ func main() {
 	_ = out.Encode(map[string]int{"sessions": len(sessions)})
 }
 
-// inventory tells the hosts and their virtual machines, as a scan should find them.
+// inventory returns the hosts and their virtual machines, as a scan should find them.
 func inventory(registry *simulator.Registry) (hosts []host) {
 	for _, entity := range registry.All("HostSystem") {
 		h := entity.(*simulator.HostSystem)
@@ -133,7 +133,7 @@ func inventory(registry *simulator.Registry) (hosts []host) {
 	return hosts
 }
 
-// change does what a line on stdin asks for, as a client of the server, in a session of its own.
+// change carries out a line of stdin as a client of the server, in its own session.
 func change(server *url.URL, registry *simulator.Registry, words []string) error {
 	if len(words) < 2 {
 		return fmt.Errorf("not a command: %q", words)
@@ -184,9 +184,9 @@ func named(registry *simulator.Registry, kind, name string) types.ManagedObjectR
 	return types.ManagedObjectReference{}
 }
 
-// tellMachines has each host name the machines that run on it, and says so to who watches, as a vCenter does by itself: the
-// simulator changes the list without a word where a machine is created or removed, and not at all where one moves.
-func tellMachines(ctx *simulator.Context) {
+// updateMachines sets each host's list of machines and sends the update to watching clients, as a vCenter does. The simulator
+// itself sends no update when a machine is created or removed, and does not change the list when one moves.
+func updateMachines(ctx *simulator.Context) {
 	machines := map[string][]types.ManagedObjectReference{}
 	for _, entity := range ctx.Map.All("VirtualMachine") {
 		vm := entity.(*simulator.VirtualMachine)
@@ -207,7 +207,7 @@ func wait(task *object.Task, err error) error {
 	return task.Wait(context.Background())
 }
 
-// addCopies puts hosts and virtual machines into the registry that share all but their identity with the first ones.
+// addCopies adds hosts and virtual machines to the registry that are copies of the first ones, except for their identity.
 func addCopies(registry *simulator.Registry, hosts, vms int) {
 	if hosts == 0 && vms == 0 {
 		return

@@ -9,26 +9,26 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 
-use super::connection::{self, NoRequest};
+use super::connection::{self, NoRequest, Received};
 use super::{Request, Response, Service, Stream, Tls};
 
-/// What a server does with a request instead of answering it as it should.
+/// What a server does with a request instead of the right answer.
 pub enum Fault {
     /// Closes the connection without an answer; the service never sees the request.
     Close,
     /// Closes the connection without an answer, after the service has worked on the request.
     Lose,
-    /// Closes the connection after so many bytes of the body.
+    /// Closes the connection after this number of bytes of the body.
     Cut(usize),
-    /// Goes silent after so many bytes of the body, and keeps the connection open as long as the client does.
+    /// Sends this number of bytes of the body, then nothing; keeps the connection open as long as the client does.
     Stall(usize),
-    /// Answers this; the service never sees the request.
+    /// Sends this answer; the service never sees the request.
     Answer(Response),
     /// Never answers, and keeps the connection open as long as the client does.
     Silence,
-    /// Waits so long, then answers as it should.
+    /// Waits this long, then sends the right answer.
     Delay(Duration),
-    /// Answers as it should, one byte after the other, with so long a pause before each.
+    /// Sends the right answer byte by byte, with this pause before each.
     Trickle(Duration),
     /// Sends these bytes, which need not be HTTP, and closes the connection; the service never sees the request.
     Raw(Stream),
@@ -43,10 +43,10 @@ pub struct Logged {
     pub body_length: usize,
 }
 
-/// Told the request's number, counted from 1, and the request.
+/// Called with the request's number, counted from 1, and the request.
 type Plan = Box<dyn FnMut(usize, &Request) -> Option<Fault> + Send>;
 
-/// A listening server; it stops when it is dropped, with all of its connections and threads.
+/// A listening server. Dropping it ends its connections and threads.
 pub struct Server {
     address: SocketAddr,
     tls: bool,
@@ -63,7 +63,7 @@ struct Shared {
     connections: Mutex<Vec<Connection>>,
 }
 
-/// What the server keeps of a connection; its thread owns the socket.
+/// An open connection. The thread owns the socket.
 struct Connection {
     socket: Weak<TcpStream>,
     thread: JoinHandle<()>,
@@ -121,7 +121,7 @@ impl Server {
         connections.len()
     }
 
-    /// Asks this plan before each further request is answered. It is told the request's number, counted from 1 since the server's
+    /// Calls `plan` before each further request is answered, with the request's number, counted from 1 since the server's
     /// start, and the request.
     pub fn misbehave(&self, plan: impl FnMut(usize, &Request) -> Option<Fault> + Send + 'static) {
         *lock(&self.shared.plan) = Some(Box::new(plan));
@@ -160,7 +160,7 @@ impl Shared {
                 return;
             }
             let Ok(socket) = socket else {
-                // Out of descriptors: leave the threads the time to close some.
+                // Probably out of file descriptors: give the threads time to close some.
                 thread::sleep(Duration::from_millis(10));
                 continue;
             };
@@ -177,7 +177,7 @@ impl Shared {
     }
 
     fn serve(&self, socket: Arc<TcpStream>) {
-        // Without it, answers made of two small writes wait for the client's acknowledgement.
+        // Without this, an answer of two small writes waits for the client's acknowledgement.
         let _ = socket.set_nodelay(true);
         match &self.tls {
             None => {
@@ -215,7 +215,7 @@ impl Shared {
             };
             received.request.peer.clone_from(&peer);
             let request = &received.request;
-            let (mut limit, mut stall, mut pause) = (None, false, None);
+            let mut delivery = Delivery::default();
             let response = match self.note(request) {
                 Some(Fault::Close) => return Ended::after(false),
                 Some(Fault::Silence) => return wait_for_end(stream),
@@ -230,33 +230,23 @@ impl Shared {
                 }
                 fault => {
                     match fault {
-                        Some(Fault::Cut(bytes)) => limit = Some(bytes),
-                        Some(Fault::Stall(bytes)) => (limit, stall) = (Some(bytes), true),
-                        Some(Fault::Trickle(between)) => pause = Some(between),
+                        Some(Fault::Cut(bytes)) => delivery.limit = Some(bytes),
+                        Some(Fault::Stall(bytes)) => {
+                            delivery.limit = Some(bytes);
+                            delivery.stalls = true;
+                        }
+                        Some(Fault::Trickle(pause)) => delivery.pause = Some(pause),
                         Some(Fault::Delay(time)) => self.wait(time),
                         _ => {}
                     }
                     if let Some(address) = self.service.tunnel(request) {
-                        let opened = stream
-                            .get_mut()
-                            .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
-                        let tunnel = opened.is_ok().then_some(address);
-                        return Ended { whole: true, tunnel };
+                        return open_tunnel(stream.get_mut(), address);
                     }
                     self.service.answer(request)
                 }
             };
-            let sent = match pause {
-                Some(pause) => {
-                    let mut slow = Slow {
-                        stream: stream.get_mut(),
-                        pause,
-                    };
-                    connection::send(&mut slow, &received, response, limit)
-                }
-                None => connection::send(stream.get_mut(), &received, response, limit),
-            };
-            if sent.is_err() && stall {
+            let sent = delivery.send(stream.get_mut(), &received, response);
+            if sent.is_err() && delivery.stalls {
                 return wait_for_end(stream);
             }
             if sent.is_err() || !received.keep_alive {
@@ -290,7 +280,36 @@ impl Shared {
     }
 }
 
-/// Begins TLS; who the client says to be. A failure shows at the first read.
+/// How an answer is sent.
+#[derive(Default)]
+struct Delivery {
+    /// After this number of bytes of the body nothing more is sent.
+    limit: Option<usize>,
+    /// Whether the connection stays open then.
+    stalls: bool,
+    /// The pause before each byte.
+    pause: Option<Duration>,
+}
+
+impl Delivery {
+    fn send(&self, stream: &mut dyn Write, received: &Received, response: Response) -> io::Result<()> {
+        match self.pause {
+            Some(pause) => connection::send(&mut Slow { stream, pause }, received, response, self.limit),
+            None => connection::send(stream, received, response, self.limit),
+        }
+    }
+}
+
+/// Answers a CONNECT; the caller then connects the client with the address.
+fn open_tunnel(stream: &mut dyn Write, address: SocketAddr) -> Ended {
+    let opened = stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
+    Ended {
+        whole: true,
+        tunnel: opened.is_ok().then_some(address),
+    }
+}
+
+/// Begins TLS and returns the common name of the client's certificate. A failure shows at the first read.
 fn handshake(session: &mut ServerConnection, mut socket: &TcpStream) -> Option<String> {
     while session.is_handshaking() {
         session.complete_io(&mut socket).ok()?;
@@ -300,9 +319,9 @@ fn handshake(session: &mut ServerConnection, mut socket: &TcpStream) -> Option<S
 
 /// How a conversation ended.
 struct Ended {
-    /// No answer broke off.
+    /// Whether no answer was cut.
     whole: bool,
-    /// The client is to be connected with this address.
+    /// The address to connect the client with.
     tunnel: Option<SocketAddr>,
 }
 
@@ -312,13 +331,13 @@ impl Ended {
     }
 }
 
-/// Reads until the client, or the server's end, closes the connection. The answer stays unfinished.
+/// Reads until the client closes the connection or the server ends. The answer stays unfinished.
 fn wait_for_end(mut stream: impl Read) -> Ended {
     let _ = io::copy(&mut stream, &mut io::sink());
     Ended::after(false)
 }
 
-/// Sends one byte after the other.
+/// Writes one byte at a time.
 struct Slow<'a> {
     stream: &'a mut dyn Write,
     pause: Duration,
@@ -351,12 +370,12 @@ fn connect(client: &TcpStream, address: SocketAddr) {
     thread::scope(|scope| {
         scope.spawn(|| pass(client, &server));
         pass(&server, client);
-        // The server has ended: what the client still sends goes nowhere.
+        // The server has ended, so nothing would read what the client still sends.
         let _ = client.shutdown(Shutdown::Both);
     });
 }
 
-/// Closes a socket so that the client gets what was sent: unread input would turn the end into a reset.
+/// Closes a socket so that the client gets what was sent. Unread input would turn the end into a reset.
 fn linger(socket: &TcpStream) {
     let _ = socket.shutdown(Shutdown::Write);
     let _ = socket.set_read_timeout(Some(Duration::from_secs(1)));

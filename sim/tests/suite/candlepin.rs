@@ -1,4 +1,4 @@
-//! The simulated Candlepin beside the real one: recorded requests are answered as they were.
+//! The simulated Candlepin answers recorded requests like the real one.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test says so and ends")]
 
@@ -20,7 +20,7 @@ struct Exchange {
     answer: Value,
 }
 
-/// Reads the record: title, request behind `>`, body, status behind `<`, answer.
+/// Reads the record: title, request after `>`, body, status after `<`, answer.
 fn recorded(text: &'static str) -> Vec<Exchange> {
     text.split("##### ").skip(1).map(exchange).collect()
 }
@@ -80,13 +80,13 @@ fn server(generation: Generation) -> Candlepin {
             account("roleless", Access::Nothing),
             account("admin", Access::All),
         ],
-        // So that a single GET, as in the record, shows the end.
+        // A single GET shows the end, as in the record.
         job_time: JobTime::Polls(0),
         ..Settings::default()
     })
 }
 
-/// The members that matter, as the record keeps them.
+/// The members that the record keeps.
 fn essence(mut answer: Value) -> Value {
     shorten(&mut answer);
     let result = &mut answer["resultData"];
@@ -97,7 +97,7 @@ fn essence(mut answer: Value) -> Value {
     answer
 }
 
-/// Leaves of the entries of the four lists their sorted names.
+/// Replaces the entries of the four lists by their sorted names.
 fn shorten(lists: &mut Value) {
     for name in LISTS {
         let Some(list) = lists.get_mut(name).filter(|list| list.is_array()) else {
@@ -144,7 +144,7 @@ fn host(id: &str, name: &str, facts: &Value) -> Value {
     json!({"hypervisorId": {"hypervisorId": id}, "name": name, "guestIds": [{"guestId": format!("g-{id}")}], "facts": facts})
 }
 
-/// Sends a report, and asks for its job until it ends.
+/// Sends a report, and polls its job until it ends.
 fn report(server: &Candlepin, hosts: &[Value]) -> Value {
     let (status, job) = ask(
         server,
@@ -176,7 +176,7 @@ fn polled(generation: Generation, polls: u32) -> Candlepin {
 }
 
 #[test]
-fn a_second_report_is_refused_while_one_runs() {
+fn a_second_report_is_blocked_while_one_runs() {
     let server = polled(Generation::Current, 2);
     let empty = json!({"hypervisors": []});
     let (_, first) = ask(&server, "POST", "/hypervisors/testowner?reporter_id=here", &empty);
@@ -255,7 +255,7 @@ fn in_the_old_generation_the_second_report_waits() {
 }
 
 #[test]
-fn what_is_too_long_fails_or_is_lost() {
+fn values_that_are_too_long_fail_or_are_lost() {
     let server = server(Generation::Current);
     let (name, value) = ("n".repeat(251), "v".repeat(300));
     let ended = report(
@@ -313,7 +313,7 @@ fn a_system_uuid_binds_entries_together() {
 }
 
 #[test]
-fn a_test_can_spoil_what_comes_next() {
+fn a_test_can_plan_failures() {
     let server = server(Generation::Current);
     server.doom_next_job(Fate::Fail("the disk is full".into()));
     server.doom_next_job(Fate::Cancel);
@@ -349,7 +349,7 @@ fn a_test_can_spoil_what_comes_next() {
 }
 
 #[test]
-fn paths_and_encodings_are_read_as_the_real_one_reads_them() {
+fn paths_and_encodings_are_read_as_in_candlepin() {
     let owners = vec!["with blank".to_owned()];
     let accounts = vec![account("virtwho", Access::All)];
     let server = Candlepin::new(Settings {
@@ -403,7 +403,7 @@ fn answers_are_those_of_a_real_2_4_16() {
 fn replay(generation: Generation, text: &'static str) {
     let server = server(generation);
     if generation == Generation::Old {
-        // The recorded one knew its first host from before.
+        // The recorded server knew the first host already.
         let first = recorded(text)
             .into_iter()
             .find(|exchange| exchange.status == 202)
@@ -440,7 +440,7 @@ fn replay(generation: Generation, text: &'static str) {
         } {
             same &= answer[*member] == exchange.answer[*member];
         }
-        // Theirs goes on with a place in the server's source.
+        // The recorded text continues with a place in the server's source.
         let message = |answer: &Value| answer["displayMessage"].as_str().unwrap_or("").to_owned();
         same &= message(&answer) == message(&exchange.answer);
         if !same {

@@ -1,4 +1,4 @@
-//! A client of a few lines, so that the servers are not judged by code that shares their mistakes.
+//! A small client, so that the servers are not tested by code that shares their mistakes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// An answer as it came in, chunks joined.
+/// An answer, with its chunks joined.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -76,7 +76,7 @@ impl Client {
         self.answer().unwrap()
     }
 
-    /// The next answer; an error tells where it broke off.
+    /// The next answer; an error says where it was cut.
     pub(crate) fn answer(&mut self) -> Result<Answer, String> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

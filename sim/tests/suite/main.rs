@@ -1,6 +1,6 @@
 //! The simulators as a client sees them, over real sockets.
 
-// The functions that tests share stand outside of #[test], where clippy's allowance ends.
+// Clippy's exception for tests ends at #[test], but the functions that tests share need it, too.
 #![allow(clippy::unwrap_used)]
 
 mod candlepin;

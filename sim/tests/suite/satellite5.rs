@@ -1,7 +1,8 @@
-//! The simulated Satellite 5 as a client sees it: each fault and each oddity of the real one.
+//! The simulated Satellite 5 as a client sees it: the faults and oddities of the real one.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test says so and ends")]
 
+mod channels;
 mod plans;
 
 use vw_sim::http::{Body, Request, Response, Service};
@@ -28,7 +29,7 @@ fn post(server: &Satellite5, path: &str, body: String) -> Response {
     server.answer(&request)
 }
 
-/// The body of a call; each parameter is what stands within its `<value>`.
+/// The body of a call; each parameter is the content of a `<value>`.
 fn document(method: &str, parameters: &[&str]) -> String {
     let parameters: String = parameters
         .iter()
@@ -57,7 +58,7 @@ fn good(server: &Satellite5, method: &str, parameters: &[&str]) -> String {
     body
 }
 
-/// The code and the text of the fault that a call must get.
+/// The code and text of the fault that a call must get.
 fn bad(server: &Satellite5, method: &str, parameters: &[&str]) -> (i64, String) {
     let response = call(server, method, parameters);
     assert_eq!(response.status, 200, "{method}");
@@ -65,7 +66,7 @@ fn bad(server: &Satellite5, method: &str, parameters: &[&str]) -> (i64, String) 
     assert!(body.contains("<fault>"), "{method}: {body}");
     let code = between(&body, "faultCode</name>", "</value>")
         .replace(|c: char| !c.is_ascii_digit() && c != '-', " ");
-    // `i4` leaves its digit behind on both sides.
+    // The tags of an `<i4>` leave a 4 on both sides.
     let code = code.split_whitespace().find(|part| *part != "4").expect("a code");
     (
         code.parse().expect("a number"),
@@ -124,7 +125,7 @@ fn server() -> Satellite5 {
     })
 }
 
-/// With channel and map, as after a first report.
+/// A server with channel and map, as after a first report.
 fn prepared() -> Satellite5 {
     let server = server();
     let key = login(&server, "sim");
@@ -231,7 +232,7 @@ fn sessions_open_and_close() {
 }
 
 #[test]
-fn details_are_for_oneself_and_for_administrators() {
+fn users_see_their_own_details_and_administrators_all() {
     let server = server();
     let (admin, plain) = (login(&server, "sim"), login(&server, "plain"));
     let details = good(&server, "user.getDetails", &[&plain, "plain"]);
@@ -249,103 +250,7 @@ fn details_are_for_oneself_and_for_administrators() {
 }
 
 #[test]
-fn channels_are_checked_as_the_real_ones() {
-    let server = server();
-    let [admin, maker, plain] = ["sim", "channels", "plain"].map(|user| login(&server, user));
-    let (arch, name) = ("channel-x86_64", "Hypervisor Base - 1");
-    let code = |key: &str, label: &str, name: &str, arch: &str| {
-        create(&server, key, label, name, arch)
-            .map_err(|(code, _)| code)
-            .err()
-    };
-    assert_eq!(code(&plain, LABEL, name, arch), Some(-23));
-    // The names the wrong way round, as virt-who calls them.
-    assert_eq!(code(&maker, name, LABEL, arch), Some(1201));
-    for odd in [
-        "short",
-        "1 digit first",
-        "RHN of ours",
-        "Red Hat thing",
-        "an ümlaut",
-        "",
-    ] {
-        assert_eq!(code(&maker, LABEL, odd, arch), Some(1200), "{odd}");
-    }
-    for odd in [
-        "short",
-        "Capital-label",
-        "rhn-label",
-        "with blank",
-        "-minus-first",
-    ] {
-        assert_eq!(code(&maker, odd, name, arch), Some(1201), "{odd}");
-    }
-    assert_eq!(
-        create(&server, &maker, LABEL, name, "x86_64")
-            .expect_err("a fault")
-            .1,
-        "redstone.xmlrpc.XmlRpcFault: unhandled internal exception: Invalid architecture label"
-    );
-    assert_eq!(code(&maker, LABEL, name, arch), None);
-    assert_eq!(code(&maker, LABEL, name, arch), Some(1200));
-    assert_eq!(code(&maker, LABEL, "Another name", arch), Some(1201));
-    let details = good(&server, "channel.software.getDetails", &[&plain, LABEL]);
-    assert!(details.contains("<dateTime.iso8601>"), "{details}");
-    assert!(
-        details.contains("<name>contentSources</name><value><array><data></data></array>"),
-        "{details}"
-    );
-    good(
-        &server,
-        "channel.software.getDetails",
-        &[&plain, "<int>101</int>"],
-    );
-    assert_eq!(
-        bad(
-            &server,
-            "channel.software.getDetails",
-            &[&plain, "<string>101</string>"]
-        )
-        .0,
-        -210
-    );
-    let stranger = login(&server, "stranger");
-    assert_eq!(
-        bad(&server, "channel.software.getDetails", &[&stranger, LABEL]).0,
-        -210
-    );
-    assert_eq!(server.channels().len(), 1);
-    let map = |key: &str, arch: &str, label: &str| {
-        let response = body(call(
-            &server,
-            "distchannel.setMapForOrg",
-            &[key, "Hypervisor OS", "unknown", arch, label],
-        ));
-        if !response.contains("<fault>") {
-            return None;
-        }
-        Some(
-            bad(
-                &server,
-                "distchannel.setMapForOrg",
-                &[key, "Hypervisor OS", "unknown", arch, label],
-            )
-            .0,
-        )
-    };
-    assert_eq!(map(&maker, "x86_64", LABEL), Some(-1));
-    assert_eq!(map(&admin, "channel-x86_64", LABEL), Some(1205));
-    assert_eq!(map(&admin, "x86_64", "nonsense"), Some(-210));
-    assert_eq!(map(&admin, "x86_64", ""), Some(-215));
-    assert_eq!(
-        (map(&admin, "x86_64", LABEL), map(&admin, "x86_64", LABEL)),
-        (None, None)
-    );
-    assert_eq!(server.maps().len(), 1);
-}
-
-#[test]
-fn registrations_fault_in_the_real_order() {
+fn registrations_are_checked_in_the_real_order() {
     let server = prepared();
     let code = |profile: &str, release: &str, arch: &str, user: &str, password: &str| {
         bad(
@@ -444,7 +349,7 @@ fn each_registration_makes_a_profile_and_a_lost_systemid_is_found_again() {
 }
 
 #[test]
-fn a_wrong_systemid_gets_minus_nine() {
+fn a_wrong_systemid_gets_fault_minus_nine() {
     let server = prepared();
     let systemid = register(&server, "esx hypervisor 1");
     let whole = plan(&[]);
@@ -468,7 +373,7 @@ fn a_wrong_systemid_gets_minus_nine() {
 }
 
 #[test]
-fn the_two_programs_differ() {
+fn the_two_programs_of_satellite_parse_differently() {
     let server = prepared();
     let status = |path: &str, body: &str| post(&server, path, body.into()).status;
     assert_eq!(status("/XMLRPC", ""), 400);
@@ -512,7 +417,7 @@ fn the_two_programs_differ() {
 }
 
 #[test]
-fn trouble_comes_when_it_was_asked_for() {
+fn planned_trouble_happens() {
     let server = prepared();
     server.trouble(NEW, 2, Trouble::Lost(502));
     server.trouble(NEW, 3, Trouble::Fault(-90, "no slots".into()));

@@ -1,6 +1,7 @@
-//! The simulated vCenter, asked by hand-written SOAP.
+//! The simulated vCenter and hand-written SOAP.
 
 mod faults;
+mod odd;
 
 use std::collections::BTreeSet;
 use std::thread;
@@ -14,7 +15,7 @@ fn plain(inventory: Inventory) -> VCenter {
 }
 
 #[test]
-fn sessions_begin_and_end_by_log_in_and_log_out() {
+fn sessions_last_from_log_in_to_log_out() {
     let vcenter = plain(Inventory::new(2, 2));
     let mut stranger = Vim::new(&vcenter);
     for (user, password) in [
@@ -49,7 +50,7 @@ fn sessions_begin_and_end_by_log_in_and_log_out() {
 }
 
 #[test]
-fn a_server_speaks_its_own_versions_and_older_ones() {
+fn a_server_accepts_its_own_version_and_older_ones() {
     let settings = Settings {
         api_version: "6.7".into(),
         ..Settings::default()
@@ -169,73 +170,7 @@ fn a_view_is_retrieved_page_by_page() {
 }
 
 #[test]
-fn odd_objects_are_shown_as_they_are() {
-    let mut inventory = Inventory::empty();
-    let cluster = inventory.add_cluster("R&D %2f <lab>");
-    let bare = inventory.add_host(
-        cluster,
-        Host {
-            id: "host-x&y".into(),
-            name: Some("esx <1> & co".into()),
-            connection: Some("disconnected".into()),
-            ..Host::default()
-        },
-    );
-    let hidden = inventory.add_standalone(Host {
-        denied: vec!["hardware.systemInfo.uuid".into()],
-        ..Host::new("esx2.example.com")
-    });
-    inventory.add_vm(
-        hidden,
-        Vm {
-            uuid: Some(String::new()),
-            version: None,
-            power: Some("odd".into()),
-            ..Vm::new("web1")
-        },
-    );
-    let vcenter = plain(inventory);
-    let inventory = vcenter.inventory();
-    let mut vim = Vim::logged_in(&vcenter);
-    let view = vim.view(&[]);
-    let text = vim.collector(
-        "RetrievePropertiesEx",
-        &format!("<specSet>{}</specSet><options/>", over_view(&view)),
-    );
-    let shown = object(&text, "host-x&amp;y");
-    let names: Vec<_> = shown
-        .split("<name>")
-        .skip(1)
-        .map(|p| p.split('<').next().unwrap())
-        .collect();
-    assert_eq!(names, ["name", "vm", "parent"]);
-    assert!(
-        shown.contains("<val xsi:type=\"xsd:string\">esx &lt;1&gt; &amp; co</val>"),
-        "{shown}"
-    );
-    assert!(shown.contains("<val xsi:type=\"ArrayOfManagedObjectReference\"></val>"));
-    let cluster = inventory.compute(inventory.compute_of(bare));
-    assert!(object(&text, &cluster.id).contains(">R&amp;D %2f &lt;lab&gt;</val>"));
-    let shown = object(&text, &inventory.host(hidden).id);
-    assert!(!shown.contains("<propSet><name>hardware.systemInfo.uuid"));
-    assert!(shown.contains(
-        "<missingSet><path>hardware.systemInfo.uuid</path><fault><fault xsi:type=\"NoPermission\">"
-    ));
-    assert!(
-        shown.contains("<name>hardware.cpuInfo.numCpuPackages</name><val xsi:type=\"xsd:short\">2</val>")
-    );
-    // Host and reference have their attributes in either order.
-    assert!(text.contains("<val type=\"ClusterComputeResource\" xsi:type=\"ManagedObjectReference\">"));
-    assert!(text.contains("<val xsi:type=\"ManagedObjectReference\" type=\"ComputeResource\">"));
-    let vm = inventory.vm(inventory.vms_of(hidden)[0]);
-    let shown = object(&text, &vm.id);
-    assert!(shown.contains("<name>config.uuid</name><val xsi:type=\"xsd:string\"></val>"));
-    assert!(!shown.contains("config.version"));
-    assert!(shown.contains("<val xsi:type=\"VirtualMachinePowerState\">odd</val>"));
-}
-
-#[test]
-fn a_filter_tells_everything_in_pages_of_a_hundred() {
+fn a_filter_first_shows_everything_in_pages_of_a_hundred() {
     let vcenter = plain(Inventory::new(20, 300));
     let mut vim = Vim::logged_in(&vcenter);
     let view = vim.view(&["HostSystem", "VirtualMachine", "ClusterComputeResource"]);
@@ -251,7 +186,7 @@ fn a_filter_tells_everything_in_pages_of_a_hundred() {
         loop {
             let page = vim.collector("WaitForUpdatesEx", &wait(&version, 0));
             if pages.len() == 1 {
-                // A client that lost an answer asks with the version before, and gets the same page.
+                // A client that lost an answer sends the previous version again and gets the same page.
                 let again = vim.collector("WaitForUpdatesEx", &wait(&version, 0));
                 assert_eq!(ids(&again), ids(&page));
             }
@@ -267,11 +202,11 @@ fn a_filter_tells_everything_in_pages_of_a_hundred() {
             [100, 100, 100, 24]
         );
         assert!(!pages[3].contains("truncated"));
-        let told: Vec<String> = pages.iter().flat_map(|page| ids(page)).collect();
-        let unique: BTreeSet<_> = told.iter().cloned().collect();
+        let shown: Vec<String> = pages.iter().flat_map(|page| ids(page)).collect();
+        let unique: BTreeSet<_> = shown.iter().cloned().collect();
         assert_eq!(
             (unique.len(), unique),
-            (told.len(), ids(&viewed).into_iter().collect())
+            (shown.len(), ids(&viewed).into_iter().collect())
         );
         assert!(pages[0].contains("<objectSet><kind>enter</kind><obj "));
         let nothing = vim.collector("WaitForUpdatesEx", &wait(&version, 0));
@@ -292,7 +227,7 @@ fn a_filter_tells_everything_in_pages_of_a_hundred() {
 }
 
 #[test]
-fn a_filter_tells_what_has_changed() {
+fn a_filter_shows_later_what_has_changed() {
     let vcenter = plain(Inventory::new(2, 4));
     let mut vim = Vim::logged_in(&vcenter);
     vim.collector("CreateFilter", &filter(&from_root()));
@@ -340,7 +275,7 @@ fn a_filter_tells_what_has_changed() {
 }
 
 #[test]
-fn waiting_ends_by_cancel_log_out_and_the_servers_end() {
+fn waiting_ends_by_cancel_log_out_and_server_stop() {
     let vcenter = plain(Inventory::new(1, 1));
     for ending in ["cancel", "expire"] {
         let mut vim = Vim::logged_in(&vcenter);
@@ -355,7 +290,7 @@ fn waiting_ends_by_cancel_log_out_and_the_servers_end() {
             }
             match ending {
                 "expire" => vcenter.expire_sessions(),
-                // The waiting call may not have begun to wait yet: cancel until it ends.
+                // The call may not be waiting yet, so cancel until it ends.
                 _ => {
                     while !waiting.is_finished() {
                         other.collector("CancelWaitForUpdates", "");
@@ -383,13 +318,13 @@ fn waiting_ends_by_cancel_log_out_and_the_servers_end() {
     {
         thread::yield_now();
     }
-    // Would never return if the call went on waiting.
+    // This would never return if the call still waited.
     drop(vcenter);
     while !vim.client.closed() {}
 }
 
 #[test]
-fn what_a_real_server_refuses_is_refused() {
+fn calls_that_a_vcenter_refuses_are_refused() {
     let vcenter = plain(Inventory::new(1, 1));
     let mut vim = Vim::logged_in(&vcenter);
     let retrieve = |spec: &str| {

@@ -1,4 +1,4 @@
-//! Calls of vim25, written by hand, and what tests look for in their answers.
+//! Hand-written calls of vim25, and access to their answers.
 
 use vw_sim::vcenter::VCenter;
 
@@ -124,7 +124,7 @@ pub(crate) fn ids(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What an answer says of one object.
+/// The part of an answer about one object.
 pub(crate) fn object<'a>(text: &'a str, id: &str) -> &'a str {
     let (_, rest) = text.split_once(&format!(">{id}</obj>")).unwrap();
     rest.split_once("<obj ").map_or(rest, |(found, _)| found)
@@ -149,7 +149,7 @@ pub(crate) fn over_view(view: &str) -> String {
     )
 }
 
-/// The recursion that virt-who and others use.
+/// The recursive traversal that virt-who and others use.
 pub(crate) fn from_root() -> String {
     let traversal = |name: &str, kind: &str, path: &str, next: &[&str]| {
         let next: String = next

@@ -392,11 +392,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_is_cut_to_the_time_that_is_left() {
-        let minute = Duration::from_secs(60);
-        assert_eq!(Patience::new(Duration::ZERO).part_of(minute), None);
-        let hour = Patience::new(minute * 60);
-        assert_eq!(hour.part_of(minute), Some(minute));
-        assert!(hour.part_of(minute * 120).unwrap() <= minute * 60);
+    fn a_pause_is_cut_to_what_is_left_of_the_time_limit() {
+        let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
+        let after = |elapsed: Duration| Patience {
+            since: Instant::now().checked_sub(elapsed).unwrap(),
+            limit: hour,
+        };
+        let fits = after(hour / 2).part_of(second);
+        assert_eq!(fits, Some(second), "a pause that fits is not changed");
+        let cut = after(hour / 2).part_of(hour).unwrap();
+        assert!(cut > second && cut <= hour / 2, "{cut:?}");
+        assert_eq!(after(hour).part_of(second), None, "the time is over");
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::Value;
 use tempfile::TempDir;
 use vw_sim::candlepin::{Candlepin, JobTime, Settings};
+use vw_sim::hostile::{answer, page};
 use vw_sim::http::{Fault, Request, Server};
 use vw_sim::proxy::Proxy;
 
-use super::{Call, Row, answer, common, ended, json, meets, page, row, walk};
+use super::{Call, Row, common, ended, json, meets, row, walk};
 use crate::support::{Outcome, Run};
 
 const NAME: &str = "vw-report-candlepin";
@@ -95,12 +96,12 @@ fn state(outcome: &Outcome) -> Option<String> {
     Some(line["state"].as_str()?.to_owned())
 }
 
-fn step(row: &Row, call: &str) -> Result<(), String> {
+fn step(row: &Row, call: &str, limit: u32) -> Result<(), String> {
     let site = Site::new();
     let wanted = call.to_owned();
     let meets = meets(row, String::new(), move |request| kind(request) == wanted);
     site.proxy.server().misbehave(meets);
-    let outcome = ended(row, row.statuses, NAME, site.run())?;
+    let outcome = ended(row, row.statuses, NAME, site.run(), limit)?;
     let expected = if outcome.status == 0 { "finished" } else { "failed" };
     if state(&outcome).as_deref() != Some(expected) {
         return Err(format!("the result is not {expected}: {outcome:?}"));
@@ -113,7 +114,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
     if !held.is_empty() && held != all {
         return Err(format!("half reported: {held:?} {outcome:?}"));
     }
-    // What was sent, or not, does no harm to the next report.
+    // The next report works, whatever was sent before.
     site.proxy.server().behave();
     let again = site.run().run();
     if (again.status, site.held()) != (0, all.to_vec()) {
@@ -123,16 +124,21 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
 }
 
 #[test]
-fn vw_report_candlepin_meets_all_of_it_at_each_call() {
+fn vw_report_candlepin_survives_every_fault_at_every_call() {
     let mut rows = common();
     rows.extend(json());
-    // A job is asked for again, as long as there is time: its server is being deployed.
-    rows.push(row("404 as a page", || page(404), &[75, 76], "Please log in"));
-    rows.push(row("a job with millions of small objects", swarm, &[76], ""));
+    // The server may be in deployment, so a job's state is requested again until the time is over.
+    rows.push(row("404 as a page", || page(404), &[75, 76], &["Please log in"]));
+    rows.push(row(
+        "a job with millions of small objects",
+        swarm,
+        &[76],
+        &["resultData", "longer than"],
+    ));
     walk(&rows, &calls(), step);
 }
 
-/// Each takes seven bytes here, and more than a thousand as a value in memory.
+/// Objects of seven bytes each, which would take more than a thousand as values in memory.
 fn swarm() -> Fault {
     let objects = r#"{"":1},"#.repeat(2_000_000);
     let job = format!(r#"{{"id":"j","state":"FINISHED","resultData":[{objects}1]}}"#);

@@ -100,29 +100,29 @@ fn line(outcome: &Outcome) -> Result<Value, String> {
     serde_json::from_str(outcome.stdout.trim_end()).map_err(|error| format!("{error}: {outcome:?}"))
 }
 
-fn step(row: &Row, call: &str) -> Result<(), String> {
+fn step(row: &Row, call: &str, limit: u32) -> Result<(), String> {
     let site = Site::new();
     let wanted = call.to_owned();
     let meets = meets(row, START.to_owned(), move |request| asks_for(request, &wanted));
     site.proxy.server().misbehave(meets);
     let mut expected = row.statuses.to_vec();
     if call == "auth.logout" {
-        // All is reported by then.
+        // Everything is reported by then.
         expected.push(0);
     }
-    let outcome = ended(row, &expected, NAME, site.run())?;
+    let outcome = ended(row, &expected, NAME, site.run(), limit)?;
     let line = line(&outcome)?;
     let failed = line["failed"].as_array().map_or(0, Vec::len);
     if (line["state"] == "finished") != (outcome.status == 0) || (failed > 0) != (outcome.status != 0) {
         return Err(format!("the result does not fit the status: {outcome:?}"));
     }
-    // A registration whose answer was lost is found by the next report; without the answer nobody knows the session.
+    // The next report finds a registration whose answer was lost. Without the answer to a log-in the session is unknown.
     let lost = call.starts_with("registration.new_system") || call == "auth.login";
     let sessions = site.satellite.open_sessions();
     if sessions > 0 && call != "auth.logout" && !lost {
         return Err(format!("{sessions} sessions are open: {outcome:?}"));
     }
-    // Each system that the server made has its registration on our side, or the next report would make it again.
+    // Each system on the server has its registration in the folder, otherwise the next report would create it again.
     let (kept, made) = (site.kept(), site.held().len());
     if kept != made && !lost {
         return Err(format!("{kept} registrations are kept of {made}: {outcome:?}"));
@@ -135,7 +135,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
         let found = |(profile, count): &(String, usize)| profile.contains(name) && count == guests;
         held.iter().any(found)
     });
-    // Also where a registration's answer was lost: what it had made is found.
+    // This includes a system whose registration's answer was lost.
     if again.status != 0 || !complete || held.len() != whole.len() {
         return Err(format!("not reported afterwards: {held:?} {again:?}"));
     }
@@ -143,9 +143,9 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
 }
 
 #[test]
-fn vw_report_sat5_meets_all_of_it_at_each_call() {
+fn vw_report_sat5_survives_every_fault_at_every_call() {
     walk(&common(), &calls(), step);
-    // All answers are read by the same code; these two come from the two sides of the server.
+    // All answers are read by the same code. These two calls go to the two programs of the server.
     let of_each_side = ["auth.login", "registration.new_system_user_pass"];
     let calls: Vec<Call> = calls()
         .into_iter()

@@ -6,18 +6,18 @@ pub(crate) mod terminal;
 
 use std::fs;
 use std::io::{self, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A command about to be run, in an environment without the user's own settings.
+/// A command to run, in an environment without the user's own settings.
 pub(crate) struct Run {
     command: Command,
     stdin: Vec<u8>,
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) status: i32,
@@ -25,12 +25,12 @@ pub(crate) struct Outcome {
     pub(crate) stderr: String,
 }
 
-/// What a command took.
+/// The time and memory that a command used.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Used {
     /// From its start to its end.
     pub(crate) time: Duration,
-    /// The most bytes that were in memory at once. What was added in its last moments may be missing.
+    /// The peak of its memory in bytes. The last few milliseconds are missing.
     pub(crate) memory: u64,
 }
 
@@ -73,17 +73,17 @@ impl Run {
         self
     }
 
-    /// Runs it to its end; one that does not read all of its stdin is fine.
+    /// Runs it to its end. It need not read all of its stdin.
     pub(crate) fn run(self) -> Outcome {
         self.run_with_stdout(Stdio::piped())
     }
 
-    /// The same with stdout going elsewhere, such as to /dev/full.
+    /// The same with another stdout, such as /dev/full.
     pub(crate) fn run_with_stdout(self, stdout: impl Into<Stdio>) -> Outcome {
         self.watched(stdout, |_| {})
     }
 
-    /// Runs it to its end with a terminal of so many columns as its stdout and stderr; what both printed is the outcome's stdout.
+    /// Runs it with a terminal of this width as stdout and stderr. The outcome's stdout has the output of both.
     pub(crate) fn run_on_terminal(mut self, columns: u16) -> Outcome {
         let (end, screen) = screen::Screen::open(columns);
         let mut child = self
@@ -93,7 +93,7 @@ impl Run {
             .stderr(end)
             .spawn()
             .unwrap();
-        // The command keeps its own copies of the terminal, and nobody else may have one at its end.
+        // The command has its own copies of the terminal. If another one stayed open, the output would never end.
         drop(self.command);
         child.stdin.take().unwrap().write_all(&self.stdin).unwrap();
         let status = child.wait().unwrap();
@@ -104,7 +104,7 @@ impl Run {
         }
     }
 
-    /// Runs it to its end, and tells how long it took and how much memory it used.
+    /// Runs it, and returns how much time and memory it used.
     pub(crate) fn measured(self) -> (Outcome, Used) {
         let started = Instant::now();
         let (ended, end) = mpsc::channel::<()>();
@@ -120,7 +120,7 @@ impl Run {
         (outcome, used)
     }
 
-    /// Tells `watch` the process's id before anything is written to its stdin.
+    /// Calls `watch` with the id of the process before anything is written to its stdin.
     fn watched(mut self, stdout: impl Into<Stdio>, watch: impl FnOnce(u32)) -> Outcome {
         self.command
             .stdin(Stdio::piped())
@@ -144,7 +144,7 @@ impl Run {
     }
 }
 
-/// Does something with each case, with all at once: most of it waits.
+/// Runs all cases at the same time, because most of them wait.
 pub(crate) fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(T) + Sync) {
     let run = &run;
     thread::scope(|scope| {
@@ -154,7 +154,57 @@ pub(crate) fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(
     });
 }
 
-/// Reads the kernel's high-water mark every few milliseconds: when the process has ended it is gone.
+/// How long a test waits for what must come, on a machine that is busy with other tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for something that another process brings about.
+#[track_caller]
+pub(crate) fn until(happened: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < end, "nothing happened");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits for the end of a process; None, after killing it, if it goes on.
+pub(crate) fn ended(child: &mut Child) -> Option<ExitStatus> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        if Instant::now() > end {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return None;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Runs a command that its `--timeout` ends, until stderr has all of the words, with a longer limit each time.
+///
+/// On a busy machine a short limit may be over before the command gets as far as the test wants. The outcome with the longest one
+/// counts. `run` gets the limit in seconds.
+pub(crate) fn with_time(words: &[&str], run: impl Fn(&str) -> Outcome) -> Outcome {
+    for limit in ["1", "5"] {
+        let outcome = run(limit);
+        if words.iter().all(|words| outcome.stderr.contains(words)) {
+            return outcome;
+        }
+    }
+    run("30")
+}
+
+/// Says on stderr what could not be tested. It does not use `eprintln!`, because the harness hides that if the test passes.
+pub(crate) fn skipped(what: &str) {
+    io::stderr()
+        .write_all(format!("skipped: {what}\n").as_bytes())
+        .unwrap();
+}
+
+/// Reads the kernel's high-water mark every few milliseconds, because it is gone when the process has ended.
 fn peak_memory(id: u32, end: &mpsc::Receiver<()>) -> u64 {
     let mut peak = 0;
     let pause = Duration::from_millis(10);
@@ -167,7 +217,7 @@ fn peak_memory(id: u32, end: &mpsc::Receiver<()>) -> u64 {
     peak
 }
 
-/// Whether this is a moment in UTC, of this hour or so.
+/// Whether this is a time in UTC within an hour of now.
 pub(crate) fn is_utc(text: &str) -> bool {
     let date = |format: &str| {
         let date = Command::new("date")
@@ -181,14 +231,14 @@ pub(crate) fn is_utc(text: &str) -> bool {
 }
 
 impl Outcome {
-    /// The stdout of a command that must have succeeded without a word.
+    /// The stdout of a command that must have succeeded with an empty stderr.
     #[track_caller]
     pub(crate) fn quiet_success(self) -> String {
         assert_eq!((self.status, &*self.stderr), (0, ""));
         self.stdout
     }
 
-    /// Like [`Outcome::failed`], for a command that has said what it tries again before.
+    /// Like [`Outcome::failed`], for a command that warned of retries before.
     #[track_caller]
     pub(crate) fn failed_at_last(&self, status: i32, words: &str) {
         let mut lines: Vec<&str> = self.stderr.lines().collect();
@@ -203,7 +253,7 @@ impl Outcome {
         assert_eq!(self.status, status, "{self:?}");
     }
 
-    /// Fails unless the command failed with this status and one line on stderr that holds `words`.
+    /// Fails unless the command ended with this status and one line on stderr that contains `words`.
     #[track_caller]
     pub(crate) fn failed(&self, status: i32, words: &str) {
         assert_eq!(self.status, status, "{self:?}");

@@ -7,11 +7,11 @@ use std::thread::{self, JoinHandle};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// The far end of a terminal: it keeps what is written to the near one.
+/// The far end of a terminal, which keeps what is written to the near end.
 pub(super) struct Screen(JoinHandle<Vec<u8>>);
 
 impl Screen {
-    /// A terminal of so many columns: the end for a command, and the one that reads.
+    /// A terminal with this number of columns: the end for a command, and the end that reads.
     pub(super) fn open(columns: u16) -> (File, Self) {
         let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&far).unwrap();
@@ -32,14 +32,14 @@ impl Screen {
         let mut far = File::from(far);
         let read = move || {
             let mut shown = Vec::new();
-            // When nobody has the near end any more, that is an error on Linux and an end elsewhere.
+            // When the near end is closed, Linux reports an error, and other systems an end of file.
             let _ = far.read_to_end(&mut shown);
             shown
         };
         (near, Screen(thread::spawn(read)))
     }
 
-    /// All that was written, once the near end is closed everywhere.
+    /// Everything that was written, after the near end is closed everywhere.
     pub(super) fn shown(self) -> String {
         let bytes = self.0.join().unwrap();
         String::from_utf8(bytes).unwrap().replace("\r\n", "\n")

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Command};
 use std::sync::Once;
 
-/// The signals that a shell may have ignored for us, with their numbers.
+/// The signals that a shell may have set to be ignored, with their numbers.
 const NUMBERS: [(&str, i32); 5] = [("HUP", 1), ("INT", 2), ("QUIT", 3), ("USR1", 10), ("TERM", 15)];
 
 /// Sends a signal, by its name.
@@ -22,14 +22,14 @@ pub(crate) fn catches(child: &Child, signal: &str) -> bool {
     has(&status, "SigCgt:", number(signal))
 }
 
-/// Has commands be started with the usual signals, although whoever started these tests, such as `cargo test &` in sh, ignores some.
+/// Makes commands start with the default signals. If the tests were started by `cargo test &` in sh, some are ignored.
 pub(crate) fn not_ignored() {
     static DONE: Once = Once::new();
     DONE.call_once(|| {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         for (_, number) in NUMBERS {
             if has(&status, "SigIgn:", number) {
-                // What is caught is the default again in a new program.
+                // A caught signal has its default again in a new program.
                 signal_hook::flag::register(number, std::sync::Arc::default()).unwrap();
             }
         }

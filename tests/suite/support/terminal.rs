@@ -1,4 +1,4 @@
-//! A script of sh on a terminal of its own, as a user's shell runs it, and the user who types.
+//! A shell script on its own terminal, and the user who types.
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write};
@@ -6,14 +6,10 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
-
-/// Whatever takes longer never comes.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A terminal on which a script runs.
 pub(crate) struct Terminal {
@@ -26,7 +22,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Starts the script, as the leader of the terminal's session. None, and a word on stderr, where setsid(1) is missing.
+    /// Starts the script as the leader of the terminal's session. `None`, with a message, if setsid(1) is not installed.
     pub(crate) fn run(script: &str, variables: &[(&str, &str)]) -> Option<Self> {
         super::signals::not_ignored();
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
@@ -45,10 +41,7 @@ impl Terminal {
         command.envs(variables.iter().copied());
         let child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn();
         let Ok(child) = child else {
-            #[allow(clippy::print_stderr, reason = "a test that could not run says so")]
-            {
-                eprintln!("not tested on a terminal: setsid of util-linux is missing");
-            }
+            super::skipped("a terminal: setsid of util-linux is not installed");
             return None;
         };
         drop(device);
@@ -64,20 +57,22 @@ impl Terminal {
         })
     }
 
-    /// Waits until the text is on the screen so many times.
+    /// Waits until the text is on the screen this many times.
     #[track_caller]
     pub(crate) fn sees(&self, text: &str, times: usize) {
         let (screen, changed) = &*self.shown;
         let missing = |screen: &mut String| screen.matches(text).count() < times;
         let screen = screen.lock().unwrap();
-        let (screen, waited) = changed.wait_timeout_while(screen, PATIENCE, missing).unwrap();
+        let (screen, waited) = changed
+            .wait_timeout_while(screen, super::PATIENCE, missing)
+            .unwrap();
         assert!(
             !waited.timed_out(),
             "{text:?} is not {times} times on the screen: {screen}"
         );
     }
 
-    /// Types, as a user who sees the prompt.
+    /// Types as the user does.
     pub(crate) fn types(&self, text: &str) {
         (&self.screen).write_all(text.as_bytes()).unwrap();
     }

@@ -1,4 +1,4 @@
-//! Patterns that match nothing, and the section whose lists were applied.
+//! Patterns without a match, and the mark of the section whose lists were applied.
 
 use super::*;
 
@@ -6,14 +6,14 @@ use super::*;
 fn a_pattern_that_matches_nothing_is_named() {
     let said = |args: &[&str]| filter(args, MAPPING).stderr;
     let warning = |words: &str| format!("vw-filter: warning: {words}\n");
-    // A blank where a comma was meant.
+    // A space instead of a comma.
     assert_eq!(
         said(&["--filter-hosts", "esx1 esx2"]),
         warning("filter_hosts has \"esx1 esx2\", which matches no hypervisor; is a comma missing?")
     );
-    // A host that an earlier stage left out is known by the name or id that this stage gave it.
+    // A host that an earlier stage omitted has the name or id that this stage wrote.
     assert_eq!(said(&["--exclude-hosts", "HOST-17, esx1"]), "");
-    // Ids are compared, unless names are wanted.
+    // Names count only with --match-names.
     assert_eq!(
         said(&["--exclude-hosts", "esx1, two.example.com"]),
         warning(
@@ -22,7 +22,7 @@ fn a_pattern_that_matches_nothing_is_named() {
         )
     );
     assert_eq!(said(&["--exclude-hosts", "esx1, two.*", "--match-names"]), "");
-    // Of a pattern whose host another one has dropped already something is known all the same.
+    // A pattern counts as matching even if another pattern has dropped its host already.
     assert_eq!(
         said(&["--exclude-hosts", "esx*, esx1, ESX2", "--filter-hosts=esx2"]),
         ""
@@ -40,12 +40,12 @@ fn a_pattern_that_matches_nothing_is_named() {
     );
     assert_eq!(said(&["--exclude-hosts", "nobody", "-q"]), "");
 
-    // In a stream each is told once.
+    // In a stream each is named once.
     let stream = MAPPING.repeat(3) + CHECKIN;
     let stderr = filter(&["--exclude-hosts", "nobody,one"], stream).stderr;
     assert_eq!(stderr.matches("\"nobody\"").count(), 1, "{stderr}");
     assert_eq!(stderr.matches("\"one\"").count(), 1, "{stderr}");
-    // An empty document tells nothing about patterns.
+    // An empty document proves nothing about patterns.
     filter(&["--exclude-hosts", "nobody"], "{\"hypervisors\":[]}").quiet_success();
 }
 
@@ -70,12 +70,12 @@ fn the_output_is_marked_with_the_section_whose_lists_were_applied() {
         of_prod.contains(r#""instanceUuid":"i","filtered":"prod","x":1234"#),
         "{of_prod}"
     );
-    // A document without source gets one.
+    // A document without `source` gets one.
     let bare = r#"{"hypervisors":[{"uuid":"esx1","guests":[]},{"uuid":"esx2","guests":[]}]}"#;
     assert_eq!(marked(&run(&["-n", "prod"], bare)).as_deref(), Some("prod"));
-    // The last section counts, and one that says nothing is one, too.
+    // The last section counts, even one without lists.
     assert_eq!(marked(&run(&["-n", "test"], &of_prod)).as_deref(), Some("test"));
-    // Without a section the mark stays; options that replace a list of the section set none.
+    // Without a section the mark is kept. With options that replace a list of the section there is none.
     assert_eq!(
         marked(&filter(&[], &*of_prod).quiet_success()).as_deref(),
         Some("prod")
@@ -88,7 +88,7 @@ fn the_output_is_marked_with_the_section_whose_lists_were_applied() {
         marked(&run(&["-n", "prod", "--filter-hosts=esx2"], MAPPING)).as_deref(),
         Some("prod")
     );
-    // Patterns that are read in another way are other patterns.
+    // A pattern means something else with another --filter-type.
     assert_eq!(
         marked(&run(&["-n", "prod", "--filter-type=regex"], MAPPING)),
         None
@@ -98,7 +98,7 @@ fn the_output_is_marked_with_the_section_whose_lists_were_applied() {
 }
 
 #[test]
-fn what_a_filter_before_has_dropped_is_no_pattern_without_a_match() {
+fn a_pattern_that_matches_only_omitted_hosts_is_not_warned_of() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.conf");
     let text = "[prod]\ntype=esx\nserver=vc\nowner=o\nexclude_host_parents=c7\nfilter_host_parents=domain-*, c8\n\
@@ -112,13 +112,13 @@ fn what_a_filter_before_has_dropped_is_no_pattern_without_a_match() {
         )
     };
     let first = run(&["-n", "test"], &document(r#","parent":{"id":"domain-c8"}"#)).quiet_success();
-    // The same section again, another section, and an option; its reason says who had the pattern.
+    // The same section again, another section, and an option. The reason names the origin of the pattern.
     assert_eq!(run(&["-n", "test"], &first).quiet_success(), first);
     run(&["-n", "prod"], &first).quiet_success();
     filter(&["--exclude-host-parents=c7"], &*first).quiet_success();
     let other = run(&["-n", "test", "--exclude-hosts=nobody"], &first).stderr;
     assert!(other.contains("nobody") && other.lines().count() == 1, "{other}");
-    // Where the section has dropped all that had a parent, it can be applied again, and options can't.
+    // If the section has dropped every host with a parent, it can be applied again, but options cannot.
     let none = run(&["-n", "test"], &document("")).quiet_success();
     assert_eq!(run(&["-n", "test"], &none).quiet_success(), none);
     run(&["-n", "prod"], &none).failed(65, "[prod] filter_host_parents is set");
@@ -126,7 +126,7 @@ fn what_a_filter_before_has_dropped_is_no_pattern_without_a_match() {
 }
 
 #[test]
-fn a_slow_pattern_of_a_section_is_wrong_configuration() {
+fn a_too_slow_pattern_of_a_section_is_a_configuration_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.conf");
     std::fs::write(

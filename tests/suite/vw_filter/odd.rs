@@ -1,8 +1,8 @@
-//! Hypervisors, guests and facts that are not what they should be, and much of what there should be little of.
+//! Odd hypervisors, guests and facts, and large numbers of them.
 
 use super::*;
 
-/// A document with one hypervisor, in which only these members are odd.
+/// A document with one hypervisor and these odd members.
 fn document_of(guests: &str, facts: &str) -> String {
     format!(r#"{{"hypervisors":[{{"uuid":"esx1","guests":{guests},"facts":{facts}}}]}}"#) + "\n"
 }
@@ -34,7 +34,7 @@ fn states_and_facts_that_are_wrong_pass_as_written_with_a_warning() {
         assert_eq!((outcome.status, &*outcome.stdout), (0, &*document));
         assert!(outcome.stderr.contains(words), "{outcome:?}");
     }
-    // These are as they should be.
+    // Good ones, without a warning.
     let document = document_of(
         r#"[{"guestId":"g1","state":1.0},{"guestId":"g2"},{"guestId":"g3","state":7}]"#,
         r#"{"a":"\ud83d\ude00","b":"\\","c":1}"#,
@@ -67,7 +67,7 @@ fn a_hypervisor_without_a_list_of_guests_is_left_out_and_named() {
 }
 
 #[test]
-fn what_is_wrong_many_times_is_said_ten_times_and_counted() {
+fn a_repeated_flaw_is_named_ten_times_and_counted() {
     let guests = format!("[{}{{\"guestId\":\"g\",\"state\":1}}]", "{},".repeat(5000));
     let outcome = filter(&[], document_of(&guests, "{}"));
     assert_eq!(outcome.status, 0);
@@ -104,7 +104,7 @@ fn what_is_wrong_many_times_is_said_ten_times_and_counted() {
 }
 
 #[test]
-fn in_checkin_layout_what_is_dropped_is_summed_up() {
+fn in_checkin_layout_the_dropped_hosts_are_counted_on_stderr() {
     let hosts: Vec<String> = (0..2470)
         .map(|n| format!(r#"{{"uuid":"esx{n}","guests":[],"name":"n{n}"}}"#))
         .collect();

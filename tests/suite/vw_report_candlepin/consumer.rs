@@ -85,17 +85,17 @@ fn a_registered_system_needs_no_user() {
             .all(|logged| logged.request.header("Authorization").is_none())
     );
     assert_eq!(here.report(&["--check"], "").status, 0);
-    let told = here.report(&["--check", "-d"], "").stderr;
+    let messages = here.report(&["--check", "-d"], "").stderr;
     let words = format!(
         "logging in as consumer {} with {}",
         here.uuid,
         here.site.file("cert.pem")
     );
-    assert!(told.contains(&words), "{told}");
+    assert!(messages.contains(&words), "{messages}");
     assert_eq!(here.report(&["--heartbeat"], MAPPING).status, 0);
     here.report(&["--owner", "other"], MAPPING);
 
-    // A user that is named is the one who logs in.
+    // A named user is used instead of the certificate.
     let password = here.site.file("password");
     let outcome = here.report(&["--username", "sim", "--password-file", &password], MAPPING);
     assert_eq!(outcome.status, 0, "{outcome:?}");
@@ -131,7 +131,7 @@ fn certificate_and_key_can_be_named() {
 }
 
 #[test]
-fn a_system_that_was_deleted_is_told_so() {
+fn a_system_that_was_deleted_on_the_server_is_an_error_that_says_so() {
     let here = Registered::new();
     here.site.candlepin.unregister(&here.uuid);
     let outcome = here.report(&[], MAPPING);
@@ -150,7 +150,7 @@ fn a_certificate_of_another_authority_is_refused() {
 }
 
 #[test]
-fn the_services_authority_is_trusted_and_no_other() {
+fn only_the_authority_of_the_service_is_trusted() {
     let here = Registered::new();
     std::fs::remove_file(here.site.file("ca/sim.pem")).unwrap();
     here.report(&[], MAPPING).failed(77, "not trusted");
@@ -183,7 +183,7 @@ fn this_machines_own_guests_go_to_its_own_consumer() {
         .rfind(|request| request.method == "PUT");
     assert_eq!(dry, String::from_utf8(put.unwrap().body).unwrap() + "\n");
 
-    // Beside hypervisors, by a user's account, and from a section that says so.
+    // Together with hypervisors, with a user's account, and from a section with this key.
     let both = r#"{"hypervisors":[{"guests":[{"guestId":"l3","state":1}]},{"uuid":"h","guests":[]}]}"#;
     let password = here.site.file("password");
     let outcome = here.report(
@@ -203,7 +203,7 @@ fn this_machines_own_guests_go_to_its_own_consumer() {
     assert_eq!(outcome.status, 0, "{outcome:?}");
     assert!(here.guests().is_empty());
 
-    // The key means nothing with another type: this machine's guests stay where they are.
+    // With another type the key is ignored, and the guests of this machine do not change.
     here.write(
         "virt-who.conf",
         "[here]\ntype=esx\nis_hypervisor=false\nowner=sim\n",

@@ -1,4 +1,4 @@
-//! What ends a reporter at once in a stream, and what does not.
+//! Which failures end a reporter at once in a stream, and which do not.
 
 use super::*;
 
@@ -60,7 +60,7 @@ fn a_refused_login_ends_the_stream_after_one_attempt() {
     outcome.failed(77, "login to http://127.0.0.1");
     outcome.failed(77, "as \"sim\" failed: wrong user name or password");
     assert_eq!(line(&outcome)["state"], "failed");
-    // Accounts get locked by those who go on.
+    // Further attempts might lock the account.
     assert_eq!(count(&site, "/hypervisors/"), 1);
 }
 
@@ -115,7 +115,7 @@ fn a_refusal_in_the_middle_of_a_document_ends_the_stream() {
 }
 
 #[test]
-fn a_page_of_tomcats_does_not_end_the_stream() {
+fn a_404_page_of_tomcat_does_not_end_the_stream() {
     let site = Site::new();
     site.candlepin.set_deploying(true);
     let (results, outcome) = two_documents(&site, &[], || site.candlepin.set_deploying(false));
@@ -138,7 +138,7 @@ fn a_page_of_tomcats_does_not_end_the_stream() {
 }
 
 #[test]
-fn a_page_instead_of_the_check_in_is_no_unknown_owner() {
+fn a_404_page_for_a_check_in_is_not_an_unknown_owner() {
     let site = Site::new();
     let mut first = true;
     site.server.misbehave(move |_, request: &Request| {
@@ -165,14 +165,14 @@ fn a_certificate_that_is_not_trusted_does_not_end_the_stream() {
 }
 
 #[test]
-fn a_heartbeat_that_is_not_found_is_no_unknown_owner() {
+fn a_404_for_a_heartbeat_is_not_an_unknown_owner() {
     let site = Site::new();
     site.candlepin.lose_heartbeats();
     let outcome = site.report(&["--heartbeat"], MAPPING);
     outcome.failed(76, "accepts none at this path");
     assert!(!outcome.stderr.contains("unknown"), "{outcome:?}");
 
-    // Where it would stand for a report that report is made.
+    // If the heartbeat would replace a report, the report is made.
     let folder = site.file("state");
     let kept = || site.report(&["--state-dir", &folder], MAPPING);
     assert_eq!(kept().status, 0);

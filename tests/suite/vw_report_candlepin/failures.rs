@@ -1,9 +1,9 @@
-//! What can go wrong, and how it is told.
+//! Failures of a report, and their messages.
 
 use super::*;
 
 #[test]
-fn what_is_wrong_with_the_account() {
+fn a_refused_account_says_what_is_wrong_with_it() {
     let account = |name: &str, access| Account {
         username: name.to_owned(),
         password: "sim-secret".to_owned(),
@@ -39,33 +39,40 @@ fn what_is_wrong_with_the_account() {
 }
 
 #[test]
-fn a_port_where_nobody_listens() {
+fn a_port_where_nobody_listens_is_named() {
     let site = Site::new();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut options = site.options();
     options[1] = format!("http://{free}/candlepin");
-    options.extend(["--timeout".to_owned(), "1".to_owned()]);
-    let outcome = site.bare().args(options).stdin(MAPPING).run();
+    let outcome = with_time(&[&free.to_string()], |limit| {
+        let run = site.bare().args(options.clone()).args(["--timeout", limit]);
+        run.stdin(MAPPING).run()
+    });
     failed(&outcome, 75, &free.to_string());
     assert_eq!(line(&outcome)["state"], "failed");
 }
 
 #[test]
-fn a_server_in_trouble_is_asked_again_later_or_not_in_time() {
+fn an_overloaded_server_is_retried_until_the_time_limit() {
     for status in [429, 500, 502, 503] {
-        let site = Site::new();
-        site.candlepin.refuse_next([status]);
-        site.report(&["--timeout", "1"], MAPPING)
-            .failed_at_last(75, &status.to_string());
+        let words = status.to_string();
+        let outcome = with_time(&[&words], |limit| {
+            let site = Site::new();
+            site.candlepin.refuse_next([status; 100]);
+            site.report(&["--timeout", limit], MAPPING)
+        });
+        outcome.failed_at_last(75, &words);
     }
     let site = Site::new();
     site.candlepin.set_database_down(true);
-    site.report(&["--timeout", "1"], MAPPING)
-        .failed_at_last(75, "answered 500");
+    let outcome = with_time(&["answered 500"], |limit| {
+        site.report(&["--timeout", limit], MAPPING)
+    });
+    outcome.failed_at_last(75, "answered 500");
 }
 
 #[test]
-fn answers_that_are_cut_or_not_those_of_a_candlepin() {
+fn cut_and_foreign_answers_are_errors() {
     fn page() -> Fault {
         Fault::Answer(Response::new(
             200,
@@ -115,10 +122,10 @@ fn answers_that_are_cut_or_not_those_of_a_candlepin() {
             let site = Site::new();
             site.server
                 .misbehave(move |_, request: &Request| request.path.starts_with(path).then(trouble));
-            let outcome = site.report(&["--timeout", "1"], MAPPING);
+            let outcome = with_time(&[words], |limit| site.report(&["--timeout", limit], MAPPING));
             failed(&outcome, status, words);
             assert_eq!(line(&outcome)["state"], "failed");
-            // What is asked first tells whether the path is right.
+            // Only the first request shows that the path may be wrong.
             let doubted = status == 76 && words != "415" && path.ends_with("status");
             assert_eq!(outcome.stderr.contains("rhsm_prefix"), doubted, "{outcome:?}");
         }
@@ -150,12 +157,12 @@ fn the_server_says_how_long_to_wait() {
         let outcome = site.run().run();
         assert_eq!(outcome.status, status, "{outcome:?}");
         assert_eq!(count(&site, "/hypervisors/"), posts);
-        // Beyond the minute that is left after the end of the input nothing is waited for.
+        // After the end of the input retries go on for a minute, so longer pauses are not waited for.
         assert!(begun.elapsed() < Duration::from_secs(50));
-        let told = outcome.stderr.split("(the server asks to wait ").nth(1);
-        let told = told.and_then(|told| told.split(" s)").next()?.parse::<u64>().ok());
+        let pause = outcome.stderr.split("(the server asks to wait ").nth(1);
+        let pause = pause.and_then(|pause| pause.split(" s)").next()?.parse::<u64>().ok());
         assert_eq!(
-            told.is_some_and(|told| (3_500..=3_600).contains(&told)),
+            pause.is_some_and(|pause| (3_500..=3_600).contains(&pause)),
             status == 75,
             "{outcome:?}"
         );
@@ -163,7 +170,7 @@ fn the_server_says_how_long_to_wait() {
 }
 
 #[test]
-fn a_connection_that_breaks_costs_nothing_but_time() {
+fn a_broken_connection_is_retried() {
     // Before the report has arrived, and after.
     let faults: [fn() -> Fault; 3] = [|| Fault::Close, || Fault::Lose, || Fault::Cut(10)];
     for fault in faults {
@@ -210,7 +217,7 @@ fn a_server_that_restarts_while_the_job_runs_is_asked_again() {
 }
 
 #[test]
-fn a_path_where_no_candlepin_is() {
+fn a_path_without_a_candlepin_is_named() {
     let site = Site::new();
     let mut options = site.options();
     options[1] = format!("{}/nothing", site.server.url());
@@ -219,7 +226,7 @@ fn a_path_where_no_candlepin_is() {
     outcome.failed(76, "/nothing; check the path");
     outcome.failed(76, "rhsm_prefix");
 
-    // Candlepin answers, though not at its root.
+    // A Candlepin answers, but not at this path.
     let mut options = site.options();
     options[1] += "/more";
     let outcome = site.bare().args(options).stdin(MAPPING).run();
@@ -276,7 +283,7 @@ fn an_aborted_job_is_given_up_and_one_that_was_blocked_is_sent_again() {
 }
 
 #[test]
-fn a_server_that_lists_nothing_it_can_do_is_an_old_one() {
+fn a_server_without_capabilities_gets_the_old_check_in() {
     let site = Site::with(|settings| {
         settings.generation = Generation::Old;
         settings.asynchronous = false;
@@ -293,7 +300,7 @@ fn a_refusal_of_megabytes_is_read_at_once() {
     let site = Site::new();
     site.candlepin.remark([":".repeat(4 << 20), "h1: no".to_owned()]);
     let outcome = site.report(&["--timeout", "60"], MAPPING);
-    // Its colons took hours, whatever the limit.
+    // Colons took hours to read once, despite the limit.
     failed(&outcome, 69, "2 refused");
     let line = line(&outcome);
     assert_eq!(line["state"], "partial");
@@ -301,7 +308,7 @@ fn a_refusal_of_megabytes_is_read_at_once() {
 }
 
 #[test]
-fn a_job_that_is_not_done_when_the_time_is_over_is_told() {
+fn the_time_limit_names_an_unfinished_job() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
     let outcome = site.report(&["--timeout", "3"], MAPPING);
     failed(&outcome, 75, "no time is left to wait for job ");
@@ -311,7 +318,7 @@ fn a_job_that_is_not_done_when_the_time_is_over_is_told() {
 }
 
 #[test]
-fn a_job_of_somebody_else_that_is_not_done_when_the_time_is_over_is_told() {
+fn the_time_limit_names_an_unfinished_job_of_another_reporter() {
     let site = Site::new();
     let other = site.candlepin.occupy("sim", JobTime::Polls(100_000));
     let outcome = site.report(&["--timeout", "3"], MAPPING);
@@ -324,7 +331,7 @@ fn a_job_of_somebody_else_that_is_not_done_when_the_time_is_over_is_told() {
 }
 
 #[test]
-fn why_the_attempts_failed_is_told_when_the_time_is_over() {
+fn the_time_limit_names_the_last_failure() {
     let site = Site::new();
     let mut first = true;
     site.server.misbehave(move |_, request: &Request| {
@@ -336,7 +343,7 @@ fn why_the_attempts_failed_is_told_when_the_time_is_over() {
     let outcome = site.report(&["--timeout", "3"], MAPPING);
     let last = outcome.stderr.lines().last().unwrap();
     assert_eq!(outcome.status, 75, "{outcome:?}");
-    // Whether or not there was time for a second attempt, which ends without any answer.
+    // There may have been time for a second attempt, which gets no answer.
     assert!(
         last.contains("503 Service Unavailable: no database"),
         "{outcome:?}"
@@ -344,7 +351,7 @@ fn why_the_attempts_failed_is_told_when_the_time_is_over() {
 }
 
 #[test]
-fn a_server_that_is_deployed_anew_while_the_job_runs_is_asked_again() {
+fn a_server_that_is_redeployed_while_the_job_runs_is_asked_again() {
     let site = Site::new();
     let mut asked = 0;
     site.server.misbehave(move |_, request: &Request| {
@@ -359,7 +366,7 @@ fn a_server_that_is_deployed_anew_while_the_job_runs_is_asked_again() {
 }
 
 #[test]
-fn an_owner_or_a_job_that_is_a_folder_of_a_path_is_refused() {
+fn an_owner_or_job_that_is_a_dot_or_two_is_refused() {
     let site = Site::new();
     for key in [".", "..", ""] {
         let mut options = site.options();
@@ -375,7 +382,7 @@ fn an_owner_or_a_job_that_is_a_folder_of_a_path_is_refused() {
     outcome.failed(78, "virt-who.conf:3");
     assert_eq!(site.candlepin.request_count(), 0);
 
-    // A server may name jobs as it likes.
+    // The server chooses the ids of jobs.
     site.server.misbehave(|_, request: &Request| {
         let job = || Response::new(200, "application/json", r#"{"id":"..","state":"RUNNING"}"#);
         (request.method == "POST").then(|| Fault::Answer(job()))
@@ -384,7 +391,7 @@ fn an_owner_or_a_job_that_is_a_folder_of_a_path_is_refused() {
 }
 
 #[test]
-fn input_that_is_no_document_is_no_report() {
+fn nothing_is_sent_for_an_input_without_a_document() {
     for (input, status) in [
         ("", 66),
         (" \n", 66),
@@ -403,14 +410,14 @@ fn input_that_is_no_document_is_no_report() {
 }
 
 #[test]
-fn a_time_limit_for_the_whole() {
+fn the_time_limit_covers_the_whole_report() {
     let site = Site::new();
     site.server.misbehave(|_, _| Some(Fault::Silence));
     site.run().args(["--timeout", "1"]).run().failed(75, "--timeout");
 }
 
 #[test]
-fn wrong_options_are_told_in_one_line() {
+fn wrong_options_are_named_in_one_line() {
     let site = Site::new();
     for options in [
         &["--job-timeout", "0"][..],

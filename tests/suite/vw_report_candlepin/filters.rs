@@ -1,9 +1,9 @@
-//! What the section's filters leave out is not reported, whether vw-filter stands before the reporter or not.
+//! Hosts that the section's filters drop are not reported, with and without vw-filter before the reporter.
 
 use super::*;
 
 impl Site {
-    /// The report of a section with these keys, which is named and has the whole account.
+    /// The report of a named section with a complete account and these keys.
     fn section(&self, keys: &str) -> Vec<String> {
         let text = format!(
             "[prod]\ntype=esx\nserver=vc\nowner=sim\n{keys}\n[other]\ntype=esx\nserver=vc\nowner=sim\n"
@@ -23,7 +23,7 @@ impl Site {
     }
 }
 
-/// What vw-filter makes of a document for the section.
+/// The output of vw-filter for the section.
 fn vw_filter(site: &Site, section: &str, input: &str) -> String {
     Run::new(env!("CARGO_BIN_EXE_vw-filter"))
         .env("VW_CONFIG", &site.file("virt-who.conf"))
@@ -34,7 +34,7 @@ fn vw_filter(site: &Site, section: &str, input: &str) -> String {
 }
 
 #[test]
-fn what_the_section_excludes_is_not_reported() {
+fn hosts_that_the_section_excludes_are_not_reported() {
     let site = Site::new();
     let outcome = site.filtered("exclude_hosts=H1", &[], MAPPING);
     assert_eq!(outcome.status, 0, "{outcome:?}");
@@ -44,7 +44,7 @@ fn what_the_section_excludes_is_not_reported() {
     );
     assert_eq!(site.held(), ["h2"]);
     let line = line(&outcome);
-    // One was left out by the scan, one here.
+    // The scan left out one, and the filters another.
     let counts = ["hypervisors", "guests", "created", "omitted"].map(|name| line[name].clone());
     assert_eq!(counts, [1, 0, 1, 2]);
     assert_eq!(
@@ -84,7 +84,7 @@ fn the_only_section_is_used_without_being_named() {
 }
 
 #[test]
-fn parents_count_and_a_document_without_any_is_refused() {
+fn parent_lists_are_applied_and_a_document_without_parents_is_refused() {
     let site = Site::new();
     let outcome = site.filtered("exclude_host_parents=c7", &[], MAPPING);
     assert_eq!(
@@ -97,9 +97,9 @@ fn parents_count_and_a_document_without_any_is_refused() {
     let outcome = site.filtered("exclude_host_parents=c7", &[], &without);
     outcome.failed(65, "vw-filter -n prod");
     outcome.failed(65, "--no-filter");
-    let told = line(&outcome);
+    let result = line(&outcome);
     assert_eq!(
-        (&told["state"], &told["hypervisors"]),
+        (&result["state"], &result["hypervisors"]),
         (&json!("failed"), &json!(2))
     );
     assert_eq!(site.held(), ["h2"], "nothing was sent");
@@ -108,7 +108,7 @@ fn parents_count_and_a_document_without_any_is_refused() {
             .status,
         0
     );
-    // vw-filter's own check-in layout keeps neither parents nor the mark.
+    // In check-in layout the output of vw-filter has neither parents nor the mark.
     let checkin = Run::new(env!("CARGO_BIN_EXE_vw-filter"))
         .env("VW_CONFIG", &site.file("virt-who.conf"))
         .args(["-n", "prod", "--layout", "checkin", "-q"])
@@ -123,16 +123,16 @@ fn parents_count_and_a_document_without_any_is_refused() {
 }
 
 #[test]
-fn what_vw_filter_has_filtered_for_the_section_is_taken_as_it_is() {
+fn a_document_that_is_already_filtered_is_not_filtered_again() {
     let site = Site::new();
     site.section("exclude_hosts=H1\nexclude_host_parents=c7");
-    // Of the parents nothing is left in what is sent over the air gap; the mark stays.
+    // The document that is carried over the air gap has the mark, but no parents.
     let filtered = vw_filter(&site, "prod", MAPPING);
     let outcome = site.filtered("exclude_hosts=H1,h2\nexclude_host_parents=c7", &[], &filtered);
     assert_eq!((outcome.status, &*outcome.stderr), (0, ""));
     assert_eq!(site.held(), ["h2"]);
     assert_eq!(line(&outcome)["omitted"], 2);
-    // Filtered for another section it is not.
+    // A mark of another section does not count.
     let filtered = vw_filter(&site, "other", MAPPING);
     let outcome = site.filtered("exclude_hosts=H1", &["--dry-run"], &filtered);
     assert!(
@@ -142,7 +142,7 @@ fn what_vw_filter_has_filtered_for_the_section_is_taken_as_it_is() {
 }
 
 #[test]
-fn filters_that_leave_nothing_are_not_taken_for_a_scan_account_without_rights() {
+fn filters_that_leave_nothing_are_not_reported_as_an_empty_scan() {
     let site = Site::new();
     let outcome = site.filtered("exclude_hosts=*", &[], MAPPING);
     failed_with_note(
@@ -152,7 +152,7 @@ fn filters_that_leave_nothing_are_not_taken_for_a_scan_account_without_rights() 
     );
     assert!(!outcome.stderr.contains("account"), "{outcome:?}");
     assert_eq!(line(&outcome)["hypervisors"], 0);
-    // vw-filter before it says the same.
+    // The same with vw-filter before the reporter.
     let filtered = vw_filter(&site, "prod", MAPPING);
     let outcome = site.filtered("exclude_hosts=*", &[], &filtered);
     outcome.failed(65, "vw-filter left out 2 hypervisors (exclude_hosts has \"*\")");
@@ -162,7 +162,7 @@ fn filters_that_leave_nothing_are_not_taken_for_a_scan_account_without_rights() 
         (0, &json!("finished"))
     );
     assert_eq!(site.held(), Vec::<String>::new());
-    // An empty scan is another thing.
+    // An empty scan is refused.
     site.filtered("exclude_hosts=*", &[], r#"{"hypervisors":[]}"#)
         .failed(
             65,
@@ -170,7 +170,7 @@ fn filters_that_leave_nothing_are_not_taken_for_a_scan_account_without_rights() 
         );
 }
 
-/// Like `failed`, after what is said about filters.
+/// Like `failed`, but messages about filters may come first.
 #[track_caller]
 fn failed_with_note(outcome: &Outcome, status: i32, words: &str) {
     assert_eq!(outcome.status, status, "{outcome:?}");
@@ -192,7 +192,7 @@ fn a_pattern_without_a_match_is_named_once_in_a_stream() {
 }
 
 #[test]
-fn a_pattern_that_makes_no_sense_is_wrong_configuration() {
+fn an_invalid_pattern_is_a_configuration_error() {
     let site = Site::new();
     site.filtered("filter_type=regex\nfilter_hosts=(a", &[], MAPPING)
         .failed(78, "virt-who.conf:6: [prod] filter_hosts");
@@ -209,7 +209,7 @@ fn a_pattern_that_makes_no_sense_is_wrong_configuration() {
 }
 
 #[test]
-fn ten_are_named_and_all_with_debug_messages() {
+fn ten_dropped_hosts_are_named_and_all_in_debug_messages() {
     let site = Site::new();
     let ids: Vec<String> = (10..60)
         .map(|n| format!("lab{n}"))
@@ -232,7 +232,7 @@ fn ten_are_named_and_all_with_debug_messages() {
 }
 
 #[test]
-fn what_is_wrong_with_a_host_that_is_left_out_concerns_nobody() {
+fn a_flaw_in_a_filtered_host_is_ignored() {
     let site = Site::new();
     let document = r#"{"hypervisors":[{"uuid":"good","guests":[]},
         {"uuid":"lab","guests":[{},{"guestId":"g","state":9}],"facts":{"a":"1","a":"2"}}]}"#;
@@ -248,16 +248,16 @@ fn what_is_wrong_with_a_host_that_is_left_out_concerns_nobody() {
         (65, 3),
         "{outcome:?}"
     );
-    // Nor does a host that is of no use at all.
+    // The same for a host without any usable member.
     let document = r#"{"hypervisors":[{"uuid":"good","guests":[]},{"uuid":"lab","guests":null}]}"#;
     let outcome = site.filtered("exclude_hosts=lab", &[], document);
-    let told = line(&outcome);
+    let result = line(&outcome);
     assert_eq!(
         (
             outcome.status,
-            &told["failed"],
-            &told["omitted"],
-            &told["hypervisors"]
+            &result["failed"],
+            &result["omitted"],
+            &result["hypervisors"]
         ),
         (0, &json!([]), &json!(1), &json!(1)),
         "{outcome:?}"
@@ -267,7 +267,7 @@ fn what_is_wrong_with_a_host_that_is_left_out_concerns_nobody() {
 }
 
 #[test]
-fn what_filters_leave_out_is_never_cleared() {
+fn hosts_that_filters_drop_are_never_cleared() {
     let site = Site::new();
     let folder = site.file("state");
     let ids: Vec<String> = (0..30).map(|n| format!("esx{n}")).collect();
@@ -275,7 +275,7 @@ fn what_filters_leave_out_is_never_cleared() {
     let all = mapping(&ids, "");
     let clear = ["--state-dir", &folder, "--clear-vanished"];
     assert_eq!(site.filtered("", &clear, &all).status, 0);
-    // From now on two are left out; one of them is not even there any more, and one that is reported vanished.
+    // From now on two are filtered, of which one has vanished, and one of the reported ones has vanished, too.
     let fewer = mapping(&ids[..28], "");
     let outcome = site.filtered("exclude_hosts=esx0,esx29", &clear, &fewer);
     assert_eq!(outcome.status, 0, "{outcome:?}");

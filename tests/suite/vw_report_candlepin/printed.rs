@@ -1,8 +1,8 @@
-//! Results: JSON with a time and an error, and what a person at a terminal sees.
+//! Results: JSON with a time and an error, and a readable line on a terminal.
 
 use super::*;
 
-/// What the last line on stderr says behind the command's name.
+/// The last line on stderr, without the command's name.
 fn last_error(outcome: &Outcome) -> &str {
     let last = outcome.stderr.lines().last().unwrap();
     last.strip_prefix("vw-report-candlepin: ").unwrap()
@@ -17,47 +17,50 @@ fn without_clock(screen: &str) -> String {
 }
 
 #[test]
-fn a_failure_is_told_in_the_result_as_on_stderr() {
+fn a_result_has_the_same_error_as_stderr() {
     let site = Site::new();
     assert_eq!(line(&site.run().run()).get("error"), None);
 
     std::fs::write(site.folder.path().join("password"), "wrong").unwrap();
     let refused = site.run().run();
-    let told = line(&refused);
-    assert_eq!((refused.status, &told["state"]), (77, &json!("failed")));
-    let error = told["error"].as_str().unwrap();
-    // Only the ids for the server's administrator are added there.
+    let result = line(&refused);
+    assert_eq!((refused.status, &result["state"]), (77, &json!("failed")));
+    let error = result["error"].as_str().unwrap();
+    // Stderr also has the ids for the server's administrator.
     assert!(last_error(&refused).starts_with(error), "{refused:?}");
     assert!(error.contains("Invalid Credentials"), "{error}");
 
     std::fs::write(site.folder.path().join("password"), "sim-secret").unwrap();
     let twice = mapping(&["a", "A", "b"], "");
     let partial = site.report(&[], &twice);
-    let told = line(&partial);
-    assert_eq!((partial.status, &told["state"]), (65, &json!("partial")));
-    assert_eq!(told["error"], last_error(&partial));
+    let result = line(&partial);
+    assert_eq!((partial.status, &result["state"]), (65, &json!("partial")));
+    assert_eq!(result["error"], last_error(&partial));
 }
 
 #[test]
-fn a_state_that_can_not_be_kept_is_an_error_of_its_result() {
+fn a_state_that_cannot_be_saved_is_an_error_in_the_result() {
     let site = Site::new();
     std::fs::write(site.folder.path().join("state"), "").unwrap();
     let outcome = site.report(&["--state-dir", &site.file("state")], MAPPING);
     assert_eq!(outcome.status, 74, "{outcome:?}");
-    let told = line(&outcome);
-    assert_eq!(told["error"], last_error(&outcome));
+    let result = line(&outcome);
+    assert_eq!(result["error"], last_error(&outcome));
     assert!(!outcome.stdout.contains("os error"), "{outcome:?}");
 }
 
 #[test]
-fn a_job_that_is_not_done_is_an_error_of_its_result() {
+fn an_unfinished_job_is_an_error_in_its_result() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
     let sent = line(&site.report(&["--no-wait"], MAPPING));
     let job = sent["jobs"][0].as_str().unwrap();
     let outcome = site.report(&["--job", job], "");
     assert_eq!(outcome.status, 75, "{outcome:?}");
-    let told = line(&outcome);
-    assert!(told["error"].as_str().unwrap().contains("not done yet"), "{told}");
+    let result = line(&outcome);
+    assert!(
+        result["error"].as_str().unwrap().contains("not done yet"),
+        "{result}"
+    );
 }
 
 #[test]
@@ -70,9 +73,9 @@ fn a_person_reads_a_line_and_a_program_json() {
         format!("TIME {server}: finished, 2 hypervisors, 2 guests, 2\n    created, 1 left out (SECONDS)\n")
     );
     let json = site.run().args(["--json"]).run_on_terminal(80);
-    let told: Value = serde_json::from_str(&json.stdout).unwrap();
+    let result: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(
-        (&told["state"], &told["unchanged"]),
+        (&result["state"], &result["unchanged"]),
         (&json!("finished"), &json!(2))
     );
 
@@ -90,7 +93,7 @@ fn a_person_reads_a_line_and_a_program_json() {
         for line in result {
             assert!(line.chars().count() <= columns.into(), "{columns}: {line}");
         }
-        // The error stands once, on stderr, which is the same screen.
+        // The error is shown once, on stderr, which is the same screen.
         assert_eq!(
             screen.matches("not everything is reported").count(),
             1,

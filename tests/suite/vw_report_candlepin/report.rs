@@ -1,4 +1,4 @@
-//! A report and what the server makes of it.
+//! A report, and what the server does with it.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn a_report_arrives_and_a_second_one_changes_nothing() {
 }
 
 #[test]
-fn what_goes_over_the_wire() {
+fn a_check_in_has_the_documented_headers_and_body() {
     let site = Site::new();
     site.run().args(["--reporter-id", "me & you"]).run();
     let requests = site.candlepin.requests();
@@ -59,7 +59,7 @@ fn what_goes_over_the_wire() {
 }
 
 #[test]
-fn the_reporter_is_this_machine_unless_said_otherwise() {
+fn the_reporter_id_is_the_machine_id_by_default() {
     let site = Site::new();
     site.run().run();
     let reporters = site.candlepin.reporters();
@@ -73,7 +73,7 @@ fn the_reporter_is_this_machine_unless_said_otherwise() {
 }
 
 #[test]
-fn the_old_generation_is_served_as_well() {
+fn candlepin_2_4_16_accepts_a_report_while_another_job_runs() {
     let site = Site::with(|settings| settings.generation = Generation::Old);
     site.candlepin
         .occupy("sim", JobTime::After(Duration::from_millis(600)));
@@ -95,7 +95,7 @@ fn a_blocked_report_waits_and_is_sent_again() {
     let jobs = site.candlepin.jobs();
     let states: Vec<JobState> = jobs.iter().map(|job| job.state).collect();
     assert_eq!(states, [JobState::Finished, JobState::Failed, JobState::Finished]);
-    // The one that was dropped did nothing.
+    // The dropped report changed nothing.
     assert_eq!(line(&outcome)["jobs"], json!([jobs[2].id]));
     assert_eq!(site.held(), ["h1", "h2"]);
 }
@@ -115,7 +115,7 @@ fn a_report_that_stays_blocked_ends_with_the_job_timeout() {
 }
 
 #[test]
-fn a_job_that_takes_too_long() {
+fn a_job_beyond_the_job_timeout_is_an_error() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
     let outcome = site.run().args(["--job-timeout", "1"]).run();
     outcome.failed(75, "gave up after 1 s: job ");
@@ -128,7 +128,7 @@ fn a_job_that_takes_too_long() {
 }
 
 #[test]
-fn a_job_that_fails_or_is_canceled() {
+fn a_failed_or_canceled_job_is_an_error() {
     for (fate, words) in [
         (Fate::Fail("it broke".to_owned()), "FAILED: it broke"),
         (Fate::Cancel, "CANCELED"),
@@ -172,7 +172,7 @@ fn a_hypervisor_that_the_server_refuses_is_named_with_its_reason() {
 }
 
 #[test]
-fn what_the_server_would_lose_or_refuse_is_left_out_and_named() {
+fn entries_that_the_server_would_lose_or_refuse_are_left_out_and_named() {
     let long = "x".repeat(300);
     let input = format!(
         r#"{{"hypervisors":[{{"uuid":"{long}","name":"1","guests":[]}},
@@ -218,7 +218,7 @@ fn an_old_server_gets_the_synchronous_check_in() {
     site.candlepin.lose(["h2"]);
     failed(&site.run().run(), 69, "1 lost");
 
-    // Its environment is the section's.
+    // The environment is that of the section.
     let section = format!(
         "[prod]\nowner=sim\nenv=a library\nrhsm_hostname={}\nrhsm_prefix=/candlepin\nrhsm_username=sim\n\
          rhsm_password=sim-secret\n",
@@ -232,7 +232,7 @@ fn an_old_server_gets_the_synchronous_check_in() {
 }
 
 #[test]
-fn without_waiting_the_job_can_be_asked_for_later() {
+fn with_no_wait_the_job_can_be_looked_up_later() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(2));
     let outcome = site.report(&["--no-wait"], MAPPING);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
@@ -247,16 +247,16 @@ fn without_waiting_the_job_can_be_asked_for_later() {
         asked = site.report(&["--job", job], "");
     }
     assert_eq!(asked.status, 0, "{asked:?}");
-    let told = line(&asked);
+    let result = line(&asked);
     assert_eq!(
-        (&told["state"], &told["created"], &told["jobs"]),
+        (&result["state"], &result["created"], &result["jobs"]),
         (&json!("finished"), &json!(2), &json!([job]))
     );
     site.report(&["--job", "no such"], "").failed(69, "no such");
 }
 
 #[test]
-fn an_empty_mapping_is_refused_unless_it_is_meant() {
+fn an_empty_mapping_is_refused_unless_allowed() {
     let site = Site::new();
     let outcome = site.run().stdin(r#"{"hypervisors":[]}"#).run();
     outcome.failed(65, "--allow-empty");
@@ -273,7 +273,7 @@ fn an_empty_mapping_is_refused_unless_it_is_meant() {
 }
 
 #[test]
-fn what_the_server_would_mix_up_is_left_out_and_named() {
+fn hypervisors_that_the_server_would_mix_up_are_left_out_and_named() {
     let site = Site::new();
     let mapping = r#"{"hypervisors":[{"uuid":"A","name":"1","guests":[]},{"uuid":"a","name":"2","guests":[]},
         {"uuid":"","name":"3","guests":[]},{"uuid":"b","name":"4","guests":[]}]}"#;
@@ -296,7 +296,7 @@ fn what_the_server_would_mix_up_is_left_out_and_named() {
     assert_eq!((&line["hypervisors"], &line["created"]), (&json!(4), &json!(1)));
     assert_eq!(site.held(), ["b"]);
 
-    // What is wrong with the data does not hide what the server did.
+    // A flaw in the data does not hide the server's result.
     site.candlepin.lose(["c"]);
     let mapping =
         r#"{"hypervisors":[{"uuid":"","name":"3","guests":[]},{"uuid":"c","name":"4","guests":[]}]}"#;
@@ -308,7 +308,7 @@ fn what_the_server_would_mix_up_is_left_out_and_named() {
 }
 
 #[test]
-fn a_shared_system_uuid_does_not_leave() {
+fn a_shared_system_uuid_is_not_sent() {
     let site = Site::new();
     let mapping = r#"{"hypervisors":[{"uuid":"a","name":"a","guests":[],"facts":{"dmi.system.uuid":"X1","n":"1"}},
         {"uuid":"b","name":"b","guests":[],"facts":{"dmi.system.uuid":"x1"}}]}"#;

@@ -1,4 +1,4 @@
-//! What is kept of the reports, so that only news are sent.
+//! The state that a reporter keeps, so that it sends only changes.
 
 use super::*;
 
@@ -8,7 +8,7 @@ impl Site {
         self.report(&[&["--state-dir", &folder], options].concat(), input)
     }
 
-    /// The only file that is kept, without the lock's.
+    /// The only state file; the lock file does not count.
     fn kept_file(&self) -> Option<std::path::PathBuf> {
         let entries = std::fs::read_dir(self.file("state")).ok()?;
         let mut files = entries.map(|entry| entry.unwrap().path());
@@ -23,12 +23,12 @@ fn state(outcome: &Outcome) -> String {
 }
 
 #[test]
-fn what_did_not_change_is_not_sent_and_the_server_hears_that_we_live() {
+fn an_unchanged_document_sends_only_a_heartbeat() {
     let site = Site::new();
     assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
     let unchanged = site.kept(&[], MAPPING);
     assert_eq!(state(&unchanged), "unchanged");
-    // The server has them as they are, though nobody asked it.
+    // The server has not changed, and was not asked.
     let counts =
         ["hypervisors", "created", "updated", "unchanged"].map(|name| line(&unchanged)[name].clone());
     assert_eq!(counts, [2, 0, 0, 2]);
@@ -48,7 +48,7 @@ fn what_did_not_change_is_not_sent_and_the_server_hears_that_we_live() {
 }
 
 #[test]
-fn an_old_server_knows_no_heartbeat() {
+fn an_old_server_gets_no_heartbeat() {
     let site = Site::with(|settings| settings.generation = Generation::Old);
     assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
     assert_eq!(state(&site.kept(&[], MAPPING)), "unchanged");
@@ -58,7 +58,7 @@ fn an_old_server_knows_no_heartbeat() {
 }
 
 #[test]
-fn only_what_is_accepted_is_kept() {
+fn only_an_accepted_report_is_saved_as_state() {
     let site = Site::new();
     site.kept(&["--dry-run"], MAPPING).quiet_success();
     assert!(site.kept_file().is_none());
@@ -73,7 +73,7 @@ fn only_what_is_accepted_is_kept() {
     site.candlepin.lose::<_, &str>([]);
     assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
 
-    // After a report that failed nobody knows what the server has.
+    // After a failed report the state of the server is unknown.
     let other = mapping(&["H1"], r#","source":{"section":"prod"}"#);
     site.candlepin.doom_next_job(Fate::Fail("no".to_owned()));
     assert_eq!(site.kept(&[], &other).status, 69);
@@ -82,7 +82,7 @@ fn only_what_is_accepted_is_kept() {
 }
 
 #[test]
-fn a_damaged_file_means_sending() {
+fn a_damaged_state_file_causes_a_full_report() {
     let site = Site::new();
     assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
     let file = site.kept_file().unwrap();
@@ -98,7 +98,7 @@ fn a_damaged_file_means_sending() {
 }
 
 #[test]
-fn a_folder_that_can_not_be_used_does_not_keep_the_report_from_arriving() {
+fn an_unusable_state_folder_does_not_prevent_the_report() {
     let site = Site::new();
     std::fs::write(site.folder.path().join("state"), "a file").unwrap();
     let outcome = site.kept(&[], MAPPING);
@@ -108,7 +108,7 @@ fn a_folder_that_can_not_be_used_does_not_keep_the_report_from_arriving() {
 }
 
 #[test]
-fn two_runs_at_once_do_no_harm() {
+fn two_runs_at_once_take_turns() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(1));
     let folder = site.file("state");
     let documents = [MAPPING.to_owned(), MAPPING.replace("g2", "g3")];
@@ -129,14 +129,14 @@ fn two_runs_at_once_do_no_harm() {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
-    // What is kept is what the server has.
+    // The saved state is the state of the server.
     let held = site.candlepin.hypervisors("sim");
     let last = usize::from(held["h1"].guest_ids().contains(&"g3"));
     assert_eq!(state(&site.kept(&[], &documents[last])), "unchanged");
 }
 
 #[test]
-fn one_who_waits_for_another_run_in_vain_names_it_and_not_the_server() {
+fn a_run_that_waits_too_long_for_another_names_it_and_not_the_server() {
     let site = Site::new();
     let folder = site.file("state");
     let checks_in = |request: &Request| request.method == "POST";
@@ -154,7 +154,9 @@ fn one_who_waits_for_another_run_in_vain_names_it_and_not_the_server() {
     until(|| checked_in() == 1);
     std::fs::write(site.file("state/.vw-a1b2c3"), "left by a killed run").unwrap();
 
-    let outcome = site.kept(&["--timeout", "1"], MAPPING);
+    let outcome = with_time(&["waiting for process"], |limit| {
+        site.kept(&["--timeout", limit], MAPPING)
+    });
     let holder = format!("process {}", first.id());
     assert_eq!(outcome.status, 75, "{outcome:?}");
     let said: Vec<&str> = outcome.stderr.lines().collect();
@@ -170,7 +172,7 @@ fn one_who_waits_for_another_run_in_vain_names_it_and_not_the_server() {
     assert!(!last.contains("127.0.0.1"), "{outcome:?}");
     assert_eq!((checked_in(), &line(&outcome)["state"]), (1, &json!("failed")));
 
-    // A killed process holds no lock.
+    // A killed process leaves no lock.
     first.kill().unwrap();
     first.wait().unwrap();
     site.server.behave();
@@ -179,7 +181,7 @@ fn one_who_waits_for_another_run_in_vain_names_it_and_not_the_server() {
 }
 
 #[test]
-fn a_heartbeat_takes_a_good_scan_for_its_proof() {
+fn heartbeat_reports_nothing_and_needs_a_document_with_hypervisors() {
     let site = Site::new();
     assert_eq!(state(&site.report(&["--heartbeat"], MAPPING)), "heartbeat");
     assert_eq!(site.candlepin.heartbeats().len(), 1);
@@ -198,26 +200,26 @@ fn a_vanished_hypervisor_of_a_small_site_is_cleared() {
     assert_eq!(state(&outcome), "finished");
     let held = site.candlepin.hypervisors("sim");
     assert!(held["c"].guests.is_empty() && !held["a"].guests.is_empty());
-    // It is forgotten then.
+    // After that the state has forgotten it.
     let again = site.kept(&["--clear-vanished"], &mapping(&["a", "b"], ""));
     assert_eq!(state(&again), "unchanged");
 }
 
 #[test]
-fn too_many_that_vanished_are_kept_until_somebody_says_that_it_is_right() {
+fn too_many_vanished_hypervisors_are_kept_until_confirmed() {
     let site = Site::new();
     let ids: Vec<String> = (10..31).map(|n| format!("h{n}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     assert_eq!(state(&site.kept(&[], &mapping(&ids, ""))), "finished");
     let guests = |id: &str| site.candlepin.hypervisors("sim")[id].guests.len();
 
-    // A stage that left one out tells that it is there.
+    // An omitted hypervisor still exists.
     let omitted = r#","omitted":[{"kind":"host","id":"H10","stage":"vw-filter","reason":"x"}]"#;
     let outcome = site.kept(&["--clear-vanished"], &mapping(&ids[6..], omitted));
     assert_eq!(state(&outcome), "finished");
     assert_eq!(["h10", "h11", "h15", "h16"].map(guests), [1, 0, 0, 1]);
 
-    // Six of the fifteen that are left, and one that is new, which is reported.
+    // Six of the fifteen remain, and a new one is reported.
     let rest = [&ids[12..], &["new"]].concat();
     for of in [15, 16] {
         let outcome = site.kept(&["--clear-vanished"], &mapping(&rest, ""));

@@ -1,4 +1,4 @@
-//! The same of Candlepin and of Satellite 5.
+//! The keys of a section for certificates and proxies of Candlepin and Satellite 5.
 
 use std::fs;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::trust::asked;
 
 const MAPPING: &str = r#"{"hypervisors":[{"uuid":"h1","guests":[]}]}"#;
 
-/// A destination by TLS, and its section.
+/// A destination with TLS, and its section.
 struct Destination {
     server: Server,
     folder: tempfile::TempDir,
@@ -48,7 +48,7 @@ impl Destination {
         fs::write(self.folder.path().join(name), text).unwrap();
     }
 
-    /// A report by `[prod]`, whose other keys are these lines.
+    /// A report of `[prod]`, which also has these lines.
     fn report(&self, program: &str, lines: &str) -> Run {
         self.write("a.conf", &format!("[prod]\ntype=esx\n{lines}\n"));
         let run = Run::new(program).args([
@@ -78,7 +78,7 @@ impl Destination {
 }
 
 #[test]
-fn candlepin_by_keys_of_the_section() {
+fn the_rhsm_keys_of_a_section_set_proxy_and_trust() {
     const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-candlepin");
     let settings = vw_sim::candlepin::Settings {
         job_time: vw_sim::candlepin::JobTime::Polls(0),
@@ -123,7 +123,7 @@ fn candlepin_by_keys_of_the_section() {
         78,
         "a.conf:8: [prod] rhsm_insecure: contradicts rhsm_cacert in a.conf:9",
     );
-    // The section's key beats rhsm.conf's.
+    // The section's key overrides that of rhsm.conf.
     site.write(
         "rhsm.conf",
         "[server]\ninsecure=1\n[rhsm]\nca_cert_dir=/nonexistent\n",
@@ -132,7 +132,7 @@ fn candlepin_by_keys_of_the_section() {
     failed(section("rhsm_cacert=other.pem"), 77, "not trusted");
     failed(section("rhsm_insecure=0"), 77, "not trusted");
 
-    // The proxy, as it is written in both files, and its password by option.
+    // The proxy of both files, with its password from an option.
     let proxy = Proxy::with_credentials(site.server.address(), "me", "p:s3cret").unwrap();
     let place = proxy.url().replace("http://", "");
     let (_, proxy_port) = place.split_once(':').unwrap();
@@ -171,7 +171,7 @@ fn candlepin_by_keys_of_the_section() {
 }
 
 #[test]
-fn satellite_5_by_keys_of_the_section() {
+fn the_sat_keys_of_a_section_set_proxy_and_trust() {
     const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
     let site = Destination::new(Arc::new(Satellite5::new(Default::default())));
     let address = site.address();

@@ -1,4 +1,4 @@
-//! What a registered system is told, as it was recorded.
+//! Recorded answers to a registered system.
 
 use super::*;
 
@@ -44,7 +44,7 @@ fn a_registered_system_is_answered_as_by_a_real_4_7_5() {
         }
         for member in ["displayMessage", "deletedId", "uuid", "name", "version"] {
             let theirs = &exchange.answer[member];
-            // A listed job's own name was left out.
+            // The record leaves out the job's name.
             if exchange.answer.get("state").is_none() {
                 assert_eq!(answer[member], *theirs, "{title}: {member}");
             }

@@ -48,7 +48,7 @@ fn plans_keep_stop_and_move_guests() {
         .map(|(number, state)| (format!("a{number}"), state))
         .collect();
     assert_eq!(states(&server, 0), expected);
-    // Again: nothing more. The host's own row is the eighth, and ends as stopped.
+    // A second plan adds nothing. The host's own row is the eighth, and ends as stopped.
     good(&server, NOTIFY, &[&one, &plan(&guests)]);
     let rows = server.systems()[0].instances.clone();
     assert_eq!(rows.len(), 8);
@@ -56,7 +56,7 @@ fn plans_keep_stop_and_move_guests() {
         rows.iter().find(|row| row.uuid.is_none()).map(|row| row.state),
         Some(Stopped)
     );
-    // A guest that moves becomes a second row; what is no longer named is stopped.
+    // A guest that moves gets a second row, and the guest that is no longer listed is stopped.
     good(&server, NOTIFY, &[&two, &plan(&[guest("a1", "running")])]);
     good(&server, NOTIFY, &[&one, &plan(&[guest("0a2", "running")])]);
     assert_eq!(states(&server, 1), [("a1".into(), Running)]);
@@ -104,7 +104,7 @@ fn a_bad_event_undoes_the_plan() {
         NOTIFY,
         &[&systemid, &plan(&[named_guest("2", "running", &"n".repeat(128))])],
     );
-    // What is only odd is passed over.
+    // Odd events are ignored.
     let passed = [
         event("exists", "moon", &[]),
         event("exists", "domain", &[("uuid", "9")]),
