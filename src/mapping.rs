@@ -395,9 +395,20 @@ pub struct Mapping {
 }
 
 impl Mapping {
+    /// Whether the document lists a hypervisor, usable or not. This machine itself does not count.
+    pub fn has_hypervisors(&self) -> bool {
+        let is_host = |fault: &Fault| fault.about == Concerns::Host;
+        self.hypervisors.iter().any(|hypervisor| !hypervisor.is_local()) || self.faults.iter().any(is_host)
+    }
+
+    /// Whether the document lists the guests of this machine itself.
+    pub fn has_local(&self) -> bool {
+        self.hypervisors.iter().any(Hypervisor::is_local)
+    }
+
     /// Brings everything into the fixed order: this machine itself, then hypervisors by id, and guests by id, all bytewise.
     ///
-    /// What has one id keeps its order.
+    /// Hypervisors or guests with equal ids keep their order.
     pub fn sort(&mut self) {
         sort(&mut self.hypervisors);
     }

@@ -7,7 +7,7 @@ use crate::cli::words::{Warnings, counted, first_ten};
 use crate::cli::{self, Failure, args};
 use crate::config;
 use crate::error::Kind;
-use crate::filter::{self, Host, HostFilter, List, Rule, Rules, Unmatched};
+use crate::filter::{self, Candidate, HostFilter, List, Rule, Rules, Unmatched};
 use crate::mapping::{Concerns, Fault, Mapping, Omitted, Parent, Tail};
 
 /// A filter, and what has been said of it.
@@ -50,10 +50,10 @@ impl Filtering {
             tell(&mut rules);
             return Ok(filtering);
         };
-        let kind = args::filter_type_of(section)?;
-        let mut replaced = rules.kind.is_some() && rules.kind != kind;
-        if rules.kind.is_none() {
-            rules.kind = kind;
+        let syntax = args::filter_type_of(section)?;
+        let mut replaced = rules.syntax.is_some() && rules.syntax != syntax;
+        if rules.syntax.is_none() {
+            rules.syntax = syntax;
             // The options' patterns may make no sense as what the section says that patterns are.
             HostFilter::new(rules.clone())?;
         }
@@ -184,9 +184,9 @@ fn tell(rules: &mut Rules) {
         Some(format!("{list}: {patterns}"))
     });
     let lists: Vec<String> = lists.collect();
-    let meant = match rules.kind {
-        Some(filter::Kind::Wildcards) => "wildcards",
-        Some(filter::Kind::Regex) => "regular expressions",
+    let meant = match rules.syntax {
+        Some(filter::Syntax::Wildcards) => "wildcards",
+        Some(filter::Syntax::Regex) => "regular expressions",
         None => "wildcards or regular expressions",
     };
     match &lists[..] {
@@ -206,7 +206,7 @@ impl Sieve<'_> {
         let filter = &self.filtering.filter;
         self.hosts += 1;
         self.with_parent += usize::from(parent.is_some());
-        let host = Host {
+        let host = Candidate {
             id,
             name,
             parent_id: parent.and_then(|parent| parent.id.as_deref()),
@@ -357,32 +357,44 @@ fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> 
     Ok(())
 }
 
-/// Why a document has nothing to report.
-pub(super) fn nothing_to_report(mapping: &Mapping, stage: &str) -> Failure {
+/// Fails if a document lists no hypervisor, and says why there may be none.
+///
+/// This machine itself does not count. A hypervisor that can't be reported does, because it has an error of its own.
+pub(super) fn require_hypervisors(mapping: &Mapping, stage: &str) -> Result<(), Failure> {
+    if mapping.has_hypervisors() {
+        return Ok(());
+    }
     let hosts = mapping
         .tail
         .omitted
         .iter()
         .filter(|omitted| omitted.kind == Omitted::HOST);
-    let problem = match hosts.clone().next_back() {
-        // The stage that left out the last of them.
-        Some(last) => {
-            let count = counted(hosts.filter(|omitted| omitted.stage == last.stage).count(), "hypervisor");
-            let section = mapping.tail.source.as_ref().and_then(|source| source.filtered.as_ref());
-            let who = match section.filter(|_| last.stage == stage) {
-                Some(section) => format!("the filters of [{section}]"),
-                None => last.stage.to_string(),
-            };
-            format!(
-                "no hypervisor is left: {who} left out {count} ({}); if that is right, use --allow-empty",
-                last.reason
-            )
-        }
-        None => "the document has no hypervisor; check that the scan's account may see hosts and that no filter drops all \
-                 of them; if it is meant to be empty, use --allow-empty"
-            .to_owned(),
+    let Some(last) = hosts.clone().next_back() else {
+        return Err(Failure::new(
+            Kind::Data,
+            "the document has no hypervisors; check that the scan's account may see hosts and that no filter drops all of \
+             them; if it is meant to be empty, use --allow-empty",
+        ));
     };
-    Failure::new(Kind::Data, problem)
+    // The last stage that left out hosts left out all that remained.
+    let count = counted(
+        hosts.filter(|omitted| omitted.stage == last.stage).count(),
+        "hypervisor",
+    );
+    let section = mapping
+        .tail
+        .source
+        .as_ref()
+        .and_then(|source| source.filtered.as_ref());
+    let who = match section.filter(|_| last.stage == stage) {
+        Some(section) => format!("the filters of [{section}]"),
+        None => last.stage.to_string(),
+    };
+    let problem = format!(
+        "no hypervisor is left: {who} left out {count} ({}); if that is right, use --allow-empty",
+        last.reason
+    );
+    Err(Failure::new(Kind::Data, problem))
 }
 
 /// Parents that one pattern has, though it looks like the id of one.

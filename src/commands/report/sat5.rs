@@ -37,7 +37,7 @@ struct Args {
     #[arg(long, value_name = "SERVER")]
     server: Option<String>,
     #[command(flatten)]
-    account: args::Account,
+    account: args::Credentials,
     /// Keep the registrations in DIR
     #[arg(long, value_name = "DIR", default_value = "/var/lib/virt-who")]
     state_dir: PathBuf,
@@ -54,7 +54,7 @@ struct Args {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    results: args::Results,
+    results: args::ResultForm,
     #[command(flatten)]
     connection: args::Connection,
 }
@@ -181,7 +181,7 @@ impl documents::Reporter for Reporter {
     type Failed = Failed;
 
     fn ready(&self, mapping: &Mapping, memo: &Memo, cancel: &Cancel) -> cli::Result<()> {
-        let is_refused = memo.refused.is_some() || mapping.hypervisors.is_empty() && !self.args.allow_empty;
+        let is_refused = memo.refused.is_some() || self.require_hypervisors(mapping).is_err();
         match &self.destination {
             Some((_, user)) if !is_refused => user.password.ask(cancel),
             _ => Ok(()),
@@ -208,7 +208,7 @@ impl documents::Reporter for Reporter {
         }
         let ready = match memo.refused.take() {
             Some(error) => Err(error),
-            None => self.inspect(mapping, &roster),
+            None => self.require_hypervisors(mapping).map_err(cli::Error::from),
         };
         match &self.destination {
             None => Attempt::without_line(ready.and_then(|()| self.dry_run(&roster))),
@@ -319,12 +319,12 @@ impl Reporter {
         complete(roster, &failed)
     }
 
-    /// Refuses an empty document.
-    fn inspect(&self, mapping: &Mapping, roster: &Roster) -> cli::Result<()> {
-        if roster.hypervisors == 0 && !self.args.allow_empty {
-            return Err(filtering::nothing_to_report(mapping, STAGE).into());
+    /// Refuses a document without hypervisors.
+    fn require_hypervisors(&self, mapping: &Mapping) -> Result<(), Failure> {
+        match self.args.allow_empty {
+            true => Ok(()),
+            false => filtering::require_hypervisors(mapping, STAGE),
         }
-        Ok(())
     }
 }
 

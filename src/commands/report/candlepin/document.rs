@@ -47,7 +47,7 @@ impl documents::Reporter for Report {
     type Failed = Failed;
 
     fn ready(&self, mapping: &Mapping, memo: &Memo, cancel: &Cancel) -> cli::Result<()> {
-        let is_refused = memo.refused.is_some() || mapping.hypervisors.is_empty() && !self.allow_empty;
+        let is_refused = memo.refused.is_some() || self.require_hypervisors(mapping).is_err();
         match is_refused {
             true => Ok(()),
             false => self.ask(cancel),
@@ -255,13 +255,18 @@ impl Report {
         }
     }
 
+    /// Refuses a document without hypervisors; this machine itself counts if it is reported.
+    fn require_hypervisors(&self, mapping: &Mapping) -> Result<(), Failure> {
+        match self.allow_empty || self.delivery.consumer.is_some() && mapping.has_local() {
+            true => Ok(()),
+            false => filtering::require_hypervisors(mapping, STAGE),
+        }
+    }
+
     /// Refuses a document that is empty, too old, or not what `--strict` wants.
     fn inspect(&self, mapping: &Mapping, check_in: &CheckIn<'_>) -> Result<(), Failure> {
         age::check(mapping, self.max_age)?;
-        let local = check_in.has_local() && self.delivery.consumer.is_some();
-        if check_in.hypervisors == 0 && !local && !self.allow_empty {
-            return Err(filtering::nothing_to_report(mapping, STAGE));
-        }
+        self.require_hypervisors(mapping)?;
         let incomplete = !check_in.left_out.is_empty() || check_in.without_system_uuid().next().is_some();
         match self.strict && incomplete {
             true => Err(Failure::new(
