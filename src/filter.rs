@@ -4,8 +4,8 @@ mod pattern;
 
 use std::fmt;
 
-pub use self::pattern::{Error, Kind};
-use self::pattern::{Parent, Pattern};
+pub use self::pattern::{Error, Syntax};
+use self::pattern::{ParentPattern, Pattern};
 
 /// What a user asks for; a list that is not given is `None`. [`HostFilter::new`] makes a filter of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Rules {
     /// Drop hosts in these parents, also when they are among those to keep.
     pub exclude_host_parents: Option<Vec<String>>,
     /// How the patterns are meant; `None`: whichever way matches.
-    pub kind: Option<Kind>,
+    pub syntax: Option<Syntax>,
     /// Match hosts by name, too, not only by id.
     pub match_names: bool,
 }
@@ -38,7 +38,7 @@ impl Rules {
 
 /// What a filter looks at.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Host<'a> {
+pub struct Candidate<'a> {
     /// The hypervisor's id.
     pub id: &'a str,
     /// Its name.
@@ -52,16 +52,16 @@ pub struct Host<'a> {
 /// Keeps or drops hosts.
 ///
 /// ```
-/// use vw::filter::{Host, HostFilter, Rules};
+/// use vw::filter::{Candidate, HostFilter, Rules};
 ///
 /// let filter = HostFilter::new(Rules {
 ///     exclude_hosts: Some(vec!["test*".into(), "tset2".into()]),
 ///     ..Rules::default()
 /// })?;
 /// let mut used = filter.unused();
-/// let dropped = filter.dropped(&Host { id: "TEST1", ..Host::default() }, &mut used)?;
+/// let dropped = filter.dropped(&Candidate { id: "TEST1", ..Candidate::default() }, &mut used)?;
 /// assert_eq!(dropped.unwrap().to_string(), "exclude_hosts has \"test*\"");
-/// assert!(filter.dropped(&Host { id: "prod1", ..Host::default() }, &mut used)?.is_none());
+/// assert!(filter.dropped(&Candidate { id: "prod1", ..Candidate::default() }, &mut used)?.is_none());
 /// assert_eq!(filter.unmatched(&used)[0].pattern, "tset2");
 /// # Ok::<(), vw::filter::Error>(())
 /// ```
@@ -69,8 +69,8 @@ pub struct Host<'a> {
 pub struct HostFilter {
     keep: Option<Vec<Pattern>>,
     exclude: Vec<Pattern>,
-    keep_parents: Option<Vec<Parent>>,
-    exclude_parents: Vec<Parent>,
+    keep_parents: Option<Vec<ParentPattern>>,
+    exclude_parents: Vec<ParentPattern>,
     match_names: bool,
 }
 
@@ -158,9 +158,9 @@ impl fmt::Display for Rule<'_> {
 impl HostFilter {
     /// Understands the rules; an empty list or pattern, and what is meant as a regular expression and is none, are errors.
     pub fn new(rules: Rules) -> Result<Self, Error> {
-        let kind = rules.kind;
-        let hosts = |list, patterns| compile(list, patterns, |text| Pattern::new(list, text, kind));
-        let parents = |list, patterns| compile(list, patterns, |text| Parent::new(list, text, kind));
+        let syntax = rules.syntax;
+        let hosts = |list, patterns| compile(list, patterns, |text| Pattern::new(list, text, syntax));
+        let parents = |list, patterns| compile(list, patterns, |text| ParentPattern::new(list, text, syntax));
         Ok(HostFilter {
             keep: hosts(List::FilterHosts, rules.filter_hosts)?,
             exclude: hosts(List::ExcludeHosts, rules.exclude_hosts)?.unwrap_or_default(),
@@ -195,15 +195,20 @@ impl HostFilter {
         match list {
             List::FilterHosts => self.keep.iter().flatten().map(Pattern::text).collect(),
             List::ExcludeHosts => self.exclude.iter().map(Pattern::text).collect(),
-            List::FilterHostParents => self.keep_parents.iter().flatten().map(Parent::text).collect(),
-            List::ExcludeHostParents => self.exclude_parents.iter().map(Parent::text).collect(),
+            List::FilterHostParents => self
+                .keep_parents
+                .iter()
+                .flatten()
+                .map(ParentPattern::text)
+                .collect(),
+            List::ExcludeHostParents => self.exclude_parents.iter().map(ParentPattern::text).collect(),
         }
     }
 
     /// The rule that drops the host; `None`: it is kept. Notes which patterns match it.
     ///
     /// What is to be dropped goes first, then what is to be kept. A host without a parent is in none of the parents.
-    pub fn dropped(&self, host: &Host<'_>, used: &mut Used) -> Result<Option<Rule<'_>>, Error> {
+    pub fn dropped(&self, host: &Candidate<'_>, used: &mut Used) -> Result<Option<Rule<'_>>, Error> {
         let of_host = |pattern: &Pattern, used: &mut Use| {
             let mut matched = pattern.matches(host.id)?;
             if !matched && self.match_names {
@@ -213,7 +218,8 @@ impl HostFilter {
             }
             Ok(matched)
         };
-        let of_parent = |pattern: &Parent, _: &mut Use| pattern.matches(host.parent_id, host.parent_name);
+        let of_parent =
+            |pattern: &ParentPattern, _: &mut Use| pattern.matches(host.parent_id, host.parent_name);
         let Used([keep_used, exclude_used, keep_parents_used, exclude_parents_used]) = used;
         let mut rule = None;
         if let Some(found) = first(&self.exclude, exclude_used, false, of_host)? {

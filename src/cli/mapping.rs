@@ -2,15 +2,17 @@
 
 use std::io::{self, BufReader, IsTerminal, StdinLock, Write};
 
-use super::{Failure, args};
+use super::args;
+use super::error::Failure;
+use super::streams::stdin;
 use crate::mapping::{Layout, Reader, Style, Writer};
 
 /// The mappings on stdin.
 pub fn reader() -> Result<Reader<BufReader<StdinLock<'static>>>, Failure> {
-    Ok(Reader::new(super::stdin()?))
+    Ok(Reader::new(stdin()?))
 }
 
-/// Begins a document as the options ask for it; `out` is usually [`super::json_stdout`].
+/// Begins a document in the format that the options choose. `out` is usually [`super::json_stdout`].
 pub fn writer<W: Write>(out: W, options: &args::Output) -> Writer<W> {
     let style = match options {
         args::Output { pretty: true, .. } => Style::Pretty,

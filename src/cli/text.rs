@@ -1,39 +1,39 @@
-//! Text from servers and files, made fit for people and terminals.
+//! Makes text from servers and files safe to print.
 //!
-//! All that is printed for people passes [`line()`], [`message()`] or [`printable()`]; JSON that goes to a terminal passes [`Json`].
-//! So nothing in a name can break a line, steer a terminal or turn the direction of what stands beside it.
+//! Text for people passes through [`line()`], [`message()`] or [`printable()`], and JSON for a terminal through [`TerminalJson`]. So a
+//! name can't break a line, control the terminal or change the direction of the text next to it.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
 use crate::secret::redact;
 
-/// Whether a character steers a terminal or changes how its neighbours are shown: the control characters C0, DEL and C1, the
-/// separators of lines and paragraphs, and what controls the direction of writing.
+/// Whether a character controls a terminal or the direction of text: the control characters C0, DEL and C1, the separators of
+/// lines and paragraphs, and the marks of bidirectional text.
 fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Text in one line; what steers is a blank.
+/// Text in one line. Control characters become spaces.
 pub fn line(text: &str) -> String {
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
 
-/// An error or a message in one line, without the system's error numbers, which help nobody: `(os error 2)`. A URL may come from
-/// an option, which clap repeats: a password in it is not shown.
+/// A message in one line, without error numbers such as `(os error 2)`, and without the passwords of URLs, because clap repeats
+/// the values of options.
 pub fn message(text: &str) -> String {
     line(&without_numbers(&redact::urls(text)))
 }
 
-/// Lines for a terminal: what steers is a blank, apart from the ends of the lines.
+/// Lines for a terminal. Control characters other than newlines become spaces.
 pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if steers(c) && c != '\n' { ' ' } else { c })
         .collect()
 }
 
-/// Text without the system's error numbers.
+/// Text without the system's error numbers, such as `(os error 2)`.
 pub fn without_numbers(text: &str) -> Cow<'_, str> {
     const BEGIN: &str = " (os error ";
     let mut left = String::new();
@@ -55,22 +55,22 @@ pub fn without_numbers(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// JSON for a terminal: characters that steer it are written as `\uXXXX`, which is the same value. For anything else than a
-/// terminal it passes as it is.
+/// Writes JSON that is safe on a terminal: control characters become `\uXXXX`, which is the same value. If `out` is not a
+/// terminal, the JSON is written unchanged.
 ///
-/// In JSON such characters stand within strings only, apart from the blanks between values, which stay.
+/// Valid JSON contains such characters in strings only, except for the white space between values, which is kept.
 #[derive(Debug)]
-pub struct Json<W> {
+pub struct TerminalJson<W> {
     out: W,
     escaping: bool,
-    /// The bytes of a character that has not arrived whole.
+    /// The first bytes of a character whose other bytes have not been written yet.
     begun: Vec<u8>,
 }
 
-impl<W: Write> Json<W> {
-    /// JSON for `out`, which may be a terminal.
+impl<W: Write> TerminalJson<W> {
+    /// A writer to `out`.
     pub fn new(out: W, is_terminal: bool) -> Self {
-        Json {
+        TerminalJson {
             out,
             escaping: is_terminal,
             begun: Vec::new(),
@@ -92,7 +92,7 @@ impl<W: Write> Json<W> {
     }
 }
 
-impl<W: Write> Write for Json<W> {
+impl<W: Write> Write for TerminalJson<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.escaping {
             return self.out.write(bytes);
@@ -113,7 +113,7 @@ impl<W: Write> Write for Json<W> {
                         self.begun = from.to_vec();
                         break;
                     };
-                    // Not JSON, then: shown as what it is not.
+                    // Invalid UTF-8 is not JSON. A replacement character shows it.
                     self.escape("\u{fffd}")?;
                     rest = from.get(wrong..).unwrap_or_default();
                 }
@@ -136,7 +136,7 @@ mod tests {
         "\u{1b}[2J\u{7}\u{7f}\u{85}\u{9b}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2066}\u{2069}";
 
     fn json(text: &str, is_terminal: bool, size: usize) -> String {
-        let mut json = Json::new(Vec::new(), is_terminal);
+        let mut json = TerminalJson::new(Vec::new(), is_terminal);
         for part in text.as_bytes().chunks(size) {
             json.write_all(part).unwrap();
         }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_steers_is_left() {
+    fn control_characters_are_replaced() {
         assert_eq!(line("a\nb\u{9b}c\u{202e}d"), "a b c d");
         assert_eq!(line("Zürich – 東京 👩‍🚀"), "Zürich – 東京 👩‍🚀");
         assert!(!line(STEERING).contains(steers));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_the_system_are_left_out() {
+    fn error_numbers_are_removed() {
         for (text, expected) in [
             (
                 "x: No such file or directory (os error 2)",
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn json_for_a_terminal_is_the_same_value() {
+    fn escaped_json_has_the_same_value() {
         let value = serde_json::json!({"name": STEERING, "päth": ["\u{202e}", "東京"]});
         let text = serde_json::to_string_pretty(&value).unwrap() + "\n";
         assert_eq!(json(&text, false, 1), text);
@@ -189,7 +189,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_stays_what_it_is(text in any::<String>(), size in 1..9_usize) {
+        fn escaping_keeps_the_value_of_any_text(text in any::<String>(), size in 1..9_usize) {
             let written = serde_json::to_string(&text).unwrap();
             let shown = json(&written, true, size);
             prop_assert!(!shown.contains(steers));

@@ -1,7 +1,7 @@
 //! How the servers of a section are reached, as the commands do it and `vw-config show` tells it.
 
 use crate::cli;
-use crate::cli::args::{self, Connection, Keys, Said};
+use crate::cli::args::{self, Connection, Keys, Overrides};
 use crate::commands::rhsm;
 use crate::config::{Rhsm, Section};
 use crate::error::Kind;
@@ -40,7 +40,7 @@ pub(super) fn source(
         }
         Ok(true)
     };
-    let said = Said {
+    let said = Overrides {
         trust: match address.insecure && counts("no_verify=1", &[keys.cacert, keys.thumbprint])? {
             true => Some((Trust::Insecure, "no_verify=1 of the server's URI".to_owned())),
             false => None,
@@ -49,14 +49,14 @@ pub(super) fn source(
             Some(own) if counts("proxy=", &proxy)? => Some(own.clone()),
             _ => None,
         },
-        ..Said::default()
+        ..Overrides::default()
     };
     connection.endpoint(address.base.clone(), section, &Keys::SOURCE, said)
 }
 
 /// The Satellite 5 at `base`.
 pub(super) fn satellite5(connection: &Connection, section: &Section, base: Base) -> cli::Result<Endpoint> {
-    connection.endpoint(base, section, &Keys::SATELLITE5, Said::default())
+    connection.endpoint(base, section, &Keys::SATELLITE5, Overrides::default())
 }
 
 /// A failure with the section that it concerns, and with the server if it is about that and its text does not say so. `base` is

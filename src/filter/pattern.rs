@@ -9,7 +9,7 @@ use super::List;
 
 /// How a pattern is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum Syntax {
     /// `*`, `?`, `[seq]`, `[!seq]`.
     Wildcards,
     /// A regular expression.
@@ -79,7 +79,7 @@ impl Error {
 }
 
 impl Classify for Error {
-    /// The kind of this failure, where the rules were options.
+    /// The syntax of this failure, where the rules were options.
     fn kind(&self) -> crate::error::Kind {
         crate::error::Kind::Usage
     }
@@ -95,16 +95,16 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    pub(super) fn new(list: List, text: String, kind: Option<Kind>) -> Result<Self, Error> {
+    pub(super) fn new(list: List, text: String, syntax: Option<Syntax>) -> Result<Self, Error> {
         if text.is_empty() {
             return Err(Error::EmptyPattern(list));
         }
-        let regex = match kind {
-            Some(Kind::Wildcards) => None,
-            Some(Kind::Regex) => Some(whole(list, &text)?),
+        let regex = match syntax {
+            Some(Syntax::Wildcards) => None,
+            Some(Syntax::Regex) => Some(whole(list, &text)?),
             None => whole(list, &text).ok(),
         };
-        let wildcard = (kind != Some(Kind::Regex)).then(|| Wildcard::new(&text));
+        let wildcard = (syntax != Some(Syntax::Regex)).then(|| Wildcard::new(&text));
         Ok(Pattern {
             list,
             text,
@@ -134,22 +134,22 @@ impl Pattern {
 
 /// A pattern for what a host stands in.
 #[derive(Debug)]
-pub(super) struct Parent {
+pub(super) struct ParentPattern {
     /// For the managed object id: searched anywhere in it, with `*` for anything, as virt-who does.
     id: Option<Regex>,
     /// For the name, whole. A pattern for the id may be no regular expression, such as `*c7*`, so that is not demanded here.
     name: Pattern,
 }
 
-impl Parent {
-    pub(super) fn new(list: List, text: String, kind: Option<Kind>) -> Result<Self, Error> {
+impl ParentPattern {
+    pub(super) fn new(list: List, text: String, syntax: Option<Syntax>) -> Result<Self, Error> {
         let id = regex(list, &text, &text.replace('*', ".*"), false);
-        let (id, kind) = match kind {
-            Some(Kind::Regex) => (Some(id?), None),
-            _ => (id.ok(), kind),
+        let (id, syntax) = match syntax {
+            Some(Syntax::Regex) => (Some(id?), None),
+            _ => (id.ok(), syntax),
         };
-        let name = Pattern::new(list, text, kind)?;
-        Ok(Parent { id, name })
+        let name = Pattern::new(list, text, syntax)?;
+        Ok(ParentPattern { id, name })
     }
 
     pub(super) fn text(&self) -> &str {

@@ -1,10 +1,10 @@
 use super::*;
 use proptest::prelude::*;
 
-fn host(id: &str) -> Host<'_> {
-    Host {
+fn host(id: &str) -> Candidate<'_> {
+    Candidate {
         id,
-        ..Host::default()
+        ..Candidate::default()
     }
 }
 
@@ -13,10 +13,10 @@ fn list(patterns: &[&str]) -> Option<Vec<String>> {
 }
 
 /// Whether a host of this id is kept when only hosts of this pattern are.
-fn keeps(kind: Option<Kind>, pattern: &str, id: &str) -> bool {
+fn keeps(syntax: Option<Syntax>, pattern: &str, id: &str) -> bool {
     let rules = Rules {
         filter_hosts: list(&[pattern]),
-        kind,
+        syntax,
         ..Rules::default()
     };
     let filter = HostFilter::new(rules).unwrap();
@@ -61,7 +61,7 @@ fn wildcards_are_fnmatchs() {
     ];
     for (pattern, id, expected) in cases {
         assert_eq!(
-            keeps(Some(Kind::Wildcards), pattern, id),
+            keeps(Some(Syntax::Wildcards), pattern, id),
             expected,
             "{pattern} {id}"
         );
@@ -85,7 +85,11 @@ fn regular_expressions_are_pythons_and_match_the_whole() {
         ("a&&b", "a&&b", true),
     ];
     for (pattern, id, expected) in cases {
-        assert_eq!(keeps(Some(Kind::Regex), pattern, id), expected, "{pattern} {id}");
+        assert_eq!(
+            keeps(Some(Syntax::Regex), pattern, id),
+            expected,
+            "{pattern} {id}"
+        );
     }
 }
 
@@ -106,15 +110,15 @@ fn without_a_type_a_pattern_may_match_either_way() {
 
 #[test]
 fn what_can_not_be_meant_is_refused() {
-    let refused = |kind, pattern: &str| {
+    let refused = |syntax, pattern: &str| {
         let rules = Rules {
             exclude_hosts: list(&[pattern]),
-            kind,
+            syntax,
             ..Rules::default()
         };
         HostFilter::new(rules).unwrap_err().to_string()
     };
-    let regex = Some(Kind::Regex);
+    let regex = Some(Syntax::Regex);
     assert_eq!(refused(None, ""), "exclude_hosts has an empty pattern");
     for bad in ["*.example.com", "(a", "a)|(b", "(?L)a"] {
         let said = refused(regex, bad);
@@ -138,7 +142,7 @@ fn what_can_not_be_meant_is_refused() {
 fn a_pattern_that_explodes_is_an_error_within_bounded_time() {
     let rules = Rules {
         filter_hosts: list(&[r"(?:(a|aa)+)(?=[b-z]).*"]),
-        kind: Some(Kind::Regex),
+        syntax: Some(Syntax::Regex),
         ..Rules::default()
     };
     let filter = HostFilter::new(rules).unwrap();
@@ -152,16 +156,16 @@ fn a_slow_pattern_fails_only_where_something_depends_on_it() {
     let slow = r"(?:(a|aa)+)(?=[b-z]).*";
     let filter = HostFilter::new(Rules {
         exclude_hosts: list(&["esx1", slow]),
-        kind: Some(Kind::Regex),
+        syntax: Some(Syntax::Regex),
         ..Rules::default()
     })
     .unwrap();
     let mut used = filter.unused();
     let name = "a".repeat(60);
-    let named = |id| Host {
+    let named = |id| Candidate {
         id,
         name: Some(&name),
-        ..Host::default()
+        ..Candidate::default()
     };
     // Names are only looked at for a hint, and the first pattern has dropped this host already.
     assert!(filter.dropped(&named("esx2"), &mut used).unwrap().is_none());
@@ -178,12 +182,12 @@ fn excluding_goes_first_and_each_list_must_agree() {
         exclude_hosts: list(&["x", "esx1"]),
         filter_host_parents: list(&["domain-c*", "Lab"]),
         exclude_host_parents: list(&["c9"]),
-        kind: Some(Kind::Wildcards),
+        syntax: Some(Syntax::Wildcards),
         ..Rules::default()
     })
     .unwrap();
     let verdict = |id, parent_id, parent_name| {
-        let host = Host {
+        let host = Candidate {
             id,
             name: None,
             parent_id,
@@ -210,13 +214,13 @@ fn excluding_goes_first_and_each_list_must_agree() {
 
 #[test]
 fn parents_ids_are_searched_as_virt_who_does() {
-    let within = |pattern: &str, kind, id: &str| {
+    let within = |pattern: &str, syntax, id: &str| {
         let rules = Rules {
             filter_host_parents: list(&[pattern]),
-            kind,
+            syntax,
             ..Rules::default()
         };
-        let host = Host {
+        let host = Candidate {
             parent_id: Some(id),
             ..host("esx")
         };
@@ -227,14 +231,14 @@ fn parents_ids_are_searched_as_virt_who_does() {
     assert!(within("c7", None, "domain-c70"));
     assert!(within("c7$", None, "domain-c7"));
     assert!(!within("c7$", None, "domain-c70"));
-    assert!(within("*c7*", Some(Kind::Regex), "domain-c7"));
-    assert!(within("d*7", Some(Kind::Wildcards), "domain-c7"));
+    assert!(within("*c7*", Some(Syntax::Regex), "domain-c7"));
+    assert!(within("d*7", Some(Syntax::Wildcards), "domain-c7"));
     assert!(!within("(c7", None, "domain-c7"));
 }
 
 #[test]
 fn names_count_only_when_asked_for() {
-    let named = Host {
+    let named = Candidate {
         name: Some("esx1.example.com"),
         ..host("4711")
     };
@@ -266,7 +270,7 @@ proptest! {
             }
         }
         prop_assume!(!pattern.is_empty());
-        prop_assert_eq!(keeps(Some(Kind::Wildcards), &pattern, &text), defined(pattern.as_bytes(), text.as_bytes()));
+        prop_assert_eq!(keeps(Some(Syntax::Wildcards), &pattern, &text), defined(pattern.as_bytes(), text.as_bytes()));
     }
 
     #[test]
@@ -310,7 +314,7 @@ fn a_pattern_that_matches_nothing_is_known_whatever_decides() {
         ("esx2", "esx2.example.com", "Lab"),
         ("other", "b", "c"),
     ] {
-        let host = Host {
+        let host = Candidate {
             id,
             name: Some(name),
             parent_id: Some("domain-c7"),

@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(long, value_name = "OWNER", value_parser = nameable)]
     owner: Option<String>,
     #[command(flatten)]
-    account: args::Account,
+    account: args::Credentials,
     /// Log in with this system's certificate in FILE
     #[arg(long, value_name = "FILE", conflicts_with = "username")]
     cert: Option<PathBuf>,
@@ -108,7 +108,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "check")]
     dry_run: bool,
     #[command(flatten)]
-    results: args::Results,
+    results: args::ResultForm,
     #[command(flatten)]
     connection: args::Connection,
 }

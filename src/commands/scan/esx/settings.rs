@@ -34,7 +34,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "SERVER")]
     server: Option<String>,
     #[command(flatten)]
-    account: args::Account,
+    account: args::Credentials,
     /// Make uuid, hostname or hwuuid the hypervisors' id [default: uuid]
     #[arg(long, value_name = "ID")]
     hypervisor_id: Option<HypervisorId>,
