@@ -7,6 +7,7 @@ mod error;
 mod events;
 mod exit;
 mod help;
+mod json;
 pub mod mapping;
 mod messages;
 pub mod password;
@@ -17,7 +18,6 @@ mod signals;
 pub mod stamp;
 mod streams;
 pub mod table;
-pub mod text;
 mod width;
 pub mod words;
 

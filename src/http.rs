@@ -47,6 +47,7 @@ pub use trace::Trace;
 pub use trace::replay::Replay;
 
 use crate::cancel::{Cancel, HookGuard};
+use crate::text;
 use connect::{Dialer, Lookup};
 use proxy::Route;
 use tls::Tls;
@@ -463,15 +464,7 @@ fn unreachable(server: String, error: &io::Error) -> Error {
         io::ErrorKind::ConnectionRefused => {
             "connection refused; is the server running and the port right?".to_owned()
         }
-        _ => without_number(&error.to_string()),
+        _ => text::reason(error),
     };
     Error::Unreachable { server, reason }
-}
-
-/// The system's message without its number, which helps nobody.
-fn without_number(message: &str) -> String {
-    let end = message.find(" (os error").unwrap_or(message.len());
-    let message = &message[..end];
-    let resolver = message.strip_prefix("failed to lookup address information: ");
-    resolver.unwrap_or(message).to_owned()
 }

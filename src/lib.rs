@@ -20,7 +20,7 @@
 //! 3  systems: vsphere   candlepin   satellite5
 //! 2  filter    config      http
 //! 1  mapping   state
-//! 0  error     secret      cancel       xml      escape    list      backoff
+//! 0  error     secret      cancel       xml      escape    list      backoff   text
 //! ```
 //!
 //! Libraries have one typed error per room, each with a `kind()`; only [`cli`] touches stdin, stdout, stderr and the exit
@@ -40,4 +40,5 @@ pub mod mapping;
 pub mod secret;
 pub mod state;
 pub mod systems;
+pub mod text;
 pub mod xml;

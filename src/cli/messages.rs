@@ -12,10 +12,9 @@ use jiff::ZonedDateTime;
 use log::{Level, LevelFilter, Record};
 
 use super::error::Failure;
-use super::text;
 use crate::error::Kind;
 use crate::secret::redact;
-use crate::{config, state};
+use crate::{config, state, text};
 
 /// The file of `--log-file`, otherwise the configuration's, which is known later.
 static FILE: OnceLock<File> = OnceLock::new();

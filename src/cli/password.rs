@@ -10,11 +10,12 @@ use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
 use super::error::{Failure, Result};
-use super::{prompt, text};
+use super::prompt;
 use crate::cancel::{Cancel, Cancelled};
 use crate::config;
 use crate::error::Kind;
 use crate::secret::Secret;
+use crate::text;
 
 /// The longest password in bytes. A larger file is not a password.
 const LONGEST: usize = 64 * 1024;
@@ -157,7 +158,7 @@ pub fn of_file(file: &Path, named: &str, cancel: &Cancel) -> Result<Secret> {
     let failed = |what: &str| wrong(format!("{named} {}: {what}", file.display()));
     let path = file.to_owned();
     let bytes = cancel.unblocked(|| File::open(path).and_then(read))?;
-    let bytes = bytes.map_err(|error| failed(&text::without_numbers(&error.to_string())))?;
+    let bytes = bytes.map_err(|error| failed(&text::reason(&error)))?;
     Ok(parse(&bytes).map_err(|what| failed(&what))?)
 }
 

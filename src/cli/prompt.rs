@@ -80,7 +80,7 @@ pub(super) fn ask(text: &str, cancel: &Cancel) -> Result<io::Result<Secret>, Can
     // Held until the end of the question, so that a signal that ends the process restores the terminal first.
     let _restore = cancel.on_cancel(|| end(OptionalActions::Flush, Asked::Over));
     // The names of user and server come from a file, so they may contain control characters.
-    let asked = match begin(terminal, &super::text::line(text), turn, cancel) {
+    let asked = match begin(terminal, &crate::text::line(text), turn, cancel) {
         Ok(terminal) => cancel.unblocked(move || read_line(terminal)),
         Err(error) => Ok(Err(error)),
     };

@@ -10,9 +10,10 @@ use serde::{Serialize, Serializer};
 
 use super::error::Error;
 use super::exit::Exit;
+use super::stamp;
 use super::streams::json_stdout;
-use super::{stamp, text};
 use crate::error::Kind;
+use crate::text;
 
 /// The state of a document in its result line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -7,9 +7,10 @@ use std::os::fd::AsFd;
 use rustix::fs::{OFlags, fcntl_getfl};
 
 use super::error::Failure;
-use super::text;
+use super::json::TerminalJson;
 use crate::cancel::Cancel;
 use crate::error::Kind;
+use crate::text;
 
 /// Standard input, buffered. Fails if stdin is a terminal, because then the pipe is missing.
 pub fn stdin() -> Result<BufReader<StdinLock<'static>>, Failure> {
@@ -56,13 +57,13 @@ impl Write for Until {
 }
 
 /// Standard output for JSON, buffered. On a terminal, characters that control it are escaped.
-pub fn json_stdout() -> text::TerminalJson<BufWriter<StdoutLock<'static>>> {
-    text::TerminalJson::new(stdout(), io::stdout().is_terminal())
+pub fn json_stdout() -> TerminalJson<BufWriter<StdoutLock<'static>>> {
+    TerminalJson::new(stdout(), io::stdout().is_terminal())
 }
 
 /// Like [`json_stdout`], but a blocking write fails when the token is set, as with [`stdout_until`].
-pub fn json_stdout_until(cancel: &Cancel) -> text::TerminalJson<BufWriter<impl Write + use<>>> {
-    text::TerminalJson::new(stdout_until(cancel), io::stdout().is_terminal())
+pub fn json_stdout_until(cancel: &Cancel) -> TerminalJson<BufWriter<impl Write + use<>>> {
+    TerminalJson::new(stdout_until(cancel), io::stdout().is_terminal())
 }
 
 /// Prints text that is a command's whole result, such as the answer to `--check`. On a terminal, characters that control it

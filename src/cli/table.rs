@@ -1,6 +1,6 @@
 //! Text in columns.
 
-use super::text;
+use crate::text;
 
 /// Aligns the cells of each column. Columns are separated by two spaces.
 pub fn of(rows: &[Vec<String>]) -> String {

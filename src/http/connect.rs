@@ -17,6 +17,7 @@ use super::proxy::{ProxyUrl, Route};
 use super::tls::Tls;
 use super::{Error, Link};
 use crate::secret::Secret;
+use crate::text::without_numbers;
 use zeroize::Zeroizing;
 
 /// A proxy's answer to CONNECT has at most this many bytes of header.
@@ -33,9 +34,13 @@ pub(super) struct Lookup {
 
 impl Lookup {
     fn failed(&self, reason: impl fmt::Display) -> ureq::Error {
+        let reason = reason.to_string();
+        let reason = reason
+            .strip_prefix("failed to lookup address information: ")
+            .unwrap_or(&reason);
         carried(Error::Name {
             server: self.hop.clone(),
-            reason: super::without_number(&reason.to_string()),
+            reason: without_numbers(reason).into_owned(),
         })
     }
 }

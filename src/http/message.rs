@@ -13,11 +13,14 @@ use super::trace::Recording;
 use super::{Error, Link};
 use crate::cancel::HookGuard;
 use crate::secret::Secret;
+use crate::text::first_line;
 
 /// How much of a refusal's body is looked at.
 const REFUSAL: u64 = 16 * 1024;
 /// How much of a body's rest is read to keep the connection.
 const REST: u64 = 64 * 1024;
+/// The most characters that an error shows of what a server says.
+const LONGEST_MESSAGE: usize = 300;
 /// Between the socket and the parser.
 const BUFFER: usize = 64 * 1024;
 
@@ -261,13 +264,13 @@ impl Response {
         }
         let text = String::from_utf8_lossy(&bytes);
         let message = message(&bytes)
-            .map(|text| first_line(&text))
+            .map(|text| first_line(&text, LONGEST_MESSAGE))
             .filter(|text| !text.is_empty())
             .unwrap_or_else(|| {
                 if html || looks_like_html(&text) {
                     page(&text)
                 } else {
-                    first_line(&text)
+                    first_line(&text, LONGEST_MESSAGE)
                 }
             });
         Error::Status {
@@ -382,20 +385,6 @@ fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// The first line that says something, cut to what fits a message.
-fn first_line(text: &str) -> String {
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default();
-    let mut short: String = line.chars().filter(|c| !c.is_control()).take(300).collect();
-    if short.len() < line.len() && line.chars().count() > 300 {
-        short.push('…');
-    }
-    short
-}
-
 fn looks_like_html(text: &str) -> bool {
     let start: String = text
         .trim_start()
@@ -414,7 +403,7 @@ fn page(text: &str) -> String {
         let end = start + lower[start..].find("</title")?;
         Some(text[start..end].split_whitespace().collect::<Vec<_>>().join(" "))
     });
-    match title.map(|title| first_line(&title)) {
+    match title.map(|title| first_line(&title, LONGEST_MESSAGE)) {
         Some(title) if !title.is_empty() => format!("a web page, perhaps a proxy's: {title:?}"),
         _ => "a web page, perhaps a proxy's".to_owned(),
     }
@@ -458,13 +447,6 @@ mod tests {
             assert_eq!(page(text), wanted);
         }
         assert!(!looks_like_html("<?xml version='1.0'?>"));
-    }
-
-    #[test]
-    fn one_line_of_a_text() {
-        assert_eq!(first_line("\n \r\n it is\x1b[1m full \n really"), "it is[1m full");
-        assert_eq!(first_line(&"é".repeat(301)), "é".repeat(300) + "…");
-        assert_eq!(first_line(&"é".repeat(300)), "é".repeat(300));
     }
 
     #[test]

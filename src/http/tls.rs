@@ -38,6 +38,7 @@ use files::{certificates, private_key, system_certificates};
 use verify::{Check, Distrust, Verifier};
 
 use crate::cancel::Cancel;
+use crate::text::hex;
 
 /// How the server's certificate is verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -162,7 +163,8 @@ fn without_algorithm(text: &str) -> &str {
 impl fmt::Display for Thumbprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, byte) in self.0.iter().enumerate() {
-            write!(f, "{}{byte:02X}", if n == 0 { "" } else { ":" })?;
+            let digits = hex(&[*byte]).to_uppercase();
+            write!(f, "{}{digits}", if n == 0 { "" } else { ":" })?;
         }
         Ok(())
     }

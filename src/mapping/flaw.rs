@@ -132,13 +132,9 @@ fn is_valid_text(raw: &RawValue) -> bool {
     !json.starts_with('"') || !json.contains('\\') || text(raw).is_some()
 }
 
-/// As much of a text as a message bears.
+/// The text, cut to 80 characters for a message.
 pub(super) fn excerpt(text: &str) -> Cow<'_, str> {
-    const ENOUGH: usize = 80;
-    match text.char_indices().nth(ENOUGH) {
-        Some((end, _)) => format!("{}…", &text[..end]).into(),
-        None => text.into(),
-    }
+    crate::text::cut(text, 80)
 }
 
 /// A list of guests of which each is well, and is not kept.

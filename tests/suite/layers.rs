@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 /// The rooms from below; the rooms of one layer do not know each other, except where `FRIENDS` says so. `systems` is no room of its
 /// own: each system is one.
 const LAYERS: [&[&str]; 6] = [
-    &["error", "secret", "cancel", "backoff", "xml", "escape", "list"],
+    &[
+        "error", "secret", "cancel", "backoff", "xml", "escape", "list", "text",
+    ],
     &["mapping", "state"],
     &["filter", "config", "http"],
     &["systems::vsphere", "systems::candlepin", "systems::satellite5"],
@@ -15,12 +17,13 @@ const LAYERS: [&[&str]; 6] = [
     &["commands"],
 ];
 
-/// In the lowest layer all may name an error's kind; the kind names the signal that it stands for.
-const FRIENDS: [(&str, &str); 4] = [
+/// Rooms of the lowest layer that may name another one: errors have a kind, a kind may name a signal, and a message hides passwords.
+const FRIENDS: [(&str, &str); 5] = [
     ("error", "cancel"),
     ("xml", "error"),
     ("escape", "error"),
     ("list", "error"),
+    ("text", "secret"),
 ];
 
 /// What holds systems, and is no room itself.

@@ -11,13 +11,14 @@ use clap::{Arg, Command};
 use super::duration::limit;
 use crate::cancel::Cancel;
 use crate::cli::error::Failure;
-use crate::cli::{password, text};
+use crate::cli::password;
 use crate::config::{self, TrustKeys};
 use crate::error::Kind;
 use crate::http::{
     self, BadThumbprint, Base, Endpoint, NoProxy, Proxy, ProxyUrl, Thumbprint, Trace, Trust, Way,
 };
 use crate::secret::Secret;
+use crate::text;
 
 /// Options for the connection to a server.
 #[derive(Debug, Default, clap::Args)]
@@ -271,8 +272,8 @@ fn trust_of(section: &config::Section, keys: &Keys) -> Result<Option<(Trust, Str
 
 /// Why a file that an option or a key names can't be found. Its content is checked when it is read.
 fn missing(file: &Path) -> Option<String> {
-    let error = std::fs::metadata(file).err()?.to_string();
-    Some(format!("{}: {}", file.display(), text::without_numbers(&error)))
+    let error = std::fs::metadata(file).err()?;
+    Some(format!("{}: {}", file.display(), text::reason(&error)))
 }
 
 /// The proxy of the section's key, otherwise of `[system_environment]`, otherwise of the environment.

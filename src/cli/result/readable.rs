@@ -5,8 +5,9 @@ use std::io::{self, IsTerminal};
 use jiff::ZonedDateTime;
 
 use super::{Failing, Line, State, told};
+use crate::cli::width;
 use crate::cli::words::{counted, counts};
-use crate::cli::{text, width};
+use crate::text;
 
 /// The most failed hypervisors that are named.
 const NAMED: usize = 10;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::cancel::Cancel;
 use crate::cli::result::{Form, Results, State};
-use crate::cli::{self, Exit, Failure, args, text};
+use crate::cli::{self, Exit, Failure, args};
 use crate::commands::filtering::Filtering;
 use crate::commands::report::documents;
 use crate::commands::rhsm;
@@ -282,7 +282,7 @@ impl Report {
         let Destination { endpoint, owner, .. } = self.destination()?;
         let (base, version) = (&endpoint.base, &status.version);
         let taken = format!("{base}: Candlepin {version}, reports for owner {owner} are taken");
-        cli::print(&format!("{}\n", text::line(&taken)))?;
+        cli::print(&format!("{}\n", crate::text::line(&taken)))?;
         Ok(Exit::Ok)
     }
 

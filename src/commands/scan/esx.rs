@@ -95,7 +95,7 @@ pub fn main() -> ExitCode {
                 ..
             } = about;
             let _at_once = cli::end_at_once(&cancel);
-            let answer = cli::text::line(&format!("{full_name}, API {api_version}"));
+            let answer = crate::text::line(&format!("{full_name}, API {api_version}"));
             return Ok(cli::print(&format!("{answer}\n"))?);
         }
         if args.watching.watch {

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use crate::cancel::Cancel;
+use crate::text;
 
 /// The largest file of certificates or keys, in bytes; the store of a whole system is a fortieth of it.
 pub(super) const LARGEST: usize = 8 << 20;
@@ -31,7 +32,7 @@ fn read(path: &Path, cancel: &Cancel) -> Result<Zeroizing<Vec<u8>>, Error> {
         file.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     })?;
-    let bytes = read.map_err(|error| fail(super::super::without_number(&error.to_string())))?;
+    let bytes = read.map_err(|error| fail(text::reason(&error)))?;
     if bytes.len() > LARGEST {
         return Err(fail(format!(
             "it is larger than {} MiB, so it is not a file of certificates or keys",
@@ -125,7 +126,7 @@ fn named_certificates(
                 files.extend(paths.filter(|path| path.is_file()));
             }
             Err(error) => {
-                let reason = super::super::without_number(&error.to_string());
+                let reason = text::reason(&error);
                 problems.push(format!("{}: {reason}", folder.display()));
             }
         }

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::redact::REDACTED;
 use crate::http::{Base, Error, Request};
+use crate::secret::redact::REDACTED;
+use crate::text;
 
 /// The most bytes of a saved request, of the head of an answer, and of a file of [`Replay::load`].
 const LIMIT: u64 = 4 << 20;
@@ -53,7 +54,7 @@ impl Replay {
         let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let entries = entries.map_err(|error| Error::File {
             path: folder.clone(),
-            reason: crate::http::without_number(&error.to_string()),
+            reason: text::reason(&error),
         })?;
         let names = entries
             .iter()
@@ -239,7 +240,7 @@ fn no_head() -> io::Error {
 fn failed(path: &Path, error: &io::Error) -> Error {
     Error::Replay {
         path: path.to_owned(),
-        reason: crate::http::without_number(&error.to_string()),
+        reason: text::reason(error),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cancel::Cancel;
 use crate::cli::progress::Progress;
 use crate::cli::result::{self, Failing, Line, State};
 use crate::cli::words::{Warnings, counts};
-use crate::cli::{self, Failure, text};
+use crate::cli::{self, Failure};
 use crate::commands::filtering;
 use crate::commands::filtering::Filtering;
 use crate::commands::report::age;
@@ -169,7 +169,7 @@ impl Report {
             besides.push(error.kind());
             let error = format!("{:#}", cli::Error::from(error));
             log::error!("{error}");
-            line.error = Some(text::message(&error));
+            line.error = Some(crate::text::message(&error));
         }
         let known: Option<&candlepin::Error> = failed.as_ref().and_then(|error| error.downcast_ref());
         Ok(Attempt {
