@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli;
 use crate::cli::words::Warnings;
 use crate::commands::filtering::Filtering;
-use crate::mapping::{Bounded, Document, Id};
+use crate::mapping::{BoundedFaults, Document, Id};
 
 /// Keep or drop the hypervisors of mappings
 #[derive(clap::Parser)]
@@ -63,7 +63,7 @@ fn pass(
     let mut writer = cli::mapping::writer(out, options);
     let mut layout = options.layout;
     let mut sieve = filtering.document(STAGE);
-    let mut faults = Bounded::of_document();
+    let mut faults = BoundedFaults::of_document();
     let mut warnings = Warnings::default();
     while let Some(entry) = document.next_entry()? {
         let id = match entry.id() {
@@ -88,7 +88,7 @@ fn pass(
     warnings.end();
     let mut tail = document.finish()?;
     let dropped = sieve.finish(&tail, "filter the output of the scan, without --layout checkin")?;
-    if !writer.tells_omitted() && !options.no_omitted {
+    if !writer.writes_omitted() && !options.no_omitted {
         dropped.tell("the lists");
     }
     let faults = faults.into_vec().into_iter().map(|fault| fault.omitted_by(STAGE));

@@ -227,7 +227,7 @@ fn input_that_is_no_mapping_is_refused_by_position() {
     let cases = [
         (
             "<html>",
-            "not JSON: \"<\" stands where a document's \"{\" should at byte 0",
+            "not JSON: found \"<\" instead of a document's \"{\" at byte 0",
         ),
         ("[{\"hypervisors\":[]}]", "a document is not an object, at byte 0"),
         ("{}", "no member \"hypervisors\", at byte 0"),

@@ -217,7 +217,7 @@ impl<'a> Printer<'a> {
         }
         self.shared = shared;
         let writer = cli::mapping::writer(io::sink(), &self.args.output);
-        omitted::warn(identified.omitted(), writer.tells_omitted());
+        omitted::warn(identified.omitted(), writer.writes_omitted());
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::account::{Failed, Sent};
 use super::fit::{self, Faults};
-use crate::mapping::{Hypervisor, Value};
+use crate::mapping::{Hypervisor, JsonValue};
 
 /// The fact by which the server takes two hypervisors, or a hypervisor and a registered system, for one.
 pub(super) const SYSTEM_UUID: &str = "dmi.system.uuid";
@@ -81,7 +81,7 @@ pub(super) struct Host<'m> {
     pub(super) id: Cow<'m, str>,
     pub(super) name: Option<&'m str>,
     pub(super) guests: Vec<GuestId<'m>>,
-    pub(super) facts: Option<Vec<(&'m str, &'m Value)>>,
+    pub(super) facts: Option<Vec<(&'m str, &'m JsonValue)>>,
     pub(super) without_system_uuid: bool,
 }
 
@@ -143,7 +143,7 @@ pub(super) struct GuestId<'m> {
 struct GuestAttributes<'m> {
     kind: Option<&'m str>,
     active: Option<bool>,
-    unknown: Vec<(&'m str, &'m Value)>,
+    unknown: Vec<(&'m str, &'m JsonValue)>,
 }
 
 /// The guests of a hypervisor that are sent, in the order of their ids.
@@ -183,7 +183,7 @@ impl Serialize for GuestAttributes<'_> {
     }
 }
 
-struct Pairs<'p, 'm>(&'p [(&'m str, &'m Value)]);
+struct Pairs<'p, 'm>(&'p [(&'m str, &'m JsonValue)]);
 
 impl Serialize for Pairs<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
