@@ -18,6 +18,7 @@ mod error;
 mod fault;
 mod flaw;
 mod json;
+mod left_out;
 mod read;
 mod reportable;
 mod split;
@@ -31,8 +32,9 @@ pub use self::entry::{Entry, Id, ReadEntry};
 pub use self::error::{Error, Limit};
 pub use self::fault::BoundedFaults;
 pub use self::json::{JsonValue, Members};
+pub use self::left_out::{LeftOut, Omitted};
 pub use self::read::{Document, Reader};
-pub use self::reportable::{LeftOut, Reportable};
+pub use self::reportable::{Census, Reportable};
 pub use self::write::Writer;
 
 /// The limit in bytes of one hypervisor, and of the rest of a document.
@@ -264,30 +266,6 @@ pub struct Source {
     pub unknown: Members,
 }
 
-/// A host or guest that a stage of the pipeline left out, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Omitted {
-    /// `host`, `guest`, or another kind from another source.
-    pub kind: Cow<'static, str>,
-    /// The id that the stage knows: a managed object id in a scan, later the hypervisor's id.
-    pub id: Option<String>,
-    /// Its name.
-    pub name: Option<String>,
-    /// The command that left it out.
-    pub stage: Cow<'static, str>,
-    /// Why.
-    pub reason: String,
-    /// Unknown members.
-    pub unknown: Members,
-}
-
-impl Omitted {
-    /// The kind of a host.
-    pub const HOST: &'static str = "host";
-    /// The kind of a guest.
-    pub const GUEST: &'static str = "guest";
-}
-
 /// What is unusable because of a [`Fault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Concerns {
@@ -305,8 +283,8 @@ impl Concerns {
     /// The `kind` in `omitted`.
     pub fn kind(self) -> &'static str {
         match self {
-            Concerns::Guest | Concerns::State => Omitted::GUEST,
-            Concerns::Host | Concerns::Fact => Omitted::HOST,
+            Concerns::Guest | Concerns::State => LeftOut::GUEST,
+            Concerns::Host | Concerns::Fact => LeftOut::HOST,
         }
     }
 }
@@ -331,19 +309,6 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// The fault as an entry of `omitted`, left out by `stage`.
-    pub fn omitted_by(self, stage: &'static str) -> Omitted {
-        let reason = self.counted_reason();
-        Omitted {
-            kind: self.about.kind().into(),
-            id: self.id,
-            name: self.name,
-            stage: stage.into(),
-            reason,
-            unknown: Members::new(),
-        }
-    }
-
     /// The reason, with the number of other such faults.
     pub fn counted_reason(&self) -> String {
         match self.count {

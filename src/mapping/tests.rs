@@ -416,7 +416,7 @@ fn too_many_members_are_refused_and_too_many_faults_are_counted() {
     let text = format!("{{\"hypervisors\":[{guests}{{}}]}}");
     let mapping = read(&text).unwrap();
     assert!(mapping.faults.len() <= 1001, "{}", mapping.faults.len());
-    assert_eq!(mapping.reportable().hypervisors, 100_001);
+    assert_eq!(mapping.reportable().census.hypervisors, 100_001);
 }
 
 /// Any JSON, with numbers and strings that a parser easily changes.

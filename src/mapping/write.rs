@@ -7,7 +7,9 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::json::{Object, indent};
-use super::{Attributes, Entry, Error, Guest, Hypervisor, Layout, Omitted, Parent, Source, Style, Tail};
+use super::{
+    Attributes, Entry, Error, Guest, Hypervisor, Layout, LeftOut, Omitted, Parent, Source, Style, Tail,
+};
 
 /// A document while it is being written.
 ///
@@ -352,11 +354,17 @@ impl Serialize for Omitted {
         fn text(text: &str) -> Option<&str> {
             (!text.is_empty()).then_some(text)
         }
-        optional(&mut map, "kind", &text(&self.kind))?;
-        optional(&mut map, "id", &self.id)?;
-        optional(&mut map, "name", &self.name)?;
+        let LeftOut {
+            kind,
+            id,
+            name,
+            reason,
+        } = &self.left_out;
+        optional(&mut map, "kind", &text(kind))?;
+        optional(&mut map, "id", id)?;
+        optional(&mut map, "name", name)?;
         optional(&mut map, "stage", &text(&self.stage))?;
-        optional(&mut map, "reason", &text(&self.reason))?;
+        optional(&mut map, "reason", &text(reason))?;
         self.unknown.write_into(&mut map)?;
         map.end()
     }

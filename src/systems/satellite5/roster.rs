@@ -1,8 +1,7 @@
 //! Which hypervisors of a mapping are reported, and which are not.
 
-use super::{Failed, plan, xmlrpc};
-use crate::error::Kind;
-use crate::mapping::{Hypervisor, LeftOut, Mapping, Shared};
+use super::{plan, xmlrpc};
+use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
 
 /// virt-who's type of a source, where neither configuration nor document tells it.
 const USUAL_KIND: &str = "esx";
@@ -12,18 +11,8 @@ const USUAL_KIND: &str = "esx";
 pub struct Roster<'m> {
     /// Those to be reported.
     pub hosts: Vec<Host<'m>>,
-    /// What is not, because of what the document says.
-    pub left_out: Vec<Failed>,
-    /// How many more there are than `left_out` names.
-    pub unnamed: usize,
-    /// How many hypervisors and guests are not reported.
-    pub omitted: usize,
-    /// Guests that several hypervisors have.
-    pub shared: Vec<Shared<'m>>,
-    /// How many hypervisors the document has, reported or not; this machine itself does not count.
-    pub hypervisors: usize,
-    /// How many guests those have.
-    pub guests: usize,
+    /// What the document holds, and what of it is not reported.
+    pub census: Census<'m>,
     /// Whether the document tells of this machine's own guests, which a Satellite 5 learns from the machine itself.
     pub local: bool,
 }
@@ -50,41 +39,24 @@ impl<'m> Roster<'m> {
             let kind = kind.unwrap_or(USUAL_KIND);
             Host { id, kind, hypervisor }
         };
-        let mut left_out: Vec<Failed> = reportable.left_out.into_iter().map(Failed::from).collect();
-        let mut omitted = reportable.omitted;
+        let mut census = reportable.census;
         let mut hosts: Vec<Host<'_>> = reportable.hosts.into_iter().map(host).collect();
         hosts.retain(|host| {
             let unsendable = host.unsendable();
-            omitted += match unsendable {
+            census.omitted += match unsendable {
                 Some(_) => 1,
                 None => plan::unfit(&host.hypervisor.guests),
             };
-            let failed = unsendable.map(|reason| host.failed(reason, Kind::Data));
-            let sent = failed.is_none();
-            left_out.extend(failed);
-            sent
+            let is_sent = unsendable.is_none();
+            census
+                .left_out
+                .extend(unsendable.map(|reason| host.left_out(reason)));
+            is_sent
         });
         Roster {
             hosts,
-            left_out,
-            unnamed: reportable.unnamed,
-            omitted,
-            shared: reportable.shared,
-            hypervisors: reportable.hypervisors,
-            guests: reportable.guests,
+            census,
             local: reportable.local.is_some(),
-        }
-    }
-}
-
-impl From<LeftOut> for Failed {
-    fn from(LeftOut { id, name, reason }: LeftOut) -> Self {
-        let kind = Kind::Data;
-        Failed {
-            id,
-            name,
-            error: reason,
-            kind,
         }
     }
 }
@@ -104,13 +76,13 @@ impl Host<'_> {
         id.or_else(|| found(self.kind).map(|c| told("the type of its source", c)))
     }
 
-    /// This host did not get where it should be.
-    pub fn failed(&self, error: String, kind: Kind) -> Failed {
-        Failed {
+    /// This host, which is not on the server as it should be.
+    pub fn left_out(&self, reason: String) -> LeftOut {
+        LeftOut {
+            kind: LeftOut::HOST.into(),
             id: Some(self.id.to_owned()),
             name: self.hypervisor.name.clone(),
-            error,
-            kind,
+            reason,
         }
     }
 }

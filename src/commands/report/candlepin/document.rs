@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Report;
 use crate::cancel::Cancel;
 use crate::cli::progress::Progress;
-use crate::cli::result::{self, Failing, Line, State};
+use crate::cli::result::{Line, State};
 use crate::cli::words::{Warnings, counts};
 use crate::cli::{self, Failure};
 use crate::commands::filtering;
@@ -14,7 +14,7 @@ use crate::commands::report::age;
 use crate::commands::report::documents::{self, Attempt};
 use crate::error::{Classify, Kind};
 use crate::mapping::Mapping;
-use crate::systems::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally, Uncleared};
+use crate::systems::candlepin::{self, Accepted, CheckIn, Delivered, Done, Tally, Uncleared};
 
 /// What is remembered from one attempt at a document to the next.
 #[derive(Debug, Default)]
@@ -28,23 +28,8 @@ pub struct Memo {
 /// The name by which `omitted` calls this stage.
 const STAGE: &str = "vw-report-candlepin";
 
-impl Failing for Failed {
-    fn id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn error(&self) -> &str {
-        &self.error
-    }
-}
-
 impl documents::Reporter for Report {
     type Memo = Memo;
-    type Failed = Failed;
 
     fn ready(&self, mapping: &Mapping, memo: &Memo, cancel: &Cancel) -> cli::Result<()> {
         let is_refused = memo.refused.is_some() || self.require_hypervisors(mapping).is_err();
@@ -69,7 +54,7 @@ impl documents::Reporter for Report {
         memo: &mut Memo,
         until: Option<Instant>,
         cancel: &Cancel,
-    ) -> Attempt<Failed> {
+    ) -> Attempt {
         let filter = self.filtering.as_ref().map(Filtering::hosts);
         let mut check_in = CheckIn::new(mapping).filtered_by(filter);
         if !std::mem::replace(&mut memo.told, true) {
@@ -119,15 +104,19 @@ impl Report {
         check_in: &CheckIn<'_>,
         delivered: &mut Delivered,
         done: cli::Result<Done>,
-    ) -> cli::Result<Attempt<Failed>> {
+    ) -> cli::Result<Attempt> {
         let local = self
             .delivery
             .consumer
             .as_ref()
             .map_or(0, |_| check_in.local_guests);
-        let mut line = self.line(&delivered.tally, check_in.hypervisors, check_in.guests + local)?;
-        line.failed.splice(0..0, check_in.left_out.iter().cloned());
-        line.omitted = mapping.tail.omitted.len() + check_in.omitted;
+        let mut line = self.line(
+            &delivered.tally,
+            check_in.census.hypervisors,
+            check_in.census.guests + local,
+        )?;
+        line.failed.splice(0..0, check_in.census.left_out.iter().cloned());
+        line.omitted = mapping.tail.omitted.len() + check_in.census.omitted;
         if let Ok(Done::Unchanged) = done {
             line.unchanged = check_in.len();
         }
@@ -152,7 +141,10 @@ impl Report {
         let failed = match done {
             Ok(Done::Heartbeat) => None,
             Ok(_) => {
-                let complete = complete(check_in.left_out.len() + check_in.unnamed, &delivered.tally);
+                let complete = complete(
+                    check_in.census.left_out.len() + check_in.census.unnamed,
+                    &delivered.tally,
+                );
                 cleared(complete, delivered.uncleared.as_ref()).err()
             }
             Err(error) if begun => {
@@ -182,12 +174,7 @@ impl Report {
     }
 
     /// A result line with what the server said.
-    pub(super) fn line(
-        &self,
-        tally: &Tally,
-        hypervisors: usize,
-        guests: usize,
-    ) -> Result<Line<Failed>, Failure> {
+    pub(super) fn line(&self, tally: &Tally, hypervisors: usize, guests: usize) -> Result<Line, Failure> {
         let destination = self.destination()?;
         Ok(Line {
             time: String::new(),
@@ -219,7 +206,10 @@ impl Report {
             uncleared = news.uncleared;
             if news.is_known {
                 log::info!("unchanged: a heartbeat would be sent, if anything");
-                let complete = complete(check_in.left_out.len() + check_in.unnamed, &Tally::default());
+                let complete = complete(
+                    check_in.census.left_out.len() + check_in.census.unnamed,
+                    &Tally::default(),
+                );
                 return cleared(complete, uncleared.as_ref());
             }
         }
@@ -227,19 +217,22 @@ impl Report {
             let body = String::from_utf8(body?).map_err(Failure::defect)?;
             cli::print_json(&format!("{body}\n"))?;
         }
-        let complete = complete(check_in.left_out.len() + check_in.unnamed, &Tally::default());
+        let complete = complete(
+            check_in.census.left_out.len() + check_in.census.unnamed,
+            &Tally::default(),
+        );
         cleared(complete, uncleared.as_ref())
     }
 
     /// Says what of a document is not sent.
     fn tell(&self, check_in: &CheckIn<'_>) {
         let mut warnings = Warnings::default();
-        for failed in &check_in.left_out {
-            warnings.say(format_args!("not reported as it is: {}", result::told(failed)));
+        for failed in &check_in.census.left_out {
+            warnings.say(format_args!("not reported as it is: {failed}"));
         }
         warnings.end();
         let mut warnings = Warnings::default();
-        for shared in &check_in.shared {
+        for shared in &check_in.census.shared {
             warnings.say(shared);
         }
         warnings.end();
@@ -267,7 +260,8 @@ impl Report {
     fn inspect(&self, mapping: &Mapping, check_in: &CheckIn<'_>) -> Result<(), Failure> {
         age::check(mapping, self.max_age)?;
         self.require_hypervisors(mapping)?;
-        let incomplete = !check_in.left_out.is_empty() || check_in.without_system_uuid().next().is_some();
+        let incomplete =
+            !check_in.census.left_out.is_empty() || check_in.without_system_uuid().next().is_some();
         match self.strict && incomplete {
             true => Err(Failure::new(
                 Kind::Data,
@@ -306,7 +300,7 @@ fn cleared(complete: cli::Result<()>, uncleared: Option<&Uncleared>) -> cli::Res
 /// Fails if anything of a document is not on the server as it should be.
 pub(super) fn complete(left_out: usize, tally: &Tally) -> cli::Result<()> {
     for failed in &tally.failed {
-        log::warn!("not on the server: {}", result::told(failed));
+        log::warn!("not on the server: {failed}");
     }
     let (refused, lost) = (tally.refused, tally.lost);
     let kind = match (left_out, refused + lost) {
