@@ -3,13 +3,26 @@
 use std::io::{self, BufReader, IsTerminal, StdinLock, Write};
 
 use super::args;
-use super::error::Failure;
+use super::error::{Error, Failure};
 use super::streams::stdin;
-use crate::mapping::{Layout, Reader, Style, Writer};
+use crate::error::Classify as _;
+use crate::mapping::{self, Layout, Reader, Style, Writer};
 
 /// The mappings on stdin.
 pub fn reader() -> Result<Reader<BufReader<StdinLock<'static>>>, Failure> {
     Ok(Reader::new(stdin()?))
+}
+
+/// Adds advice to an error of [`reader`], if it is about input that is missing or incomplete.
+pub fn advise(error: Error) -> Error {
+    match error.downcast_ref() {
+        Some(cause @ (mapping::Error::Empty | mapping::Error::Cut { .. })) => Failure::new(
+            cause.kind(),
+            format!("{error:#}: the command before this one failed; see its message"),
+        )
+        .into(),
+        _ => error,
+    }
 }
 
 /// Begins a document in the format that the options choose. `out` is usually [`super::json_stdout`].

@@ -8,12 +8,10 @@ use crate::error::{Classify, Kind};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The input is empty, because the stage that should write it failed. This never means "no hypervisors".
-    #[error("no input: the command before this one failed; see its message")]
+    #[error("no input")]
     Empty,
     /// The input ends inside a document, because the stage that writes it failed.
-    #[error(
-        "the input ended at byte {at}, before a document was complete: the command before this one failed; see its message"
-    )]
+    #[error("the input ended at byte {at}, before a document was complete")]
     Cut {
         /// The length of the input.
         at: u64,

@@ -229,7 +229,9 @@ impl Documents {
         let inbox = Arc::<Inbox>::default();
         let reading = inbox.clone();
         let read = move || {
-            let failed = read(|mapping| reading.add(mapping)).err();
+            let failed = read(|mapping| reading.add(mapping))
+                .map_err(cli::mapping::advise)
+                .err();
             reading.change(|waiting| {
                 waiting.ended = Some(Instant::now());
                 waiting.failed = failed;
