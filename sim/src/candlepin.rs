@@ -1,8 +1,9 @@
 //! A simulated Candlepin: check-ins, jobs, heartbeats.
 //!
-//! It refuses what a real 4.7.5 refuses and loses what that one loses, as exchanges recorded with one show; on demand it is
-//! a 2.4.16, the last with the synchronous check-in.
+//! It refuses and loses the same as 4.7.5, according to exchanges recorded with a real one. It can also act as 2.4.16, the last
+//! version with the synchronous check-in.
 
+mod access;
 mod answer;
 mod consumer;
 mod job;
@@ -23,19 +24,19 @@ use store::{Lists, Manner, Spoiled, Store};
 /// Which server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
-    /// 4.7.5: a second report of an owner is refused while one runs; unknown members are passed over.
+    /// 4.7.5: a second report of an owner is refused while one runs; unknown members are ignored.
     Current,
-    /// 2.4.16: 202, a second report waits, unknown members fail the job; the synchronous call is there, heartbeats are not.
+    /// 2.4.16: a second report waits, an unknown member fails the job, and there is the synchronous call, but no heartbeat.
     Old,
 }
 
 /// How long a job takes.
 #[derive(Debug, Clone, Copy)]
 pub enum JobTime {
-    /// It is shown unfinished this many times, first as CREATED or RUNNING: independent of time. A job that nobody
-    /// asks for stays unfinished, and so blocks, unless this is zero.
+    /// It is shown unfinished this many times, first as CREATED or RUNNING, however long that takes. Unless this is zero, a job
+    /// whose state nobody asks for stays unfinished and blocks others.
     Polls(u32),
-    /// It is finished when this time is over.
+    /// It is finished after this time.
     After(Duration),
 }
 
@@ -44,7 +45,7 @@ pub enum JobTime {
 pub enum Access {
     /// All owners.
     All,
-    /// These owners; a read-only role suffices to report.
+    /// These owners. A read-only role is enough to report.
     Owners(Vec<String>),
     /// No role at all: 403 for everything.
     Nothing,
@@ -53,7 +54,7 @@ pub enum Access {
 /// A user.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// Name for the log-in.
+    /// User name.
     pub username: String,
     /// Password in clear.
     pub password: String,
@@ -61,16 +62,16 @@ pub struct Account {
     pub access: Access,
 }
 
-/// What the server is from its start.
+/// What a server is started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Base path, without a slash at the end: `/candlepin`, `/rhsm`, `/subscription`.
     pub prefix: String,
     /// Which server it is.
     pub generation: Generation,
-    /// Whether it makes jobs of check-ins; an old one without has the synchronous call only.
+    /// Whether a check-in becomes a job; otherwise an old server has only the synchronous call.
     pub asynchronous: bool,
-    /// Whether its status lists what it can do; servers of before there were such lists have the synchronous call only.
+    /// Whether its status lists its capabilities; very old servers list none and have only the synchronous call.
     pub tells_capabilities: bool,
     /// The keys of the owners (organisations).
     pub owners: Vec<String>,
@@ -104,22 +105,22 @@ impl Default for Settings {
 pub enum JobState {
     /// Accepted.
     Created,
-    /// Behind another one, in the old generation.
+    /// Waits for another one, in the old generation.
     Waiting,
-    /// Under way.
+    /// It is being done.
     Running,
-    /// Done; its resultData says with what success.
+    /// Done; its resultData has the result.
     Finished,
-    /// Given up, or refused since another one ran.
+    /// Given up, or refused because another one ran.
     Failed,
-    /// Taken back by an administrator.
+    /// Cancelled by an administrator.
     Canceled,
-    /// Given up before it ran: current servers.
+    /// Given up before it ran, in current servers.
     Aborted,
 }
 
 impl JobState {
-    /// As it stands in the answers.
+    /// As it is in the answers.
     pub fn as_str(self) -> &'static str {
         match self {
             JobState::Created => "CREATED",
@@ -133,14 +134,14 @@ impl JobState {
     }
 }
 
-/// How the next job shall end, other than well.
+/// How the next job fails.
 #[derive(Debug, Clone)]
 pub enum Fate {
     /// FAILED, with this resultData.
     Fail(String),
     /// CANCELED by an administrator.
     Cancel,
-    /// ABORTED at once, with this resultData, of which there is no recording.
+    /// ABORTED at once, with this resultData. There is no recording of such a job.
     Abort(String),
 }
 
@@ -151,7 +152,7 @@ pub struct Hypervisor {
     pub uuid: String,
     /// Its name.
     pub name: String,
-    /// Its guests, in the order of the report that they came with.
+    /// Its guests, in the order in which they were reported.
     pub guests: Vec<Guest>,
     /// Its facts.
     pub facts: BTreeMap<String, String>,
@@ -175,20 +176,20 @@ pub struct JobSeen {
     pub owner: String,
     /// Whether it is a heartbeat, not a report.
     pub heartbeat: bool,
-    /// Where it stands.
+    /// Its state.
     pub state: JobState,
-    /// What `X-Correlation-ID` it keeps.
+    /// The `X-Correlation-ID` of its request.
     pub correlation: Option<String>,
 }
 
-/// A request, for tests; without its header, which holds the password.
+/// A request, for tests, without its header, because that has the password.
 #[derive(Debug, Clone)]
 pub struct RequestSeen {
     /// `GET`, `POST`, `PUT`.
     pub method: String,
     /// The path with its prefix.
     pub path: String,
-    /// What stood behind the `?`.
+    /// The text after the `?`.
     pub query: String,
     /// The body.
     pub body: Vec<u8>,
@@ -196,7 +197,7 @@ pub struct RequestSeen {
     pub status: u16,
 }
 
-/// How many requests are kept for a look; the count goes on.
+/// How many requests are kept; further ones are only counted.
 const KEPT: usize = 1_000;
 
 /// The server.
@@ -219,7 +220,7 @@ struct State {
     /// The uuids of consumers that were deleted.
     deleted: BTreeSet<String>,
     refusals: VecDeque<u16>,
-    /// Texts that are in every failedUpdate.
+    /// Texts that are added to every failedUpdate.
     remarks: Vec<String>,
     database_down: bool,
     deploying: bool,
@@ -248,7 +249,7 @@ impl Candlepin {
         }
     }
 
-    /// What it was made with.
+    /// The settings that it was started with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -263,18 +264,18 @@ impl Candlepin {
             .unwrap_or_default()
     }
 
-    /// Registers a system that is no hypervisor; its uuid. A report with its dmi.system.uuid makes one of it.
+    /// Registers a system that is not a hypervisor, and returns its uuid. A report with its dmi.system.uuid turns it into one.
     pub fn register(&self, owner: &str, name: &str, facts: BTreeMap<String, String>) -> Option<String> {
         let mut state = self.settled();
         Some(state.stores.get_mut(owner)?.register(name, facts))
     }
 
-    /// Deletes a registered system; its certificate is good for nothing from then on.
+    /// Deletes a registered system; its certificate is refused from then on.
     pub fn unregister(&self, uuid: &str) {
         self.lock().deleted.insert(uuid.to_owned());
     }
 
-    /// The guests that a registered system, or a hypervisor, was reported to run.
+    /// The reported guests of a registered system or hypervisor.
     pub fn guests_of(&self, uuid: &str) -> Option<Vec<Guest>> {
         let state = self.settled();
         let mut stores = state.stores.values();
@@ -299,7 +300,7 @@ impl Candlepin {
         self.settled().heartbeats.clone()
     }
 
-    /// Every reporter_id that came with a report.
+    /// Every reporter_id of a report.
     pub fn reporters(&self) -> BTreeSet<String> {
         self.lock().reporters.clone()
     }
@@ -314,47 +315,47 @@ impl Candlepin {
         self.lock().count
     }
 
-    /// The next job that is accepted ends so; several calls stand in a queue.
+    /// Plans how the next accepted job fails; several calls make a queue.
     pub fn doom_next_job(&self, fate: Fate) {
         self.lock().fates.push_back(fate);
     }
 
-    /// From now on these hypervisors are lost: in none of the four lists, and not held.
+    /// From now on these hypervisors are lost: they are in none of the four lists, and not stored.
     pub fn lose<I: IntoIterator<Item = S>, S: AsRef<str>>(&self, ids: I) {
         self.lock().lost = ids.into_iter().map(|id| id.as_ref().to_lowercase()).collect();
     }
 
-    /// From now on these hypervisors are refused: in failedUpdate, and left as they were.
+    /// From now on these hypervisors are refused: they are in failedUpdate and do not change.
     pub fn refuse<I: IntoIterator<Item = S>, S: AsRef<str>>(&self, ids: I) {
         self.lock().refused = ids.into_iter().map(|id| id.as_ref().to_lowercase()).collect();
     }
 
-    /// The next requests other than for the status are answered with these HTTP statuses and an error's body.
+    /// Answers the next requests, except those for the status, with these HTTP statuses and an error body.
     pub fn refuse_next(&self, statuses: impl IntoIterator<Item = u16>) {
         self.lock().refusals.extend(statuses);
     }
 
-    /// Takes the database away, or gives it back: reports 500, jobs 503, while the status goes on saying 200.
+    /// Takes the database away, or gives it back. Without it reports get 500, jobs 503, and the status still 200.
     pub fn set_database_down(&self, down: bool) {
         self.lock().database_down = down;
     }
 
-    /// While it is being deployed, or after it was removed, Tomcat answers instead: 404 with a page of its own.
+    /// While Candlepin is being deployed, or after it was removed, Tomcat answers 404 with its own page.
     pub fn set_deploying(&self, deploying: bool) {
         self.lock().deploying = deploying;
     }
 
-    /// Something in front of it hands everything on but heartbeats, and answers those with 404 in Candlepin's manner.
+    /// From now on heartbeats get a 404 with an error body, as from a gateway that passes on only known paths.
     pub fn lose_heartbeats(&self) {
         self.lock().heartbeats_unknown = true;
     }
 
-    /// From now on these texts are in failedUpdate too, whatever was reported.
+    /// From now on these texts are added to failedUpdate, whatever is reported.
     pub fn remark(&self, texts: impl IntoIterator<Item = String>) {
         self.lock().remarks = texts.into_iter().collect();
     }
 
-    /// A report of somebody else for this owner takes its time from now on; the id of its job.
+    /// Starts a report of somebody else for this owner, and returns the id of its job.
     pub fn occupy(&self, owner: &str, time: JobTime) -> String {
         let job = Job::new(owner, Work::Nothing, time, self.settings.generation);
         let id = job.id.clone();
@@ -366,7 +367,7 @@ impl Candlepin {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state with every job ended whose time is over.
+    /// The state, after every job that is due has ended.
     fn settled(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.settle(self.settings.generation);
@@ -375,7 +376,7 @@ impl Candlepin {
 }
 
 impl State {
-    /// Ends what is due and lets the next waiting one of its owner begin.
+    /// Ends the jobs that are due, and starts the next waiting one of each owner.
     fn settle(&mut self, generation: Generation) {
         for place in 0..self.jobs.len() {
             if self.jobs[place].state == JobState::Waiting
@@ -389,7 +390,7 @@ impl State {
         }
     }
 
-    /// The ids of the unfinished reports of an owner among the first jobs.
+    /// The ids of an owner's unfinished reports among the first `among` jobs.
     fn open_reports(&self, owner: &str, among: usize) -> Vec<String> {
         let jobs = self.jobs[..among].iter();
         let open = jobs.filter(|job| job.is_open() && !job.heartbeat && job.owner == owner);
@@ -441,7 +442,7 @@ impl State {
                 job.end(JobState::Finished, lists.json(), Some(sentence));
             }
             Err(Spoiled { reason, checked }) => {
-                // Newer servers put the reason in resultData, 2.4.16 beside it.
+                // Newer servers put the reason into resultData, 2.4.16 next to it.
                 let result = match generation {
                     Generation::Current => reason.clone().into(),
                     Generation::Old if checked => {

@@ -1,11 +1,11 @@
-//! Identifiers that nobody has seen before.
+//! Random identifiers.
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-/// As many random bytes in lower-case hex.
+/// This number of random bytes in lower-case hex.
 pub(crate) fn hex(bytes: usize) -> String {
     let mut random = vec![0; bytes];
-    // Without randomness zeros stand there: identifiers repeat then, and a test that cares will say so.
+    // If this fails the bytes stay zero. Identifiers then repeat, and the tests that care fail.
     let _ = SystemRandom::new().fill(&mut random);
     lower_hex(&random)
 }

@@ -1,6 +1,6 @@
-//! Answers that no client should have to see: statuses of servers in trouble, web pages, and what is made to hurt.
+//! Answers of servers in trouble, web pages in place of answers, and answers made to do harm.
 //!
-//! Each is a [`Fault`] for [`Server::misbehave`](crate::http::Server::misbehave). What is endless ends with the connection.
+//! Each is a [`Fault`] for [`Server::misbehave`](crate::http::Server::misbehave). An endless answer ends with the connection.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 
 use crate::http::{Fault, Response};
 
-/// Bytes that are written at once where there is no end of them.
+/// How many bytes of an endless answer are written at once.
 const PIECE: usize = 64 * 1024;
 
 /// A status with a line of text.
@@ -24,7 +24,7 @@ pub fn retry_after(status: u16, when: &str) -> Fault {
     Fault::Answer(response)
 }
 
-/// A web page, as proxies and portals put it in place of an answer.
+/// A web page, as a proxy or portal sends it in place of an answer.
 pub fn page(status: u16) -> Fault {
     let page = "<!DOCTYPE html>\n<html><head><title>Please log in</title></head><body><p>You</body></html>\n";
     Fault::Answer(Response::new(status, "text/html; charset=utf-8", page))
@@ -42,7 +42,7 @@ pub fn answer(content_type: &str, body: impl Into<Vec<u8>>) -> Fault {
     Fault::Answer(Response::new(200, content_type, body))
 }
 
-/// An answer with status 200 that begins with `start` and goes on with `piece` for ever.
+/// An answer with status 200 that begins with `start` and repeats `piece` for ever.
 pub fn endless(content_type: &str, start: &str, piece: &str) -> Fault {
     let (start, pieces) = (start.to_owned(), pieces(piece));
     Fault::Answer(Response::stream(200, content_type, move |out| {
@@ -51,7 +51,7 @@ pub fn endless(content_type: &str, start: &str, piece: &str) -> Fault {
     }))
 }
 
-/// The same compressed: about a hundredth of it goes over the wire.
+/// The same compressed to about a hundredth.
 pub fn bomb(content_type: &str, start: &str, piece: &str) -> Fault {
     let (start, pieces) = (start.to_owned(), pieces(piece));
     let mut response = Response::stream(200, content_type, move |out| {
@@ -63,13 +63,13 @@ pub fn bomb(content_type: &str, start: &str, piece: &str) -> Fault {
     Fault::Answer(response)
 }
 
-/// Bytes that the client takes for a whole answer or not, as they are; then the connection ends.
+/// Sends these bytes, which need not be HTTP, and ends the connection.
 pub fn raw(bytes: impl Into<Vec<u8>>) -> Fault {
     let bytes = bytes.into();
     Fault::Raw(Box::new(move |out| out.write_all(&bytes)))
 }
 
-/// An answer whose header has no end: `piece` for ever behind the status line.
+/// An answer whose header never ends: `piece` for ever after the status line.
 pub fn endless_header(status_line: &str, piece: &str) -> Fault {
     let (start, pieces) = (format!("{status_line}\r\n"), pieces(piece));
     Fault::Raw(Box::new(move |out| {
@@ -78,7 +78,7 @@ pub fn endless_header(status_line: &str, piece: &str) -> Fault {
     }))
 }
 
-/// As many as are written at once.
+/// As many pieces as are written at once.
 fn pieces(piece: &str) -> Vec<u8> {
     piece.repeat(PIECE / piece.len().max(1) + 1).into_bytes()
 }

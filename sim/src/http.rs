@@ -1,6 +1,6 @@
 //! The HTTP server under the simulators: requests and answers, plain or by TLS.
 //!
-//! A thread serves each connection. [`Server::misbehave`] makes it fail on purpose, [`Server::requests`] tells what it was asked.
+//! A thread serves each connection. [`Server::misbehave`] makes the server fail on purpose; [`Server::requests`] lists its requests.
 
 mod connection;
 mod server;
@@ -19,13 +19,13 @@ pub struct Request {
     pub method: String,
     /// The path before the `?`, as it was sent (not percent-decoded).
     pub path: String,
-    /// What stood behind the `?`, else empty.
+    /// The text after the `?`, or nothing.
     pub query: String,
-    /// The header fields in their order, names as they were sent.
+    /// The header fields in order, with their names as they were sent.
     pub headers: Vec<(String, String)>,
     /// The body, chunks joined.
     pub body: Vec<u8>,
-    /// The common name in the client's certificate, where it showed one of the server's authority.
+    /// The common name in the client's certificate, if it sent one of the server's authority.
     pub peer: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl Request {
 pub struct Response {
     /// The status code.
     pub status: u16,
-    /// Header fields besides those of the framing.
+    /// Header fields, without those about the length of the body.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Body,
@@ -85,12 +85,12 @@ impl Response {
     }
 }
 
-/// What answers requests; connections are served by several threads.
+/// Answers requests, from several threads at once.
 pub trait Service: Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: &Request) -> Response;
 
-    /// Where the client is to be connected with instead of being answered, as a proxy does it after CONNECT.
+    /// The address to connect the client with instead of an answer, as a proxy does after CONNECT.
     fn tunnel(&self, _request: &Request) -> Option<SocketAddr> {
         None
     }

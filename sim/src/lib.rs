@@ -1,7 +1,7 @@
 //! Simulated servers on loopback: a vCenter, a Candlepin and a Satellite 5.
 //!
 //! They are strict: they refuse what the real servers refuse, and lose what the real servers lose. They share no code with
-//! `vw`, or both would share their mistakes.
+//! `vw`, so that they do not share its mistakes.
 
 pub mod candlepin;
 mod clock;

@@ -1,4 +1,4 @@
-//! Runs a command among simulated servers, or serves until it is interrupted.
+//! Starts the simulated servers and runs a command against them, or serves until it is interrupted.
 
 use std::env;
 use std::error::Error;
@@ -17,30 +17,30 @@ use vw_sim::simulation::Simulation;
 use vw_sim::vcenter::Inventory;
 
 const EXAMPLES: &str = "\
-Without COMMAND the settings are printed as shell lines, and the servers run
-until interrupted. With it, COMMAND finds the configuration by VW_CONFIG and the
-servers' authority by SSL_CERT_FILE, and the commands that were built beside
-vw-sim by PATH; the exit status is COMMAND's. SIGTERM is passed on to it.
+Without COMMAND, vw-sim prints the settings as shell lines and serves until it is
+interrupted. With COMMAND, it sets VW_CONFIG (the configuration), SSL_CERT_FILE
+(the servers' certificate authority) and PATH (its own folder first), runs COMMAND
+and ends with its exit status. SIGTERM is passed on to COMMAND.
 
 Examples:
     vw-sim -- vw-scan-esx -n sim
     vw-sim --hosts 50 --vms 1000 -- sh -c \\
         'vw-scan-esx -n sim | vw-filter -n sim | vw-report-candlepin -n sim'";
 
-/// Simulated vCenter, Candlepin and Satellite 5 on free ports of 127.0.0.1
+/// Start a simulated vCenter, Candlepin and Satellite 5 on free ports of 127.0.0.1
 #[derive(Parser)]
 #[command(name = "vw-sim", version, after_help = EXAMPLES)]
 struct Args {
-    /// Hosts of the vCenter
+    /// Number of hosts of the vCenter
     #[arg(long, value_name = "N", default_value_t = 5)]
     hosts: u16,
-    /// Virtual machines, spread over the hosts
+    /// Number of virtual machines, spread over the hosts
     #[arg(long, value_name = "N", default_value_t = 25)]
     vms: u32,
-    /// HTTP instead of HTTPS
+    /// Use HTTP instead of HTTPS
     #[arg(long)]
     plain: bool,
-    /// What to run while the servers are there
+    /// Run COMMAND while the servers are up, then end
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     if args.hosts == 0 && args.vms > 0 {
         return fail(
             64,
-            "virtual machines need a host: --hosts 0 goes with --vms 0 only",
+            "virtual machines need a host: with --hosts 0 give --vms 0, too",
         );
     }
     match run(&args) {
@@ -75,7 +75,7 @@ fn fail(status: u8, message: &str) -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
-    // First of all, so that no signal can end the program before it has cleaned up.
+    // First, so that no signal ends the program before it can clean up.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let inventory = Inventory::new(args.hosts.into(), usize::try_from(args.vms)?);
     let simulation = Simulation::start(inventory, args.plain)?;
@@ -88,7 +88,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         .args(arguments)
         .envs(simulation.environment())
         .env("PATH", path()?)
-        // Where it is set the system's own authorities would be read as well.
+        // It would add the system's own authorities.
         .env_remove("SSL_CERT_DIR")
         .spawn();
     let child = match started {
@@ -111,13 +111,13 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
 /// The search path with this program's own folder in front, because the commands are built into the same folder.
 fn path() -> Result<OsString, Box<dyn Error>> {
     let own = env::current_exe()?;
-    // What the system takes where there is none; an empty one would mean the current folder.
+    // The system's default; an empty PATH would mean the current folder.
     let usual = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     let folders = own.parent().map(PathBuf::from).into_iter();
     Ok(env::join_paths(folders.chain(env::split_paths(&usual)))?)
 }
 
-/// Waits for the command and passes SIGTERM on to it. SIGINT comes from a terminal, which sends it to the command as well.
+/// Waits for the command and passes SIGTERM on to it. A terminal sends SIGINT to the command itself.
 fn wait(mut child: Child, mut signals: Signals) -> io::Result<ExitStatus> {
     let handle = signals.handle();
     let pid = rustix::process::Pid::from_child(&child);

@@ -1,7 +1,7 @@
-//! A proxy on loopback that leads to one server: for tests that want to stand between a command and a server, whichever, or to
-//! send a command through an HTTP proxy.
+//! A proxy on loopback that leads to one server, for tests that interfere between a command and its server, or that use an HTTP
+//! proxy.
 //!
-//! It takes requests as if it were the server, requests whose line names a server (`GET http://HOST/PATH`), and CONNECT; all
+//! It accepts requests as if it were the server, requests whose line names a server (`GET http://HOST/PATH`), and CONNECT; all
 //! of them go to the one server. [`Proxy::server`] makes it misbehave.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,24 +14,24 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::http::{Body, Request, Response, Server, Service};
 
-/// More than any of the servers sends as header.
+/// More than the header of any of the servers.
 const MAX_HEAD: u64 = 64 * 1024;
 const MAX_HEADERS: usize = 100;
-/// A server that is silent for so long has hung.
+/// A server that is silent for this long hangs.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// A running proxy; it ends when it is dropped.
+/// A running proxy. Dropping it ends it.
 pub struct Proxy {
     server: Server,
 }
 
 impl Proxy {
-    /// Stands before the server at this address.
+    /// Starts a proxy before the server at this address.
     pub fn before(server: SocketAddr) -> io::Result<Proxy> {
         Proxy::start(server, None)
     }
 
-    /// The same for those only who say who they are, by `Proxy-Authorization`; others get 407.
+    /// The same, but it demands this user and password in `Proxy-Authorization`; without them it answers 407.
     pub fn with_credentials(server: SocketAddr, user: &str, password: &str) -> io::Result<Proxy> {
         let pair = BASE64_STANDARD.encode(format!("{user}:{password}"));
         Proxy::start(server, Some(format!("Basic {pair}")))
@@ -51,7 +51,7 @@ impl Proxy {
         self.server.url()
     }
 
-    /// The HTTP server that the proxy is, to make it misbehave and to look at what it was asked.
+    /// The proxy's own HTTP server, to make it misbehave and to see its requests.
     pub fn server(&self) -> &Server {
         &self.server
     }
@@ -88,7 +88,7 @@ impl Service for Relay {
 
 /// Sends a request to the server and reads the head of its answer.
 ///
-/// The client is spoken to in HTTP/1.1, the server in HTTP/1.0, which knows no chunks: its answer ends with the connection, or
+/// The client gets HTTP/1.1. The server gets HTTP/1.0, which has no chunks: its answer ends with the connection or
 /// after its length.
 fn pass_on(server: SocketAddr, request: &Request) -> io::Result<Response> {
     let mut stream = TcpStream::connect(server)?;
@@ -127,7 +127,7 @@ fn pass_on(server: SocketAddr, request: &Request) -> io::Result<Response> {
     Ok(response)
 }
 
-/// The path without the server that may stand before it.
+/// The path without the server that may be before it.
 fn path(request: &Request) -> &str {
     match request.path.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
@@ -135,7 +135,7 @@ fn path(request: &Request) -> &str {
     }
 }
 
-/// Fields that concern one connection, not the request or answer (RFC 9110, 7.6.1), or tell a length that is told anew.
+/// Fields about one connection, not the request or answer (RFC 9110, 7.6.1), and those about the length, which is written again.
 fn of_this_hop(name: &str) -> bool {
     let fields = [
         "connection",

@@ -1,7 +1,7 @@
 //! A simulated Satellite 5 (or Spacewalk): the two XML-RPC programs that a reporter of hypervisors talks to.
 //!
-//! `/rpc/api` stands for the Java one with its sessions, channels and maps, `/XMLRPC` for the Python one with its
-//! registrations. Types, roles, faults and what undoes a plan are those of the real ones.
+//! `/rpc/api` is the Java program with its sessions, channels and maps; `/XMLRPC` is the Python program with its
+//! registrations. Types, roles and faults are those of the real programs, and so are the reasons for which a plan is undone.
 
 mod api;
 mod guests;
@@ -21,19 +21,19 @@ use xmlrpc::{Dialect, Fault, Value};
 /// A user.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// Name for the log-in, matched without regard to case.
+    /// User name, whose case is ignored.
     pub login: String,
     /// Password in clear.
     pub password: String,
     /// The organisation's number.
     pub org: i32,
-    /// May make channels.
+    /// May create channels.
     pub channel_admin: bool,
-    /// May do everything in the organisation: make channels, set maps.
+    /// May do everything in the organisation, such as create channels and set maps.
     pub org_admin: bool,
-    /// May look only: no registrations.
+    /// May only read, and register nothing.
     pub read_only: bool,
-    /// Not deactivated.
+    /// Is not deactivated.
     pub enabled: bool,
     /// May subscribe systems to the organisation's channels.
     pub may_subscribe: bool,
@@ -55,7 +55,7 @@ impl Account {
     }
 }
 
-/// What the server is from its start.
+/// What a server is started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Who may log in.
@@ -80,11 +80,11 @@ pub struct System {
     pub profile: String,
     /// The label of its base channel.
     pub channel: String,
-    /// The text that proves it.
+    /// The text by which it proves who it is.
     pub systemid: String,
-    /// The rows of its virtual instances, its own among them.
+    /// The rows of its virtual instances, including its own.
     pub instances: Vec<Instance>,
-    /// How many plans it took.
+    /// How many plans were applied.
     pub plans: usize,
     /// How often its hardware was refreshed.
     pub refreshed: usize,
@@ -109,7 +109,7 @@ pub struct Channel {
     pub name: String,
     /// Its summary.
     pub summary: String,
-    /// The label of its architecture, `channel-x86_64`.
+    /// The label of its architecture, such as `channel-x86_64`.
     pub arch: String,
     /// The label of its parent, empty for a base channel.
     pub parent: String,
@@ -120,32 +120,32 @@ pub struct Channel {
 /// An entry of the map from release and architecture to a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Map {
-    /// The organisation that it holds for.
+    /// The organisation that it is for.
     pub org: i32,
-    /// The operating system, which takes no part in the choice.
+    /// The operating system, which does not matter for the choice.
     pub os: String,
     /// The release.
     pub release: String,
-    /// The name of the architecture, `x86_64`.
+    /// The name of the architecture, such as `x86_64`.
     pub arch: String,
     /// The label of the channel.
     pub channel: String,
 }
 
-/// What a call gets instead of, or after, being done.
+/// What goes wrong with a call.
 #[derive(Debug, Clone)]
 pub enum Trouble {
     /// A fault, and nothing is done.
     Fault(i64, String),
     /// An HTTP status with HTML, and nothing is done.
     Status(u16),
-    /// It is done, but the answer is this HTTP status: the result is lost.
+    /// It is done, but the answer is this HTTP status, so the result is lost.
     Lost(u16),
     /// It is done, but the answer waits until [`Release`] lets it go.
     Held(Arc<Gate>),
 }
 
-/// What an answer waits at.
+/// Holds an answer back until it is opened.
 #[derive(Debug, Default)]
 pub struct Gate {
     open: Mutex<bool>,
@@ -159,7 +159,7 @@ impl Gate {
     }
 }
 
-/// Lets the answers go that [`Trouble::Held`] holds back, as soon as it is dropped.
+/// Releases the answer that [`Trouble::Held`] holds back when it is dropped.
 #[derive(Debug)]
 pub struct Release(Arc<Gate>);
 
@@ -171,7 +171,7 @@ impl Drop for Release {
 }
 
 impl Trouble {
-    /// An answer that waits, and what lets it go.
+    /// A held answer, and what releases it.
     pub fn held() -> (Trouble, Release) {
         let gate = Arc::<Gate>::default();
         (Trouble::Held(gate.clone()), Release(gate))
@@ -186,7 +186,7 @@ pub struct Satellite5 {
 
 #[derive(Default)]
 struct State {
-    /// Key → place of the account.
+    /// The places of the accounts, by session key.
     sessions: BTreeMap<String, usize>,
     last_session: u64,
     channels: Vec<Channel>,
@@ -225,12 +225,12 @@ impl Satellite5 {
         }
     }
 
-    /// What it was made with.
+    /// The settings that it was started with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// The systems in the order of their registration.
+    /// The systems, in the order of their registration.
     pub fn systems(&self) -> Vec<System> {
         let state = self.lock();
         let systems = state.systems.iter().map(|system| {
@@ -241,7 +241,7 @@ impl Satellite5 {
         systems.collect()
     }
 
-    /// How many registrations there were, those of deleted systems too.
+    /// How many registrations there were, including those of deleted systems.
     pub fn registrations(&self) -> usize {
         self.lock().registrations
     }
@@ -256,7 +256,7 @@ impl Satellite5 {
         self.lock().maps.clone()
     }
 
-    /// How many sessions are open: logged in and not out.
+    /// How many sessions are open.
     pub fn open_sessions(&self) -> usize {
         self.lock().sessions.len()
     }
@@ -271,7 +271,7 @@ impl Satellite5 {
         self.lock().calls.get(method).copied().unwrap_or(0)
     }
 
-    /// Deletes a system, as an administrator does in the web interface; whether it was there.
+    /// Deletes a system, as an administrator does in the web interface; returns whether it was there.
     pub fn delete_system(&self, id: &str) -> bool {
         let mut state = self.lock();
         let before = state.systems.len();
@@ -280,14 +280,14 @@ impl Satellite5 {
         state.systems.len() < before
     }
 
-    /// The `nth` call of this method from now on, 1 being the next, gets into trouble.
+    /// Plans trouble for the `nth` call of this method from now on; 1 is the next.
     pub fn trouble(&self, method: &str, nth: usize, trouble: Trouble) {
         let mut state = self.lock();
         let sofar = state.calls.get(method).copied().unwrap_or(0);
         state.troubles.push((method.into(), sofar + nth, trouble));
     }
 
-    /// The next requests of any method are answered with these HTTP statuses, unread.
+    /// Answers the next requests with these HTTP statuses, without reading them.
     pub fn refuse_next(&self, statuses: impl IntoIterator<Item = u16>) {
         self.lock().http.extend(statuses);
     }
@@ -297,12 +297,12 @@ impl Satellite5 {
         self.lock().sessions.clear();
     }
 
-    /// In an outage window every call of `/XMLRPC` is answered with this message.
+    /// Answers every call of `/XMLRPC` with this message, as in an outage window.
     pub fn announce(&self, message: Option<&str>) {
         self.lock().announcement = message.map(str::to_owned);
     }
 
-    /// How many more systems can be entitled; `None` is no limit.
+    /// Limits how many more systems can be entitled; `None` removes the limit.
     pub fn limit_slots(&self, slots: Option<usize>) {
         self.lock().slots = slots;
     }
@@ -311,7 +311,7 @@ impl Satellite5 {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Accounts by name, whatever its case.
+    /// An account by its name, whose case is ignored.
     fn account(&self, login: &str) -> Option<(usize, &Account)> {
         let mut accounts = self.settings.accounts.iter().enumerate();
         accounts.find(|(_, account)| account.login.to_uppercase() == login.to_uppercase())
@@ -321,7 +321,7 @@ impl Satellite5 {
         if dialect == Dialect::Python && request.body.is_empty() {
             return page(400, "Bad Request");
         }
-        // The Java program does not look at the encoding; what the Python one could inflate, this one cannot.
+        // The Java program ignores the encoding. The Python program could inflate the body, but this simulator cannot.
         if request
             .header("Content-Encoding")
             .is_some_and(|coding| coding != "identity")
@@ -333,7 +333,7 @@ impl Satellite5 {
         };
         let trouble = self.note(&call.method);
         let outcome = match trouble {
-            Some(Trouble::Status(status)) => return page(status, "the simulator was told so"),
+            Some(Trouble::Status(status)) => return page(status, "planned by the test"),
             Some(Trouble::Fault(code, ref text)) => Outcome::Fault(Fault {
                 code,
                 text: text.clone(),
@@ -344,7 +344,7 @@ impl Satellite5 {
             },
         };
         match trouble {
-            Some(Trouble::Lost(status)) => return page(status, "the simulator was told so"),
+            Some(Trouble::Lost(status)) => return page(status, "planned by the test"),
             Some(Trouble::Held(gate)) => gate.wait(),
             _ => {}
         }
@@ -356,7 +356,7 @@ impl Satellite5 {
         Response::new(200, "text/xml", xmlrpc::write_response(&result, dialect))
     }
 
-    /// Counts a call, and says what trouble it gets into.
+    /// Counts a call, and returns the trouble that is planned for it.
     fn note(&self, method: &str) -> Option<Trouble> {
         let mut state = self.lock();
         let count = state.calls.entry(method.into()).or_default();
@@ -374,7 +374,7 @@ impl Satellite5 {
 enum Outcome {
     Value(Value),
     Fault(Fault),
-    /// An error that the program does not turn into a fault: HTTP 500 and HTML.
+    /// An error that the program does not turn into a fault; the answer is HTTP 500 and HTML.
     Broken,
 }
 
@@ -396,7 +396,7 @@ impl Service for Satellite5 {
     fn answer(&self, request: &Request) -> Response {
         let status = self.lock().http.pop_front();
         if let Some(status) = status {
-            return page(status, "the simulator was told so");
+            return page(status, "planned by the test");
         }
         let post = request.method == "POST";
         match request.path.as_str() {

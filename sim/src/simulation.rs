@@ -13,7 +13,7 @@ use crate::http::{Authority, Certificate, Server, Service};
 use crate::satellite5::{self, Satellite5};
 use crate::vcenter::{Inventory, VCenter};
 
-/// The running servers and the folder with their settings; all of it is gone when this is dropped.
+/// The running servers and the folder with their settings. Dropping it ends and deletes them.
 pub struct Simulation {
     folder: TempDir,
     vcenter: VCenter,
@@ -24,7 +24,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Starts the servers on free ports and writes the configuration, over HTTP instead of HTTPS when `plain`.
+    /// Starts the servers on free ports and writes the configuration; `plain` means HTTP instead of HTTPS.
     pub fn start(inventory: Inventory, plain: bool) -> io::Result<Simulation> {
         let authority = Authority::new()?;
         let tls = match plain {
@@ -42,7 +42,7 @@ impl Simulation {
             satellite5,
         };
         fs::write(simulation.authority(), authority.pem())?;
-        // Passwords stand in it: the commands warn about a file that others may read.
+        // It contains passwords, and the commands warn about such a file if others may read it.
         let mut configuration = File::options();
         configuration.write(true).create_new(true).mode(0o600);
         let sections = simulation.sections(plain);
@@ -62,7 +62,7 @@ impl Simulation {
         self.folder.path().join("ca.pem")
     }
 
-    /// What a command finds the servers by: the configuration, and the authority in place of the system's.
+    /// The variables by which a command finds the servers: its configuration, and the authority in place of the system's.
     pub fn environment(&self) -> [(&'static str, PathBuf); 2] {
         [
             ("VW_CONFIG", self.configuration()),
@@ -108,7 +108,7 @@ impl Simulation {
         );
         let settings = self.candlepin.settings();
         let port = self.candlepin_server.address().port();
-        // A host name alone means HTTPS; in a URL the port belongs to it.
+        // A host name alone means HTTPS, so plain HTTP needs a URL.
         let host = match plain {
             true => self.candlepin_server.url(),
             false => "127.0.0.1".to_owned(),

@@ -1,8 +1,8 @@
 //! A simulated vCenter or ESX host that speaks vim25 SOAP under `/sdk`.
 //!
-//! It is strict where real servers are: nothing without a session, no unknown object, property or version of the API. Where it
-//! knows less than a real server it says NotSupported. Its answers are shaped like recorded ones; an answer of any size is
-//! written while it is sent.
+//! It is strict where real servers are: nothing works without a session, or with an unknown object, property or version of the
+//! API. What only a real server can do gets NotSupported. Its answers look like recorded ones, and are written while they are
+//! sent.
 
 mod about;
 mod generate;
@@ -26,11 +26,11 @@ use service::Vim;
 /// Who may log in.
 #[derive(Debug, Clone)]
 pub struct Account {
-    /// Name for the log-in.
+    /// User name.
     pub user: String,
     /// Password in clear.
     pub password: String,
-    /// Refused in spite of the right password, with the same fault as a wrong one.
+    /// Whether the right password is refused, with the same fault as a wrong one.
     pub locked: bool,
 }
 
@@ -61,19 +61,19 @@ impl Default for Settings {
 /// What clients have not closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Open {
-    /// Sessions that nobody has logged out of.
+    /// Sessions without a log-out.
     pub sessions: usize,
     /// Views of these sessions.
     pub views: usize,
     /// Property filters of these sessions.
     pub filters: usize,
-    /// Retrievals neither read to their end nor cancelled.
+    /// Retrievals that were neither read to the end nor cancelled.
     pub retrievals: usize,
-    /// Views and filters that were still there when their session was logged out.
+    /// Views and filters that were still open at their session's log-out.
     pub abandoned: usize,
 }
 
-/// A running server; it ends when it is dropped.
+/// A running server. Dropping it ends it.
 pub struct VCenter {
     vim: Arc<Vim>,
     server: Server,
@@ -86,7 +86,7 @@ impl VCenter {
         VCenter::start_with(inventory, tls, Settings::default())
     }
 
-    /// Starts a server. A version of the API that no real server has is an error.
+    /// Starts a server. An unknown version of the API is an error.
     pub fn start_with(inventory: Inventory, tls: Option<Tls>, settings: Settings) -> io::Result<VCenter> {
         let unknown = || io::Error::other(format!("API version {:?} is not known", settings.api_version));
         let about = About::new(inventory.kind(), &settings.api_version).ok_or_else(unknown)?;
@@ -116,7 +116,7 @@ impl VCenter {
         first.map_or(("", ""), |account| (&account.user, &account.password))
     }
 
-    /// The HTTP server, to make it misbehave or to look at raw requests.
+    /// The HTTP server, to make it misbehave or to see raw requests.
     pub fn server(&self) -> &Server {
         &self.server
     }
@@ -126,7 +126,7 @@ impl VCenter {
         self.server.requests()
     }
 
-    /// The names of the calls so far, such as `Login`, refused ones included.
+    /// The names of the calls so far, such as `Login`, including refused ones.
     pub fn calls(&self) -> Vec<String> {
         self.vim.calls()
     }
@@ -146,33 +146,33 @@ impl VCenter {
         self.vim.inventory()
     }
 
-    /// Changes the inventory; clients that wait for updates are told. Objects that were there must stay in it: delete
-    /// by [`Inventory::remove_vm`], never by putting another inventory in place.
+    /// Changes the inventory and wakes the clients that wait for updates. Existing objects must stay in it: delete
+    /// them by [`Inventory::remove_vm`], and never replace the whole inventory.
     pub fn change<R>(&self, edit: impl FnOnce(&mut Inventory) -> R) -> R {
         self.vim.change(edit)
     }
 
-    /// Answers RetrievePropertiesEx with at most so many objects, even if the client allows more, as real servers may.
+    /// Answers RetrievePropertiesEx with at most this number of objects, even if the client allows more, as real servers may.
     pub fn limit_pages(&self, objects: Option<usize>) {
         self.vim.limit_pages(objects);
     }
 
-    /// Has an object vanish while the server works on each of the next so many calls of this name: ManagedObjectNotFound.
+    /// Answers the next `calls` calls of this name with ManagedObjectNotFound, as if an object vanished meanwhile.
     pub fn vanish_during(&self, method: &str, calls: usize) {
         self.vim.vanish_during(method, calls);
     }
 
-    /// Tells those who wait for updates that an object has changed, without any property that did.
+    /// Sends waiting clients an update of an object without any changed property.
     pub fn touch(&self, kind: &str, id: &str) {
         self.vim.touch(kind, id);
     }
 
-    /// Takes away the views under the filters of all sessions.
+    /// Destroys the views of all sessions, on which their filters depend.
     pub fn lose_views(&self) {
         self.vim.lose_views();
     }
 
-    /// Ends all sessions, as half an hour without a call does.
+    /// Ends all sessions, as servers do after half an hour without a call.
     pub fn expire_sessions(&self) {
         self.vim.expire_sessions();
     }

@@ -1,31 +1,16 @@
-//! From a request to its answer: resources, credentials, and what each answer looks like.
+//! From a request to its answer: the resources, and what each answer looks like.
 
 use std::time::SystemTime;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::access::{Answer, Refused, Who, accepts, consumes, decoded, forbidden, parameter};
 use super::job::{Job, Work};
 use super::report::{self, Refusal};
 use super::store::Manner;
-use super::{Access, Account, Candlepin, Fate, Generation, JobState, State};
+use super::{Candlepin, Fate, Generation, JobState, State};
 use crate::http::{Request, Response};
 use crate::{clock, fresh};
-
-/// An answer that is no success: its status and displayMessage.
-pub(super) struct Refused(pub(super) u16, pub(super) String);
-
-pub(super) type Answer = Result<(u16, Value), Refused>;
-
-/// Who a request comes from.
-pub(super) struct Who {
-    /// A user's name, or a consumer's uuid.
-    pub(super) name: String,
-    pub(super) access: Access,
-    /// Whether it is a consumer, which sees itself and its owner's check-in only.
-    pub(super) is_consumer: bool,
-}
 
 impl Candlepin {
     pub(super) fn respond(&self, request: &Request) -> Response {
@@ -94,7 +79,7 @@ impl Candlepin {
         if let Some(status) = self.lock().refusals.pop_front() {
             return Err(Refused(
                 status,
-                format!("Runtime Error: the simulator was told to answer {status}"),
+                format!("Runtime Error: the simulator answers {status} as planned"),
             ));
         }
         match (request.method.as_str(), path.as_slice()) {
@@ -114,7 +99,7 @@ impl Candlepin {
         }
     }
 
-    /// What everyone is told, whatever the credentials and the database.
+    /// The status, which needs no credentials and no database.
     fn status(&self) -> Value {
         let mut able = vec![
             "instance_multiplier",
@@ -203,9 +188,9 @@ impl Candlepin {
                 None => {}
             }
         }
-        let told = job.json(self.settings.generation, true);
+        let shown = job.json(self.settings.generation, true);
         state.jobs.push(job);
-        Ok((if current { 200 } else { 202 }, told))
+        Ok((if current { 200 } else { 202 }, shown))
     }
 
     fn heartbeat(&self, owner: &str, request: &Request) -> Answer {
@@ -218,9 +203,9 @@ impl Candlepin {
             return Err(Refused(400, "reporter_id is absent or empty".into()));
         };
         let job = self.new_job(owner, Work::Heartbeat { reporter }, &who, request);
-        let told = job.json(self.settings.generation, true);
+        let shown = job.json(self.settings.generation, true);
         state.jobs.push(job);
-        Ok((200, told))
+        Ok((200, shown))
     }
 
     fn new_job(&self, owner: &str, work: Work, who: &Who, request: &Request) -> Job {
@@ -300,9 +285,9 @@ impl Candlepin {
         }
         let with_result =
             parameter(&request.query, "result_data").is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
-        let told = job.json(generation, with_result);
+        let shown = job.json(generation, with_result);
         job.show();
-        Ok((200, told))
+        Ok((200, shown))
     }
 
     /// The hypervisors of an owner, or the one that is asked for, with the members that are of use to a reader.
@@ -329,83 +314,6 @@ impl Candlepin {
         });
         Ok((200, listed.collect()))
     }
-
-    /// The account of a request that may act for this owner, and the settled state.
-    fn admit(
-        &self,
-        owner: &str,
-        request: &Request,
-    ) -> Result<(Who, std::sync::MutexGuard<'_, State>), Refused> {
-        accepts(request)?;
-        if self.lock().database_down {
-            let message =
-                "Runtime Error org.hibernate.exception.JDBCConnectionException: could not extract ResultSet";
-            return Err(Refused(500, message.into()));
-        }
-        let who = self.who(request)?;
-        if who.access == Access::Nothing {
-            return Err(forbidden());
-        }
-        // Somebody else's owner is not told apart from one that isn't there.
-        if !self.settings.owners.iter().any(|key| key == owner) || !who.access.reaches(owner) {
-            return Err(Refused(
-                404,
-                match self.settings.generation {
-                    Generation::Current => format!("Owner with ID(s) {owner} could not be found."),
-                    Generation::Old => format!("Organization with id {owner} could not be found."),
-                },
-            ));
-        }
-        Ok((who, self.settled()))
-    }
-
-    /// Who a request comes from: the user that it names, else the consumer of its certificate.
-    pub(super) fn who(&self, request: &Request) -> Result<Who, Refused> {
-        if let (Some(uuid), None) = (&request.peer, request.header("Authorization")) {
-            return self.consumer(uuid);
-        }
-        let account = self.account(request)?;
-        Ok(Who {
-            name: account.username.clone(),
-            access: account.access.clone(),
-            is_consumer: false,
-        })
-    }
-
-    fn account(&self, request: &Request) -> Result<&Account, Refused> {
-        let Some(header) = request.header("Authorization") else {
-            let old = self.settings.generation == Generation::Old;
-            return Err(Refused(
-                401,
-                if old {
-                    "Invalid credentials."
-                } else {
-                    "Invalid Credentials"
-                }
-                .into(),
-            ));
-        };
-        let given = credentials(header);
-        let found = given.and_then(|(username, password)| {
-            let mut accounts = self.settings.accounts.iter();
-            accounts.find(|account| account.username == username && account.password == password)
-        });
-        found.ok_or_else(|| Refused(401, "Invalid Credentials".into()))
-    }
-}
-
-impl Access {
-    pub(super) fn reaches(&self, owner: &str) -> bool {
-        match self {
-            Access::All => true,
-            Access::Owners(owners) => owners.iter().any(|key| key == owner),
-            Access::Nothing => false,
-        }
-    }
-}
-
-pub(super) fn forbidden() -> Refused {
-    Refused(403, "Insufficient permissions".into())
 }
 
 fn no_method(method: &str) -> Refused {
@@ -413,79 +321,4 @@ fn no_method(method: &str) -> Refused {
         "Runtime Error RESTEASY003650: No resource method found for {method}, return 405 with Allow header"
     );
     Refused(405, text)
-}
-
-/// The media type, without its parameters, has to be this one.
-pub(super) fn consumes(request: &Request, wanted: &str, generation: Generation) -> Result<(), Refused> {
-    let given = request
-        .header("Content-Type")
-        .and_then(|given| given.split(';').next())
-        .unwrap_or("");
-    if given.trim().eq_ignore_ascii_case(wanted) {
-        return Ok(());
-    }
-    let number = if generation == Generation::Current {
-        "RESTEASY003065: "
-    } else {
-        ""
-    };
-    Err(Refused(
-        415,
-        format!("Runtime Error {number}Cannot consume content type"),
-    ))
-}
-
-/// Whoever accepts no JSON gets nothing else either.
-pub(super) fn accepts(request: &Request) -> Result<(), Refused> {
-    let Some(accept) = request.header("Accept") else {
-        return Ok(());
-    };
-    let mut kinds = accept.split(',').filter_map(|kind| kind.split(';').next());
-    if kinds.any(|kind| matches!(kind.trim(), "*/*" | "application/*" | "application/json")) {
-        return Ok(());
-    }
-    Err(Refused(
-        406,
-        "Runtime Error RESTEASY003635: No match for accept header".into(),
-    ))
-}
-
-/// User and password of basic authentication, which is UTF-8.
-fn credentials(header: &str) -> Option<(String, String)> {
-    let (scheme, coded) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let text = String::from_utf8(STANDARD.decode(coded.trim()).ok()?).ok()?;
-    let (username, password) = text.split_once(':')?;
-    Some((username.into(), password.into()))
-}
-
-/// A parameter of the query, decoded; there a `+` is a blank.
-fn parameter(query: &str, name: &str) -> Option<String> {
-    let pairs = query
-        .split('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let mut found = pairs.filter(|(key, _)| decoded(key) == name);
-    found.next().map(|(_, value)| decoded(&value.replace('+', " ")))
-}
-
-/// Without percent signs; what is no escape stands for itself.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let escape = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match escape.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if first == b'%' => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,34 +1,19 @@
-//! Consumers: who a certificate says to be, and what a registered system tells of itself.
+//! `/consumers/UUID`: what a registered system asks and reports about itself.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Refused, Who, accepts, consumes, forbidden};
-use super::{Access, Candlepin, State, report};
+use super::access::{Answer, Refused, accepts, check_deleted, consumes, forbidden};
+use super::{Candlepin, State, report};
 use crate::http::Request;
 
 impl Candlepin {
-    /// The consumer whose certificate came with a request.
-    pub(super) fn consumer(&self, uuid: &str) -> Result<Who, Refused> {
-        let state = self.lock();
-        check_deleted(&state, uuid)?;
-        let owner = state.stores.iter().find(|(_, store)| store.held(uuid).is_some());
-        let Some((owner, _)) = owner else {
-            return Err(Refused(401, "Invalid Credentials".into()));
-        };
-        Ok(Who {
-            name: uuid.to_owned(),
-            access: Access::Owners(vec![owner.clone()]),
-            is_consumer: true,
-        })
-    }
-
     /// GET and PUT of a consumer.
     pub(super) fn of_consumer(&self, uuid: &str, request: &Request) -> Answer {
         accepts(request)?;
         let who = self.who(request)?;
         let mut state = self.settled();
         check_deleted(&state, uuid)?;
-        // A guess: nobody recorded what a stranger is told.
+        // A guess: there is no recording of one consumer asking about another.
         if who.is_consumer && who.name != uuid {
             return Err(forbidden());
         }
@@ -58,12 +43,5 @@ impl Candlepin {
                 "type": {"label": "system"},
             }),
         ))
-    }
-}
-
-fn check_deleted(state: &State, uuid: &str) -> Result<(), Refused> {
-    match state.deleted.contains(uuid) {
-        true => Err(Refused(410, format!("Unit {uuid} has been deleted"))),
-        false => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Jobs: their states, how long they take, and how each generation tells of them.
+//! Jobs: their states, how long they take, and how each generation shows them.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,11 +17,11 @@ pub(super) enum Work {
     },
     /// Notes that a reporter is alive.
     Heartbeat { reporter: String },
-    /// Ends badly whatever the state of the world: a body that 2.4.16 could not read.
+    /// Fails in any case, as with a body that 2.4.16 cannot read.
     Fail(String),
-    /// An administrator takes it back.
+    /// An administrator cancels it.
     Cancel,
-    /// Nothing: the report of somebody else, which only takes its time.
+    /// Does nothing: the report of somebody else, which only takes time.
     Nothing,
 }
 
@@ -39,9 +39,9 @@ pub(super) struct Job {
     sentence: Option<String>,
     pub(super) work: Option<Work>,
     time: JobTime,
-    /// How often a GET showed it before its end.
+    /// How many GETs showed it before its end.
     shown: u32,
-    /// Since when it runs by the clock; a waiting job has not begun.
+    /// When it began; `None` for a waiting job.
     begun: Option<Instant>,
     created: SystemTime,
     started: Option<SystemTime>,
@@ -80,7 +80,7 @@ impl Job {
         self.begun = None;
     }
 
-    /// The jobs before it are done.
+    /// Lets it begin, because the jobs before it are done.
     pub(super) fn begin(&mut self) {
         self.go(JobState::Created);
         self.begun = Some(Instant::now());
@@ -93,7 +93,7 @@ impl Job {
         )
     }
 
-    /// Whether its time is over; goes from CREATED to RUNNING on the way.
+    /// Whether it is to end now; also moves it from CREATED to RUNNING.
     pub(super) fn is_due(&mut self) -> bool {
         let Some(begun) = self.begun.filter(|_| self.is_open()) else {
             return false;
@@ -112,12 +112,12 @@ impl Job {
         due
     }
 
-    /// Somebody asked for its state.
+    /// Counts that a client saw its state.
     pub(super) fn show(&mut self) {
         self.shown += 1;
     }
 
-    /// Ends it. `sentence` is what 2.4.16 says about it.
+    /// Ends it. `sentence` is the text of 2.4.16.
     pub(super) fn end(&mut self, state: JobState, result: Value, sentence: Option<String>) {
         if self.state == JobState::Created && state == JobState::Finished {
             self.go(JobState::Running);
@@ -141,7 +141,7 @@ impl Job {
         self.state = state;
     }
 
-    /// The job as a server of this generation tells of it.
+    /// The job as a server of this generation shows it.
     pub(super) fn json(&self, generation: Generation, with_result: bool) -> Value {
         let time = |time: Option<SystemTime>| time.map(clock::with_zone);
         let path = format!("/jobs/{}", self.id);

@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use super::Generation;
 
-/// A body that can be worked on.
+/// A readable body.
 pub(super) struct Report {
     /// The hypervisors in their order; `None` where the list holds a null.
     pub(super) entries: Vec<Option<Entry>>,
-    /// A member that 2.4.16 does not know and newer servers pass over.
+    /// A member that 2.4.16 refuses and newer servers ignore.
     pub(super) unknown: Option<String>,
 }
 
-/// One hypervisor; what is missing or null is `None` and leaves the old value alone.
+/// One hypervisor. `None`, for a missing member or null, keeps the old value.
 pub(super) struct Entry {
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
@@ -22,7 +22,7 @@ pub(super) struct Entry {
     pub(super) facts: Option<BTreeMap<String, String>>,
 }
 
-/// A guest of a hypervisor. Its `state` is read by no Candlepin.
+/// A guest of a hypervisor. Candlepin does not read its `state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guest {
     /// The guest's id as it was sent.
@@ -31,12 +31,12 @@ pub struct Guest {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// The body holds nothing that could be worked on.
+/// Why a body is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// It is empty.
     Absent,
-    /// It is no JSON.
+    /// It is not JSON.
     Malformed,
     /// It is JSON, but not of the right shape.
     Shape,
@@ -66,7 +66,7 @@ pub(super) fn read(body: &[u8], generation: Generation) -> Result<Report, Refusa
     Ok(Report { entries, unknown })
 }
 
-/// Reads the body of 2.4.16's synchronous check-in: ids of hosts, and for each its guests.
+/// Reads the body of 2.4.16's synchronous check-in: the ids of hosts with their guests.
 pub(super) fn read_synchronous(body: &[u8]) -> Result<Report, Refusal> {
     if body.is_empty() {
         return Err(Refusal::Absent);
@@ -97,7 +97,7 @@ pub(super) fn read_synchronous(body: &[u8]) -> Result<Report, Refusal> {
     })
 }
 
-/// Reads the guests in the body of a consumer's update, where an entry may be no more than an id; `None` where it has none.
+/// Reads the guests in the body of a consumer's update, in which an entry may be just an id; `None` if there is no list.
 pub(super) fn read_guests(body: &[u8]) -> Result<Option<Vec<Guest>>, Refusal> {
     let Value::Object(members) = json(body)? else {
         return Err(Refusal::Shape);
@@ -148,7 +148,7 @@ fn guest(item: &Value, generation: Generation, unknown: &mut Option<String>) -> 
     note_unknown(members.keys(), &KNOWN_OF_GUEST, unknown);
     let id = match member(members.get("guestId"), text)? {
         Some(id) => id,
-        // Recorded: 2.4.16 takes it, and drops it as it does one with an empty id.
+        // Recorded: 2.4.16 accepts it, and drops it like one with an empty id.
         None if lenient => String::new(),
         None => return Err(Refusal::Shape),
     };
@@ -186,7 +186,7 @@ fn optional<T>(value: &Value, read: impl FnOnce(&Value) -> Result<T, Refusal>) -
     }
 }
 
-/// Numbers and booleans are taken for text; lists and objects are not.
+/// Text, which may also be a number or boolean, but not a list or object.
 fn text(value: &Value) -> Result<String, Refusal> {
     match value {
         Value::String(text) => Ok(text.clone()),

@@ -27,7 +27,7 @@ pub(super) struct Store {
 }
 
 struct Consumer {
-    /// Lower case; `None` for a registered system that is no hypervisor.
+    /// In lower case; `None` for a registered system that is not a hypervisor.
     id: Option<String>,
     held: Hypervisor,
 }
@@ -38,7 +38,7 @@ pub(super) struct Manner<'a> {
     pub(super) reporter: Option<&'a str>,
     pub(super) generation: Generation,
     pub(super) create_missing: bool,
-    /// Hypervisor ids, in lower case, that are lost without a word.
+    /// Hypervisor ids, in lower case, that are lost silently.
     pub(super) lost: &'a BTreeSet<String>,
     /// Hypervisor ids, in lower case, that are refused.
     pub(super) refused: &'a BTreeSet<String>,
@@ -53,11 +53,11 @@ pub(super) struct Lists {
     pub(super) failed: Vec<String>,
 }
 
-/// What ends a whole job.
+/// Why a whole job fails.
 pub(super) struct Spoiled {
-    /// The server's words.
+    /// The text of the server.
     pub(super) reason: String,
-    /// Found by a check of the server's, which 2.4.16 tells as it tells an error; else an accident.
+    /// Whether a check of the server found it, which 2.4.16 reports like an error; otherwise it is an accident.
     pub(super) checked: bool,
 }
 
@@ -85,7 +85,7 @@ impl Store {
             .collect()
     }
 
-    /// Registers a system that is no hypervisor yet; its uuid.
+    /// Registers a system that is not a hypervisor yet, and returns its uuid.
     pub(super) fn register(&mut self, name: &str, facts: BTreeMap<String, String>) -> String {
         let held = Hypervisor {
             uuid: fresh::uuid(),
@@ -113,12 +113,12 @@ impl Store {
         }
     }
 
-    /// Applies a report. An error ends the whole job, and nothing of the report stays.
+    /// Applies a report. On an error nothing of the report is kept.
     pub(super) fn apply(&mut self, report: &Report, manner: &Manner) -> Result<Lists, Spoiled> {
         let current = manner.generation == Generation::Current;
-        // 2.4.16 takes ids that differ in case only for one already here.
+        // 2.4.16 already treats ids that differ only in case as one here.
         let one = |id: &str| if current { id.to_owned() } else { id.to_lowercase() };
-        // What ends the job is found first, for then nothing is kept.
+        // First everything that fails the job, because then nothing is kept.
         let mut last: HashMap<String, usize> = HashMap::new();
         for (place, entry) in report.entries.iter().enumerate() {
             let entry = entry
@@ -152,22 +152,14 @@ impl Store {
         Ok(lists)
     }
 
+    /// Applies one entry. The server says nothing about an entry that it loses.
     fn check_in(&mut self, id: &str, entry: &Entry, manner: &Manner, lists: &mut Lists) {
         let key = id.to_lowercase();
         if manner.lost.contains(&key) || odd_sockets(entry) || has_long(entry.facts.as_ref()) {
             return;
         }
         let owner = manner.owner;
-        let system = entry
-            .facts
-            .as_ref()
-            .and_then(|facts| facts.get(SYSTEM_UUID))
-            .map(|uuid| uuid.to_lowercase());
-        let known = self
-            .by_id
-            .get(&key)
-            .or_else(|| self.by_system.get(system.as_ref()?))
-            .copied();
+        let known = self.known(&key, entry);
         let verb = if known.is_some() { "update" } else { "create" };
         let unable = || format!("{id}: Unable to {verb} hypervisor with id {id} in org {owner}");
         if manner.refused.contains(&key)
@@ -181,7 +173,7 @@ impl Store {
         if entry.name.as_deref() == Some("") {
             if let Some(known) = known {
                 let uuid = &self.consumers[known].held.uuid;
-                lists.updated.push(told("", uuid, manner));
+                lists.updated.push(listed("", uuid, manner));
             }
             lists.failed.push(unable());
             return;
@@ -195,28 +187,42 @@ impl Store {
                 } else {
                     &mut lists.unchanged
                 };
-                list.push(told(&held.name, &held.uuid, manner));
+                list.push(listed(&held.name, &held.uuid, manner));
             }
-            None if !manner.create_missing => {
-                lists
-                    .failed
-                    .push(format!("{id}: Unable to find hypervisor in org \"{owner}\""));
+            None if manner.create_missing => {
+                let held = self.create(id, key, entry, manner);
+                lists.created.push(listed(&held.name, &held.uuid, manner));
             }
             None => {
-                let held = Hypervisor {
-                    uuid: fresh::uuid(),
-                    name: entry.name.clone().unwrap_or_else(|| id.to_owned()),
-                    guests: guests(entry).unwrap_or_default(),
-                    facts: entry.facts.clone().unwrap_or_default(),
-                    reporter: manner.reporter.map(str::to_owned),
-                };
-                lists.created.push(told(&held.name, &held.uuid, manner));
-                self.add(Consumer { id: Some(key), held });
+                let failure = format!("{id}: Unable to find hypervisor in org \"{owner}\"");
+                lists.failed.push(failure);
             }
         }
     }
 
-    /// Brings a known consumer up to the report; whether that changed it.
+    /// The place of the consumer that an entry is about: by its hypervisorId, otherwise by its dmi.system.uuid.
+    fn known(&self, key: &str, entry: &Entry) -> Option<usize> {
+        let by_system = || {
+            let system = entry.facts.as_ref()?.get(SYSTEM_UUID)?;
+            self.by_system.get(&system.to_lowercase())
+        };
+        self.by_id.get(key).or_else(by_system).copied()
+    }
+
+    fn create(&mut self, id: &str, key: String, entry: &Entry, manner: &Manner) -> &Hypervisor {
+        let held = Hypervisor {
+            uuid: fresh::uuid(),
+            name: entry.name.clone().unwrap_or_else(|| id.to_owned()),
+            guests: guests(entry).unwrap_or_default(),
+            facts: entry.facts.clone().unwrap_or_default(),
+            reporter: manner.reporter.map(str::to_owned),
+        };
+        let place = self.consumers.len();
+        self.add(Consumer { id: Some(key), held });
+        &self.consumers[place].held
+    }
+
+    /// Updates a known consumer; returns whether that changed it.
     fn update(&mut self, place: usize, key: String, entry: &Entry, manner: &Manner) -> bool {
         let consumer = &mut self.consumers[place];
         let mut changed = false;
@@ -244,7 +250,7 @@ impl Store {
         }
         if let Some(facts) = entry.facts.as_ref().filter(|facts| **facts != held.facts) {
             let old = held.facts.get(SYSTEM_UUID).map(|old| old.to_lowercase());
-            // Unless another one has come with the same uuid since.
+            // Another consumer may have taken the same uuid since.
             if let Some(old) = old.filter(|old| self.by_system.get(old) == Some(&place)) {
                 self.by_system.remove(&old);
             }
@@ -272,8 +278,8 @@ impl Store {
     }
 }
 
-/// An entry of one of the lists: a name and Candlepin's uuid, not the hypervisor's id.
-fn told(name: &str, uuid: &str, manner: &Manner) -> Value {
+/// An entry of one of the lists, with the name and Candlepin's uuid, but without the hypervisor's id.
+fn listed(name: &str, uuid: &str, manner: &Manner) -> Value {
     match manner.generation {
         Generation::Current => json!({"name": name, "owner": {"anonymous": null, "contentAccessMode": null,
             "displayName": null, "href": null, "id": null, "key": manner.owner}, "uuid": uuid}),
@@ -281,7 +287,7 @@ fn told(name: &str, uuid: &str, manner: &Manner) -> Value {
     }
 }
 
-/// The guests that are kept: without those of an empty id, and each id only once.
+/// The guests that are kept: each id once, and none with an empty id.
 fn guests(entry: &Entry) -> Option<Vec<Guest>> {
     let mut seen = BTreeSet::new();
     let guests = entry.guests.as_ref()?.iter().flatten();
@@ -293,7 +299,7 @@ fn guests(entry: &Entry) -> Option<Vec<Guest>> {
     )
 }
 
-/// Guests are the same whatever their order and the case of their ids.
+/// Guests in a form that does not depend on their order or the case of their ids.
 fn comparable(guests: &[Guest]) -> BTreeMap<String, &BTreeMap<String, String>> {
     guests
         .iter()

@@ -4,19 +4,19 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 
 use super::{Body, Request, Response};
 
-/// More than any client of ours sends as request line and header.
+/// More than the request line and header of any of our clients.
 const MAX_HEAD: u64 = 64 * 1024;
 const MAX_HEADERS: usize = 100;
 /// A check-in of 5,000 hypervisors with 100,000 guests has about 12 MB.
 const MAX_BODY: u64 = 256 * 1024 * 1024;
-/// Bytes of a streamed body that go out as one chunk.
+/// Bytes of a streamed body in one chunk.
 const CHUNK: usize = 32 * 1024;
 
 /// Why there is no further request on a connection.
 pub(super) enum NoRequest {
     /// The client is done, or gone.
     End,
-    /// It sent something that is answered with this status, and then nothing more is read.
+    /// It sent something invalid, which gets this status; nothing more is read.
     Refused(u16, &'static str),
 }
 
@@ -26,7 +26,7 @@ impl From<io::Error> for NoRequest {
     }
 }
 
-/// A request, and what its head says of the answer's form.
+/// A request, and what its header says about the form of the answer.
 pub(super) struct Received {
     pub(super) request: Request,
     pub(super) keep_alive: bool,
@@ -52,7 +52,7 @@ pub(super) fn receive<S: Read + Write>(stream: &mut BufReader<S>) -> Result<Rece
 }
 
 fn read_head(stream: &mut impl BufRead) -> Result<Vec<u8>, NoRequest> {
-    // A client that begins with TLS: nginx and Apache answer at once, as it will send no line.
+    // The client begins with TLS and will send no line. nginx and Apache answer this at once.
     if stream.fill_buf().is_ok_and(|begin| begin.first() == Some(&0x16)) {
         return Err(NoRequest::Refused(
             400,
@@ -164,7 +164,7 @@ fn read_chunks(stream: &mut impl BufRead) -> Result<Vec<u8>, NoRequest> {
             return Err(TOO_LARGE);
         }
         if size == 0 {
-            // Trailer fields, which nobody here looks at, end with an empty line.
+            // Trailer fields, which are ignored, end with an empty line.
             while !read_line(stream)?.trim().is_empty() {}
             return Ok(body);
         }
@@ -184,7 +184,7 @@ fn read_line(stream: &mut impl BufRead) -> Result<String, NoRequest> {
     }
 }
 
-/// Writes an answer; with a limit it fails after so many bytes of the body.
+/// Writes an answer; fails on purpose after `limit` bytes of the body.
 pub(super) fn send(
     stream: &mut dyn Write,
     received: &Received,
@@ -244,13 +244,13 @@ pub(super) fn refuse(stream: &mut dyn Write, status: u16, why: &str) -> io::Resu
     stream.flush()
 }
 
-/// Ends a body on purpose after so many bytes.
+/// Cuts a body on purpose.
 struct Cut {
     left: usize,
 }
 
 impl Cut {
-    /// What of these bytes still passes.
+    /// The part of these bytes that is still sent.
     fn pass<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let passed = &bytes[..bytes.len().min(self.left)];
         self.left -= passed.len();
@@ -266,7 +266,7 @@ impl Cut {
     }
 }
 
-/// A body that goes out while it is made.
+/// A body that is sent while it is made.
 struct Streamed<'a> {
     stream: &'a mut dyn Write,
     buffer: Vec<u8>,

@@ -12,23 +12,23 @@ use rustls::ServerConnection;
 use super::connection::{self, NoRequest};
 use super::{Request, Response, Service, Stream, Tls};
 
-/// What a server does with a request instead of answering it as it should.
+/// What a server does with a request instead of the right answer.
 pub enum Fault {
     /// Closes the connection without an answer; the service never sees the request.
     Close,
     /// Closes the connection without an answer, after the service has worked on the request.
     Lose,
-    /// Closes the connection after so many bytes of the body.
+    /// Closes the connection after this number of bytes of the body.
     Cut(usize),
-    /// Goes silent after so many bytes of the body, and keeps the connection open as long as the client does.
+    /// Sends this number of bytes of the body, then nothing; keeps the connection open as long as the client does.
     Stall(usize),
-    /// Answers this; the service never sees the request.
+    /// Sends this answer; the service never sees the request.
     Answer(Response),
     /// Never answers, and keeps the connection open as long as the client does.
     Silence,
-    /// Waits so long, then answers as it should.
+    /// Waits this long, then sends the right answer.
     Delay(Duration),
-    /// Answers as it should, one byte after the other, with so long a pause before each.
+    /// Sends the right answer byte by byte, with this pause before each.
     Trickle(Duration),
     /// Sends these bytes, which need not be HTTP, and closes the connection; the service never sees the request.
     Raw(Stream),
@@ -43,10 +43,10 @@ pub struct Logged {
     pub body_length: usize,
 }
 
-/// Told the request's number, counted from 1, and the request.
+/// Called with the request's number, counted from 1, and the request.
 type Plan = Box<dyn FnMut(usize, &Request) -> Option<Fault> + Send>;
 
-/// A listening server; it stops when it is dropped, with all of its connections and threads.
+/// A listening server. Dropping it ends its connections and threads.
 pub struct Server {
     address: SocketAddr,
     tls: bool,
@@ -63,7 +63,7 @@ struct Shared {
     connections: Mutex<Vec<Connection>>,
 }
 
-/// What the server keeps of a connection; its thread owns the socket.
+/// An open connection. The thread owns the socket.
 struct Connection {
     socket: Weak<TcpStream>,
     thread: JoinHandle<()>,
@@ -121,7 +121,7 @@ impl Server {
         connections.len()
     }
 
-    /// Asks this plan before each further request is answered. It is told the request's number, counted from 1 since the server's
+    /// Calls `plan` before each further request is answered, with the request's number, counted from 1 since the server's
     /// start, and the request.
     pub fn misbehave(&self, plan: impl FnMut(usize, &Request) -> Option<Fault> + Send + 'static) {
         *lock(&self.shared.plan) = Some(Box::new(plan));
@@ -160,7 +160,7 @@ impl Shared {
                 return;
             }
             let Ok(socket) = socket else {
-                // Out of descriptors: leave the threads the time to close some.
+                // Probably out of file descriptors: give the threads time to close some.
                 thread::sleep(Duration::from_millis(10));
                 continue;
             };
@@ -177,7 +177,7 @@ impl Shared {
     }
 
     fn serve(&self, socket: Arc<TcpStream>) {
-        // Without it, answers made of two small writes wait for the client's acknowledgement.
+        // Without this, an answer of two small writes waits for the client's acknowledgement.
         let _ = socket.set_nodelay(true);
         match &self.tls {
             None => {
@@ -290,7 +290,7 @@ impl Shared {
     }
 }
 
-/// Begins TLS; who the client says to be. A failure shows at the first read.
+/// Begins TLS and returns the common name of the client's certificate. A failure shows at the first read.
 fn handshake(session: &mut ServerConnection, mut socket: &TcpStream) -> Option<String> {
     while session.is_handshaking() {
         session.complete_io(&mut socket).ok()?;
@@ -300,9 +300,9 @@ fn handshake(session: &mut ServerConnection, mut socket: &TcpStream) -> Option<S
 
 /// How a conversation ended.
 struct Ended {
-    /// No answer broke off.
+    /// Whether no answer was cut.
     whole: bool,
-    /// The client is to be connected with this address.
+    /// The address to connect the client with.
     tunnel: Option<SocketAddr>,
 }
 
@@ -312,13 +312,13 @@ impl Ended {
     }
 }
 
-/// Reads until the client, or the server's end, closes the connection. The answer stays unfinished.
+/// Reads until the client closes the connection or the server ends. The answer stays unfinished.
 fn wait_for_end(mut stream: impl Read) -> Ended {
     let _ = io::copy(&mut stream, &mut io::sink());
     Ended::after(false)
 }
 
-/// Sends one byte after the other.
+/// Writes one byte at a time.
 struct Slow<'a> {
     stream: &'a mut dyn Write,
     pause: Duration,
@@ -351,12 +351,12 @@ fn connect(client: &TcpStream, address: SocketAddr) {
     thread::scope(|scope| {
         scope.spawn(|| pass(client, &server));
         pass(&server, client);
-        // The server has ended: what the client still sends goes nowhere.
+        // The server has ended, so nothing would read what the client still sends.
         let _ = client.shutdown(Shutdown::Both);
     });
 }
 
-/// Closes a socket so that the client gets what was sent: unread input would turn the end into a reset.
+/// Closes a socket so that the client gets what was sent. Unread input would turn the end into a reset.
 fn linger(socket: &TcpStream) {
     let _ = socket.shutdown(Shutdown::Write);
     let _ = socket.set_read_timeout(Some(Duration::from_secs(1)));

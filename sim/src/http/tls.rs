@@ -1,4 +1,4 @@
-//! An authority made on the spot, and the certificates that it issues.
+//! A new certificate authority, and the certificates that it issues.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig};
 
-/// A certificate authority that exists as long as this value; its key is written nowhere.
+/// A certificate authority whose key exists only in memory.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -28,17 +28,17 @@ pub enum Certificate {
     Good,
     /// Issued by the authority, but for these names only.
     For(Vec<String>),
-    /// Issued by the authority for localhost, and over since 2001.
+    /// Issued by the authority for localhost, and expired since 2001.
     Expired,
     /// Issued by the authority for localhost, and not valid before the year 4000.
     NotYet,
     /// Issued by the authority, with localhost as its subject's common name only.
     CommonName,
-    /// Its own issuer, with localhost as name, as servers have it that nobody gave a certificate.
+    /// Self-signed for localhost, as on servers that nobody gave a certificate.
     SelfSigned,
-    /// The same, and an authority's, as openssl makes it.
+    /// Self-signed and an authority, as openssl makes it by default.
     SelfSignedAuthority,
-    /// Its own issuer, and of X.509 version 1, without any name that counts, as some appliances have it.
+    /// Self-signed, of X.509 version 1 and without any usable name, as on some appliances.
     Version1,
 }
 
@@ -65,7 +65,7 @@ impl fmt::Debug for Tls {
 }
 
 impl Authority {
-    /// Makes an authority of a name that no other has in this process.
+    /// Makes an authority with a name that is unique in this process.
     pub fn new() -> io::Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -73,13 +73,13 @@ impl Authority {
         Authority::of(params)
     }
 
-    /// Makes a certificate that is not an authority's (it lacks `CA:TRUE`) and issues others all the same.
+    /// Makes a certificate that issues others although it is not an authority: it lacks `CA:TRUE`.
     pub fn pretended() -> io::Result<Self> {
         Authority::of(CertificateParams::default())
     }
 
     fn of(mut params: CertificateParams) -> io::Result<Self> {
-        // Two authorities of one name would look like one with a bad signature, not like two.
+        // With equal names a certificate of the other authority would look like one with a bad signature.
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("vw-sim authority {number}");
@@ -94,12 +94,12 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// Issues a certificate with a key of its own. Names must be DNS names or addresses.
+    /// Issues a certificate with its own key. Names must be DNS names or addresses.
     pub fn issue(&self, certificate: &Certificate) -> io::Result<Tls> {
         self.try_issue(certificate).map_err(io::Error::other)
     }
 
-    /// Issues a certificate by which a client shows who it is: `name` becomes its common name.
+    /// Issues a client certificate with `name` as its common name.
     pub fn issue_client(&self, name: &str) -> io::Result<Client> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
@@ -157,14 +157,14 @@ impl Authority {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut authorities = RootCertStore::empty();
         authorities.add(self.issuer.der().clone())?;
-        // As Candlepin's: a certificate is asked for but not demanded, and one of another authority is refused.
+        // As in Candlepin, a client certificate is optional, but one of another authority is refused.
         let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider.clone())
             .allow_unauthenticated()
             .build()?;
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(clients)
-            // It looks at no certificate, and so shows also one that rustls can't read.
+            // This resolver does not parse the certificate, so it also sends one that rustls cannot read.
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(
                 vec![issued.clone()],
                 any_supported_type(&private)?,
@@ -176,7 +176,7 @@ impl Authority {
     }
 }
 
-/// The certificate without its version and extensions, signed anew by itself.
+/// The certificate without its version and extensions, signed again by its own key.
 fn version_1(newer: &[u8], key: &KeyPair) -> Result<CertificateDer<'static>, rcgen::Error> {
     let [outer] = elements(newer)[..] else {
         return Err(rcgen::Error::CouldNotParseCertificate);
@@ -189,13 +189,13 @@ fn version_1(newer: &[u8], key: &KeyPair) -> Result<CertificateDer<'static>, rcg
         return Err(rcgen::Error::CouldNotParseCertificate);
     };
     let signed = element(0x30, &kept.concat());
-    // The bits that are left over in the last byte of the signature: none.
+    // The number of unused bits in the last byte of the signature: 0.
     let signature = [&[0][..], &key.sign(&signed)?].concat();
     let whole = [&signed, algorithm, &element(0x03, &signature)].concat();
     Ok(element(0x30, &whole).into())
 }
 
-/// The elements that stand one after the other in some DER.
+/// The consecutive elements in DER.
 fn elements(mut der: &[u8]) -> Vec<&[u8]> {
     let mut found = Vec::new();
     while !der.is_empty() {
@@ -210,7 +210,7 @@ fn contents(element: &[u8]) -> &[u8] {
     contents_and_rest(element).0
 }
 
-/// Of lengths only those that certificates of ours have: below 64 KiB.
+/// Reads lengths below 64 KiB, which our certificates do not exceed.
 fn contents_and_rest(der: &[u8]) -> (&[u8], &[u8]) {
     let (length, rest) = match *der {
         [_, length @ 0..=0x7f, ref rest @ ..] => (usize::from(length), rest),
@@ -239,9 +239,9 @@ impl Tls {
     }
 }
 
-/// The common name of a certificate's subject: the last one in it, for the issuer's stands before.
+/// The common name of a certificate's subject: the last one, because the issuer's comes before.
 pub(super) fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
-    // In DER: the type's object identifier, then a string's tag, its length and its text.
+    // In DER, the object identifier, then the tag of a string, its length and its text.
     const COMMON_NAME: [u8; 5] = [0x06, 0x03, 0x55, 0x04, 0x03];
     let bytes = certificate.as_ref();
     let last = bytes

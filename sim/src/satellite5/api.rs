@@ -25,7 +25,7 @@ const MAP_COLUMN: usize = 64;
 
 type Answer = Result<Value, Fault>;
 
-/// The architecture, by its name, that a channel must have for a system of this one.
+/// The name of the channel architecture that fits a system of this architecture.
 pub(super) fn channel_arch(system: &str) -> Option<&'static str> {
     let found = ARCHES.iter().find(|(_, _, systems)| systems.contains(&system));
     found.map(|(_, name, _)| *name)
@@ -92,7 +92,7 @@ impl Satellite5 {
         Ok(Value::Text(key))
     }
 
-    /// Whose session this is.
+    /// The user of a session.
     fn user(&self, state: &State, key: &Value) -> Result<&Account, Fault> {
         let shape = match key {
             Value::Text(key) => key.split_once('x').filter(|(number, hash)| {
@@ -128,7 +128,7 @@ impl Satellite5 {
         }
     }
 
-    /// One's own details by the exact name; those of others for an administrator.
+    /// The details of a user, who must be the caller unless that is an administrator.
     fn user_details(&self, user: &Account, login: &str) -> Answer {
         if login != user.login && !user.org_admin {
             return Err(no_permission());
@@ -155,7 +155,7 @@ impl Satellite5 {
 }
 
 impl State {
-    /// An int is an id, anything else a label. What another organisation owns isn't there.
+    /// Finds a channel by its id, if `wanted` is an int, or by its label. Channels of other organisations are invisible.
     fn channel_details(&self, user: &Account, wanted: &Value) -> Answer {
         let mut visible = self.channels.iter().filter(|channel| channel.org == user.org);
         let found = match wanted {
@@ -193,7 +193,7 @@ impl State {
         ]))
     }
 
-    /// After the session: label, name, summary, architecture, parent, perhaps checksum and GPG key.
+    /// `given` is label, name, summary, architecture and parent, then optionally checksum and GPG key.
     fn create_channel(&mut self, user: &Account, given: &[Value]) -> Answer {
         if let Some(key) = given.get(6)
             && !matches!(key, Value::Struct(_))
@@ -205,35 +205,57 @@ impl State {
         }
         let given: Vec<String> = given.iter().map(text).collect();
         let [label, name, summary, arch, parent] = [0, 1, 2, 3, 4].map(|place| given[place].clone());
+        let checksum = given.get(5).map(String::as_str);
+        let channel = Channel {
+            id: 101 + self.channels.len() as i64,
+            label,
+            name,
+            summary,
+            arch,
+            parent,
+            org: user.org,
+        };
+        self.check_new_channel(&channel, checksum)?;
+        self.channels.push(channel);
+        Ok(Value::Int(1))
+    }
+
+    /// The checks of a new channel, in the server's order.
+    fn check_new_channel(&self, channel: &Channel, checksum: Option<&str>) -> Result<(), Fault> {
+        let Channel {
+            label,
+            name,
+            summary,
+            arch,
+            parent,
+            ..
+        } = channel;
         if summary.is_empty() {
             return Err(internal("edit.channel.invalidchannelsummary"));
         }
-        if !is_name(&name) {
+        if !is_name(name) {
             return Err(fault(1200, &format!("Invalid channel name: {name}")));
         }
-        if !is_label(&label) {
+        if !is_label(label) {
             return Err(fault(1201, &format!("Invalid channel label: {label}")));
         }
-        if self.channels.iter().any(|channel| channel.name == name) {
+        if self.channels.iter().any(|channel| channel.name == *name) {
             return Err(fault(1200, &format!("The channel name {name} is already in use")));
         }
-        if self.channels.iter().any(|channel| channel.label == label) {
+        if self.channels.iter().any(|channel| channel.label == *label) {
             return Err(fault(
                 1201,
                 &format!("The channel label {label} is already in use"),
             ));
         }
-        if !ARCHES.iter().any(|(known, ..)| *known == arch) {
+        if !ARCHES.iter().any(|(known, ..)| known == arch) {
             return Err(internal("Invalid architecture label"));
         }
-        if given
-            .get(5)
-            .is_some_and(|sum| !["sha1", "sha256", "md5"].contains(&sum.as_str()))
-        {
+        if checksum.is_some_and(|sum| !["sha1", "sha256", "md5"].contains(&sum)) {
             return Err(fault(1210, "Invalid checksum type"));
         }
         if !parent.is_empty() {
-            match self.channels.iter().find(|channel| channel.label == parent) {
+            match self.channels.iter().find(|channel| channel.label == *parent) {
                 None => return Err(internal("Invalid parent channel label")),
                 Some(parent) if !parent.parent.is_empty() => {
                     return Err(fault(1202, "Invalid parent channel"));
@@ -244,17 +266,7 @@ impl State {
         if label.chars().count() > 128 || summary.chars().count() > 500 {
             return Err(internal("could not insert: value too long"));
         }
-        let id = 101 + self.channels.len() as i64;
-        self.channels.push(Channel {
-            id,
-            label,
-            name,
-            summary,
-            arch,
-            parent,
-            org: user.org,
-        });
-        Ok(Value::Int(1))
+        Ok(())
     }
 
     fn set_map(&mut self, user: &Account, map: Map) -> Answer {
@@ -296,14 +308,14 @@ impl State {
             .systems
             .iter()
             .filter(|system| system.org == user.org && system.seen.profile == name);
-        let told = mine.map(|system| {
+        let details = mine.map(|system| {
             Value::members([
                 ("id", Value::Int(system.number)),
                 ("name", system.seen.profile.as_str().into()),
                 ("last_checkin", Value::Date(clock::compact(system.registered))),
             ])
         });
-        Value::Array(told.collect())
+        Value::Array(details.collect())
     }
 
     fn systemid(&self, user: &Account, number: i64) -> Answer {
@@ -316,7 +328,7 @@ impl State {
     }
 }
 
-/// Where text is wanted, everything becomes text.
+/// Converts any value to text, as the Java program does where it wants text.
 fn text(value: &Value) -> String {
     match value {
         Value::Text(text) | Value::Date(text) | Value::Binary(text) => text.clone(),
@@ -338,7 +350,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Where a number is wanted nothing else will do.
+/// Accepts only a number.
 fn int(value: &Value) -> Result<i64, Fault> {
     match value {
         Value::Int(number) => Ok(*number),
@@ -363,7 +375,7 @@ fn is_label(label: &str) -> bool {
         && !is_reserved(label)
 }
 
-/// The vendor's own channels begin so.
+/// Whether a name or label begins like the vendor's own channels.
 fn is_reserved(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["rhn", "redhat", "red hat"]
@@ -371,7 +383,7 @@ fn is_reserved(text: &str) -> bool {
         .any(|start| text.starts_with(start))
 }
 
-/// A fault of a method, with its class before its text.
+/// A fault of a method: its class, then its text.
 fn fault(code: i64, text: &str) -> Fault {
     Fault {
         code,
@@ -379,7 +391,7 @@ fn fault(code: i64, text: &str) -> Fault {
     }
 }
 
-/// A fault for an exception that is no FaultException.
+/// A fault for an exception that is not a FaultException.
 fn internal(text: &str) -> Fault {
     fault(-1, &format!("unhandled internal exception: {text}"))
 }

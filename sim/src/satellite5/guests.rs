@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::xmlrpc::Value;
 
-/// The width of a virtual instance's name; nothing cuts it.
+/// The width of the column of an instance's name; a longer name is a database error.
 const NAME: usize = 128;
 
-/// How the server tells the states of a guest.
+/// The states of a guest on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GuestState {
-    /// Also for blocked and for unknown.
+    /// Also blocked and unknown.
     Running,
-    /// Halted for a while.
+    /// Paused.
     Paused,
     /// Shut down, shut off, or no longer reported.
     Stopped,
-    /// Broken down.
+    /// Crashed.
     Crashed,
 }
 
@@ -29,18 +29,18 @@ pub struct Instance {
     pub name: String,
     /// Its state.
     pub state: GuestState,
-    /// As it was reported last.
+    /// The last reported type.
     pub virt_type: String,
     /// Virtual processors.
     pub vcpus: i64,
     /// Memory in kB.
     pub memory: i64,
-    /// Without details, and so never found again: it came with an unknown virt_type.
+    /// Whether it has no details, so that it is never found again: it came with an unknown virt_type.
     pub orphan: bool,
     confirmed: bool,
 }
 
-/// What undoes a whole plan.
+/// Why a whole plan is undone.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Undone {
     /// An exception of Python: fault 1.
@@ -111,7 +111,7 @@ impl Instances {
         let unconfirmed = work.rows.iter().any(|row| !row.confirmed);
         let ended = work.ended;
         self.rows.insert(host.into(), work.rows);
-        // The end of a crawl stops what is unconfirmed on any host, for its statement names none.
+        // The end of a crawl stops the unconfirmed rows of every host, because its SQL statement names no host.
         if ended {
             for other in self.unconfirmed.iter().filter(|other| *other != host) {
                 let rows = self.rows.get_mut(other).into_iter().flatten();
@@ -168,12 +168,12 @@ impl Work {
                 self.ended = true;
                 Ok(())
             }
-            // Any other pair is written to the server's log and passed over.
+            // The real server logs any other pair and ignores it.
             _ => Ok(()),
         }
     }
 
-    /// The host's own row, which the database knows by having no uuid.
+    /// The host's own row, which has no uuid in the database.
     fn host(&mut self, properties: &BTreeMap<String, Value>) -> Result<(), Undone> {
         let (Some(identity), Some(uuid)) = (properties.get("identity"), properties.get("uuid")) else {
             return Ok(());
@@ -182,7 +182,7 @@ impl Work {
         if *identity != Value::from("host") {
             return Ok(());
         }
-        // One with a uuid is looked for in vain, and so each report adds one more.
+        // One with a uuid is never found, so each report adds another row.
         let known = uuid
             .is_none()
             .then(|| self.rows.iter_mut().find(|row| row.uuid.is_none()))
@@ -228,7 +228,7 @@ impl Work {
             set(&mut row.virt_type, virt_type);
             return Ok(());
         }
-        // A new guest has to be described completely, else it is passed over.
+        // A new guest that is not described completely is ignored.
         if let (Some(state), Some(memory), Some(vcpus), Some(name), Some(virt_type)) =
             (state, memory, vcpus, name, virt_type)
         {
@@ -253,7 +253,7 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-/// 32 lower-case digits, or nothing where there is no digit but zero: that is the host itself.
+/// A uuid as 32 lower-case digits; `None`, which means the host itself, if all digits are zero.
 fn normal(uuid: &Value) -> Result<Option<String>, Undone> {
     let text = match uuid {
         Value::Text(text) => text,
@@ -324,7 +324,7 @@ fn name(value: &Value) -> Result<String, Undone> {
     }
 }
 
-/// A value as text, whatever it is.
+/// Any value as text.
 fn written(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),

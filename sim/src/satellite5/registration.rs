@@ -7,9 +7,9 @@ use super::systemid::{self, Rejected, SystemId};
 use super::xmlrpc::{Fault, Value};
 use super::{Account, Outcome, Registered, Satellite5, State, System, api};
 
-/// A profile's name is cut here.
+/// Longer profile names are cut to this length.
 const PROFILE: usize = 128;
-/// The columns of operating system and release; nothing cuts them.
+/// The width of the columns of operating system and release; longer values are a database error.
 const COLUMN: usize = 64;
 /// The first system's number.
 const FIRST: i64 = 1_000_010_000;
@@ -42,14 +42,13 @@ impl Satellite5 {
                 | "registration.refresh_hw_profile"
                 | "registration.virt_notify",
                 given,
-            ) => exception(
-                method,
-                &format!(
+            ) => {
+                let text = format!(
                     "TypeError: unexpected number of arguments ({} given)",
                     given.len()
-                ),
-            )
-            .into(),
+                );
+                exception(method, &text).into()
+            }
             _ => Fault {
                 code: -1,
                 text: format!("While running '{method}': caught\nUnknownXML : {method}\n"),
@@ -75,51 +74,20 @@ impl Satellite5 {
             }
             *slots -= 1;
         }
-        let number = FIRST + state.registrations as i64;
-        state.registrations += 1;
-        let id = format!("ID-{number:09}");
-        let profile: String = wanted.profile.chars().take(PROFILE).collect();
-        let secret = systemid::secret();
-        let proof = SystemId {
-            id: &id,
-            release: wanted.release,
-            system: wanted.os,
-            architecture: wanted.arch,
-            username: &account.login,
-            profile: &profile,
-        };
-        let text = proof.text(&secret);
+        let system = state.add_system(account, wanted, channel);
         let none = || Value::Array(Vec::new());
-        let answer = Value::members([
-            ("system_id", text.as_str().into()),
-            ("channels", Value::Array(vec![channel.as_str().into()])),
+        Outcome::Value(Value::members([
+            ("system_id", system.systemid.as_str().into()),
+            ("channels", Value::Array(vec![system.channel.as_str().into()])),
             ("failed_channels", none()),
             ("failed_options", none()),
             ("system_slots", Value::Array(vec!["enterprise_entitled".into()])),
             ("failed_system_slots", none()),
             ("universal_activation_key", none()),
-        ]);
-        let seen = System {
-            id,
-            profile,
-            channel,
-            systemid: text,
-            instances: Vec::new(),
-            plans: 0,
-            refreshed: 0,
-        };
-        let registered = SystemTime::now();
-        state.systems.push(Registered {
-            number,
-            seen,
-            secret,
-            org: account.org,
-            registered,
-        });
-        Outcome::Value(answer)
+        ]))
     }
 
-    /// Who registers; the checks come in the server's order.
+    /// The account that registers, after the checks in the server's order.
     fn authorized(&self, wanted: &Wanted) -> Result<&Account, Fault> {
         let (user, password) = (wanted.user, wanted.password);
         let odd = |c: char| c.is_whitespace() || "&+%'`\"=#".contains(c);
@@ -155,7 +123,7 @@ impl Satellite5 {
     }
 }
 
-/// A registration as it is asked for.
+/// The parameters of a registration.
 struct Wanted<'a> {
     profile: &'a str,
     os: &'a str,
@@ -166,7 +134,7 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// None if a parameter has another type than the server wants.
+    /// `None` if a parameter has the wrong type.
     fn new(texts: [&'a Value; 6], other: &Value) -> Option<Self> {
         let texts = texts.map(|value| match value {
             Value::Text(text) => Some(text.as_str()),
@@ -233,7 +201,43 @@ fn notify(state: &mut State, systemid: &Value, plan: &Value) -> Outcome {
 }
 
 impl State {
-    /// The base channel follows from release and architecture by the organisation's map, not from the name of the system.
+    /// Adds a system under the next number, with a new secret.
+    fn add_system(&mut self, account: &Account, wanted: &Wanted, channel: String) -> &System {
+        let number = FIRST + self.registrations as i64;
+        self.registrations += 1;
+        let id = format!("ID-{number:09}");
+        let profile: String = wanted.profile.chars().take(PROFILE).collect();
+        let secret = systemid::secret();
+        let proof = SystemId {
+            id: &id,
+            release: wanted.release,
+            system: wanted.os,
+            architecture: wanted.arch,
+            username: &account.login,
+            profile: &profile,
+        };
+        let systemid = proof.text(&secret);
+        let seen = System {
+            id,
+            profile,
+            channel,
+            systemid,
+            instances: Vec::new(),
+            plans: 0,
+            refreshed: 0,
+        };
+        let place = self.systems.len();
+        self.systems.push(Registered {
+            number,
+            seen,
+            secret,
+            org: account.org,
+            registered: SystemTime::now(),
+        });
+        &self.systems[place].seen
+    }
+
+    /// The base channel, which the organisation's map gives for release and architecture; the name of the system does not matter.
     fn base_channel(&self, account: &Account, wanted: &Wanted) -> Result<String, Fault> {
         let arch = api::channel_arch(wanted.arch);
         let mut maps = self.maps.iter();
@@ -260,7 +264,7 @@ impl State {
         Ok(channel.label.clone())
     }
 
-    /// The place of the system that this systemid proves.
+    /// The place of the system that a systemid belongs to.
     fn authenticated(&self, systemid: &Value) -> Result<usize, Fault> {
         let place = |id: &str| self.systems.iter().position(|system| system.seen.id == id);
         let verified = systemid::verify(systemid, |id| Some(self.systems[place(id)?].secret.as_str()));

@@ -5,7 +5,7 @@ use ring::digest::{SHA256, digest};
 use super::xmlrpc::{self, Dialect, Value};
 use crate::fresh;
 
-/// The names that are summed, in the order of the sum.
+/// The names that are part of the checksum, in its order.
 const FIELDS: [&str; 6] = [
     "system_id",
     "os_release",
@@ -15,7 +15,7 @@ const FIELDS: [&str; 6] = [
     "type",
 ];
 
-/// What a systemid says.
+/// The contents of a systemid.
 pub(super) struct SystemId<'a> {
     pub(super) id: &'a str,
     pub(super) release: &'a str,
@@ -25,12 +25,12 @@ pub(super) struct SystemId<'a> {
     pub(super) profile: &'a str,
 }
 
-/// What makes a text unacceptable.
+/// Why a systemid is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Rejected {
-    /// Damaged, of another server, or of a system that is gone: the server tells no difference.
+    /// It is damaged, of another server, or of a deleted system; the server does not distinguish these.
     Invalid,
-    /// Of an anonymous system.
+    /// It belongs to an anonymous system.
     Anonymous,
 }
 
@@ -72,7 +72,7 @@ impl SystemId<'_> {
     }
 }
 
-/// The id of the system that this text is of, if its sum is right. `secret_of` knows the secrets of the systems that are there.
+/// The id of the system that a systemid belongs to, if its checksum is right. `secret_of` returns the secret of a known system.
 pub(super) fn verify<'s>(
     text: &Value,
     secret_of: impl FnOnce(&str) -> Option<&'s str>,

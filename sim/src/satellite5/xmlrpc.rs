@@ -10,7 +10,7 @@ use quick_xml::events::Event;
 /// Deeper nesting is refused.
 const DEPTH: usize = 64;
 
-/// Whose XML-RPC it is.
+/// Which program's XML-RPC it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// `/rpc/api`: ints without blanks in 32 bit, no nil, `<i4>`.
@@ -40,11 +40,11 @@ pub(super) struct Call {
     pub(super) parameters: Vec<Value>,
 }
 
-/// It is no XML-RPC; the reason is for whoever debugs.
+/// It is not XML-RPC; the reason helps in debugging.
 #[derive(Debug, PartialEq)]
 pub(super) struct Malformed(pub(super) String);
 
-/// What a method has to say instead of a result.
+/// The error of a method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
     pub(super) code: i64,
@@ -103,7 +103,7 @@ pub(super) fn read_call(body: &[u8], dialect: Dialect) -> Result<Call, Malformed
     Ok(Call { method, parameters })
 }
 
-/// Reads a lone `<params>`, as a systemid is one.
+/// Reads a `<params>` without a call, such as a systemid.
 pub(super) fn read_parameters(text: &str) -> Result<Vec<Value>, Malformed> {
     let mut tags = Tags::new(text.as_bytes(), Dialect::Python)?;
     tags.open("params")?;
@@ -196,7 +196,7 @@ impl<'a> Tags<'a> {
         }
     }
 
-    /// XML has no control characters but these three, not even escaped.
+    /// XML allows only these three control characters, even escaped.
     fn push(&mut self, text: &str) -> Result<(), Malformed> {
         if text.chars().any(|c| c < ' ' && !matches!(c, '\t' | '\n' | '\r')) {
             return Err(Malformed("a control character".into()));
@@ -363,7 +363,7 @@ pub(super) fn write_parameters(out: &mut String, value: &Value, dialect: Dialect
 }
 
 fn write_value(out: &mut String, value: &Value, dialect: Dialect) {
-    // Python puts each element on a line of its own.
+    // Python puts each element on its own line.
     let line = if dialect == Dialect::Python { "\n" } else { "" };
     let int = if dialect == Dialect::Python { "int" } else { "i4" };
     // Writing to a String does not fail.

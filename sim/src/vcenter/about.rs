@@ -1,4 +1,4 @@
-//! What the server says of itself, and the versions of the API that it speaks.
+//! What the server says about itself, and the versions of its API.
 
 use super::inventory::Kind;
 use super::object::uuid;
@@ -16,7 +16,7 @@ pub(super) struct About {
 }
 
 impl About {
-    /// A server whose newest version of the API is this one; `None` when no such version is known here.
+    /// A server whose newest version of the API is this one; `None` if the version is unknown.
     pub(super) fn new(kind: Kind, api_version: &str) -> Option<Self> {
         let place = VERSIONS.iter().position(|version| *version == api_version)?;
         Some(About {
@@ -26,7 +26,7 @@ impl About {
         })
     }
 
-    /// Whether a SOAPAction names a version that the server has; without one it takes its oldest.
+    /// Whether a SOAPAction names one of the server's versions, or none, which means the oldest.
     pub(super) fn speaks(&self, action: &str) -> bool {
         match action.strip_prefix("urn:vim25/") {
             Some(version) => self.versions.contains(&version),

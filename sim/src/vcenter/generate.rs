@@ -1,11 +1,11 @@
-//! Inventories of any size, the same in every run.
+//! Generated inventories of any size, the same in every run.
 
 use super::inventory::Inventory;
 use super::object::{Host, HostKey, Vm, mix};
 
-/// Hosts of a datacenter.
+/// How many hosts a datacenter has.
 const DATACENTER: usize = 1000;
-/// Of so many hosts the last one stands alone, the others share a cluster.
+/// In each group of hosts the last one is standalone and the others share a cluster.
 const GROUP: usize = 5;
 
 /// Hardware versions before and after vmx-13, where guests begin to see their uuid in another byte order.
@@ -17,8 +17,8 @@ const PRODUCTS: [&str; 4] = ["6.7.0", "7.0.3", "8.0.2", "8.0.3"];
 const PACKAGES: [i16; 4] = [2, 2, 1, 4];
 
 impl Inventory {
-    /// A vCenter with so many hosts, in clusters and standing alone, and virtual machines spread unevenly over them. Without hosts there
-    /// are no virtual machines. 5,000 hosts with 100,000 machines take a fraction of a second.
+    /// A vCenter with this number of hosts, in clusters and standalone, and virtual machines spread unevenly over them. Without hosts
+    /// there are no virtual machines. 5,000 hosts with 100,000 machines take a fraction of a second.
     pub fn new(hosts: usize, vms: usize) -> Self {
         let mut inventory = Inventory::empty();
         let mut keys = Vec::with_capacity(hosts);
@@ -49,7 +49,7 @@ impl Inventory {
         inventory
     }
 
-    /// An ESX host by itself with so many virtual machines.
+    /// A single ESX host with this number of virtual machines.
     pub fn new_esx(vms: usize) -> Self {
         let mut inventory = Inventory::esx(host(0));
         for n in 0..vms {
@@ -68,7 +68,7 @@ fn host(n: usize) -> Host {
     let mut host = Host::new(&format!("esx{}.example.com", n + 1));
     host.packages = Some(PACKAGES[n % PACKAGES.len()]);
     host.version = Some(PRODUCTS[n / GROUP % PRODUCTS.len()].to_owned());
-    // Real hosts are set up by people: some are named in full where a short name belongs.
+    // As some administrators do, a full name where a short one belongs.
     if n % 7 == 6 {
         host.dns_host.clone_from(&host.name);
     }

@@ -1,17 +1,17 @@
-//! What a simulated vCenter or ESX host has: folders, clusters, hosts and virtual machines, to be edited by hand.
+//! The inventory of a simulated vCenter or ESX host: folders, clusters, hosts and virtual machines, which tests may edit.
 
 use super::object::{Compute, ComputeKey, Datacenter, Folder, FolderKey, Host, HostKey, Node, Vm, VmKey};
 
-/// Which kind of server the inventory belongs to; ids, names and versions follow from it.
+/// The kind of server that an inventory belongs to; its ids and names depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A vCenter, whose ids look like `host-12`.
     VirtualCenter,
-    /// An ESX host by itself, whose ids look like `ha-host`.
+    /// A single ESX host, whose ids look like `ha-host`.
     HostAgent,
 }
 
-/// A host at its place.
+/// A host in its cluster or compute resource, with its machines.
 #[derive(Debug, Clone)]
 struct PlacedHost {
     host: Host,
@@ -19,14 +19,14 @@ struct PlacedHost {
     vms: Vec<VmKey>,
 }
 
-/// A virtual machine at its place; without one it was deleted.
+/// A virtual machine, with its host and folder unless it was deleted.
 #[derive(Debug, Clone)]
 struct PlacedVm {
     vm: Vm,
     place: Option<(HostKey, FolderKey)>,
 }
 
-/// A server's whole inventory. Clones share nothing.
+/// A server's whole inventory. A clone is independent.
 #[derive(Debug, Clone)]
 pub struct Inventory {
     kind: Kind,
@@ -52,7 +52,7 @@ impl Inventory {
         inventory
     }
 
-    /// An ESX host by itself.
+    /// A single ESX host.
     pub fn esx(host: Host) -> Self {
         let mut inventory = Inventory::bare(Kind::HostAgent, "ha-folder-root", "ha-folder-root");
         inventory.add_datacenter("ha-datacenter");
@@ -77,12 +77,12 @@ impl Inventory {
         }
     }
 
-    /// Whose inventory this is.
+    /// The kind of server.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// An id that no object has yet: a vCenter's with this prefix, or an ESX host's own fixed one.
+    /// A new id: on a vCenter with this prefix, on an ESX host the fixed one.
     fn id(&mut self, prefix: &str, on_esx: &str) -> String {
         self.last_number += 1;
         match self.kind {
@@ -106,7 +106,7 @@ impl Inventory {
         self.folders[folder.0 as usize].children.push(child);
     }
 
-    /// Adds a datacenter; clusters and standalone hosts go to the newest one.
+    /// Adds a datacenter. Clusters and standalone hosts are added to the newest one.
     pub fn add_datacenter(&mut self, name: &str) {
         let datacenter = Node::Datacenter(key(self.datacenters.len()));
         let id = self.id("datacenter-", "ha-datacenter");
@@ -128,7 +128,7 @@ impl Inventory {
         self.datacenters.last().map_or(ROOT, |dc| dc.hosts)
     }
 
-    /// Adds a folder within the one given, for clusters.
+    /// Adds a folder for clusters to a folder.
     pub fn add_folder(&mut self, parent: FolderKey, name: &str) -> FolderKey {
         let id = self.id("group-h", "");
         let folder = self.folder(id, name, Node::Folder(parent));
@@ -147,7 +147,7 @@ impl Inventory {
         self.add_compute(folder, id, Some(name.to_owned()), true)
     }
 
-    /// Adds a host with a compute resource of its own, named like the host.
+    /// Adds a host with its own compute resource of the same name.
     pub fn add_standalone(&mut self, host: Host) -> HostKey {
         let id = self.id("domain-s", "ha-compute-res");
         let compute = self.add_compute(self.host_folder(), id, host.name.clone(), false);
@@ -205,7 +205,7 @@ impl Inventory {
         key
     }
 
-    /// The vm folder of the datacenter that a host stands in.
+    /// The vm folder of the datacenter of a host.
     fn vm_folder_of(&self, host: HostKey) -> FolderKey {
         let mut above = Some(Node::Folder(self.compute(self.compute_of(host)).folder));
         loop {
@@ -217,7 +217,7 @@ impl Inventory {
         }
     }
 
-    /// Moves a virtual machine to another host, as vMotion does; one that was deleted stays so.
+    /// Moves a virtual machine to another host, as vMotion does, unless it was deleted.
     pub fn move_vm(&mut self, vm: VmKey, host: HostKey) {
         if let Some((old, _)) = &mut self.vms[vm.0 as usize].place {
             let old = std::mem::replace(old, host);
@@ -233,7 +233,7 @@ impl Inventory {
         self.computes[compute.0 as usize].hosts.push(host);
     }
 
-    /// Deletes a virtual machine; its key stays valid for [`Inventory::vm`] alone.
+    /// Deletes a virtual machine; its key stays valid only for [`Inventory::vm`].
     pub fn remove_vm(&mut self, vm: VmKey) {
         if let Some((host, folder)) = self.vms[vm.0 as usize].place.take() {
             self.hosts[host.0 as usize].vms.retain(|key| *key != vm);
@@ -295,7 +295,7 @@ impl Inventory {
         &self.hosts[host.0 as usize].vms
     }
 
-    /// A virtual machine's host and folder; `None` when it was deleted.
+    /// A virtual machine's host and folder; `None` if it was deleted.
     pub(super) fn place_of(&self, vm: VmKey) -> Option<(HostKey, FolderKey)> {
         self.vms[vm.0 as usize].place
     }

@@ -1,4 +1,4 @@
-//! The objects of an inventory, each by itself.
+//! The objects of an inventory.
 
 /// A host of the inventory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,7 +19,7 @@ pub struct FolderKey(pub(super) u32);
 /// Any object that has properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Node {
-    // The order is that in which a container view shows its objects: machines before what carries them.
+    // In the order in which a container view lists its objects: machines before their hosts.
     Vm(VmKey),
     Compute(ComputeKey),
     Host(HostKey),
@@ -28,10 +28,10 @@ pub(super) enum Node {
     Datacenter(u32),
 }
 
-/// A host. What is `None` is unset, and a scan does not get it.
+/// A host. `None` means unset: the property is not sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Host {
-    /// The managed object id; an empty one is given when the host is added.
+    /// The managed object id. If it is empty, adding the host sets it.
     pub id: String,
     /// The name in the inventory, escaped as the API has it (`%2f` for a slash).
     pub name: Option<String>,
@@ -49,14 +49,14 @@ pub struct Host {
     pub dns_domain: Option<String>,
     /// `runtime.connectionState`: connected, disconnected or notResponding.
     pub connection: Option<String>,
-    /// Properties that are not sent: they come as a `missingSet` with NoPermission, or with `fault`.
+    /// Properties that the account may not read: each is sent as a `missingSet` with NoPermission, or with `fault`.
     pub denied: Vec<String>,
     /// The type of the fault in that `missingSet`, such as ManagedObjectNotFound.
     pub fault: Option<&'static str>,
 }
 
 impl Host {
-    /// A connected ESXi 8 host of this fully qualified name, with a uuid made from the name.
+    /// A connected ESXi 8 host with this fully qualified name and a uuid that is made from it.
     pub fn new(name: &str) -> Self {
         let (host, domain) = name.split_once('.').unwrap_or((name, ""));
         let some = |text: &str| Some(text.to_owned());
@@ -76,10 +76,10 @@ impl Host {
     }
 }
 
-/// A virtual machine. What is `None` is unset, and a scan does not get it.
+/// A virtual machine. `None` means unset: the property is not sent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Vm {
-    /// The managed object id; an empty one is given when the machine is added.
+    /// The managed object id. If it is empty, adding the machine sets it.
     pub id: String,
     /// The name in the inventory, escaped as the API has it.
     pub name: Option<String>,
@@ -87,16 +87,16 @@ pub struct Vm {
     pub uuid: Option<String>,
     /// `config.version`, such as vmx-19.
     pub version: Option<String>,
-    /// `runtime.powerState`: poweredOn, poweredOff or suspended; anything is sent.
+    /// `runtime.powerState`: poweredOn, poweredOff or suspended; any other text is sent, too.
     pub power: Option<String>,
-    /// Properties that are not sent: they come as a `missingSet` with NoPermission, or with `fault`.
+    /// Properties that the account may not read: each is sent as a `missingSet` with NoPermission, or with `fault`.
     pub denied: Vec<String>,
     /// The type of the fault in that `missingSet`, such as ManagedObjectNotFound.
     pub fault: Option<&'static str>,
 }
 
 impl Vm {
-    /// A running machine of hardware version vmx-19, with a uuid made from the name.
+    /// A running machine of hardware version vmx-19, with a uuid that is made from the name.
     pub fn new(name: &str) -> Self {
         let some = |text: &str| Some(text.to_owned());
         Vm {
@@ -141,7 +141,7 @@ pub(super) struct Datacenter {
     pub(super) vms: FolderKey,
 }
 
-/// A uuid that belongs to a text, the same in every run.
+/// A uuid made from a text, the same in every run.
 pub(super) fn uuid(text: &str) -> String {
     let fnv = |start: u64| {
         let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);

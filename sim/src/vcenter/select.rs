@@ -1,4 +1,4 @@
-//! Which objects a PropertyFilterSpec means, and which of their properties.
+//! The objects and properties that a PropertyFilterSpec selects.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -83,8 +83,8 @@ impl Spec {
         }
     }
 
-    /// Writes the objects that the spec starts from as missing. How a real server tells that a view is gone is a guess, made from the
-    /// description of `PropertyFilterUpdate.missingSet`.
+    /// Writes the objects that the spec starts from as missing. It is a guess, from the description of
+    /// `PropertyFilterUpdate.missingSet`, that a real server reports a lost view like this.
     pub(super) fn write_missing(&self, out: &mut dyn Write) -> io::Result<()> {
         for ObjectSpec { kind, id, .. } in &self.objects {
             let obj = format!("<obj type=\"{}\">{}</obj>", escape(kind), escape(id));
@@ -97,7 +97,7 @@ impl Spec {
         Ok(())
     }
 
-    /// Notes every traversal within an element, whatever its depth, with the name that others may refer to.
+    /// Collects every traversal within an element, at any depth, with the name that others may refer to.
     fn number<'a>(&mut self, within: &'a Element, names: &mut Vec<(usize, &'a str)>) -> Result<(), Fault> {
         for set in within.children("selectSet").filter(|set| is_traversal(set)) {
             let (kind, path) = (set.need("type")?.text(), set.need("path")?.text());
@@ -120,7 +120,7 @@ impl Spec {
         Ok(())
     }
 
-    /// Resolves what an element selects; walks in the order of [`Spec::number`].
+    /// Resolves what an element selects, in the order of [`Spec::number`].
     fn connect(
         &mut self,
         within: &Element,
@@ -144,7 +144,7 @@ impl Spec {
         Ok(select)
     }
 
-    /// The paths that are asked of an object; `None` when objects of its type are not reported.
+    /// The paths that are requested of an object; `None` if objects of its type are not reported.
     pub(super) fn paths(&self, kind: &str) -> Option<Vec<&str>> {
         let sets = || self.properties.iter();
         let exact = sets().find(|(wanted, _)| wanted == kind);
@@ -152,7 +152,7 @@ impl Spec {
         found.map(|(_, paths)| paths.iter().map(String::as_str).collect())
     }
 
-    /// The objects to report, each once, in the order of the walk. A view's objects are asked of `view`.
+    /// The objects to report, each once, in the order of the walk. `view` returns the objects of a view.
     pub(super) fn select(
         &self,
         inventory: &Inventory,
@@ -191,7 +191,7 @@ fn is_traversal(set: &Element) -> bool {
 struct Walk<'a> {
     spec: &'a Spec,
     inventory: &'a Inventory,
-    /// Which traversal went through which object: the specs are recursive, inventories may have cycles.
+    /// Which traversals went through which objects. Specs are recursive, and inventories may have cycles.
     seen: HashSet<(Node, usize)>,
     reported: HashSet<Node>,
     found: Vec<Node>,
@@ -215,7 +215,7 @@ impl Walk<'_> {
 }
 
 impl Inventory {
-    /// What a container view holds: virtual machines first, then clusters, then hosts.
+    /// The objects of a container view: virtual machines first, then clusters, then hosts.
     pub(super) fn contents(&self, container: Node, types: &[String], recursive: bool) -> Vec<Node> {
         let mut found = HashSet::new();
         let mut open = self.children(container);

@@ -22,7 +22,7 @@ pub(super) struct Vim {
     accounts: Vec<Account>,
     secure: bool,
     state: Mutex<State>,
-    /// Told whenever a waiting call may have something to do.
+    /// Notified whenever a waiting call may have something to send.
     changed: Condvar,
 }
 
@@ -32,7 +32,7 @@ struct State {
     calls: Vec<String>,
     abandoned: usize,
     page_limit: Option<usize>,
-    /// How many more calls of a name meet an object that vanishes meanwhile.
+    /// By the name of a call: how many more of them fail because an object vanished.
     vanishing: BTreeMap<String, usize>,
     stopped: bool,
 }
@@ -227,7 +227,7 @@ impl Vim {
         Ok(soap::answer("Logout", ""))
     }
 
-    /// Works on the session of a call; it may have ended since the call came in.
+    /// Works on the session of a call, which may have ended since the call came in.
     fn with_session<R>(
         &self,
         call: &Call,
@@ -313,7 +313,7 @@ impl Vim {
         self.send_page(call, retrieval)
     }
 
-    /// Answers with a retrieval's next page and keeps the rest under a new token.
+    /// Answers with a retrieval's next page, and keeps the rest under a new token.
     fn send_page(&self, call: &Call, retrieval: Retrieval) -> Answer {
         let method = call.arguments.name.clone();
         let (page, rest) = retrieval.take_page();
@@ -433,14 +433,14 @@ impl Vim {
     }
 }
 
-/// The fault for a session that is no more.
+/// The fault for a session that has ended.
 fn ended(call: &Call) -> Fault {
     let this = call.arguments.child("_this").map(Element::reference);
     let (kind, id) = this.and_then(Result::ok).unwrap_or_default();
     Fault::not_authenticated(kind, id)
 }
 
-/// What the session's cookie says, with or without the quotes that it was set with.
+/// The key in the session's cookie, with or without the quotes that it was set with.
 fn session_key(request: &Request) -> Option<String> {
     let cookies = request.header("Cookie")?.split(';');
     let named = cookies.filter_map(|cookie| cookie.trim().split_once('='));

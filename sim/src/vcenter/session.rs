@@ -1,4 +1,4 @@
-//! What the server keeps of a client between its log-in and its log-out.
+//! What the server keeps for a client between its log-in and its log-out.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use super::property::PropertyElement;
 use super::select::Spec;
 use super::soap::{Fault, escape};
 
-/// The most objects that WaitForUpdatesEx puts into one answer, whatever the client allows.
+/// The most objects in one answer of WaitForUpdatesEx, even if the client allows more.
 pub(super) const PAGE: usize = 100;
 
 pub(super) struct Session {
@@ -18,9 +18,9 @@ pub(super) struct Session {
     pub(super) views: BTreeMap<String, View>,
     pub(super) filters: BTreeMap<String, Filter>,
     pub(super) retrievals: BTreeMap<String, Retrieval>,
-    /// The version of updates that was told last; 0 before the first.
+    /// The version of the updates that were sent last; 0 before the first.
     version: u64,
-    /// What was told with it, in case the client never got it.
+    /// Those updates, in case the client never got them.
     last: Vec<(String, Vec<Update>)>,
     /// Counts CancelWaitForUpdates.
     pub(super) cancels: u64,
@@ -43,19 +43,19 @@ pub(super) struct Retrieval {
 
 pub(super) struct Filter {
     spec: Arc<Spec>,
-    /// The inventory that the queue and what was told before stem from.
+    /// The inventory at the time of the newest update.
     inventory: Arc<Inventory>,
     nodes: Vec<Node>,
     queue: VecDeque<Update>,
-    /// Whether the objects that it starts from are gone, which is told once.
+    /// Whether the objects that it starts from are gone, which is sent once.
     lost: Lost,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lost {
     No,
-    Untold,
-    Told,
+    Unsent,
+    Sent,
 }
 
 #[derive(Clone)]
@@ -63,7 +63,7 @@ enum Update {
     Enter(Node),
     /// With the paths of the properties that changed.
     Modify(Node, Vec<String>),
-    /// With type and id, for the object may be gone.
+    /// With type and id, because the object may be gone.
     Leave(&'static str, String),
 }
 
@@ -95,7 +95,7 @@ impl Session {
         }
     }
 
-    /// The objects of a view; `None` when there is no such view.
+    /// The objects of a view; `None` if there is no such view.
     fn view(&self, inventory: &Inventory, id: &str) -> Option<Vec<Node>> {
         let view = self.views.get(id)?;
         Some(inventory.contents(view.container, &view.types, view.recursive))
@@ -123,22 +123,22 @@ impl Session {
         Ok(())
     }
 
-    /// Tells of a change of an object in which no property changes.
+    /// Adds an update of an object without a changed property.
     pub(super) fn touch(&mut self, node: Node) {
         for filter in self.filters.values_mut().filter(|f| f.nodes.contains(&node)) {
             filter.queue.push_back(Update::Modify(node, Vec::new()));
         }
     }
 
-    /// Takes the views away under filters that start from them.
+    /// Destroys the views, on which filters depend.
     pub(super) fn lose_views(&mut self) {
         self.views.clear();
         for filter in self.filters.values_mut() {
-            filter.lost = Lost::Untold;
+            filter.lost = Lost::Unsent;
         }
     }
 
-    /// Takes the version that the client has seen: forgets what it has got, or makes ready to tell it again.
+    /// Takes the version that the client has seen: forgets the updates that arrived, or queues them again.
     pub(super) fn acknowledge(&mut self, version: &str, inventory: &Arc<Inventory>) -> Result<(), Fault> {
         if version.is_empty() {
             let specs: Vec<_> = self
@@ -147,7 +147,7 @@ impl Session {
                 .map(|(id, f)| (id.clone(), Arc::clone(&f.spec)))
                 .collect();
             for (id, spec) in specs {
-                // A filter whose objects are gone tells nothing.
+                // A filter whose objects are gone has no updates.
                 let nodes = self.select(inventory, &spec).unwrap_or_default();
                 if let Some(filter) = self.filters.get_mut(&id) {
                     filter.inventory = Arc::clone(inventory);
@@ -178,7 +178,7 @@ impl Session {
         Err(Fault::new("InvalidCollectorVersion", message, String::new()))
     }
 
-    /// Compares what the filters have told with the inventory as it is now.
+    /// Compares what the filters have sent with the present inventory, and queues the changes.
     pub(super) fn look(&mut self, inventory: &Arc<Inventory>) {
         let outdated = |filter: &Filter| {
             filter.lost == Lost::No && filter.queue.is_empty() && !Arc::ptr_eq(&filter.inventory, inventory)
@@ -199,17 +199,17 @@ impl Session {
         }
     }
 
-    /// The next updates, at most so many objects; `None` when there is nothing to tell.
+    /// The next updates, of at most `most` objects; `None` if there are none.
     pub(super) fn next_page(&mut self, most: usize) -> Option<Page> {
         let mut left = most.clamp(1, PAGE);
         let mut filters = Vec::new();
         for (id, filter) in &mut self.filters {
             let take = left.min(filter.queue.len());
-            let lost = filter.lost == Lost::Untold;
+            let lost = filter.lost == Lost::Unsent;
             if take > 0 || lost {
                 left -= take;
                 if lost {
-                    filter.lost = Lost::Told;
+                    filter.lost = Lost::Sent;
                 }
                 filters.push(FilterUpdates {
                     id: id.clone(),
@@ -224,8 +224,8 @@ impl Session {
             return None;
         }
         self.version += 1;
-        let told = filters.iter().map(|of| (of.id.clone(), of.updates.clone()));
-        self.last = told.collect();
+        let sent = filters.iter().map(|of| (of.id.clone(), of.updates.clone()));
+        self.last = sent.collect();
         Some(Page {
             version: self.version,
             filters,
@@ -234,7 +234,7 @@ impl Session {
     }
 }
 
-/// Versions are opaque to clients, so they don't look like numbers.
+/// Versions are opaque to clients, so they do not look like numbers.
 fn version_text(number: u64) -> String {
     format!("{number}-")
 }
@@ -323,7 +323,7 @@ impl Retrieval {
         later.sum::<usize>() - at
     }
 
-    /// Splits off the next page; what remains, if anything, is for the next token.
+    /// Splits off the next page; the rest, if any, is for the next token.
     pub(super) fn take_page(self) -> (RetrievedPage, Option<Retrieval>) {
         let mut next = self.next;
         let length = self.page.min(self.objects_left());

@@ -1,4 +1,4 @@
-//! SOAP as vim25 speaks it: calls read into a small tree, answers and faults written.
+//! SOAP of vim25: reads calls into a small tree, writes answers and faults.
 
 use std::io::{self, Write};
 
@@ -12,7 +12,7 @@ use crate::http::Response;
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 const VIM: &str = "urn:vim25";
-/// Calls nest about ten deep; a tree deeper than this is an attack on the stack.
+/// Calls nest about ten deep; a deeper tree than this would attack the stack.
 const MAX_DEPTH: usize = 64;
 
 pub(super) const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
@@ -23,7 +23,7 @@ pub(super) struct Element {
     /// The local name.
     pub(super) name: String,
     namespace: Option<String>,
-    /// The plain attribute `type`: of a reference, the object's type.
+    /// The plain attribute `type`, which is the type of the object in a reference.
     pub(super) object_type: Option<String>,
     /// The attribute xsi:type without its prefix.
     pub(super) xsi_type: Option<String>,
@@ -36,7 +36,7 @@ impl Element {
         self.text.trim()
     }
 
-    /// The text as it was sent: a password may begin with a blank.
+    /// The text with its spaces: a password may begin with one.
     pub(super) fn exact(&self) -> &str {
         &self.text
     }
@@ -191,7 +191,7 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart) -> Result<Element, Stri
     Ok(element)
 }
 
-/// Text as it stands in an element or attribute.
+/// Escapes text for an element or attribute.
 pub(super) fn escape(text: &str) -> std::borrow::Cow<'_, str> {
     quick_xml::escape::partial_escape(text)
 }
@@ -205,13 +205,13 @@ const HEAD: &str = concat!(
 );
 const TAIL: &str = "\n</soapenv:Body>\n</soapenv:Envelope>";
 
-/// The answer to a call, its inner XML given.
+/// The answer to a call with this inner XML.
 pub(super) fn answer(method: &str, inner: &str) -> Response {
     let body = format!("{HEAD}<{method}Response xmlns=\"urn:vim25\">{inner}</{method}Response>{TAIL}");
     Response::new(200, CONTENT_TYPE, body)
 }
 
-/// The answer to a call, its inner XML written while it is sent.
+/// The answer to a call whose inner XML is written while it is sent.
 pub(super) fn stream(
     method: String,
     inner: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
