@@ -78,7 +78,7 @@ impl Section {
         };
         messages::configure(&section);
         log_files(&config);
-        match whence(&section) {
+        match section_and_place(&section) {
             Some(section) => log::debug!("using {section}"),
             None if section.is_variables() => log::debug!("using the VIRTWHO_* variables"),
             None => log::debug!("using no section"),
@@ -111,7 +111,7 @@ fn log_files(config: &config::Config) {
 }
 
 /// The section with its place, such as `section [prod] (/etc/virt-who.conf:3)`, or `None` for one without a name.
-pub fn whence(section: &config::Section) -> Option<String> {
+pub fn section_and_place(section: &config::Section) -> Option<String> {
     let name = section.name()?;
     Some(match section.place() {
         Some(place) => format!("section [{name}] ({place})"),

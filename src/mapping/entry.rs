@@ -141,41 +141,19 @@ impl<'a> Entry<'a> {
             Id::Local => None,
             Id::Host(id) => Some(id.into_owned()),
         };
-        let mut members = self.members.clone();
-        for known in ["uuid", "hypervisorId", "guests", "guestIds"] {
-            members.take(known);
-        }
-        let facts = members.get("facts").and_then(flaw::facts);
-        if facts.is_some() {
-            members.take("facts");
-        }
-        let (facts, wrong_facts) = facts.unwrap_or_default();
-        let mut hypervisor = Hypervisor {
-            guests: Vec::new(),
-            name: members.take_text("name"),
-            facts,
-            parent: members.take_object("parent").map(parent),
-            unknown: members.into_members(),
-            id,
-        };
-        let (mut faults, mut flaws) = (BoundedFaults::of_hypervisor(), BoundedFaults::of_hypervisor());
-        for (reason, count) in wrong_facts {
-            flaws.push_with(Concerns::Fact, count, || Fault {
-                about: Concerns::Fact,
-                count,
-                ..self.fault(hypervisor.id.clone(), reason)
-            });
-        }
+        let (mut hypervisor, mut flaws) = self.read_without_guests(id);
+        let mut faults = BoundedFaults::of_hypervisor();
         let mut number = 0;
         let mut guests = Vec::new();
         let add = |raw| {
             number += 1;
             match guest(raw) {
-                Ok((guest, None)) => guests.push(guest),
-                Ok((guest, Some(wrong))) => {
-                    flaws.push_with(Concerns::State, 1, || {
-                        self.state_flaw(&guest, &wrong, &hypervisor)
-                    });
+                Ok((guest, wrong)) => {
+                    if let Some(wrong) = wrong {
+                        flaws.push_with(Concerns::State, 1, || {
+                            self.state_flaw(&guest, &wrong, &hypervisor)
+                        });
+                    }
                     guests.push(guest);
                 }
                 Err(wrong) => {
@@ -197,6 +175,36 @@ impl<'a> Entry<'a> {
             faults: faults.into_vec(),
             flaws: flaws.into_vec(),
         })
+    }
+
+    /// The hypervisor without its guests, and the invalid facts.
+    fn read_without_guests(&self, id: Option<String>) -> (Hypervisor, BoundedFaults) {
+        let mut members = self.members.clone();
+        for known in ["uuid", "hypervisorId", "guests", "guestIds"] {
+            members.take(known);
+        }
+        let facts = members.get("facts").and_then(flaw::facts);
+        if facts.is_some() {
+            members.take("facts");
+        }
+        let (facts, wrong_facts) = facts.unwrap_or_default();
+        let mut flaws = BoundedFaults::of_hypervisor();
+        for (reason, count) in wrong_facts {
+            flaws.push_with(Concerns::Fact, count, || Fault {
+                about: Concerns::Fact,
+                count,
+                ..self.fault(id.clone(), reason)
+            });
+        }
+        let hypervisor = Hypervisor {
+            id,
+            name: members.take_text("name"),
+            guests: Vec::new(),
+            facts,
+            parent: members.take_object("parent").map(parent),
+            unknown: members.into_members(),
+        };
+        (hypervisor, flaws)
     }
 
     /// The faults of the guests and facts of an entry that has an id. If there are none, this is fast.

@@ -191,7 +191,7 @@ impl<R: BufRead> Reader<R> {
 fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], at: u64) -> Result<(&'a str, T), Error> {
     let text = std::str::from_utf8(bytes).map_err(|error| Error::Malformed {
         at: at + error.valid_up_to() as u64,
-        reason: "there is no valid UTF-8".into(),
+        reason: "invalid UTF-8".into(),
     })?;
     let value = serde_json::from_str(text).map_err(|error| Error::malformed(bytes, at, &error))?;
     Ok((text, value))

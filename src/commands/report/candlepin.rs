@@ -225,7 +225,7 @@ impl Report {
             }
             _ => None,
         };
-        let whence = args::whence(&section);
+        let whence = args::section_and_place(&section);
         let local = options.local || section.is_local()?;
         let consumer = match &login {
             _ if !local => None,

@@ -130,7 +130,7 @@ impl Reporter {
         };
         let reporter = Reporter {
             section: section.name().map(str::to_owned),
-            whence: args::whence(&section),
+            whence: args::section_and_place(&section),
             kind,
             filtering,
             registrations: Registrations::new(Folder::new(&args.state_dir)),
