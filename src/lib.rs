@@ -21,7 +21,7 @@
 //! | 3 | [`systems`]: one module per source or destination: `vsphere`, `candlepin`, `satellite5` |
 //! | 2 | [`filter`], [`config`] (virt-who's files and rhsm.conf), [`http`] |
 //! | 1 | [`mapping`], [`state`] (files that are kept between runs) |
-//! | 0 | [`error`], [`secret`], [`cancel`] (signals), [`backoff`], [`text`], [`xml`], [`escape`], [`list`] |
+//! | 0 | [`error`], [`secret`], [`cancel`] (signals), [`backoff`], [`environment`] (proxy variables), [`text`], [`xml`], [`escape`], [`list`] |
 //!
 //! A system gets an [`http::Endpoint`] and plain values; the commands read the configuration.
 //!
@@ -35,6 +35,7 @@ pub mod cancel;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod environment;
 pub mod error;
 pub mod escape;
 pub mod filter;

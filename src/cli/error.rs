@@ -6,10 +6,11 @@ use crate::error::{Classify, Kind};
 
 /// Why a command failed: an error with its kind, and the context in which it happened.
 ///
-/// `?` converts any error that has a kind. `{:#}` shows the whole chain, as in a command's error line.
+/// `?` converts any error that has a kind. `{:#}` shows the whole chain and the advice after it, as in a command's error line.
 pub struct Error {
     kind: Kind,
     chain: anyhow::Error,
+    advice: Option<String>,
 }
 
 /// The result of what a command does.
@@ -24,8 +25,16 @@ impl Error {
     /// Adds context, which is shown before the error.
     pub fn context(self, context: impl fmt::Display + Send + Sync + 'static) -> Self {
         Error {
-            kind: self.kind,
             chain: self.chain.context(context),
+            ..self
+        }
+    }
+
+    /// The same with what the user can do about it, which is shown after it.
+    pub fn advise(self, advice: impl Into<String>) -> Self {
+        Error {
+            advice: Some(advice.into()),
+            ..self
         }
     }
 
@@ -36,8 +45,8 @@ impl Error {
 
     /// The outermost error of this type, or `self` if there is none.
     pub fn downcast<E: Classify>(self) -> std::result::Result<E, Self> {
-        let kind = self.kind;
-        self.chain.downcast().map_err(|chain| Error { kind, chain })
+        let Error { kind, chain, advice } = self;
+        chain.downcast().map_err(|chain| Error { kind, chain, advice })
     }
 
     /// The errors from the outermost context to the first cause.
@@ -51,13 +60,18 @@ impl<E: Classify> From<E> for Error {
         Error {
             kind: error.kind(),
             chain: anyhow::Error::new(error),
+            advice: None,
         }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.chain.fmt(f)
+        self.chain.fmt(f)?;
+        match &self.advice {
+            Some(advice) if f.alternate() => write!(f, "; {advice}"),
+            _ => Ok(()),
+        }
     }
 }
 

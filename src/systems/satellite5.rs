@@ -134,7 +134,7 @@ impl Satellite5 {
         let patience = late.follow_late(cancel, PATIENCE);
         let deadline = endpoint.deadline;
         Ok(Satellite5 {
-            unhurried: http.anew(
+            unhurried: http.reconnect(
                 &late,
                 deadline.and_then(|deadline| deadline.checked_add(PATIENCE)),
             ),

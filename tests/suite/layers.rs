@@ -8,7 +8,15 @@ use std::path::{Path, PathBuf};
 /// each system is one.
 const LAYERS: [&[&str]; 6] = [
     &[
-        "error", "secret", "cancel", "backoff", "xml", "escape", "list", "text",
+        "error",
+        "secret",
+        "cancel",
+        "backoff",
+        "xml",
+        "escape",
+        "list",
+        "text",
+        "environment",
     ],
     &["mapping", "state"],
     &["filter", "config", "http"],

@@ -13,6 +13,7 @@ use crate::cancel::Cancel;
 use crate::cli::error::Failure;
 use crate::cli::password;
 use crate::config::{self, TrustKeys};
+use crate::environment::{ALL_PROXY, Environment, HTTP_PROXY, HTTPS_PROXY, NO_PROXY};
 use crate::error::Kind;
 use crate::http::{
     self, BadThumbprint, Base, Endpoint, NoProxy, Proxy, ProxyUrl, Thumbprint, Trace, Trust, Way,
@@ -21,7 +22,7 @@ use crate::secret::Secret;
 use crate::text;
 
 /// Options for the connection to a server.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Connection {
     /// Trust the certificates in the PEM file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["thumbprint", "insecure"])]
@@ -65,6 +66,7 @@ impl Connection {
         overrides: Overrides,
     ) -> crate::cli::Result<Endpoint> {
         let mut endpoint = Endpoint::new(base);
+        endpoint.environment = Environment::new(|name| std::env::var_os(name));
         let server = endpoint.base.authority();
         let (trust, origin) = match (self.trust()?, overrides.trust) {
             (Some(trust), _) | (None, Some(trust)) => trust,
@@ -84,14 +86,12 @@ impl Connection {
         };
         let no_proxy = match overrides.no_proxy {
             Some(hosts) => Some(hosts),
-            None => {
-                exported(section, &["no_proxy", "NO_PROXY"])?.map(|(list, origin)| NoProxy { list, origin })
-            }
+            None => exported(section, &NO_PROXY)?.map(|(list, origin)| NoProxy { list, origin }),
         };
         if let Some(hosts) = no_proxy {
             endpoint.proxy = endpoint.proxy.with_no_proxy(hosts);
         }
-        log_way(&server, &way(&endpoint)?);
+        log_way(&server, &endpoint.way()?);
         Ok(endpoint)
     }
 
@@ -107,7 +107,7 @@ impl Connection {
         cancel: &Cancel,
     ) -> crate::cli::Result<()> {
         const OPTION: &str = "--proxy-password-file";
-        let way = way(endpoint)?;
+        let way = endpoint.way()?;
         if let Some(warning) = https_proxy(&way) {
             log::warn!("{warning}");
         }
@@ -224,13 +224,6 @@ pub struct Overrides {
     pub default_trust: Trust,
 }
 
-/// The way to the endpoint's server, with the proxy variables of this process's environment.
-pub fn way(endpoint: &Endpoint) -> Result<Way, http::Error> {
-    endpoint
-        .proxy
-        .way(&endpoint.base, |name| std::env::var(name).ok())
-}
-
 fn log_way(server: &str, way: &Way) {
     let why = &way.why;
     match &way.proxy {
@@ -290,11 +283,9 @@ fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> crate::cli::
     }
     // virt-who uses the first of these for http and https, so people set only that one. In a file, HTTP_PROXY is safe: it
     // can't be a CGI request's header.
-    let http = ["http_proxy", "HTTP_PROXY"];
-    let all = ["all_proxy", "ALL_PROXY"];
     let names = match https {
-        true => [&["https_proxy", "HTTPS_PROXY"][..], &all, &http].concat(),
-        false => [http, all].concat(),
+        true => [HTTPS_PROXY, ALL_PROXY, HTTP_PROXY].concat(),
+        false => [HTTP_PROXY, ALL_PROXY].concat(),
     };
     let Some((url, origin)) = exported(section, &names)? else {
         return Ok(Proxy::default());
@@ -389,7 +380,8 @@ mod tests {
     #[test]
     fn each_option_changes_only_its_own_setting() {
         let thumbprint = "ab".repeat(32);
-        let usual = Endpoint::new(Base::parse("vc", 443, "").unwrap());
+        let mut usual = Endpoint::new(Base::parse("vc", 443, "").unwrap());
+        usual.environment = endpoint(&[]).unwrap().environment;
         assert_eq!(endpoint(&[]).unwrap(), usual);
         let trust = |options: &[&str]| endpoint(options).unwrap().trust;
         assert_eq!(

@@ -95,7 +95,7 @@ impl Replay {
             .iter()
             .position(|saved| saved.line == line && matches(&saved.body, body));
         let saved = found.map(|at| unused.remove(at));
-        let began_anew = unused.iter().any(|saved| {
+        let started_again = unused.iter().any(|saved| {
             let first = self.0.first.as_ref();
             first.is_some_and(|first| first.line == saved.line && first.body == saved.body)
         });
@@ -110,7 +110,7 @@ impl Replay {
             });
         };
         let path = self.0.folder.join(format!("{}-response.http", saved.stem));
-        let failure = self.failure(&saved.stem, began_anew)?;
+        let failure = self.failure(&saved.stem, started_again)?;
         match (File::open(&path), failure) {
             (Ok(file), failure) => read_answer(file, failure).map_err(|error| failed(&path, &error)),
             (Err(error), Some(failure)) if error.kind() == io::ErrorKind::NotFound => Err(failure),
@@ -119,13 +119,13 @@ impl Replay {
     }
 
     /// What ended an exchange before its end.
-    fn failure(&self, stem: &str, began_anew: bool) -> Result<Option<Error>, Error> {
+    fn failure(&self, stem: &str, started_again: bool) -> Result<Option<Error>, Error> {
         let path = self.0.folder.join(format!("{stem}-error.txt"));
         match read(&path) {
             Ok(text) => Ok(Some(Error::Recorded {
                 reason: String::from_utf8_lossy(&text).trim_end().to_owned(),
                 path,
-                began_anew,
+                started_again,
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&path, &error)),

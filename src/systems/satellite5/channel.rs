@@ -178,7 +178,9 @@ impl Satellite5 {
 
     /// Ends a session, by a connection of its own: after a signal the other one is closed.
     fn log_out(&self, session: &str) {
-        let http = self.http.anew(&Cancel::default(), Some(Instant::now() + LOG_OUT));
+        let http = self
+            .http
+            .reconnect(&Cancel::default(), Some(Instant::now() + LOG_OUT));
         let ended = self.call_over(&http, LOGOUT, &[Value::text(session)]);
         if let Err(error) = ended {
             log::warn!(
