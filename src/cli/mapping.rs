@@ -5,7 +5,6 @@ use std::io::{self, BufReader, IsTerminal, StdinLock, Write};
 use super::args;
 use super::error::{Error, Failure};
 use super::streams::stdin;
-use crate::error::Classify as _;
 use crate::mapping::{self, Layout, Reader, Style, Writer};
 
 /// The mappings on stdin.
@@ -13,16 +12,18 @@ pub fn reader() -> Result<Reader<BufReader<StdinLock<'static>>>, Failure> {
     Ok(Reader::new(stdin()?))
 }
 
-/// Adds advice to an error of [`reader`], if it is about input that is missing or incomplete.
+/// Adds advice to an error of [`reader`], if the input is missing or incomplete.
 pub fn advise(error: Error) -> Error {
-    match error.downcast_ref() {
-        Some(cause @ (mapping::Error::Empty | mapping::Error::Cut { .. })) => Failure::new(
-            cause.kind(),
-            format!("{error:#}: the command before this one failed; see its message"),
-        )
-        .into(),
-        _ => error,
-    }
+    let advised = match error.downcast_ref() {
+        Some(mapping::Error::Empty) => {
+            "no input: the command before this one failed; see its message".to_owned()
+        }
+        Some(mapping::Error::Cut { .. }) => {
+            format!("{error:#}: the command before this one failed; see its message")
+        }
+        _ => return error,
+    };
+    Failure::new(error.kind(), advised).into()
 }
 
 /// Begins a document in the format that the options choose. `out` is usually [`super::json_stdout`].

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::documents::LONGEST;
+use super::limit::LONGEST;
 use super::{Options, max_age};
 use crate::cli::result::{Form, Line, State};
 use crate::cli::words::{Warnings, counts};
