@@ -49,7 +49,7 @@ const HEADINGS: [(&str, &[&str]); 7] = [
         ],
     ),
     (
-        "What was reported before",
+        "Earlier reports",
         &[
             "state_dir",
             "full_every",

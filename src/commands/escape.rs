@@ -22,7 +22,7 @@ struct Args {
     null: bool,
     /// Kind of text
     scheme: Scheme,
-    /// Texts to convert (default: the lines of stdin)
+    /// Texts to convert [default: the lines of stdin]
     string: Vec<String>,
 }
 

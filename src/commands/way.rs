@@ -4,12 +4,45 @@ use crate::cli;
 use crate::cli::args::{Connection, Keys, Overrides};
 use crate::commands::advice::advised;
 use crate::commands::rhsm;
-use crate::config::{Rhsm, Section};
+use crate::config::{Rhsm, Section, TrustKeys};
 use crate::error::Kind;
 use crate::http::{Base, Endpoint, Trust};
 use crate::secret::redact;
 use crate::systems::satellite5;
 use crate::systems::vsphere::Address;
+
+impl Keys {
+    /// For the source.
+    pub(super) const SOURCE: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "cacert",
+            thumbprint: "thumbprint",
+            insecure: "insecure",
+        },
+        proxy: Some("proxy"),
+        proxy_password_file: Some("proxy_password_file"),
+    };
+    /// For Candlepin, whose proxy is configured by `rhsm_proxy_hostname` and similar keys.
+    pub(super) const CANDLEPIN: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "rhsm_cacert",
+            thumbprint: "rhsm_thumbprint",
+            insecure: "rhsm_insecure",
+        },
+        proxy: None,
+        proxy_password_file: None,
+    };
+    /// For Satellite 5.
+    pub(super) const SATELLITE5: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "sat_cacert",
+            thumbprint: "sat_thumbprint",
+            insecure: "sat_insecure",
+        },
+        proxy: Some("sat_proxy"),
+        proxy_password_file: None,
+    };
+}
 
 /// The source at `address`, which `--server` gave, or else the section's key `server`.
 ///

@@ -24,7 +24,7 @@ use crate::text;
 /// Options for the connection to a server.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Connection {
-    /// Trust the certificates in the PEM file
+    /// Trust the CA or server certificate in the PEM file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["thumbprint", "insecure"])]
     pub cacert: Option<PathBuf>,
     /// Trust the server's certificate if it has this SHA-256
@@ -176,39 +176,6 @@ pub struct Keys {
     pub proxy: Option<&'static str>,
     /// The key for the file with that proxy's password.
     pub proxy_password_file: Option<&'static str>,
-}
-
-impl Keys {
-    /// For the source.
-    pub const SOURCE: Keys = Keys {
-        trust: TrustKeys {
-            cacert: "cacert",
-            thumbprint: "thumbprint",
-            insecure: "insecure",
-        },
-        proxy: Some("proxy"),
-        proxy_password_file: Some("proxy_password_file"),
-    };
-    /// For Candlepin, whose proxy is configured by `rhsm_proxy_hostname` and similar keys.
-    pub const CANDLEPIN: Keys = Keys {
-        trust: TrustKeys {
-            cacert: "rhsm_cacert",
-            thumbprint: "rhsm_thumbprint",
-            insecure: "rhsm_insecure",
-        },
-        proxy: None,
-        proxy_password_file: None,
-    };
-    /// For Satellite 5.
-    pub const SATELLITE5: Keys = Keys {
-        trust: TrustKeys {
-            cacert: "sat_cacert",
-            thumbprint: "sat_thumbprint",
-            insecure: "sat_insecure",
-        },
-        proxy: Some("sat_proxy"),
-        proxy_password_file: None,
-    };
 }
 
 /// Settings of a command for a connection, which take precedence over the section's keys.
@@ -364,6 +331,16 @@ mod tests {
         connection: Connection,
     }
 
+    const KEYS: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "cacert",
+            thumbprint: "thumbprint",
+            insecure: "insecure",
+        },
+        proxy: None,
+        proxy_password_file: None,
+    };
+
     fn endpoint(options: &[&str]) -> Result<Endpoint, String> {
         let parsed = Options::try_parse_from([&["x"], options].concat());
         let parsed = parsed.map_err(|error| error.to_string())?;
@@ -371,7 +348,7 @@ mod tests {
         let section = config::Section::default();
         let built = parsed
             .connection
-            .endpoint(base, &section, &Keys::SOURCE, Overrides::default());
+            .endpoint(base, &section, &KEYS, Overrides::default());
         let mut endpoint = built.map_err(|error| error.to_string())?;
         parsed.connection.apply(&mut endpoint);
         Ok(endpoint)

@@ -14,7 +14,7 @@ pub struct Hosts {
     /// Drop hosts whose id matches LIST
     #[arg(long, value_name = "LIST")]
     pub exclude_hosts: Vec<Patterns>,
-    /// Patterns are only wildcards, or only regex (default: either)
+    /// Read patterns only as wildcards, or only as regex [default: both]
     #[arg(long, value_name = "TYPE", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["wildcards", "regex"]).map(filter_type))]
     pub filter_type: Option<filter::Syntax>,

@@ -7,14 +7,14 @@ use crate::mapping::Layout;
 /// Options for the format of mappings.
 #[derive(Debug, Default, clap::Args)]
 pub struct Output {
-    /// Write this layout: mapping (ours) or checkin (virt-who's)
+    /// Write layout mapping (ours) or checkin (virt-who's)
     #[arg(long, value_name = "LAYOUT", hide_possible_values = true,
           value_parser = PossibleValuesParser::new(["mapping", "checkin"]).map(layout))]
     pub layout: Option<Layout>,
-    /// Indent the output (default on a terminal)
+    /// Indent the output [default: on a terminal]
     #[arg(long, conflicts_with = "compact")]
     pub pretty: bool,
-    /// Write each document on one line (default in a pipe)
+    /// Write each document on one line [default: in a pipe]
     #[arg(long)]
     pub compact: bool,
     /// Do not write the list of what was left out
