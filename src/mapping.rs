@@ -107,6 +107,12 @@ impl Hypervisor {
         }
     }
 
+    /// The name, otherwise the id, for messages.
+    pub fn label(&self) -> &str {
+        let label = self.name.as_ref().or(self.id.as_ref());
+        label.map_or("this machine", String::as_str)
+    }
+
     /// Whether it is this machine itself.
     pub fn is_local(&self) -> bool {
         self.id.is_none()

@@ -94,7 +94,7 @@ fn keep_one_of_each(hypervisor: &mut Hypervisor, warn: &mut impl FnMut(Copies<'_
     for (index, count) in counts {
         warn(Copies {
             guest: &hypervisor.guests[index].id,
-            hypervisor: known_as(hypervisor),
+            hypervisor: hypervisor.label(),
             count,
         });
     }
@@ -138,7 +138,7 @@ pub(super) fn shared<'m>(hosts: &mut [(&'m str, &'m Hypervisor)]) -> Vec<Shared<
     let mut shared: Vec<Shared<'m>> = Vec::with_capacity(holders.len());
     for (guest, mut holders) in holders {
         holders.sort_by_key(|holder| last.contains(hosts[holder.index].0));
-        let hypervisors = holders.iter().map(|holder| known_as(hosts[holder.index].1));
+        let hypervisors = holders.iter().map(|holder| hosts[holder.index].1.label());
         let hypervisors = hypervisors.collect();
         shared.push(Shared { guest, hypervisors });
     }
@@ -153,11 +153,6 @@ struct Holder {
     index: usize,
     /// Whether the guest runs there.
     runs: bool,
-}
-
-fn known_as(hypervisor: &Hypervisor) -> &str {
-    let known = hypervisor.name.as_ref().or(hypervisor.id.as_ref());
-    known.map_or("this machine", String::as_str)
 }
 
 #[cfg(test)]

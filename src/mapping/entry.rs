@@ -238,15 +238,13 @@ impl<'a> Entry<'a> {
 
     /// The fault of an unusable guest. It has no id, so its number in the list identifies it.
     fn guest_fault(&self, number: usize, wrong: &str, host: &Hypervisor) -> Fault {
-        let known = host.name.as_ref().or(host.id.as_ref());
-        let (known, host) = (known.map_or("this machine", String::as_str), host.id.clone());
         Fault {
             at: self.at,
             about: Concerns::Guest,
             id: None,
             name: None,
-            host,
-            reason: format!("number {number} of {known}: {wrong}"),
+            host: host.id.clone(),
+            reason: format!("number {number} of {}: {wrong}", host.label()),
             count: 1,
         }
     }
