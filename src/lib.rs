@@ -20,8 +20,8 @@
 //! | 4 | [`cli`]: what all commands share |
 //! | 3 | [`systems`]: one module per source or destination: `vsphere`, `candlepin`, `satellite5` |
 //! | 2 | [`filter`], [`config`] (virt-who's files and rhsm.conf), [`http`] |
-//! | 1 | [`mapping`], [`state`] (files that are kept between runs) |
-//! | 0 | [`error`], [`secret`], [`cancel`] (signals), [`backoff`], [`environment`] (proxy variables), [`text`], [`xml`], [`escape`], [`list`] |
+//! | 1 | [`mapping`], [`state`] (files that are kept between runs), [`retry`] |
+//! | 0 | [`error`], [`secret`], [`cancel`] (signals), [`backoff`], [`environment`] (proxy variables), [`text`], [`xml`], [`escape`], [`list`], [`pace`] |
 //!
 //! A system gets an [`http::Endpoint`] and plain values; the commands read the configuration.
 //!
@@ -42,6 +42,8 @@ pub mod filter;
 pub mod http;
 pub mod list;
 pub mod mapping;
+pub mod pace;
+pub mod retry;
 pub mod secret;
 pub mod state;
 pub mod systems;

@@ -12,8 +12,10 @@ pub use duration::{duration, limit};
 pub use hosts::{Hosts, Patterns, filter_type_of};
 pub use output::{Output, ResultForm};
 
+use super::error::Failure;
 use super::messages;
 use crate::config::{self, sysconfig::Variables};
+use crate::error::Kind;
 
 /// The configuration's files and the section to use.
 #[derive(Debug, Default, clap::Args)]
@@ -47,7 +49,7 @@ impl Section {
 
     fn files(&self) -> (config::Files, Variables) {
         let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
-        (files, Variables::of_environment(std::env::vars_os()))
+        (files, Variables::from_environment(std::env::vars_os()))
     }
 
     /// Returns the first of these sections: the one that `-n` names; that of the environment, if it matches and `-c` is not
@@ -121,13 +123,15 @@ pub fn section_and_place(section: &config::Section) -> Option<String> {
 
 /// Rewords an error of [`Section::find`] for a command that got `--server` but lacks other options. Then the user did not forget
 /// to choose a section, but forgot the `missing` options.
-pub fn beside_server(error: config::Error, missing: &[&str]) -> config::Error {
+pub fn beside_server(error: config::Error, missing: &[&str]) -> super::Error {
     match error {
-        config::Error::SeveralSections { names } if !missing.is_empty() => config::Error::Incomplete {
-            missing: missing.join(" and "),
-            names,
-        },
-        error => error,
+        config::Error::SeveralSections { names } if !missing.is_empty() => {
+            let (missing, names) = (missing.join(" and "), super::advice::sections(&names));
+            let problem =
+                format!("--server without {missing}: add that, or choose a section with -n: {names}");
+            Failure::new(Kind::Config, problem).into()
+        }
+        error => error.into(),
     }
 }
 
@@ -200,10 +204,7 @@ mod tests {
     #[test]
     fn the_error_names_the_sections_to_choose_from() {
         let text = "[a]\ntype=esx\n[b]\ntype=esx\n";
-        assert_eq!(
-            find(text, &[], false).unwrap_err(),
-            "several sections fit: choose one with -n: a, b"
-        );
+        assert_eq!(find(text, &[], false).unwrap_err(), "several sections fit: a, b");
         assert_eq!(
             find(text, &["-n", "c"], false).unwrap_err(),
             "there is no section [c]; there are a, b"

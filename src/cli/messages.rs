@@ -40,7 +40,7 @@ impl Messages {
     /// The options, with `VIRTWHO_DEBUG` of the environment.
     pub(super) fn from_matches(matches: &ArgMatches) -> Self {
         let mut messages = Messages::from_arg_matches(matches).unwrap_or_default();
-        let on = |value: std::ffi::OsString| value.to_str().and_then(config::flag) == Some(true);
+        let on = |value: std::ffi::OsString| value.to_str().and_then(config::parse_flag) == Some(true);
         messages.debug |= std::env::var_os("VIRTWHO_DEBUG").is_some_and(on) && !messages.quiet;
         messages
     }
