@@ -43,17 +43,16 @@ pub(super) fn status(kind: Kind) -> u8 {
 mod tests {
     use super::*;
 
-    /// The numbers of an entry in the list of statuses in vw(7), and its text.
+    /// The numbers and the text of each row in the table of statuses in vw(7).
     fn documented() -> Vec<(Vec<u8>, String)> {
         let page = include_str!("../../man/vw.7");
         let section = page.split(".Sh EXIT STATUS\n").nth(1).unwrap();
-        let list = section.split("\n.El").next().unwrap();
-        let entries = list.split("\n.It ").skip(1);
-        entries
-            .map(|entry| {
-                let (numbers, text) = entry.split_once('\n').unwrap();
-                let numbers = numbers.split(" , ").map(|number| number.parse().unwrap());
-                (numbers.collect(), text.replace('\n', " "))
+        let table = section.split("\n.El").next().unwrap();
+        let rows = table.split("\n.It ").filter_map(|row| row.split_once(" Ta "));
+        rows.filter(|(numbers, _)| numbers.starts_with(|c: char| c.is_ascii_digit()))
+            .map(|(numbers, text)| {
+                let numbers = numbers.split(", ").map(|number| number.parse().unwrap());
+                (numbers.collect(), text.replace("\\\n", " "))
             })
             .collect()
     }
@@ -62,7 +61,7 @@ mod tests {
     fn the_status_of_each_kind_is_the_one_in_the_manual_page() {
         // The word by which the entry of a kind is found.
         let kinds = [
-            (Kind::ReaderGone, "All of it worked"),
+            (Kind::ReaderGone, "Everything worked"),
             (Kind::Usage, "options"),
             (Kind::Data, "in part"),
             (Kind::NoInput, "ended before a document"),
