@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// Pauses that double from one attempt to the next, up to a limit.
 ///
-/// Each is up to a quarter shorter, by chance: many that failed in the same moment do not come back in the same moment, and two
-/// that get in each other's way do not do so for ever.
+/// Each pause is shortened by a random share of up to a quarter. So clients that failed together do not all return together,
+/// and two reporters don't livelock.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,25 +24,25 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses from `first` to `longest`.
+    /// Pauses from `first` up to `longest`.
     pub fn new(first: Duration, longest: Duration) -> Self {
         let next = first.min(longest);
         Backoff { next, longest }
     }
 
-    /// The next pause, or the longer one that the server asks for.
+    /// Returns the next pause, or the server's `asked` pause if that is longer.
     pub fn pause(&mut self, asked: Option<Duration>) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.longest);
-        // In hundredths of a second, for messages.
-        let hundredths = pause.as_secs_f64() * (1.0 - by_chance() / 4.0) * 100.0;
+        // Hundredths of a second are short enough to be shown in messages.
+        let hundredths = pause.as_secs_f64() * (1.0 - random() / 4.0) * 100.0;
         let pause = Duration::from_millis(hundredths.round() as u64 * 10);
         pause.max(asked.unwrap_or_default())
     }
 }
 
-/// A number from 0 to 1. The keys of a hasher are random enough for a pause.
-fn by_chance() -> f64 {
+/// A random number from 0 to 1. The keys of a hasher are random enough for a pause.
+fn random() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     random as f64 / u64::MAX as f64
 }
@@ -70,12 +70,12 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_ask_for_a_longer_pause_but_not_for_a_shorter_one() {
+    fn a_server_can_make_a_pause_longer_but_not_shorter() {
         let minute = Duration::from_secs(60);
         let mut backoff = Backoff::new(minute, minute);
         assert_eq!(backoff.pause(Some(minute * 2)), minute * 2);
         assert!(backoff.pause(Some(Duration::ZERO)) >= minute * 3 / 4);
-        // A limit below the first pause holds from the beginning.
+        // A limit below the first pause also applies to the first pause.
         assert!(Backoff::new(minute, Duration::from_secs(1)).pause(None) <= Duration::from_secs(1));
     }
 }

@@ -1,25 +1,25 @@
-//! The token that a signal sets and that long work obeys.
+//! A token that a signal sets, and that ends long work.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
-/// The signal that asked the command to end.
+/// A signal that ends a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// SIGINT: Ctrl-C.
     Interrupt,
-    /// SIGTERM: a service manager stops us.
+    /// SIGTERM: a service manager stops the command.
     Terminate,
     /// SIGHUP: the terminal or the ssh connection is gone.
     Hangup,
     /// SIGQUIT: Ctrl-\.
     Quit,
-    /// What SIGPIPE stands for: nobody reads stdout any more.
+    /// Like SIGPIPE: the reader of stdout is gone.
     Pipe,
 }
 
-/// Work was given up because a signal came.
+/// The error of work that a signal ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", match .0 {
     Signal::Interrupt => "interrupted",
@@ -30,9 +30,9 @@ pub enum Signal {
 })]
 pub struct Cancelled(pub Signal);
 
-/// A token shared by the one who may cancel and those who work.
+/// A token shared by the code that may cancel and the code that works.
 ///
-/// Clones are the same token. [`Cancel::default`] is a token that nobody cancels, as log-out needs it after a signal.
+/// Clones are the same token. [`Cancel::default`] is a new token that is not set. Logging out after a signal needs one.
 #[derive(Clone, Default)]
 pub struct Cancel(Arc<Shared>);
 
@@ -52,7 +52,7 @@ struct State {
 type Hook = Box<dyn FnOnce() + Send>;
 
 impl Cancel {
-    /// Sets the token, wakes sleepers and runs the registered hooks, the newest first. Only the first call counts.
+    /// Sets the token, wakes sleepers and runs the registered hooks, newest first. Later calls do nothing.
     pub fn cancel(&self, signal: Signal) {
         let mut state = self.lock();
         if state.signal.is_some() {
@@ -67,7 +67,7 @@ impl Cancel {
         }
     }
 
-    /// Fails once the token has been set.
+    /// Fails if the token is set.
     pub fn check(&self) -> Result<(), Cancelled> {
         match self.lock().signal {
             Some(signal) => Err(Cancelled(signal)),
@@ -75,7 +75,7 @@ impl Cancel {
         }
     }
 
-    /// Has this token be set when `leader` is, as long as the returned guard lives.
+    /// Cancels this token when `leader` is cancelled, as long as the returned guard lives.
     pub fn follow(&self, leader: &Cancel) -> HookGuard {
         let (follower, leader_too) = (self.clone(), leader.clone());
         leader.on_cancel(move || {
@@ -85,16 +85,14 @@ impl Cancel {
         })
     }
 
-    /// Like [`Cancel::follow`], but `delay` later: for a call whose answer must not be lost, and is worth waiting for a little
-    /// longer.
+    /// Like [`Cancel::follow`], but `delay` later. It gives a call time to finish whose answer must not be lost.
     pub fn follow_late(&self, leader: &Cancel, delay: Duration) -> LateGuard {
         let (follower, leader_too) = (self.clone(), leader.clone());
         let alive = Arc::new(());
         let still = Arc::downgrade(&alive);
         let hook = leader.on_cancel(move || {
             let late = move || {
-                // A token that nobody cancels: this only sleeps.
-                let _ = Cancel::default().sleep(delay);
+                thread::sleep(delay);
                 if still.upgrade().is_some()
                     && let Err(Cancelled(signal)) = leader_too.check()
                 {
@@ -102,7 +100,7 @@ impl Cancel {
                 }
             };
             if let Err(error) = thread::Builder::new().name("delay".into()).spawn(late) {
-                log::debug!("the call that is running is not limited: {error}");
+                log::debug!("no thread to end the current call after {delay:?}: {error}");
             }
         });
         LateGuard {
@@ -111,10 +109,10 @@ impl Cancel {
         }
     }
 
-    /// Runs `work`, which may block where no signal ends it (such as opening a FIFO, reading a terminal or a file system that
-    /// does not answer), in a thread, and returns its result, or fails as soon as the token is set.
+    /// Runs `work` in a thread and returns its result, or fails as soon as the token is set.
     ///
-    /// Work that is given up goes on in its thread until the process ends.
+    /// It is for work that may block although a signal comes, such as opening a FIFO or reading from a terminal. Abandoned work
+    /// continues in its thread until the process ends.
     ///
     /// ```
     /// # use vw::cancel::Cancel;
@@ -127,26 +125,30 @@ impl Cancel {
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> Result<io::Result<T>, Cancelled> {
         self.check()?;
-        let (tell, told) = mpsc::channel();
-        let cancelled = tell.clone();
+        let (sender, receiver) = mpsc::channel();
+        let cancelled = sender.clone();
         let _hook = self.on_cancel(move || _ = cancelled.send(None));
         let started = thread::Builder::new().name("blocking".into()).spawn(move || {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
             let done = done.unwrap_or_else(|_| Err(io::Error::other("the work ended without a result")));
-            _ = tell.send(Some(done));
+            _ = sender.send(Some(done));
         });
         if let Err(error) = started {
             return Ok(Err(error));
         }
-        // A result that is there counts, though a signal has come meanwhile.
-        let done = told.recv().ok().flatten().or_else(|| told.try_recv().ok()?);
+        // If the work has finished by now, its result counts although a signal came first.
+        let done = receiver
+            .recv()
+            .ok()
+            .flatten()
+            .or_else(|| receiver.try_recv().ok()?);
         match done {
             Some(done) => Ok(done),
             None => self.check().map(|()| Err(io::ErrorKind::Interrupted.into())),
         }
     }
 
-    /// Sleeps, or fails as soon as the token is set.
+    /// Sleeps for `duration`, or fails as soon as the token is set.
     pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
         let end = Instant::now() + duration;
         let mut state = self.lock();
@@ -163,9 +165,9 @@ impl Cancel {
         }
     }
 
-    /// Has `hook` run when the token is set, at once if it is set already, as long as the returned guard lives.
+    /// Runs `hook` when the token is set, or immediately if it is set already. Dropping the returned guard removes the hook.
     ///
-    /// It serves work that blocks where no flag is looked at: the hook closes the connection.
+    /// A hook can end work that does not check the token, for example by closing its connection.
     pub fn on_cancel(&self, hook: impl FnOnce() + Send + 'static) -> HookGuard {
         let mut state = self.lock();
         let id = state.next_hook;
@@ -229,7 +231,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn a_sleeper_wakes_when_the_token_is_set() {
+    fn setting_the_token_wakes_a_sleeper() {
         let cancel = Cancel::default();
         let other = cancel.clone();
         let sleeper = std::thread::spawn(move || other.sleep(Duration::from_secs(60)));
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_blocks_is_left_when_the_token_is_set() {
+    fn setting_the_token_abandons_blocking_work() {
         let cancel = Cancel::default();
         assert_eq!(cancel.unblocked(|| Ok(7)).unwrap().unwrap(), 7);
         let (_never_written, mut silent) = {

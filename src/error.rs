@@ -1,47 +1,47 @@
-//! What happened, in the terms of the exit status.
+//! The kinds of failures, which decide the exit status.
 
 use crate::cancel::{Cancelled, Signal};
 
-/// What kind of thing went wrong.
+/// The kind of a failure.
 ///
-/// Every error of the library has one, by [`Classify`]. The names are those of sysexits(3); [`crate::cli`] turns a kind into the
-/// status of the process.
+/// Every error of the library has one, through [`Classify`]. The names are those of sysexits(3); [`crate::cli`] turns a kind
+/// into an exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Wrong options or arguments.
+    /// Invalid options or arguments.
     Usage,
-    /// The input is not JSON or not a mapping, or had to be reported in part because of what it says.
+    /// The input is not JSON or not a mapping, or part of it could not be reported.
     Data,
     /// The input ended before a document was complete.
     NoInput,
-    /// The server refused for good: unknown owner, failed job, lost hypervisors.
+    /// The server refused permanently: unknown owner, failed job, lost hypervisors.
     Unavailable,
-    /// A defect of ours.
+    /// A defect in this program.
     Software,
     /// A file or stdout could not be read or written.
     Io,
-    /// It may work later: unreachable, timed out, overloaded.
+    /// The server is unreachable, timed out or is overloaded; a later attempt may succeed.
     TempFail,
-    /// The server's answer makes no sense.
+    /// The server's answer is invalid.
     Protocol,
-    /// Credentials refused, or a certificate that is not trusted.
+    /// The credentials are refused, or the server's certificate is not trusted.
     NoPerm,
     /// The configuration is missing, unreadable or contradictory.
     Config,
-    /// A signal asked the command to end.
+    /// A signal ended the command.
     Signal(Signal),
-    /// The reader of stdout went away; for a source or a filter that is no failure.
+    /// The reader of stdout is gone. For a source or filter this is not a failure.
     ReaderGone,
 }
 
-/// An error of ours, which has a kind.
+/// An error that has a kind.
 ///
-/// [`crate::cli::Error`] takes no other: an error whose kind was forgotten does not compile.
+/// [`crate::cli::Error`] is made from these errors only, so a command that returns an error without a kind does not compile.
 pub trait Classify: std::error::Error + Send + Sync + 'static {
     /// The kind of this failure.
     fn kind(&self) -> Kind;
 
-    /// The error with its causes, in one line.
+    /// The error followed by its causes, separated by colons.
     fn with_causes(&self) -> String
     where
         Self: Sized,
@@ -62,7 +62,7 @@ impl Classify for Cancelled {
 }
 
 impl Kind {
-    /// The kind of a file or stream that could not be read or written.
+    /// The kind of an error from writing to a file or stream.
     pub fn of_output(error: &std::io::Error) -> Self {
         match error.kind() {
             std::io::ErrorKind::BrokenPipe => Kind::ReaderGone,

@@ -1,14 +1,14 @@
-//! VMware's escaping of names: four schemes, both ways, as libvirt's ESX driver describes and writes them.
+//! VMware's four schemes to escape names, in both directions. The facts are those of libvirt's ESX driver.
 //!
 //! | scheme | steps |
 //! |---|---|
 //! | [`Name`](Scheme::Name) | `%`, `/` and `\` become `%` and two hexadecimal digits |
 //! | [`VmxName`](Scheme::VmxName) | that, then `\|` and `"` become `\|` and two hexadecimal digits |
 //! | [`Annotation`](Scheme::Annotation) | `\|` and `"` become `\|` and two hexadecimal digits |
-//! | [`DatastoreItem`](Scheme::DatastoreItem) | `"*<>:\|?` become `_`, then as a name, then runs of other than plain characters become base64 |
+//! | [`DatastoreItem`](Scheme::DatastoreItem) | `"*<>:\|?` become `_`, then the steps of a name, then each run of special characters becomes base64 |
 //!
-//! Digits are written in lower case and read in both. A character that ought to have been escaped but is not is read as
-//! itself, since it can't be mistaken for anything else.
+//! Digits are written in lower case and read in either case. A special character that is not escaped is read as itself,
+//! because it is not ambiguous.
 
 use base64::Engine as _;
 use base64::alphabet::Alphabet;
@@ -16,54 +16,56 @@ use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 
 use crate::error::{Classify, Kind};
 
-/// Where an escaped text stands, and so how it is escaped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
+/// How a text is escaped, by what it is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// The name of an object in the vSphere API
+    /// The name of an object in the vSphere API.
     Name,
-    /// The displayName of a VMX file
+    /// The `displayName` of a VMX file.
     VmxName,
-    /// The annotation of a VMX file
+    /// The `annotation` of a VMX file.
     Annotation,
-    /// The name of a file or folder in a datastore
+    /// The name of a file or folder in a datastore.
     DatastoreItem,
 }
 
-/// What is not valid escaping. Positions count the characters of the escaped text from 1.
+/// Why an escaped text can't be read. Positions count the characters of the escaped text from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The mark of an escape stands without its two digits.
+    /// `%` or `|` without two hexadecimal digits after it.
     #[error("character {position}: {mark} is not followed by two hexadecimal digits")]
     Digits {
-        /// Where the mark stands.
+        /// The position of the mark.
         position: usize,
         /// `%` or `|`.
         mark: char,
     },
-    /// An escape's digits are beyond 7f.
+    /// The digits of an escape are beyond 7f.
     #[error("character {position}: {mark}{code:02x} is not the code of an ASCII character")]
     NotAscii {
-        /// Where the mark stands.
+        /// The position of the mark.
         position: usize,
         /// `%` or `|`.
         mark: char,
-        /// The code that the digits give.
+        /// The value of the two digits.
         code: u8,
     },
-    /// A character within a base64 sequence is no digit of it; perhaps the text was never escaped.
-    #[error("character {position}: {found:?} stands in the base64 sequence that begins at character {start}")]
+    /// A base64 sequence contains a character that is not base64. Perhaps the text was never escaped.
+    #[error(
+        "character {position}: {found:?} is invalid in the base64 sequence that begins at character {start}"
+    )]
     NotBase64 {
-        /// Where the character stands.
+        /// The position of the character.
         position: usize,
         /// The character.
         found: char,
-        /// Where the sequence's `+` stands.
+        /// The position of the sequence's `+`.
         start: usize,
     },
-    /// A base64 sequence is empty or cut, or does not give text in UTF-8.
-    #[error("character {position}: the base64 sequence that begins here is no text in UTF-8")]
+    /// A base64 sequence is empty, incomplete, or does not decode to UTF-8.
+    #[error("character {position}: the base64 sequence that begins here does not decode to UTF-8 text")]
     NotText {
-        /// Where the sequence's `+` stands.
+        /// The position of the sequence's `+`.
         position: usize,
     },
 }
@@ -91,9 +93,9 @@ impl Scheme {
         }
     }
 
-    /// Reads an escaped text.
+    /// Unescapes a text.
     ///
-    /// A datastore item's `_` may once have been one of `"*<>:|?`: which, nothing tells, and so it stays `_`.
+    /// In a datastore item, `_` may replace one of `"*<>:|?`. The original character is lost, so `_` stays.
     ///
     /// ```
     /// use vw::escape::Scheme;
@@ -118,7 +120,7 @@ impl Scheme {
     }
 }
 
-/// Characters with their positions in the escaped text, so that the second step of a scheme can name them, too.
+/// Characters with their positions in the escaped text, so that errors of a scheme's second step can name them too.
 type Placed = Vec<(usize, char)>;
 
 fn percent(text: &str) -> String {
@@ -166,7 +168,7 @@ fn read_hex(escaped: Placed, mark: char) -> Result<Placed, Error> {
     Ok(text)
 }
 
-/// Base64 with `,` for `/`, which separates the parts of a path, and without padding.
+/// Base64 without padding, and with `,` instead of `/`, because `/` separates the parts of a path.
 const BASE64: GeneralPurpose = {
     let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
     match Alphabet::new(digits) {
@@ -179,7 +181,7 @@ fn is_windows_special(c: char) -> bool {
     matches!(c, '"' | '*' | '<' | '>' | ':' | '|' | '?')
 }
 
-/// What a datastore item's name keeps as it is.
+/// Characters that a datastore item's name keeps unescaped.
 fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '\'' | '(' | ')' | ',' | '.' | ' ' | '_' | '-')
 }
@@ -239,7 +241,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What libvirt's own tests expect of its driver, besides the seed's examples.
+    /// What libvirt's tests expect of its driver.
     const DATASTORE_ITEMS: [(&str, &str); 15] = [
         ("normal", "normal"),
         (
@@ -267,11 +269,11 @@ mod tests {
         ("", ""),
     ];
 
-    /// A minus of the name itself beside one that ends a sequence.
+    /// A `-` that is part of the name, next to one that ends a base64 sequence.
     const MINUS: [(&str, &str); 3] = [("~-", "+fg--"), ("-~", "-+fg"), ("a-b", "a-b")];
 
     #[test]
-    fn datastore_items_are_written_as_libvirt_writes_them() {
+    fn datastore_items_are_escaped_as_by_libvirt() {
         for (text, escaped) in DATASTORE_ITEMS.iter().chain(&MINUS) {
             assert_eq!(Scheme::DatastoreItem.encode(text), *escaped, "{text}");
             assert_eq!(
@@ -298,17 +300,17 @@ mod tests {
         assert_eq!(
             Scheme::Name.decode("|zz+").unwrap(),
             "|zz+",
-            "another scheme's marks"
+            "the marks of another scheme"
         );
         assert_eq!(
             Scheme::VmxName.decode("|2541").unwrap(),
             "A",
-            "what was written last is read first"
+            "the last step of encoding is undone first"
         );
     }
 
     #[test]
-    fn what_is_no_escaping_is_named_with_its_position() {
+    fn errors_name_the_position() {
         let cases = [
             (
                 Scheme::Name,
@@ -348,27 +350,27 @@ mod tests {
             (
                 Scheme::DatastoreItem,
                 "ä+b.c",
-                "character 4: '.' stands in the base64 sequence that begins at character 2",
+                "character 4: '.' is invalid in the base64 sequence that begins at character 2",
             ),
             (
                 Scheme::DatastoreItem,
                 "a+",
-                "character 2: the base64 sequence that begins here is no text in UTF-8",
+                "character 2: the base64 sequence that begins here does not decode to UTF-8 text",
             ),
             (
                 Scheme::DatastoreItem,
                 "a+-b",
-                "character 2: the base64 sequence that begins here is no text in UTF-8",
+                "character 2: the base64 sequence that begins here does not decode to UTF-8 text",
             ),
             (
                 Scheme::DatastoreItem,
                 "+fh",
-                "character 1: the base64 sequence that begins here is no text in UTF-8",
+                "character 1: the base64 sequence that begins here does not decode to UTF-8 text",
             ),
             (
                 Scheme::DatastoreItem,
                 "+,,,,",
-                "character 1: the base64 sequence that begins here is no text in UTF-8",
+                "character 1: the base64 sequence that begins here does not decode to UTF-8 text",
             ),
             (
                 Scheme::DatastoreItem,
@@ -383,14 +385,14 @@ mod tests {
         }
     }
 
-    /// Any text, and text in which marks, digits and specials come close to each other.
+    /// Any text, and text with many marks, digits and special characters.
     fn texts() -> impl Strategy<Value = String> {
         prop_oneof![any::<String>(), r#"[-%|+/\\"*_,2f5cAä\x00\n]{0,24}"#]
     }
 
     proptest! {
         #[test]
-        fn what_was_escaped_is_read_back(text in texts()) {
+        fn decoding_reverses_encoding(text in texts()) {
             for scheme in [Scheme::Name, Scheme::VmxName, Scheme::Annotation] {
                 prop_assert_eq!(scheme.decode(&scheme.encode(&text)).unwrap(), text.as_str());
             }
@@ -403,7 +405,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused_at_a_position_within_it(text in texts()) {
+        fn any_text_is_decoded_or_refused_at_a_position_within_it(text in texts()) {
             for scheme in [Scheme::Name, Scheme::VmxName, Scheme::Annotation, Scheme::DatastoreItem] {
                 if let Err(error) = scheme.decode(&text) {
                     let (Error::Digits { position, .. }

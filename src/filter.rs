@@ -1,26 +1,26 @@
-//! Which hypervisors to keep: virt-who's `filter_hosts`, `exclude_hosts` and their like, as pure functions.
+//! Selects hypervisors by virt-who's `filter_hosts`, `exclude_hosts` and similar lists.
 
 mod pattern;
 
 use std::fmt;
 
-pub use self::pattern::{Error, Kind};
-use self::pattern::{Parent, Pattern};
+pub use self::pattern::{Error, Syntax};
+use self::pattern::{ParentPattern, Pattern};
 
-/// What a user asks for; a list that is not given is `None`. [`HostFilter::new`] makes a filter of it.
+/// The lists of a user. A list that is not given is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Keep only these hosts.
     pub filter_hosts: Option<Vec<String>>,
-    /// Drop these hosts, also when they are among those to keep.
+    /// Drop these hosts, even if another list keeps them.
     pub exclude_hosts: Option<Vec<String>>,
     /// Keep only hosts in these parents.
     pub filter_host_parents: Option<Vec<String>>,
-    /// Drop hosts in these parents, also when they are among those to keep.
+    /// Drop hosts in these parents, even if another list keeps them.
     pub exclude_host_parents: Option<Vec<String>>,
-    /// How the patterns are meant; `None`: whichever way matches.
-    pub kind: Option<Kind>,
-    /// Match hosts by name, too, not only by id.
+    /// The syntax of the patterns. `None` means that a pattern may match in either syntax.
+    pub syntax: Option<Syntax>,
+    /// Match host names as well as ids.
     pub match_names: bool,
 }
 
@@ -36,32 +36,32 @@ impl Rules {
     }
 }
 
-/// What a filter looks at.
+/// The properties of a host that decide whether it is kept.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Host<'a> {
+pub struct Candidate<'a> {
     /// The hypervisor's id.
     pub id: &'a str,
     /// Its name.
     pub name: Option<&'a str>,
-    /// The managed object id of what it stands in.
+    /// The managed object id of its parent.
     pub parent_id: Option<&'a str>,
-    /// The name of what it stands in, as the cluster's.
+    /// The name of its parent, for example of the cluster.
     pub parent_name: Option<&'a str>,
 }
 
 /// Keeps or drops hosts.
 ///
 /// ```
-/// use vw::filter::{Host, HostFilter, Rules};
+/// use vw::filter::{Candidate, HostFilter, Rules};
 ///
 /// let filter = HostFilter::new(Rules {
 ///     exclude_hosts: Some(vec!["test*".into(), "tset2".into()]),
 ///     ..Rules::default()
 /// })?;
 /// let mut used = filter.unused();
-/// let dropped = filter.dropped(&Host { id: "TEST1", ..Host::default() }, &mut used)?;
+/// let dropped = filter.dropped(&Candidate { id: "TEST1", ..Candidate::default() }, &mut used)?;
 /// assert_eq!(dropped.unwrap().to_string(), "exclude_hosts has \"test*\"");
-/// assert!(filter.dropped(&Host { id: "prod1", ..Host::default() }, &mut used)?.is_none());
+/// assert!(filter.dropped(&Candidate { id: "prod1", ..Candidate::default() }, &mut used)?.is_none());
 /// assert_eq!(filter.unmatched(&used)[0].pattern, "tset2");
 /// # Ok::<(), vw::filter::Error>(())
 /// ```
@@ -69,45 +69,45 @@ pub struct Host<'a> {
 pub struct HostFilter {
     keep: Option<Vec<Pattern>>,
     exclude: Vec<Pattern>,
-    keep_parents: Option<Vec<Parent>>,
-    exclude_parents: Vec<Parent>,
+    keep_parents: Option<Vec<ParentPattern>>,
+    exclude_parents: Vec<ParentPattern>,
     match_names: bool,
 }
 
-/// Which patterns of a filter have matched anything yet, in the order of each list.
+/// Which patterns of a filter have matched, in the order of each list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Used([Vec<Use>; List::ALL.len()]);
 
 /// What a pattern has matched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Use {
-    /// What it is for.
+    /// Whether it has matched a host or a parent.
     matched: bool,
-    /// The name of a host, which it is not for.
+    /// Whether it would have matched the name of a host, but only ids count.
     name: bool,
 }
 
 /// A pattern that has matched nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unmatched<'f> {
-    /// The list that it stands in.
+    /// The list of the pattern.
     pub list: List,
     /// The pattern.
     pub pattern: &'f str,
-    /// Whether it matches the name of a host, though only ids are looked at.
+    /// Whether it matches the name of a host, but only ids count.
     pub is_name: bool,
 }
 
 /// The rule that dropped a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule<'f> {
-    /// The pattern of a list of what to drop.
+    /// A pattern of an exclude list matches.
     Excluded(List, &'f str),
-    /// No pattern of a list of what to keep matches.
+    /// No pattern of a filter list matches.
     NotKept(List),
 }
 
-/// A list of patterns, shown by its key in virt-who's configuration.
+/// A list of patterns, displayed as its key in virt-who's configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum List {
     /// `filter_hosts`
@@ -121,7 +121,7 @@ pub enum List {
 }
 
 impl List {
-    /// All of them.
+    /// All lists.
     pub const ALL: [List; 4] = [
         List::FilterHosts,
         List::ExcludeHosts,
@@ -156,11 +156,11 @@ impl fmt::Display for Rule<'_> {
 }
 
 impl HostFilter {
-    /// Understands the rules; an empty list or pattern, and what is meant as a regular expression and is none, are errors.
+    /// Creates a filter. Fails if a list or pattern is empty, or if a pattern must be a regular expression and is invalid.
     pub fn new(rules: Rules) -> Result<Self, Error> {
-        let kind = rules.kind;
-        let hosts = |list, patterns| compile(list, patterns, |text| Pattern::new(list, text, kind));
-        let parents = |list, patterns| compile(list, patterns, |text| Parent::new(list, text, kind));
+        let syntax = rules.syntax;
+        let hosts = |list, patterns| compile(list, patterns, |text| Pattern::new(list, text, syntax));
+        let parents = |list, patterns| compile(list, patterns, |text| ParentPattern::new(list, text, syntax));
         Ok(HostFilter {
             keep: hosts(List::FilterHosts, rules.filter_hosts)?,
             exclude: hosts(List::ExcludeHosts, rules.exclude_hosts)?.unwrap_or_default(),
@@ -171,12 +171,12 @@ impl HostFilter {
         })
     }
 
-    /// Whether it has this list.
+    /// Whether this list has patterns.
     pub fn has(&self, list: List) -> bool {
         !self.patterns(list).is_empty()
     }
 
-    /// The patterns for parents that look like one id and are part of this one, as `domain-c7` is of `domain-c71`.
+    /// The patterns for parents that look like an id and are part of this id, such as `domain-c7` of `domain-c71`.
     pub fn plain_parents(&self, parent_id: &str) -> impl Iterator<Item = (List, &str)> {
         let all = self
             .exclude_parents
@@ -186,7 +186,7 @@ impl HostFilter {
             .map(|pattern| (pattern.list(), pattern.text()))
     }
 
-    /// That no pattern has matched yet.
+    /// The state in which no pattern has matched yet.
     pub fn unused(&self) -> Used {
         Used(List::ALL.map(|list| vec![Use::default(); self.patterns(list).len()]))
     }
@@ -195,15 +195,20 @@ impl HostFilter {
         match list {
             List::FilterHosts => self.keep.iter().flatten().map(Pattern::text).collect(),
             List::ExcludeHosts => self.exclude.iter().map(Pattern::text).collect(),
-            List::FilterHostParents => self.keep_parents.iter().flatten().map(Parent::text).collect(),
-            List::ExcludeHostParents => self.exclude_parents.iter().map(Parent::text).collect(),
+            List::FilterHostParents => self
+                .keep_parents
+                .iter()
+                .flatten()
+                .map(ParentPattern::text)
+                .collect(),
+            List::ExcludeHostParents => self.exclude_parents.iter().map(ParentPattern::text).collect(),
         }
     }
 
-    /// The rule that drops the host; `None`: it is kept. Notes which patterns match it.
+    /// Returns the rule that drops the host, or `None` if it is kept. Records in `used` which patterns match it.
     ///
-    /// What is to be dropped goes first, then what is to be kept. A host without a parent is in none of the parents.
-    pub fn dropped(&self, host: &Host<'_>, used: &mut Used) -> Result<Option<Rule<'_>>, Error> {
+    /// Exclude lists come before filter lists. A host without a parent matches no pattern for parents.
+    pub fn dropped(&self, host: &Candidate<'_>, used: &mut Used) -> Result<Option<Rule<'_>>, Error> {
         let of_host = |pattern: &Pattern, used: &mut Use| {
             let mut matched = pattern.matches(host.id)?;
             if !matched && self.match_names {
@@ -213,7 +218,8 @@ impl HostFilter {
             }
             Ok(matched)
         };
-        let of_parent = |pattern: &Parent, _: &mut Use| pattern.matches(host.parent_id, host.parent_name);
+        let of_parent =
+            |pattern: &ParentPattern, _: &mut Use| pattern.matches(host.parent_id, host.parent_name);
         let Used([keep_used, exclude_used, keep_parents_used, exclude_parents_used]) = used;
         let mut rule = None;
         if let Some(found) = first(&self.exclude, exclude_used, false, of_host)? {
@@ -240,7 +246,7 @@ impl HostFilter {
         Ok(rule)
     }
 
-    /// Whether the lists of hosts alone drop a host, of which only the id is known; so does a pattern that is too slow to know.
+    /// Whether the lists of hosts drop a host of which only the id is known. A pattern that is too slow counts as dropping it.
     pub fn drops_id(&self, id: &str) -> bool {
         let matches_id = |pattern: &Pattern| pattern.matches(id).unwrap_or(true);
         self.exclude.iter().any(matches_id)
@@ -250,7 +256,7 @@ impl HostFilter {
             })
     }
 
-    /// Notes which patterns match a host that is not there, as an earlier stage left it out: by whatever is known of it.
+    /// Records which patterns match the id or name of a host that an earlier stage left out.
     pub fn note_absent(&self, id: Option<&str>, name: Option<&str>, used: &mut Used) {
         let Used([keep_used, exclude_used, ..]) = used;
         let keep = self.keep.iter().flatten().zip(keep_used);
@@ -291,8 +297,10 @@ fn compile<T>(
     }
 }
 
-/// The first pattern for which `matches` holds. Those that have matched nothing yet are tried in any case, and the others only
-/// as long as nothing is found and the host's fate is not `decided`: beyond that a failure does not matter.
+/// Returns the first pattern for which `matches` is true.
+///
+/// Once a pattern is found, or if the host is `decided` already, only patterns that have never matched are tried, and errors
+/// are ignored.
 fn first<'p, T>(
     patterns: &'p [T],
     used: &mut [Use],

@@ -1,4 +1,4 @@
-//! The library behind the `vw-*` commands, which tell a subscription service which virtual machine runs on which host.
+//! The library behind the `vw-*` commands, which report to a subscription service which virtual machine runs on which host.
 //!
 //! # The pipeline
 //!
@@ -6,25 +6,29 @@
 //! vw-scan-esx -n prod | vw-filter -n prod | vw-report-candlepin -n prod
 //! ```
 //!
-//! A source reads an inventory and prints one JSON document, the *mapping*; filters pass it on; a reporter checks it in
-//! with a subscription service. Sources and destinations meet only in [`mapping`].
+//! A scan reads the inventory of a source and prints it as a JSON document, the *mapping*. Filters copy mappings. A reporter sends
+//! them to a destination. Sources and destinations have only [`mapping`] in common.
 //!
 //! # The layers
 //!
-//! Each room imports only what stands below it, and neighbours within layers 2 and 3 do not know each other
-//! (`tests/suite/layers.rs` holds this):
+//! Each module imports only from the layers below it, and never from another module of its own layer. There are two exceptions in
+//! the lowest layer: its modules use [`error`], and [`text`] uses [`secret`]. `tests/suite/layers.rs` checks this.
 //!
-//! ```text
-//! 5  commands
-//! 4  cli
-//! 3  systems: vsphere   candlepin   satellite5
-//! 2  filter    config      http
-//! 1  mapping   state       retry
-//! 0  error     secret      cancel       backoff     xml      escape    list      text      environment   pace
-//! ```
+//! | layer | modules |
+//! |---|---|
+//! | 5 | [`commands`]: one module per command, grouped as scan, filter and report |
+//! | 4 | [`cli`]: what all commands share |
+//! | 3 | [`systems`]: one module per source or destination: `vsphere`, `candlepin`, `satellite5` |
+//! | 2 | [`filter`], [`config`] (virt-who's files and rhsm.conf), [`http`] |
+//! | 1 | [`mapping`], [`state`] (files that are kept between runs), [`retry`] |
+//! | 0 | [`error`], [`secret`], [`cancel`] (signals), [`backoff`], [`environment`] (proxy variables), [`text`], [`xml`], [`escape`], [`list`], [`pace`] |
 //!
-//! Libraries have one typed error per room, each with a `kind()`; only [`cli`] touches stdin, stdout, stderr and the exit
-//! status.
+//! A system gets an [`http::Endpoint`] and plain values; the commands read the configuration.
+//!
+//! # Errors
+//!
+//! Each module has its own error types. Every error implements [`error::Classify`], which decides the exit status. Errors of the
+//! library state facts; the commands add advice. Only [`cli`] uses stdin, stdout, stderr and the exit status.
 
 pub mod backoff;
 pub mod cancel;

@@ -2,28 +2,28 @@
 
 use crate::error::Classify;
 
-/// Why a list can't be read.
+/// Why a list is unreadable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A quote was opened and never closed.
+    /// A quote is not closed.
     #[error("the {0} is never closed; close it, or write \\{0} for a quote that is part of an item")]
     OpenQuote(char),
-    /// The last character is a backslash, which would take the next one as it is.
+    /// The last character is a backslash, which has nothing to escape.
     #[error("ends with a backslash; write \\\\ for a backslash that is part of an item")]
     TrailingBackslash,
 }
 
 impl Classify for Error {
-    /// The kind of this failure, which is that of a wrong option; in a section's list [`crate::config`] reports it.
+    /// The kind if the list is an option. For a list in a section, [`crate::config`] has its own error.
     fn kind(&self) -> crate::error::Kind {
         crate::error::Kind::Usage
     }
 }
 
-/// The items of a list, in their order.
+/// Returns the items of a list, in their order.
 ///
-/// Commas separate them; outside quotes blanks around an item are removed, those within it are kept; ' and " quote; a
-/// backslash takes the next character as it is. An item that is empty, as behind a trailing comma, is none unless it was quoted.
+/// Commas separate items. Spaces around an item are removed; spaces inside it are kept. `'` and `"` quote, and a backslash
+/// escapes the next character. Empty items, such as after a trailing comma, are dropped unless they are quoted.
 ///
 /// ```
 /// assert_eq!(vw::list::parse(r#"a b, "c, d",, e\,f"#)?, ["a b", "c, d", "e,f"]);
@@ -32,7 +32,7 @@ impl Classify for Error {
 pub fn parse(text: &str) -> Result<Vec<String>, Error> {
     let mut items = Vec::new();
     let mut item = String::new();
-    // Blanks that belong to the item if it goes on behind them.
+    // Spaces that belong to the item if more of it follows.
     let mut blanks = String::new();
     let mut was_quoted = false;
     let mut quote = None;
@@ -79,7 +79,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn items_are_read_as_virt_who_reads_them_but_for_the_blanks_within() {
+    fn items_are_read_as_by_virt_who_except_that_inner_spaces_are_kept() {
         let table: [(&str, &[&str]); 16] = [
             ("", &[]),
             (" , ,", &[]),
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_crash_virt_who_is_an_error() {
+    fn an_open_quote_or_trailing_backslash_is_an_error() {
         assert_eq!(parse("a,'b"), Err(Error::OpenQuote('\'')));
         assert_eq!(parse("\"a,b'"), Err(Error::OpenQuote('"')));
         assert_eq!(parse("a,b\\"), Err(Error::TrailingBackslash));
@@ -113,7 +113,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_quoted_comes_back(items in proptest::collection::vec(".*", 0..5)) {
+        fn quoted_items_are_read_back(items in proptest::collection::vec(".*", 0..5)) {
             let quote = |item: &String| format!("\"{}\"", item.replace('\\', r"\\").replace('"', "\\\""));
             let text: Vec<String> = items.iter().map(quote).collect();
             prop_assert_eq!(parse(&text.join(" , ")).unwrap(), items);

@@ -1,17 +1,16 @@
-//! The mapping: which guest runs on which hypervisor, the JSON document that the commands exchange (vw-mapping(5)).
+//! The mapping: the JSON document that the commands exchange, which says which guest runs on which hypervisor (vw-mapping(5)).
 //!
-//! [`Reader`] reads a stream of documents with one hypervisor in memory at a time, as [`Entry`], which is its JSON text with
-//! a few members understood; [`Entry::read`] makes a [`Hypervisor`] of it, and [`Reader::next_mapping`] a whole [`Mapping`].
-//! [`Writer`] writes a document, hypervisor by hypervisor. Nothing is lost on the way: what is not understood is kept, as it was
-//! written.
+//! [`Reader`] reads a stream of documents, with one hypervisor in memory at a time. An [`Entry`] is the JSON text of a hypervisor
+//! with access to a few members; [`Entry::read`] turns it into a [`Hypervisor`]. [`Reader::next_mapping`] reads a whole
+//! [`Mapping`]. [`Writer`] writes a document hypervisor by hypervisor. Unknown members are kept as they were written.
 //!
-//! What is accepted: documents one after the other, with blanks between them or not; a byte order mark before a document.
-//! What is refused: bytes that are not UTF-8 or not JSON (NUL among them), a comma or any other thing between documents, a
-//! second `hypervisors`, `source` or `omitted`. In a hypervisor a second member of a known name is a fault; any other second member
-//! passes as it is.
+//! Accepted: documents one after another, with or without white space between them, and a byte order mark before a document.
 //!
-//! What is wrong with a single hypervisor or guest, such as a missing id, is a [`Fault`]: it can be named and left out, and the
-//! others go on. A state or fact that is wrong costs only itself.
+//! Refused: invalid UTF-8, invalid JSON, anything else between documents, and a second `hypervisors`, `source` or `omitted`. In a
+//! hypervisor a second member with a known name is a fault; other repeated members are kept.
+//!
+//! An error in one hypervisor or guest, such as a missing id, is a [`Fault`]: that hypervisor or guest is named and left out. An
+//! invalid state or fact affects only itself.
 
 mod clones;
 mod entry;
@@ -30,71 +29,71 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub use self::clones::{Copies, Shared};
-pub use self::entry::{Entry, Id, Read};
+pub use self::entry::{Entry, Id, ReadEntry};
 pub use self::error::{Error, Limit};
-pub use self::fault::Bounded;
+pub use self::fault::BoundedFaults;
 pub use self::hypervisor_id::{HypervisorId, SharedId, UnknownHypervisorId};
-pub use self::json::{Members, Value};
+pub use self::json::{JsonValue, Members};
 pub use self::left_out::{LeftOut, Omitted};
 pub use self::read::{Document, Reader};
 pub use self::reportable::{Census, Reportable};
 pub use self::write::Writer;
 
-/// The most bytes that one hypervisor may have, and all of a document together that is no hypervisor.
+/// The limit in bytes of one hypervisor, and of the rest of a document.
 pub const MAX_BYTES: usize = 64 << 20;
 
-/// The most members and list elements that one hypervisor may have, and all of a document together that is no hypervisor.
+/// The limit of members and list elements in one hypervisor, and in the rest of a document.
 pub const MAX_PARTS: usize = 1 << 20;
 
-/// The most bytes of a document that has to be in memory as a whole.
+/// The limit in bytes of a document that is read as a whole.
 pub const MAX_DOCUMENT_BYTES: u64 = 256 << 20;
 
-/// The most members and list elements of a document that has to be in memory as a whole.
+/// The limit of members and list elements in a document that is read as a whole.
 pub const MAX_DOCUMENT_PARTS: usize = 4 << 20;
 
-/// How deep brackets may be nested, the document's own among them.
+/// The limit of nested brackets, including the document's own.
 pub const MAX_DEPTH: usize = 128;
 
-/// How hypervisors are written.
+/// The layout of hypervisors in a document.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Layout {
     /// Ours: `uuid`, `guests`, with `source`, `parent` and `omitted`.
     #[default]
     Mapping,
-    /// That of virt-who's `-p` and of Candlepin's check-in: `hypervisorId.hypervisorId`, `guestIds`, and nothing that is ours.
+    /// That of virt-who's `-p` and of Candlepin's check-in: `hypervisorId.hypervisorId`, `guestIds`, and none of our members.
     Checkin,
 }
 
-/// How JSON is laid out.
+/// The formatting of JSON.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Style {
-    /// Without blanks, and a newline at the end of each document.
+    /// On one line, without spaces.
     #[default]
     Compact,
-    /// Indented for people.
+    /// Indented by two spaces.
     Pretty,
 }
 
 /// A host and the guests on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hypervisor {
-    /// Which of uuid, host name or managed object id was asked for, never empty; `None`: this machine itself, of which only the
-    /// guests are known.
+    /// The uuid, host name or managed object id, whichever the scan was configured to use; never empty. `None` means this machine
+    /// itself, for which only the guests are known.
     pub id: Option<String>,
-    /// The host's name, for people.
+    /// The host's name.
     pub name: Option<String>,
     /// The guests, running or not.
     pub guests: Vec<Guest>,
-    /// What the subscription service wants to know, as `cpu.cpu_socket(s)`; texts all of them in virt-who.
+    /// Facts for the subscription service, such as `cpu.cpu_socket(s)`. In virt-who all of them are strings.
     pub facts: Members,
-    /// What the host stands in; never leaves for a server.
+    /// The host's cluster or compute resource. It is never sent to a server.
     pub parent: Option<Parent>,
-    /// Members that are not known here.
+    /// Unknown members.
     pub unknown: Members,
 }
 
 impl Hypervisor {
-    /// A hypervisor without guests yet.
+    /// A hypervisor without guests.
     pub fn new(id: impl Into<String>) -> Self {
         Hypervisor {
             id: Some(id.into()),
@@ -102,12 +101,18 @@ impl Hypervisor {
         }
     }
 
-    /// This machine itself.
+    /// The entry of this machine itself.
     pub fn local(guests: Vec<Guest>) -> Self {
         Hypervisor {
             guests,
             ..Hypervisor::default()
         }
+    }
+
+    /// The name, otherwise the id, for messages.
+    pub fn label(&self) -> &str {
+        let label = self.name.as_ref().or(self.id.as_ref());
+        label.map_or("this machine", String::as_str)
     }
 
     /// Whether it is this machine itself.
@@ -119,25 +124,25 @@ impl Hypervisor {
 /// A virtual machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guest {
-    /// The uuid that the guest finds in its own DMI table; never empty.
+    /// The uuid in the guest's own DMI table; never empty.
     pub id: String,
-    /// What it does. One that is unknown here reads as [`GuestState::None`] and is kept in `unknown`, as is a number that is
-    /// written in an unusual way, such as `1.0`.
+    /// Its state. An invalid one is read as [`GuestState::None`] and kept in `unknown`. A number in an unusual notation, such as
+    /// `1.0`, is kept there too.
     pub state: GuestState,
-    /// What virt-who says of a guest.
+    /// Attributes, as virt-who writes them.
     pub attributes: Attributes,
-    /// Its name in the inventory (`--guest-names`); never leaves for a server.
+    /// Its name in the inventory. It is never sent to a server.
     pub name: Option<String>,
-    /// Its managed object id (`--guest-names`); never leaves for a server.
+    /// Its managed object id. It is never sent to a server.
     pub moref: Option<String>,
-    /// Its uuid as vSphere shows it (`--guest-names`); never leaves for a server.
+    /// Its uuid as vSphere shows it. It is never sent to a server.
     pub uuid: Option<String>,
-    /// Members that are not known here.
+    /// Unknown members.
     pub unknown: Members,
 }
 
 impl Guest {
-    /// A guest as virt-who describes it; `kind` is virt-who's type of the source, such as `esx`.
+    /// A guest with virt-who's attributes. `kind` is virt-who's type of the source, such as `esx`.
     pub fn new(id: impl Into<String>, state: GuestState, kind: impl Into<Cow<'static, str>>) -> Self {
         Guest {
             id: id.into(),
@@ -152,11 +157,11 @@ impl Guest {
     }
 }
 
-/// A guest's state, numbered as virt-who does.
+/// A guest's state, with virt-who's numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum GuestState {
-    /// It has none, or one that nobody knows.
+    /// No state, or an unknown one.
     #[default]
     None = 0,
     /// Powered on.
@@ -165,11 +170,11 @@ pub enum GuestState {
     Blocked = 2,
     /// Suspended by its host.
     Paused = 3,
-    /// On its way down.
+    /// Being shut down.
     ShuttingDown = 4,
     /// Powered off.
     ShutOff = 5,
-    /// Ended by a failure.
+    /// Crashed.
     Crashed = 6,
     /// Suspended by the guest itself.
     PmSuspended = 7,
@@ -193,7 +198,7 @@ impl GuestState {
         self as u8
     }
 
-    /// The state of that number.
+    /// The state with this number.
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }
@@ -226,18 +231,18 @@ pub struct Attributes {
     pub active: Option<bool>,
     /// virt-who's type of the source, such as `esx`.
     pub virt_who_type: Option<Cow<'static, str>>,
-    /// Members that are not known here.
+    /// Unknown members.
     pub unknown: Members,
 }
 
 impl Attributes {
-    /// Whether there is nothing to write.
+    /// Whether there are no attributes.
     pub fn is_empty(&self) -> bool {
         *self == Attributes::default()
     }
 }
 
-/// What a host stands in: its cluster, or a compute resource of its own.
+/// A host's cluster, or the compute resource of a host outside clusters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Parent {
     /// Its managed object id, such as `domain-c7`.
@@ -246,11 +251,11 @@ pub struct Parent {
     pub kind: Option<String>,
     /// Its name.
     pub name: Option<String>,
-    /// Members that are not known here.
+    /// Unknown members.
     pub unknown: Members,
 }
 
-/// Where a document comes from.
+/// The origin of a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Source {
     /// The section of the configuration.
@@ -261,29 +266,29 @@ pub struct Source {
     pub server: Option<String>,
     /// The server's own id; `instanceUuid` in the document.
     pub instance_uuid: Option<String>,
-    /// The moment of the scan, only with `--stamp`, as RFC 3339 has it, in UTC: `2026-08-01T12:00:00Z`.
+    /// The time of the scan in RFC 3339 format, in UTC: `2026-08-01T12:00:00Z`.
     pub time: Option<String>,
     /// The section whose filters have been applied to the document.
     pub filtered: Option<String>,
-    /// Members that are not known here.
+    /// Unknown members.
     pub unknown: Members,
 }
 
-/// What a [`Fault`] makes unusable.
+/// What is unusable because of a [`Fault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Concerns {
     /// A hypervisor.
     Host,
     /// A guest.
     Guest,
-    /// The state of a guest, which reads as none.
+    /// The state of a guest, which is read as [`GuestState::None`].
     State,
     /// A fact of a hypervisor.
     Fact,
 }
 
 impl Concerns {
-    /// The kind of what is left out for it, in `omitted`.
+    /// The `kind` in `omitted`.
     pub fn kind(self) -> &'static str {
         match self {
             Concerns::Guest | Concerns::State => LeftOut::GUEST,
@@ -292,38 +297,38 @@ impl Concerns {
     }
 }
 
-/// What is wrong with a hypervisor or guest of the input; the rest of the document is well.
+/// An error in one hypervisor or guest of the input. The rest of the document is usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The byte of the stream where the hypervisor begins.
     pub at: u64,
-    /// What it makes unusable.
+    /// What is unusable.
     pub about: Concerns,
-    /// The hypervisor's id, when it is not the id that is wrong.
+    /// The hypervisor's id, unless the id itself is invalid.
     pub id: Option<String>,
     /// The hypervisor's name.
     pub name: Option<String>,
-    /// The id of the hypervisor that it is about or on, if it has one.
+    /// The id of the hypervisor, also if the fault is about one of its guests.
     pub host: Option<String>,
     /// What is wrong.
     pub reason: String,
-    /// How many hypervisors, guests, states or facts this stands for: more than one where the others are only counted.
+    /// The number of hypervisors, guests, states or facts with such a fault. It is more than 1 if the others are only counted.
     pub count: usize,
 }
 
 impl Fault {
-    /// The reason, with the number of those that it stands for beside its own.
+    /// The reason, with the number of other such faults.
     pub fn counted_reason(&self) -> String {
         match self.count {
             0 | 1 => self.reason.clone(),
-            count => format!("{}, and {} more such", self.reason, count - 1),
+            count => format!("{} (and {} more like this)", self.reason, count - 1),
         }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A state or fact is named by its hypervisor.
+        // For a state or fact, the hypervisor is named.
         f.write_str(match self.about {
             Concerns::Guest => "guest ",
             _ => "host ",
@@ -335,42 +340,53 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What a document holds beside its hypervisors.
+/// The members of a document other than its hypervisors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tail {
-    /// Where it comes from.
+    /// The origin of the document.
     pub source: Option<Source>,
     /// What the stages left out.
     pub omitted: Vec<Omitted>,
-    /// Members that are not known here.
+    /// Unknown members.
     pub unknown: Members,
 }
 
-/// A whole document, for those who must have all of it before they act.
+/// A whole document, for a command that needs all of it before it acts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mapping {
-    /// How its first usable entry was written.
+    /// The layout of its first usable entry.
     pub layout: Layout,
     /// The hypervisors in the document's order.
     pub hypervisors: Vec<Hypervisor>,
-    /// What could not be used.
+    /// Unusable hypervisors and guests.
     pub faults: Vec<Fault>,
-    /// What is wrong with what can be used: states, which read as none, and facts.
+    /// Invalid states and facts of usable hypervisors and guests.
     pub flaws: Vec<Fault>,
-    /// The rest.
+    /// The other members.
     pub tail: Tail,
 }
 
 impl Mapping {
-    /// Brings everything into the fixed order: this machine itself, then hypervisors by id, and guests by id, all bytewise.
+    /// Whether the document lists a hypervisor, usable or not. This machine itself does not count.
+    pub fn has_hypervisors(&self) -> bool {
+        let is_host = |fault: &Fault| fault.about == Concerns::Host;
+        self.hypervisors.iter().any(|hypervisor| !hypervisor.is_local()) || self.faults.iter().any(is_host)
+    }
+
+    /// Whether the document lists the guests of this machine itself.
+    pub fn has_local(&self) -> bool {
+        self.hypervisors.iter().any(Hypervisor::is_local)
+    }
+
+    /// Sorts everything into the fixed order: this machine itself, then hypervisors by id, and guests by id, all bytewise.
     ///
-    /// What has one id keeps its order.
+    /// Hypervisors or guests with equal ids keep their order.
     pub fn sort(&mut self) {
         sort(&mut self.hypervisors);
     }
 }
 
-/// Brings hypervisors and their guests into the fixed order, as [`Mapping::sort`] says.
+/// Sorts hypervisors and their guests like [`Mapping::sort`].
 pub fn sort(hypervisors: &mut [Hypervisor]) {
     hypervisors.sort_by(|one, other| one.id.cmp(&other.id));
     for hypervisor in hypervisors {

@@ -1,4 +1,4 @@
-//! Text that must not be seen.
+//! Passwords and keys, and their removal from text that is shown.
 
 pub mod redact;
 
@@ -6,7 +6,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A password or key: never printed, and overwritten in memory when dropped.
+/// A password or key. It prints as `(redacted)`, and its memory is overwritten when it is dropped.
 ///
 /// ```
 /// let password = vw::secret::Secret::from("s3cret".to_owned());
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// The text itself, to be handed to the one who must have it and to nobody else.
+    /// The text itself, only for the code that has to send, encrypt or compare it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -31,12 +31,12 @@ impl From<String> for Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(redacted)")
+        f.write_str(redact::REDACTED)
     }
 }
 
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(redacted)")
+        f.write_str(redact::REDACTED)
     }
 }

@@ -1,4 +1,4 @@
-//! Options that commands share.
+//! Options that several commands have.
 
 mod connection;
 pub mod duration;
@@ -7,67 +7,43 @@ mod output;
 
 use std::path::{Path, PathBuf};
 
-use clap::{ArgMatches, FromArgMatches as _};
-
-pub use connection::{Connection, Keys, Said, https_proxy};
+pub use connection::{Connection, Keys, Overrides, https_proxy};
 pub use duration::{duration, limit};
-pub use hosts::{Hosts, List, filter_type_of};
-pub use output::{Output, Results};
+pub use hosts::{Hosts, Patterns, filter_type_of};
+pub use output::{Output, ResultForm};
 
-use super::Failure;
+use super::error::Failure;
+use super::messages;
 use crate::config::{self, sysconfig::Variables};
 use crate::error::Kind;
 
-/// What is said on stderr.
-#[derive(Debug, Default, clap::Args)]
-pub struct Messages {
-    /// Print debug messages (also VIRTWHO_DEBUG=1)
-    #[arg(short, long, conflicts_with = "quiet")]
-    pub debug: bool,
-    /// Print nothing but errors
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Also append messages to FILE
-    #[arg(long, value_name = "FILE")]
-    pub log_file: Option<PathBuf>,
-}
-
-impl Messages {
-    pub(super) fn from_matches(matches: &ArgMatches) -> Self {
-        let mut messages = Messages::from_arg_matches(matches).unwrap_or_default();
-        let on = |value: std::ffi::OsString| value.to_str().and_then(config::parse_flag) == Some(true);
-        messages.debug |= std::env::var_os("VIRTWHO_DEBUG").is_some_and(on) && !messages.quiet;
-        messages
-    }
-}
-
-/// Which section of which files.
+/// The configuration's files and the section to use.
 #[derive(Debug, Default, clap::Args)]
 pub struct Section {
-    /// Read this file, or this folder's *.conf (repeatable)
+    /// Read FILE, or *.conf in a folder (repeatable)
     ///
-    /// The default is /etc/virt-who.conf and /etc/virt-who.d/*.conf, or the files in VW_CONFIG, between colons.
+    /// The default is the files in VW_CONFIG, separated by colons, or /etc/virt-who.conf and /etc/virt-who.d/*.conf.
     #[arg(short, long, value_name = "FILE")]
     pub config: Vec<PathBuf>,
     /// Use this section of the configuration
     ///
-    /// It may be left out when only one section fits the command, or when options say everything.
+    /// It can be omitted if only one section matches the command, or if options say everything.
     #[arg(short, long, value_name = "SECTION")]
     pub name: Option<String>,
 }
 
 impl Section {
-    /// The configuration, with the variables of the environment.
+    /// Loads the configuration, with the variables of the environment.
     pub fn load(&self) -> Result<config::Config, config::Error> {
         let (files, variables) = self.files();
         config::Config::load_with(&files, &variables)
     }
 
-    /// The same without what can't be read, for a command that looks at the configuration.
+    /// Loads the configuration without its unreadable parts, for a command that examines it.
     pub fn load_what_is_readable(&self) -> Result<config::Config, config::Error> {
         let (files, variables) = self.files();
         let config = config::Config::load_what_is_readable(&files, &variables)?;
-        tell_files(&config);
+        log_files(&config);
         Ok(config)
     }
 
@@ -76,12 +52,12 @@ impl Section {
         (files, Variables::from_environment(std::env::vars_os()))
     }
 
-    /// The section to use: the one that was named, else that of the environment if it fits and no file was named, else the
-    /// only one that fits, else one without a name that has no more than `[defaults]`.
+    /// Returns the first of these sections: the one that `-n` names; that of the environment, if it matches and `-c` is not
+    /// given; the only one that matches; a nameless one with only the `[defaults]`.
     ///
-    /// `complete` says that options give all that the command must have; then a section is used only if one was asked
-    /// for, by name or by its file. `key_file` is [`Account::key_file`], where a command has it. What `[global]` says of
-    /// messages holds from here on.
+    /// `complete` means that options give everything that the command needs. Then a section is used only if `-n` or `-c` is
+    /// given. `key_file` is [`Credentials::key_file`], if the command has it. `fits` decides which sections match. The
+    /// settings of `[global]` for messages take effect.
     pub fn find(
         &self,
         key_file: Option<&Path>,
@@ -89,7 +65,7 @@ impl Section {
         fits: impl Fn(&config::Section) -> Result<bool, config::Error>,
     ) -> Result<config::Section, config::Error> {
         if let Some(name) = &self.name {
-            super::log::set_section(name);
+            messages::set_section(name);
         }
         let config = self.load()?;
         let choose = !(complete && self.config.is_empty());
@@ -102,22 +78,22 @@ impl Section {
             (None, _) if choose => config.only(fits)?,
             (None, _) => config.nameless(),
         };
-        super::log::follow(&section);
-        tell_files(&config);
-        match whence(&section) {
+        messages::configure(&section);
+        log_files(&config);
+        match section_and_place(&section) {
             Some(section) => log::debug!("using {section}"),
             None if section.is_variables() => log::debug!("using the VIRTWHO_* variables"),
             None => log::debug!("using no section"),
         }
         let chosen = choose && self.name.is_none();
         let doubtful = |note: &config::Note| {
-            // A broken section may be the one that was meant, and so may one whose header makes no sense; a variable, which
-            // stands nowhere, may choose a source that no command reads.
+            // The user may have meant a broken section, or one with an invalid header. A variable has no place, and may choose
+            // a source that no command reads.
             config.broken().any(|broken| broken == note)
                 || note.section.is_none() && (section.name().is_none() || note.place.is_none())
         };
         for note in config.notes() {
-            // The stages of a pipeline read the same files: what is not about the section at hand is left to vw-config.
+            // The stages of a pipeline read the same files, so only notes about the section in use are warnings.
             if section.is_subject_of(note) || chosen && doubtful(note) {
                 log::warn!("{note}");
             } else {
@@ -128,7 +104,7 @@ impl Section {
     }
 }
 
-fn tell_files(config: &config::Config) {
+fn log_files(config: &config::Config) {
     let files = config.files().iter().map(|file| file.display().to_string());
     match files.collect::<Vec<_>>().join(", ").as_str() {
         "" => log::debug!("configuration files: none"),
@@ -136,8 +112,8 @@ fn tell_files(config: &config::Config) {
     }
 }
 
-/// How messages name a section that was found in a file.
-pub fn whence(section: &config::Section) -> Option<String> {
+/// The section with its place, such as `section [prod] (/etc/virt-who.conf:3)`, or `None` for one without a name.
+pub fn section_and_place(section: &config::Section) -> Option<String> {
     let name = section.name()?;
     Some(match section.place() {
         Some(place) => format!("section [{name}] ({place})"),
@@ -145,10 +121,8 @@ pub fn whence(section: &config::Section) -> Option<String> {
     })
 }
 
-/// The error of [`Section::find`] for a command that got a server from an option and misses others: not the choice of a section is
-/// what its user forgot.
-///
-/// `missing` names the options that were not given.
+/// Rewords an error of [`Section::find`] for a command that got `--server` but lacks other options. Then the user did not forget
+/// to choose a section, but forgot the `missing` options.
 pub fn beside_server(error: config::Error, missing: &[&str]) -> super::Error {
     match error {
         config::Error::SeveralSections { names } if !missing.is_empty() => {
@@ -161,30 +135,30 @@ pub fn beside_server(error: config::Error, missing: &[&str]) -> super::Error {
     }
 }
 
-/// Where the key of encrypted passwords lies, for a command that makes one where there is none.
+/// The path of the key for encrypted passwords, whether or not the file exists.
 pub fn key_file(option: Option<&Path>) -> PathBuf {
     let named = option.map(Path::to_owned).or_else(credential);
     named.unwrap_or_else(|| config::password::KEY_FILE.into())
 }
 
-/// The key that systemd hands to a service: `$CREDENTIALS_DIRECTORY/key`, if it is there.
+/// The key that systemd passes to a service: `$CREDENTIALS_DIRECTORY/key`, if it exists.
 fn credential() -> Option<PathBuf> {
     let file = Path::new(&std::env::var_os("CREDENTIALS_DIRECTORY")?).join("key");
     file.exists().then_some(file)
 }
 
-/// The account at the server that the command talks to.
+/// How to log in to the server.
 #[derive(Debug, Default, clap::Args)]
-pub struct Account {
+pub struct Credentials {
     /// Log in as USER
     #[arg(short, long, value_name = "USER")]
     pub username: Option<String>,
     /// Read the password from FILE, which may be a pipe
     ///
-    /// One trailing newline is dropped. Without it the password comes from the section, the environment or a prompt.
+    /// One trailing newline is dropped. The default is the password in the section, the environment or a prompt.
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Read encrypted passwords with the key in FILE
+    /// Decrypt passwords with the key in FILE
     ///
     /// The default is $CREDENTIALS_DIRECTORY/key, then /var/lib/virt-who/key.
     #[arg(long, value_name = "FILE")]
@@ -218,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_that_was_asked_for_is_used() {
+    fn the_named_section_is_used_otherwise_the_only_matching_one() {
         let text = "[a]\ntype=esx\n[b]\ntype=fake\n";
         assert_eq!(find(text, &[], false).unwrap().as_deref(), Some("a"));
         assert_eq!(find(text, &[], true).unwrap().as_deref(), Some("a"));
@@ -228,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_choice_is_told_where_it_must_be_made() {
+    fn the_error_names_the_sections_to_choose_from() {
         let text = "[a]\ntype=esx\n[b]\ntype=esx\n";
         assert_eq!(find(text, &[], false).unwrap_err(), "several sections fit: a, b");
         assert_eq!(

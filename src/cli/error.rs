@@ -1,13 +1,12 @@
 //! Why a command failed.
 
-use std::fmt;
+use std::{fmt, io};
 
 use crate::error::{Classify, Kind};
 
-/// Why a command failed: an error of ours, its kind, and what it happened in.
+/// Why a command failed: an error with its kind, and the context in which it happened.
 ///
-/// Any error that has a kind becomes one by `?`. With `{:#}` it shows its whole chain and the advice after it, as the one error
-/// line of a command does.
+/// `?` converts any error that has a kind. `{:#}` shows the whole chain and the advice after it, as in a command's error line.
 pub struct Error {
     kind: Kind,
     chain: anyhow::Error,
@@ -18,12 +17,12 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// The kind of the error that it was at first, whatever it happened in.
+    /// The kind of the original error, whatever context was added.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The same with what it happened in, which is shown before it.
+    /// Adds context, which is shown before the error.
     pub fn context(self, context: impl fmt::Display + Send + Sync + 'static) -> Self {
         Error {
             chain: self.chain.context(context),
@@ -44,13 +43,13 @@ impl Error {
         self.chain.downcast_ref()
     }
 
-    /// The outermost error of this type, or this one again.
+    /// The outermost error of this type, or `self` if there is none.
     pub fn downcast<E: Classify>(self) -> std::result::Result<E, Self> {
         let Error { kind, chain, advice } = self;
         chain.downcast().map_err(|chain| Error { kind, chain, advice })
     }
 
-    /// The errors from the outermost to the first cause.
+    /// The errors from the outermost context to the first cause.
     pub fn chain(&self) -> anyhow::Chain<'_> {
         self.chain.chain()
     }
@@ -82,12 +81,47 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Adds what an error happened in.
+/// A failure of a command itself, rather than of the library.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    kind: Kind,
+    message: String,
+}
+
+impl Failure {
+    /// A failure of this kind. The message says what failed and what to do.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Failure { kind, message }
+    }
+
+    /// The failure of an operation that can't fail, such as writing JSON into memory: a defect.
+    pub fn defect(error: impl fmt::Display) -> Self {
+        Failure::new(
+            Kind::Software,
+            format!("this is a defect, please report it: {error}"),
+        )
+    }
+
+    /// A failed write to stdout.
+    pub fn of_stdout(error: &io::Error) -> Self {
+        Failure::new(Kind::of_output(error), format!("writing to stdout: {error}"))
+    }
+}
+
+impl Classify for Failure {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+/// Adds context to the error of a result.
 pub trait Context<T> {
-    /// Shown before the error.
+    /// Adds context, which is shown before the error.
     fn context(self, context: impl fmt::Display + Send + Sync + 'static) -> Result<T>;
 
-    /// The same, put into words only if there is an error.
+    /// Like [`Context::context`], but calls `context` only if there is an error.
     fn with_context<C: fmt::Display + Send + Sync + 'static>(self, context: impl FnOnce() -> C) -> Result<T>;
 }
 
@@ -106,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kind_is_that_of_the_first_error_whatever_its_context() {
+    fn context_does_not_change_the_kind() {
         let cause = crate::list::parse("'open").unwrap_err();
         let words = format!("reading: {cause}");
         let error = Err::<(), _>(cause).context("reading").unwrap_err();

@@ -1,4 +1,4 @@
-//! What comes from outside while a command runs for long: its reader goes away, a user asks for something.
+//! Events from outside while a command runs: the reader of stdout goes away, or a user sends SIGUSR1.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -8,11 +8,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use signal_hook::consts::SIGUSR1;
 
-use super::Failure;
+use super::error::Failure;
+use super::exit::status;
 use crate::cancel::{Cancel, Signal};
 use crate::error::Kind;
 
-/// Sets the token when nobody reads stdout any more, which a command that writes rarely would notice late.
+/// Sets the token when the reader of stdout goes away. A command that writes rarely would notice it late.
 pub fn cancel_without_reader(cancel: &Cancel) -> Result<(), Failure> {
     let cancel = cancel.clone();
     let watch = move || {
@@ -23,20 +24,20 @@ pub fn cancel_without_reader(cancel: &Cancel) -> Result<(), Failure> {
     start("stdout", watch)
 }
 
-/// Ends the process, as SIGPIPE would, when nobody reads stdout any more: for a command that keeps nothing, and may wait
-/// for its input for hours.
+/// Ends the process, as SIGPIPE would, when the reader of stdout goes away. It is for a command that keeps no state and may wait
+/// for input for hours.
 pub fn end_without_reader() -> Result<(), Failure> {
     let watch = || {
         if reader_goes(io::stdout()) {
-            std::process::exit(super::status(Kind::ReaderGone).into());
+            std::process::exit(status(Kind::ReaderGone).into());
         }
     };
     start("stdout", watch)
 }
 
-/// Waits until the other end of a pipe or socket is closed; false where that can't be seen.
+/// Waits until the other end of a pipe or socket is closed. Returns false if that can't be detected.
 fn reader_goes(output: impl AsFd) -> bool {
-    // Errors and hang-ups are told unasked; a file never has any.
+    // poll(2) always reports errors and hang-ups. A file has neither.
     let mut polled = [PollFd::new(&output, PollFlags::empty())];
     loop {
         match poll(&mut polled, None) {
@@ -47,7 +48,7 @@ fn reader_goes(output: impl AsFd) -> bool {
     }
 }
 
-/// Has `run` run at each SIGUSR1, in a thread of its own.
+/// Calls `run` at each SIGUSR1, in a separate thread.
 pub fn on_user_signal(run: impl Fn() + Send + 'static) -> Result<(), Failure> {
     let signals = signal_hook::iterator::Signals::new([SIGUSR1]);
     let mut signals = signals.map_err(|error| failed("SIGUSR1", &error))?;
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_goes_away_is_noticed_without_writing() {
+    fn a_closed_pipe_is_detected_without_writing() {
         let (reader, writer) = io::pipe().unwrap();
         let watch = thread::spawn(move || reader_goes(writer));
         drop(reader);

@@ -1,4 +1,4 @@
-//! The shape of `--help`: options under headings, and lines that fit.
+//! The layout of `--help`: options under headings, and lines that fit the terminal.
 
 use std::io::{self, IsTerminal};
 
@@ -6,10 +6,10 @@ use clap::Command;
 
 use super::width;
 
-/// A command with fewer options needs no headings.
+/// The number of options from which a command has headings.
 const MANY: usize = 13;
 
-/// The headings of options that several commands have or that belong together; the others come first, under no heading of their own.
+/// The headings, with the ids of their options. Other options come first, without a heading.
 const HEADINGS: [(&str, &[&str]); 7] = [
     (
         "Hosts",
@@ -49,7 +49,7 @@ const HEADINGS: [(&str, &[&str]); 7] = [
         ],
     ),
     (
-        "What was reported before",
+        "Earlier reports",
         &[
             "state_dir",
             "full_every",
@@ -65,7 +65,7 @@ const HEADINGS: [(&str, &[&str]); 7] = [
     ("Messages", &["debug", "quiet", "log_file"]),
 ];
 
-/// The command with its options under headings, and with lines that fit the terminal, or 80 columns where there is none.
+/// Adds headings, and limits lines to the terminal's width, or to 80 columns if there is no terminal.
 pub(super) fn shaped(command: Command) -> Command {
     let many = command.get_arguments().count() >= MANY;
     let command = command.mut_args(|arg| match heading(arg.get_id().as_str()) {
@@ -75,7 +75,7 @@ pub(super) fn shaped(command: Command) -> Command {
     let terminal = io::stdout().is_terminal() || io::stdin().is_terminal() || io::stderr().is_terminal();
     match terminal || std::env::var_os("COLUMNS").is_some() {
         true => command,
-        false => command.term_width(width::USUAL),
+        false => command.term_width(width::DEFAULT),
     }
 }
 

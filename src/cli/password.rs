@@ -1,4 +1,4 @@
-//! Where a password comes from.
+//! Finds a password: in a file, the section or the environment, or by asking on the terminal.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -9,47 +9,49 @@ use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
-use super::{Failure, prompt};
+use super::error::{Failure, Result};
+use super::prompt;
 use crate::cancel::{Cancel, Cancelled};
 use crate::config;
 use crate::error::Kind;
 use crate::secret::Secret;
+use crate::text;
 
-/// No password is longer, in bytes; a larger file is something else.
+/// The longest password in bytes. A larger file is not a password.
 const LONGEST: usize = 64 * 1024;
 
-/// The ways to a password, in the order in which they are tried.
+/// The places to look for a password, in the order in which they are tried.
 #[derive(Debug)]
 pub struct Sources<'a> {
     /// `--password-file`: a file or a pipe.
     pub file: Option<&'a Path>,
-    /// The section, and its key, such as `sat_password`.
+    /// The section in use.
     pub section: &'a config::Section,
-    /// See `section`.
+    /// The section's key, such as `sat_password`.
     pub key: &'a str,
-    /// The variable of the environment, such as `VIRTWHO_ESX_PASSWORD`; it never changes a section that was named.
+    /// The environment variable, such as `VIRTWHO_ESX_PASSWORD`. It is ignored if `named` is true.
     pub variable: &'a str,
-    /// Was the section named by `-n`?
+    /// Whether `-n` names the section.
     pub named: bool,
-    /// Whose password it is, for the prompt: `root at vc.example.com`.
+    /// The account for the prompt, such as `root at vc.example.com`.
     pub whose: &'a str,
 }
 
-/// A password that was found, or that is asked for on the terminal.
+/// A password that is known, or that can be asked for on the terminal.
 #[derive(Debug)]
 pub struct Password {
     found: OnceLock<Secret>,
     question: String,
-    /// What could be done to give one, where nobody answers.
+    /// How to provide the password, for the error message.
     advice: String,
 }
 
 impl Password {
-    /// Looks in all places but the terminal. Fails where there is none and no terminal to ask on.
+    /// Looks in all places but the terminal. Fails if no password is found and there is no terminal.
     ///
-    /// `cancel` is that of [`super::cancel_on_signals`]. A key file that is a FIFO is waited for without it, so the caller needs
-    /// [`super::end_at_once`].
-    pub fn look_up(sources: &Sources, cancel: &Cancel) -> super::Result<Self> {
+    /// `cancel` is the token of [`super::cancel_on_signals`]. It does not end the wait for a key file that is a FIFO, so the
+    /// caller needs [`super::end_at_once`].
+    pub fn look_up(sources: &Sources, cancel: &Cancel) -> Result<Self> {
         let variable = std::env::var_os(sources.variable);
         Password::look_up_with(sources, variable, prompt::possible, cancel)
     }
@@ -59,14 +61,14 @@ impl Password {
         variable: Option<OsString>,
         can_ask: impl FnOnce() -> io::Result<()>,
         cancel: &Cancel,
-    ) -> super::Result<Self> {
+    ) -> Result<Self> {
         let password = Password {
             found: OnceLock::new(),
             question: format!("Password of {}: ", sources.whose),
             advice: advice(sources),
         };
         if let Some(found) = found(sources, variable, cancel)? {
-            // The cell is new, so it is empty.
+            // This can't fail, because the cell is empty.
             let _ = password.found.set(found);
         } else {
             can_ask().map_err(|error| password.missing(&error))?;
@@ -74,12 +76,12 @@ impl Password {
         Ok(password)
     }
 
-    /// Asks on the terminal, unless the password is known by now.
-    pub fn ask(&self, cancel: &Cancel) -> super::Result<()> {
+    /// Asks on the terminal, unless the password is already known.
+    pub fn ask(&self, cancel: &Cancel) -> Result<()> {
         self.ask_by(|question| prompt::ask(question, cancel))
     }
 
-    fn ask_by(&self, ask: impl FnOnce(&str) -> Result<io::Result<Secret>, Cancelled>) -> super::Result<()> {
+    fn ask_by(&self, ask: impl FnOnce(&str) -> Result<io::Result<Secret>, Cancelled>) -> Result<()> {
         if self.found.get().is_some() {
             return Ok(());
         }
@@ -91,10 +93,10 @@ impl Password {
         Ok(())
     }
 
-    /// The password, which must have been found or asked for.
+    /// The password. Fails with [`Kind::Software`] if it is not known and [`Password::ask`] was not called.
     pub fn secret(&self) -> Result<Secret, Failure> {
         let found = self.found.get().cloned();
-        found.ok_or_else(|| Failure::new(Kind::Software, "nobody was asked for the password"))
+        found.ok_or_else(|| Failure::defect("the password is not known"))
     }
 
     fn missing(&self, error: &io::Error) -> Failure {
@@ -102,15 +104,15 @@ impl Password {
     }
 }
 
-/// Finds the password, asking on the terminal if need be, or fails with what could be done to give one.
-pub fn find(sources: &Sources, cancel: &Cancel) -> super::Result<Secret> {
+/// Finds the password, and asks on the terminal if necessary. The error says how to provide one.
+pub fn find(sources: &Sources, cancel: &Cancel) -> Result<Secret> {
     let password = Password::look_up(sources, cancel)?;
     password.ask(cancel)?;
     Ok(password.secret()?)
 }
 
-/// The password, where it need not be asked for.
-fn found(sources: &Sources, variable: Option<OsString>, cancel: &Cancel) -> super::Result<Option<Secret>> {
+/// The password, unless it has to be asked for.
+fn found(sources: &Sources, variable: Option<OsString>, cancel: &Cancel) -> Result<Option<Secret>> {
     if let Some(file) = sources.file {
         return from_file(file, cancel).map(Some);
     }
@@ -134,8 +136,8 @@ fn advice(sources: &Sources) -> String {
     };
     let only = if sources.named { " (without -n)" } else { "" };
     format!(
-        "no password of {}: give --password-file FILE, {section}, {variable} in the environment{only}, \
-         or start the command on a terminal, where it asks",
+        "no password for {}: use --password-file FILE, set {section} or {variable} in the environment{only}, \
+         or run the command on a terminal to be asked",
         sources.whose
     )
 }
@@ -144,29 +146,26 @@ fn wrong(message: String) -> Failure {
     Failure::new(Kind::Config, message)
 }
 
-/// The content of a password file without one trailing newline. A FIFO is waited for until a signal comes.
-fn from_file(file: &Path, cancel: &Cancel) -> super::Result<Secret> {
+/// The content of the file of `--password-file` without one trailing newline.
+fn from_file(file: &Path, cancel: &Cancel) -> Result<Secret> {
     of_file(file, "--password-file", cancel)
 }
 
-/// The password in a file or pipe, which is `named` in messages by an option, or by the place of a key and a colon.
-pub fn of_file(file: &Path, named: &str, cancel: &Cancel) -> super::Result<Secret> {
+/// The content of a file without one trailing newline. The file may be a FIFO; `cancel` ends the wait.
+///
+/// Messages begin with `named`, which is an option, or the place of a key followed by a colon.
+pub fn of_file(file: &Path, named: &str, cancel: &Cancel) -> Result<Secret> {
     let failed = |what: &str| wrong(format!("{named} {}: {what}", file.display()));
     let path = file.to_owned();
     let bytes = cancel.unblocked(|| File::open(path).and_then(read))?;
-    let unreadable = |error: io::Error| {
-        let text = error.to_string();
-        failed(text.split(" (os error").next().unwrap_or(&text))
-    };
-    let bytes = bytes.map_err(unreadable)?;
-    Ok(text(&bytes).map_err(|what| failed(&what))?)
+    let bytes = bytes.map_err(|error| failed(&text::reason(&error)))?;
+    Ok(parse(&bytes).map_err(|what| failed(&what))?)
 }
 
-/// What a person or a program types into a command that is about a password: one line of stdin without its end, or what
-/// is typed on the terminal without echo.
+/// The one line of stdin without its newline. If stdin is a terminal, the password is asked for without echo.
 ///
-/// `cancel` ends the wait for it.
-pub fn from_stdin(question: &str, cancel: &Cancel) -> super::Result<Secret> {
+/// `cancel` ends the wait.
+pub fn from_stdin(question: &str, cancel: &Cancel) -> Result<Secret> {
     let wrong = |what: &str| Failure::new(Kind::Data, format!("stdin: {what}"));
     if io::stdin().is_terminal() {
         return match prompt::ask(question, cancel)? {
@@ -176,17 +175,17 @@ pub fn from_stdin(question: &str, cancel: &Cancel) -> super::Result<Secret> {
         };
     }
     let failed = |error: io::Error| Failure::new(Kind::Io, format!("reading stdin: {error}"));
-    // Not by way of std's own buffer, which nobody would overwrite.
+    // std's buffer is not used, because it is never overwritten.
     let stdin = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
     let bytes = cancel.unblocked(|| read(stdin))?.map_err(failed)?;
-    let text = text(&bytes).map_err(|what| wrong(&what))?;
-    match text.expose().contains('\n') {
-        true => Err(wrong("has more than one line, and a password has one").into()),
-        false => Ok(text),
+    let password = parse(&bytes).map_err(|what| wrong(&what))?;
+    match password.expose().contains('\n') {
+        true => Err(wrong("has more than one line; give the password on one line").into()),
+        false => Ok(password),
     }
 }
 
-/// Prints a password that was asked for, and leaves no copy in a buffer.
+/// Prints a password, without leaving a copy in a buffer.
 pub fn print(password: &Secret) -> Result<(), Failure> {
     let mut line = Zeroizing::new(String::with_capacity(password.expose().len() + 1));
     line.push_str(password.expose());
@@ -196,18 +195,18 @@ pub fn print(password: &Secret) -> Result<(), Failure> {
     written.map_err(|error| Failure::of_stdout(&error))
 }
 
-/// All there is, but hardly more than a password may have.
+/// Reads a file, up to one byte more than the longest password.
 fn read(from: File) -> io::Result<Zeroizing<Vec<u8>>> {
-    // Allocated once, for a growing buffer leaves copies behind.
+    // Allocated once, because a growing buffer leaves copies of the password in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
     from.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The bytes as text without one trailing newline, or what is wrong with them.
-fn text(bytes: &[u8]) -> Result<Secret, String> {
+/// The bytes as text without one trailing newline, or the reason why they are not a password.
+fn parse(bytes: &[u8]) -> Result<Secret, String> {
     if bytes.len() > LONGEST {
-        return Err("is longer than 64 KiB, so it is no password".to_owned());
+        return Err("is longer than 64 KiB, so it is not a password".to_owned());
     }
     let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let line = line
@@ -252,7 +251,7 @@ mod tests {
         sources: &Sources,
         variable: Option<OsString>,
         prompt: impl FnOnce(&str) -> Result<io::Result<Secret>, Cancelled>,
-    ) -> crate::cli::Result<Secret> {
+    ) -> Result<Secret> {
         let password = Password::look_up_with(sources, variable, || Ok(()), &Cancel::default())?;
         password.ask_by(prompt)?;
         Ok(password.secret()?)
@@ -263,12 +262,12 @@ mod tests {
         Password::look_up_with(sources, variable, no_terminal, &Cancel::default()).unwrap_err()
     }
 
-    fn shown(password: crate::cli::Result<Secret>) -> String {
+    fn shown(password: Result<Secret>) -> String {
         password.unwrap().expose().to_owned()
     }
 
     #[test]
-    fn the_file_comes_first_then_the_section_the_environment_and_the_prompt() {
+    fn the_order_is_file_section_environment_prompt() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "from file").unwrap();
         let (with, without) = (section("[a]\npassword='from section'\n"), section("[a]\n"));
@@ -295,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_never_changes_a_section_that_was_named() {
+    fn the_variable_is_ignored_if_a_section_is_named() {
         let section = section("[a]\n");
         let sources = Sources {
             named: true,
@@ -305,24 +304,24 @@ mod tests {
         assert_eq!(error.kind(), Kind::Config);
         assert_eq!(
             error.to_string(),
-            "no password of root at vc: give --password-file FILE, password in section [a], VIRTWHO_ESX_PASSWORD in the \
-             environment (without -n), or start the command on a terminal, where it asks (no terminal)"
+            "no password for root at vc: use --password-file FILE, set password in section [a] or VIRTWHO_ESX_PASSWORD in the \
+             environment (without -n), or run the command on a terminal to be asked (no terminal)"
         );
     }
 
     #[test]
-    fn without_any_password_the_four_ways_are_named() {
+    fn the_error_names_the_four_ways_to_provide_a_password() {
         let section = config::Section::default();
         let error = without_terminal(&of(&section), None);
         assert_eq!(
             error.to_string(),
-            "no password of root at vc: give --password-file FILE, password in a section, VIRTWHO_ESX_PASSWORD in the \
-             environment, or start the command on a terminal, where it asks (no terminal)"
+            "no password for root at vc: use --password-file FILE, set password in a section or VIRTWHO_ESX_PASSWORD in the \
+             environment, or run the command on a terminal to be asked (no terminal)"
         );
     }
 
     #[test]
-    fn an_empty_answer_is_no_password() {
+    fn an_empty_answer_is_refused() {
         let section = config::Section::default();
         let error = find_with(&of(&section), None, |_| Ok(Ok(Secret::from(String::new())))).unwrap_err();
         assert_eq!(error.to_string(), "the password is empty");
@@ -336,18 +335,18 @@ mod tests {
     }
 
     #[test]
-    fn nobody_answers_at_the_prompt() {
+    fn the_error_says_that_nothing_was_typed() {
         let section = config::Section::default();
         let nothing = |_: &str| Ok(Err(io::Error::other("nothing was typed")));
         let error = find_with(&of(&section), None, nothing).unwrap_err();
         assert!(
-            error.to_string().ends_with("where it asks (nothing was typed)"),
+            error.to_string().ends_with("to be asked (nothing was typed)"),
             "{error}"
         );
     }
 
     #[test]
-    fn a_password_that_is_known_is_never_asked_for() {
+    fn a_known_password_is_not_asked_for() {
         let section = section("[a]\npassword=known\n");
         let known = find_with(&of(&section), None, |_| panic!("asked"));
         assert_eq!(shown(known), "known");
@@ -364,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn one_trailing_newline_of_the_file_is_dropped() {
+    fn one_trailing_newline_is_dropped() {
         let table: [(&[u8], &str); 7] = [
             (b"s3cret", "s3cret"),
             (b"s3cret\n", "s3cret"),
@@ -392,7 +391,7 @@ mod tests {
             (b"s3cret\xff\n", "is not UTF-8; save it as UTF-8"),
             (
                 &[b'a'; LONGEST + 1],
-                "is longer than 64 KiB, so it is no password",
+                "is longer than 64 KiB, so it is not a password",
             ),
         ];
         for (bytes, reason) in table {

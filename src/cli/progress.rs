@@ -1,4 +1,4 @@
-//! What a long command shows while it works, to a person at a terminal.
+//! The progress of long work, shown on a terminal.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -8,16 +8,16 @@ use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, Prog
 
 use super::width;
 
-/// The columns of a bar.
+/// The length of a bar in columns.
 const BAR: usize = 20;
 
-/// A line on the terminal that counts. It goes when it is dropped, before the next message.
+/// A line on the terminal with a count. Dropping it removes the line.
 #[derive(Debug)]
 pub struct Progress(Option<ProgressBar>);
 
 impl Progress {
-    /// Shows `PREFIX: COUNT WHAT` on stderr, if that is a terminal and the messages are the usual ones: not those of `--quiet`, and not
-    /// those of `--debug`, which are progress enough.
+    /// Shows `PREFIX: COUNT WHAT` on stderr, if that is a terminal. It shows nothing with `--quiet`, nor with `--debug`, whose
+    /// messages show the progress.
     pub fn counting(prefix: &str, what: &'static str) -> Self {
         let prefix = prefix.to_owned();
         Progress::new(None, move |state| {
@@ -26,7 +26,7 @@ impl Progress {
         })
     }
 
-    /// The same as a bar that ends with `total`: `PREFIX: BAR COUNT of TOTAL WHAT`.
+    /// Like [`Progress::counting`], with the total, the remaining time and a bar.
     pub fn toward(total: usize, prefix: &str, what: &'static str) -> Self {
         let prefix = prefix.to_owned();
         Progress::new(Some(total as u64), move |state| {
@@ -48,27 +48,27 @@ impl Progress {
         }
         let target = ProgressDrawTarget::stderr_with_hz(5);
         let bar = ProgressBar::with_draw_target(total, target);
-        // The window may have been made smaller since the last time: a line that wraps could not be taken back.
+        // The window may have become smaller, and a line that wraps can't be removed.
         let fit = move |state: &ProgressState, out: &mut dyn fmt::Write| {
-            let columns = width::columns(io::stderr()).unwrap_or(width::USUAL);
+            let columns = width::columns(io::stderr()).unwrap_or(width::DEFAULT);
             let _ = out.write_str(fitted(&line(state), columns));
         };
         if let Ok(style) = ProgressStyle::with_template("{line}") {
             bar.set_style(style.with_key("line", fit));
         }
-        // A server may think for a while: the clock shows that the command has not died.
+        // While a server is slow, the running clock shows that the command is alive.
         bar.enable_steady_tick(Duration::from_millis(200));
         Progress(Some(bar))
     }
 
-    /// One more.
+    /// Counts one more.
     pub fn one(&self) {
         if let Some(bar) = &self.0 {
             bar.inc(1);
         }
     }
 
-    /// So many are done.
+    /// Sets the count.
     pub fn reach(&self, done: usize) {
         if let Some(bar) = &self.0 {
             bar.set_position(done as u64);
@@ -84,12 +84,12 @@ impl Drop for Progress {
     }
 }
 
-/// What of a line fits a terminal; the last column stays free, since some terminals wrap when it is used.
+/// The part of a line that fits the terminal. The last column stays empty, because some terminals wrap after it.
 fn fitted(line: &str, columns: usize) -> &str {
     width::cut(line, columns.saturating_sub(1)).trim_end()
 }
 
-/// A bar of which this share, from 0 to 1, is done.
+/// A bar that is filled to this share, from 0 to 1.
 fn bar(share: f32) -> String {
     let done = (share.clamp(0.0, 1.0) * BAR as f32) as usize;
     "█".repeat(done) + &"░".repeat(BAR.saturating_sub(done))
@@ -110,11 +110,11 @@ mod tests {
             assert!(shown < columns, "{columns}: {shown}");
         }
         assert_eq!(fitted(&line, 200), line);
-        assert!(line.starts_with(fitted(&line, 50)), "what is cut is the end");
+        assert!(line.starts_with(fitted(&line, 50)), "the end is cut off");
     }
 
     #[test]
-    fn a_bar_has_its_length_whatever_is_done() {
+    fn a_bar_always_has_the_same_length() {
         for share in [-1.0, 0.0, 0.33, 1.0, 2.0, f32::NAN] {
             assert_eq!(bar(share).chars().count(), BAR, "{share}");
         }

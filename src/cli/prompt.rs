@@ -1,8 +1,8 @@
-//! A question on the terminal whose answer is not shown.
+//! Asks for a password on the terminal, without echo.
 //!
-//! The stages of a pipeline share one terminal, so one asks after the other. Whatever ends the question restores the terminal: an
-//! answer, Ctrl-D, an error, a signal; and Ctrl-Z does so until the command goes on. In the background nothing is asked: the job
-//! is stopped until it is in the foreground, and even then hears of the signals that end it.
+//! The stages of a pipeline share one terminal, so they ask one after the other. An answer, Ctrl-D, an error or a signal restores
+//! the terminal; Ctrl-Z restores it until the command continues. A background job does not ask: it is stopped until it is in the
+//! foreground, and signals still end it.
 
 mod job;
 mod turn;
@@ -25,13 +25,13 @@ use crate::cancel::{Cancel, Cancelled};
 use crate::secret::Secret;
 use turn::Turn;
 
-/// The terminal of this process, whatever stdin and stdout are.
+/// The terminal of this process, even if stdin and stdout are redirected.
 const TERMINAL: &str = "/dev/tty";
 
-/// The most bytes of an answer; the kernel keeps lines of 4096 at most.
+/// The longest answer in bytes. The kernel limits a line to 4096.
 const LONGEST: usize = 64 * 1024;
 
-/// How often it is looked whether a question that is not shown is shown again.
+/// The interval at which the reading thread checks whether a hidden question is shown again.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The question that is being asked.
@@ -40,7 +40,7 @@ static ASKED: Mutex<Asked> = Mutex::new(Asked::Nothing);
 enum Asked {
     Nothing,
     Question(Question),
-    /// A signal has come: nothing more is asked, for the process may end at any moment.
+    /// A signal has come. No more questions are asked, because the process may end at any moment.
     Over,
 }
 
@@ -49,12 +49,12 @@ struct Question {
     text: String,
     /// The settings to restore.
     before: Termios,
-    /// As long as the question is shown.
+    /// `None` while the question is not shown.
     turn: Option<Turn>,
     cancel: Cancel,
 }
 
-/// Whether there is a terminal to ask on.
+/// Fails if there is no terminal.
 pub(super) fn possible() -> io::Result<()> {
     open().map(drop)
 }
@@ -62,14 +62,14 @@ pub(super) fn possible() -> io::Result<()> {
 fn open() -> io::Result<File> {
     let opened = File::options().read(true).write(true).open(TERMINAL);
     opened.map_err(|error| match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::NXIO) => io::Error::other("there is none now"),
+        Some(Errno::NXIO) => io::Error::other("there is no terminal"),
         _ => error,
     })
 }
 
-/// Asks on the terminal, once it is free, and returns the line that was typed.
+/// Waits until the terminal is free, asks, and returns the line that was typed.
 ///
-/// The outer error is a signal, the inner one says why the terminal can't be used or that nothing was typed.
+/// The outer error is a signal. The inner error says that the terminal is unusable, or that nothing was typed.
 pub(super) fn ask(text: &str, cancel: &Cancel) -> Result<io::Result<Secret>, Cancelled> {
     cancel.check()?;
     let terminal = match open() {
@@ -77,14 +77,14 @@ pub(super) fn ask(text: &str, cancel: &Cancel) -> Result<io::Result<Secret>, Can
         Err(error) => return Ok(Err(error)),
     };
     let turn = take_turn(&terminal, cancel)?;
-    // Held until the end of the question, so that a signal which ends the process at once restores the terminal first.
+    // Held until the end of the question, so that a signal that ends the process restores the terminal first.
     let _restore = cancel.on_cancel(|| end(OptionalActions::Flush, Asked::Over));
-    // User and server come from a file.
-    let asked = match begin(terminal, &super::text::line(text), turn, cancel) {
+    // The names of user and server come from a file, so they may contain control characters.
+    let asked = match begin(terminal, &crate::text::line(text), turn, cancel) {
         Ok(terminal) => cancel.unblocked(move || read_line(terminal)),
         Err(error) => Ok(Err(error)),
     };
-    // Half a password must not be left to whoever reads the terminal next.
+    // Part of a password must not remain for the next program that reads the terminal.
     let complete = matches!(asked, Ok(Ok(_)));
     let action = match complete {
         true => OptionalActions::Now,
@@ -93,25 +93,25 @@ pub(super) fn ask(text: &str, cancel: &Cancel) -> Result<io::Result<Secret>, Can
     end(action, Asked::Nothing);
     match complete {
         true => cancel.check()?,
-        // The end of a terminal that is gone may be seen before the signal that says so.
+        // If the terminal is gone, SIGHUP may arrive later than the read error.
         false => cancel.sleep(PAUSE)?,
     }
     asked
 }
 
-/// Waits until this process is in the foreground, and no other asks.
+/// Waits until this process is in the foreground and no other process asks.
 fn take_turn(terminal: &File, cancel: &Cancel) -> Result<Turn, Cancelled> {
     loop {
         job::wait_for_foreground(terminal, cancel)?;
         let turn = Turn::wait(cancel)?;
-        // Nobody in the background has a turn: others could not ask until then.
+        // A background process must not keep its turn, because others could not ask.
         if job::may_use(terminal) {
             return Ok(turn);
         }
     }
 }
 
-/// Shows the question, and hides what is typed from now on.
+/// Shows the question and turns echo off.
 fn begin(terminal: File, text: &str, turn: Turn, cancel: &Cancel) -> io::Result<File> {
     stop_cleanly();
     let reading = terminal.try_clone()?;
@@ -136,20 +136,20 @@ impl Question {
         self.turn = Some(turn);
         let mut quiet = self.before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
-        // The end of the line is shown, or the next output would follow the question.
+        // The newline is echoed, so that the next output is not on the same line as the question.
         quiet
             .local_modes
             .insert(LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
         quiet.input_modes.insert(InputModes::ICRNL);
-        // What was typed before the question was shown, and is no answer to it.
+        // Flushing discards what was typed before the question was shown.
         tcsetattr(&self.terminal, OptionalActions::Flush, &quiet)?;
         self.terminal.write_all(self.text.as_bytes())
     }
 
-    /// Gives the terminal back as it was, if the question is shown; what can't be restored is left to the shell.
+    /// Restores the terminal if the question is shown. If that fails, the shell may restore it.
     fn restore(&mut self, action: OptionalActions) {
         let turn = self.turn.take();
-        // In the background this would stop the process, and the terminal is another's.
+        // In the background, tcsetattr(3) would stop the process, and another process uses the terminal.
         if turn.is_some() && tcgetpgrp(&self.terminal).is_ok_and(|group| group == getpgrp()) {
             let _ = tcsetattr(&self.terminal, action, &self.before);
             if matches!(action, OptionalActions::Flush) {
@@ -174,7 +174,7 @@ fn lock() -> MutexGuard<'static, Asked> {
     ASKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on Ctrl-Z restores the terminal before it stops the process, and the question is asked again afterwards.
+/// Makes Ctrl-Z restore the terminal before the process stops. The question is shown again when the process continues.
 fn stop_cleanly() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
@@ -191,7 +191,7 @@ fn stop_cleanly() {
     });
 }
 
-/// Does what SIGTSTP does by itself, which is nothing where nobody could have us go on.
+/// Restores the terminal and stops, as SIGTSTP does by default. Does nothing if no shell could continue the process.
 fn stop() {
     if !job::can_stop() {
         return;
@@ -199,16 +199,16 @@ fn stop() {
     if let Asked::Question(question) = &mut *lock() {
         question.restore(OptionalActions::Flush);
     }
-    // It returns when SIGCONT has come.
+    // Returns after SIGCONT.
     let stopped = signal_hook::low_level::emulate_default_handler(SIGTSTP);
     if let Err(error) = stopped.and_then(|()| ask_again()) {
         log::debug!("asking again on the terminal: {error}");
     }
 }
 
-/// Shows the question again, once the terminal is ours.
+/// Shows the question again once the process is in the foreground and has the turn.
 fn ask_again() -> io::Result<()> {
-    // The lock is not held while we wait, for a signal that ends the process takes it.
+    // Don't hold the lock while waiting: the handler of a signal that ends the process needs it.
     let (terminal, cancel) = match &*lock() {
         Asked::Question(question) => (question.terminal.try_clone()?, question.cancel.clone()),
         Asked::Nothing | Asked::Over => return Ok(()),
@@ -222,10 +222,11 @@ fn ask_again() -> io::Result<()> {
     }
 }
 
-/// Waits until a line was typed as an answer.
+/// Waits until a line is typed while the question is shown.
 fn wait_for_line(terminal: &File) -> io::Result<()> {
     loop {
-        // A read that blocks would, after a stop, have the kernel stop a background job again and again, whatever other signal came.
+        // A blocking read is not possible: after a stop, the kernel would stop a background job again at each attempt, even if
+        // another signal should end it.
         let mut polled = [PollFd::new(terminal, PollFlags::IN)];
         match poll(&mut polled, None) {
             Err(Errno::INTR) => continue,
@@ -239,14 +240,14 @@ fn wait_for_line(terminal: &File) -> io::Result<()> {
             Asked::Question(_) => {}
             Asked::Nothing | Asked::Over => return Err(io::ErrorKind::Interrupted.into()),
         }
-        // What is typed meanwhile is another's.
+        // While the question is hidden, the typed text is for another process.
         thread::sleep(PAUSE);
     }
 }
 
-/// Reads a line and drops its end.
+/// Reads a line without its newline.
 fn read_line(mut terminal: File) -> io::Result<Secret> {
-    // Allocated once, for a growing buffer leaves copies behind.
+    // Allocated once, because a growing buffer leaves copies of the password in memory.
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
     let mut piece = Zeroizing::new([0; 4096]);
     loop {

@@ -1,4 +1,4 @@
-//! What a reporter prints: one line for each document, and what the status of the whole is.
+//! A reporter's result lines, one for each document, and the exit status that follows from them.
 
 mod readable;
 
@@ -8,42 +8,46 @@ use std::time::{Instant, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use super::{json_stdout, stamp, text};
+use super::error::Error;
+use super::exit::Exit;
+use super::stamp;
+use super::streams::json_stdout;
 use crate::error::Kind;
 use crate::mapping::LeftOut;
+use crate::text;
 
-/// What became of a document.
+/// The state of a document in its result line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// The server holds all of it.
     Finished,
-    /// Something of it was left out, refused or lost.
+    /// Part of it was left out, refused or lost.
     Partial,
-    /// It equals the one that the server has; where the server knows heartbeats it got one.
+    /// It equals the last accepted document. If the server supports heartbeats, one was sent.
     Unchanged,
-    /// The server was told that the reporter is alive.
+    /// A heartbeat was sent.
     Heartbeat,
-    /// It was sent, and nobody waited for what the server makes of it.
+    /// It was sent, without waiting for the server to process it.
     Sent,
-    /// It failed.
+    /// Nothing of it arrived.
     Failed,
 }
 
 /// The result line of a document.
 #[derive(Debug, Serialize)]
 pub struct Line {
-    /// When it ended, in UTC; [`Line::end`] sets it.
+    /// The time of the end, in UTC. [`Line::end`] sets it.
     pub time: String,
     /// The section in use, if any.
     pub section: Option<String>,
     /// The destination.
     pub server: String,
-    /// The owner, or organisation, where it is known.
+    /// The owner, or organisation, if it is known.
     pub owner: Option<String>,
-    /// What became of the document.
+    /// The state of the document.
     pub state: State,
-    /// What went wrong, in one line; none if all is well. [`Line::end`] sets it.
+    /// Why the document failed, in one line. [`Line::end`] sets it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// How many hypervisors the document has.
@@ -54,22 +58,22 @@ pub struct Line {
     pub created: usize,
     /// How many hypervisors the server changed.
     pub updated: usize,
-    /// How many hypervisors the server knew so already.
+    /// How many hypervisors were already the same on the server.
     pub unchanged: usize,
-    /// How many hypervisors and guests were left out on the way: the document's `omitted`, and what this stage left out.
+    /// How many hypervisors and guests were left out: the document's `omitted`, and what this stage left out.
     pub omitted: usize,
-    /// Those that are not on the server as they should be.
+    /// The hypervisors that failed or were left out.
     #[serde(serialize_with = "each")]
     pub failed: Vec<LeftOut>,
     /// The ids of the server's jobs.
     pub jobs: Vec<String>,
-    /// How long it took, in seconds, with milliseconds; [`Line::end`] sets it.
+    /// The duration in seconds, rounded to milliseconds. [`Line::end`] sets it.
     pub seconds: f64,
 }
 
 impl Line {
-    /// It ends now, took the time since `started`, and perhaps failed.
-    pub fn end(&mut self, started: Instant, failed: Option<&super::Error>) {
+    /// Sets the time, the duration since `started`, and the error.
+    pub fn end(&mut self, started: Instant, failed: Option<&Error>) {
         self.time = stamp::utc(SystemTime::now());
         self.seconds = (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         if let Some(error) = failed {
@@ -93,13 +97,13 @@ fn each<S: Serializer>(failed: &[LeftOut], serializer: S) -> Result<S::Ok, S::Er
     }))
 }
 
-/// How results are printed.
+/// The format of results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Form {
     /// JSON, one line each.
     #[default]
     Json,
-    /// A line for people, with what failed below.
+    /// A line for people, followed by what failed.
     Readable,
 }
 
@@ -113,7 +117,7 @@ impl Form {
     }
 }
 
-/// The results of a run: prints them, and remembers the worst.
+/// Prints the results of a run, and keeps the worst failure.
 #[derive(Debug, Default)]
 pub struct Results {
     worst: Option<Kind>,
@@ -122,7 +126,7 @@ pub struct Results {
 }
 
 impl Results {
-    /// Results that are printed in this form.
+    /// Results in this format.
     pub fn new(form: Form) -> Self {
         Results {
             form,
@@ -130,7 +134,7 @@ impl Results {
         }
     }
 
-    /// Prints a line. A reader that went away has had enough, which is no failure; what was to be done goes on.
+    /// Prints a line. If the reader of stdout is gone, nothing is printed: this is not a failure, and the work goes on.
     pub fn print(&mut self, line: &Line) {
         if self.closed {
             return;
@@ -156,7 +160,7 @@ impl Results {
         stdout.flush()
     }
 
-    /// Remembers a failure, which has been told already.
+    /// Records a failure that has already been reported.
     pub fn failed(&mut self, kind: Kind) {
         self.worst = Some(match self.worst {
             Some(worst) if rank(worst) <= rank(kind) => worst,
@@ -165,13 +169,13 @@ impl Results {
     }
 
     /// How the run ended.
-    pub fn exit(self) -> super::Exit {
-        self.worst.map_or(super::Exit::Ok, super::Exit::Failed)
+    pub fn exit(self) -> Exit {
+        self.worst.map_or(Exit::Ok, Exit::Failed)
     }
 }
 
-/// Of several failures in one run the one of the lowest rank counts, first found first: those come first that only a
-/// person can mend.
+/// The rank of a failure. Of several failures in one run the one with the lowest rank decides the exit status. Failures that
+/// only a person can fix come first.
 fn rank(kind: Kind) -> u8 {
     match kind {
         Kind::Signal(_) => 0,
@@ -192,10 +196,9 @@ fn rank(kind: Kind) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Exit;
 
     #[test]
-    fn the_worst_failure_counts_and_of_equals_the_first() {
+    fn the_worst_failure_decides_the_exit_status() {
         let of = |kinds: &[Kind]| {
             let mut results = Results::default();
             kinds.iter().for_each(|kind| results.failed(*kind));
@@ -247,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_the_members_that_are_promised() {
+    fn a_line_has_the_documented_members() {
         let expected = concat!(
             r#"{"time":"","section":null,"server":"https://sub.example.com","owner":"org","state":"partial","#,
             r#""hypervisors":2,"guests":3,"created":1,"updated":0,"unchanged":0,"omitted":4,"#,
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_document_has_a_time_and_perhaps_an_error() {
+    fn the_end_sets_the_time_and_the_error() {
         let mut line = line();
         line.end(Instant::now(), None);
         assert_eq!((line.time.len(), line.time.as_bytes()[19]), (20, b'Z'));

@@ -1,7 +1,7 @@
-//! Signals that end a command, and the one that must not.
+//! Signals that end a command, and SIGUSR1, which must not.
 //!
-//! A command that speaks to a server catches SIGINT, SIGTERM, SIGHUP and SIGQUIT: the first of them sets a [`Cancel`] token, which
-//! ends what blocks and leads to the log-out.
+//! A command that talks to a server catches SIGINT, SIGTERM, SIGHUP and SIGQUIT. The first one sets a [`Cancel`] token, which ends
+//! blocking work, so that the command can log out.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use super::Failure;
+use super::error::Failure;
+use super::exit::status;
 use crate::cancel::{Cancel, HookGuard, Signal};
 use crate::error::{Classify, Kind};
 
@@ -23,16 +24,17 @@ const ENDING: [(i32, Signal); 4] = [
     (SIGTERM, Signal::Terminate),
 ];
 
-/// A second signal counts only after this time: timeout(1), for one, sends two at once, to the process and to its group.
+/// A second signal is ignored for this time after the first. For example, timeout(1) sends two at once: to the process and to
+/// its group.
 const ECHO: Duration = Duration::from_millis(500);
 
-/// Held for good by the thread that has the last word on stderr and decides the exit status.
+/// Locked until the process ends by the thread that prints the last message and decides the exit status.
 static LAST_WORD: Mutex<()> = Mutex::new(());
 
-/// A token that the first signal sets. A second signal, half a second later or more, ends the process at once.
+/// Returns a token that the first signal sets. A second signal at least half a second later ends the process immediately.
 ///
-/// A signal that was ignored when the process started stays ignored: SIGHUP under nohup(1), SIGINT and SIGQUIT of a command that sh
-/// started with `&`.
+/// A signal that was ignored when the process started stays ignored: SIGHUP under nohup(1), SIGINT and SIGQUIT in a command that
+/// sh started with `&`.
 pub fn cancel_on_signals() -> Result<Cancel, Failure> {
     let cancel = Cancel::default();
     let failed = |error: io::Error| Failure::new(Kind::Software, format!("catching signals: {error}"));
@@ -52,7 +54,7 @@ pub fn cancel_on_signals() -> Result<Cancel, Failure> {
                     set(&token, signal);
                 }
                 Some(first) if first.elapsed() < ECHO => {}
-                Some(_) => std::process::exit(super::status(Kind::Signal(signal)).into()),
+                Some(_) => std::process::exit(status(Kind::Signal(signal)).into()),
             }
         }
     };
@@ -61,7 +63,7 @@ pub fn cancel_on_signals() -> Result<Cancel, Failure> {
     Ok(cancel)
 }
 
-/// Sets the token in another thread: one of its hooks may block, and the next signal must be heard all the same.
+/// Sets the token in another thread, because a hook may block and the next signal must still be handled.
 fn set(token: &Cancel, signal: Signal) {
     let own = token.clone();
     let started = thread::Builder::new().spawn(move || own.cancel(signal));
@@ -70,23 +72,23 @@ fn set(token: &Cancel, signal: Signal) {
     }
 }
 
-/// Whether the process was started with this signal ignored. Where the system has no /proc, none counts as ignored.
+/// Whether the process was started with this signal ignored. Without /proc the answer is no.
 pub(super) fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignored(&status) & (1 << (signal - 1)) != 0
 }
 
-/// The set of ignored signals (`SigIgn` in proc_pid_status(5)), as a bit mask: signal 1 is the lowest bit.
+/// The set of ignored signals (`SigIgn` in proc_pid_status(5)) as a bit mask. Signal 1 is the lowest bit.
 fn ignored(status: &str) -> u64 {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.unwrap_or(0)
 }
 
-/// As long as the guard lives, a signal ends the process at once, with its message and exit status.
+/// As long as the guard lives, a signal ends the process immediately, with its message and exit status.
 ///
-/// It is for a time in which nothing is open at a server, and in which the main thread may block where it hears of no signal:
-/// while the configuration is read, which may be a FIFO, or while a document is printed.
+/// It is for times when no session is open and the main thread may block without checking the token: while it reads the
+/// configuration, which may be a FIFO, or prints a document.
 pub fn end_at_once(cancel: &Cancel) -> AtOnceGuard {
     let token = cancel.clone();
     AtOnceGuard(cancel.on_cancel(move || {
@@ -94,9 +96,9 @@ pub fn end_at_once(cancel: &Cancel) -> AtOnceGuard {
             take_last_word();
             let kind = cancelled.kind();
             if kind != Kind::ReaderGone {
-                ::log::error!("{cancelled}");
+                log::error!("{cancelled}");
             }
-            std::process::exit(super::status(kind).into());
+            std::process::exit(status(kind).into());
         }
     }))
 }
@@ -116,16 +118,15 @@ impl Drop for AtOnceGuard {
     }
 }
 
-/// Lets one thread end the process: any other waits here until that has happened.
+/// Lets one thread end the process. Any other thread blocks here until the process has ended.
 pub(super) fn take_last_word() {
     std::mem::forget(LAST_WORD.lock());
 }
 
-/// Has SIGUSR1 do nothing, until [`super::on_user_signal`] gives it a meaning: whoever asks a watch for a document may send it to
-/// the whole pipeline.
+/// Ignores SIGUSR1 until [`super::on_user_signal`] is called, because users may send it to all stages of a pipeline.
 pub(super) fn ignore_user_signal() {
     if let Err(error) = signal_hook::flag::register(SIGUSR1, Arc::default()) {
-        ::log::debug!("SIGUSR1 is not ignored: {error}");
+        log::debug!("SIGUSR1 is not ignored: {error}");
     }
 }
 
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_ignored_is_read_from_the_systems_mask() {
+    fn ignored_signals_are_read_from_proc() {
         let of = |signals: &[i32]| {
             let mask: u64 = signals.iter().map(|signal| 1 << (signal - 1)).sum();
             ignored(&format!(

@@ -1,13 +1,14 @@
-//! Moments as documents carry them.
+//! Times in documents and result lines.
 
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-/// A moment as RFC 3339 writes it, in UTC and whole seconds: `2026-08-01T12:00:00Z`. One that no calendar has is the first of 1970.
-pub fn utc(moment: SystemTime) -> String {
-    let moment = Timestamp::try_from(moment).unwrap_or_default();
-    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+/// A time in RFC 3339 format, in UTC and whole seconds: `2026-08-01T12:00:00Z`. A time outside the calendar's range becomes the
+/// beginning of 1970.
+pub fn utc(time: SystemTime) -> String {
+    let time = Timestamp::try_from(time).unwrap_or_default();
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn moments_are_written_in_utc() {
+    fn times_are_written_in_utc() {
         for (seconds, wanted) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),

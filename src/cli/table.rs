@@ -1,8 +1,8 @@
 //! Text in columns.
 
-use super::text;
+use crate::text;
 
-/// Columns, as wide as what stands in them.
+/// Aligns the cells of each column. Columns are separated by two spaces.
 pub fn of(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
@@ -23,7 +23,7 @@ pub fn of(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Text from a file, in one line, that steers no terminal.
+/// Text from a file in one line, without characters that control a terminal.
 pub fn line(text: &str) -> String {
     text::message(&text.replace('\n', ", "))
 }

@@ -1,18 +1,18 @@
-//! How wide a terminal is, and text that fits it.
+//! The width of the terminal, and text that fits it.
 
 use std::os::fd::AsFd;
 
-/// The columns of a terminal that does not tell how many it has.
-pub(super) const USUAL: usize = 80;
+/// The number of columns if the terminal's width is unknown.
+pub(super) const DEFAULT: usize = 80;
 
-/// The columns of a terminal; none for anything else, and where the terminal does not know.
+/// The number of columns of a terminal. `None` if it is unknown, or if `of` is not a terminal.
 pub(super) fn columns(of: impl AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(of).ok()?;
     Some(size.ws_col.into()).filter(|columns| *columns > 0)
 }
 
-/// Text broken between words into lines of at most `columns` characters, all but the first indented by `indent` blanks. A word
-/// that is longer stays whole, so that it can be copied.
+/// Breaks text between words into lines of at most `columns` characters. All but the first are indented by `indent` spaces. A
+/// longer word stays whole, so that it can be copied.
 pub(super) fn wrapped(text: &str, columns: usize, indent: usize) -> String {
     let mut out = String::new();
     let mut column = 0;
@@ -36,7 +36,7 @@ pub(super) fn wrapped(text: &str, columns: usize, indent: usize) -> String {
     out
 }
 
-/// The beginning of a text that has at most so many characters.
+/// The first `columns` characters of a text.
 pub(super) fn cut(text: &str, columns: usize) -> &str {
     text.char_indices()
         .nth(columns)

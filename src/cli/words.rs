@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-/// How many are named in one message, and how many messages of one kind a document may cause; `-d` tells all.
+/// The most names in one message, and the most warnings of one kind for one document. `--debug` shows all warnings.
 const SOME: usize = 10;
 
 /// A count with its noun, such as `1 hypervisor` or `2 hypervisors`.
@@ -13,14 +13,14 @@ pub fn counted(count: usize, noun: &str) -> String {
     }
 }
 
-/// Counts with what they count, without those that are 0, such as `2 left out, 1 lost`.
+/// The counts that are not 0, such as `2 left out, 1 lost`.
 pub fn counts(counts: &[(usize, &str)]) -> String {
     let counts = counts.iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
     counts.join(", ")
 }
 
-/// The first ten names, and how many more there are.
+/// The first ten names, and the number of the others.
 pub fn first_ten<T: Display>(names: impl ExactSizeIterator<Item = T>) -> String {
     let more = names.len().saturating_sub(SOME);
     let named: Vec<String> = names.take(SOME).map(|name| name.to_string()).collect();
@@ -32,12 +32,12 @@ pub fn first_ten<T: Display>(names: impl ExactSizeIterator<Item = T>) -> String 
     }
 }
 
-/// Warnings of one kind about one document: the first ten are said, the others counted and said with `-d` only.
+/// Warnings of one kind about one document. The first ten are printed; the others are counted, and printed only with `--debug`.
 #[derive(Debug, Default)]
 pub struct Warnings(usize);
 
 impl Warnings {
-    /// Says a warning.
+    /// Prints or counts a warning.
     pub fn say(&mut self, message: impl Display) {
         self.0 += 1;
         if self.0 <= SOME || log::log_enabled!(log::Level::Debug) {
@@ -45,7 +45,7 @@ impl Warnings {
         }
     }
 
-    /// Says how many were not said.
+    /// Prints the number of warnings that were not printed.
     pub fn end(self) {
         if self.0 > SOME && !log::log_enabled!(log::Level::Debug) {
             log::warn!(
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_agree_and_lists_end() {
+    fn nouns_agree_with_counts_and_long_lists_are_cut() {
         assert_eq!(
             (counted(1, "host"), counted(2, "host")),
             ("1 host".into(), "2 hosts".into())

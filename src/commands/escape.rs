@@ -1,6 +1,6 @@
-//! `vw-escape`: VMware's four escaping schemes, both ways.
+//! Escapes and unescapes names as VMware does: vw-escape(1).
 //!
-//! It is a converter, and like base64 it writes what it is told to, also to a terminal.
+//! Like base64(1), it prints the result unchanged, even on a terminal.
 
 use std::io::{BufRead, Read, Write};
 use std::process::ExitCode;
@@ -8,79 +8,104 @@ use std::process::ExitCode;
 use crate::cli::Context as _;
 use crate::cli::{self, Failure};
 use crate::error::Kind;
-use crate::escape::Scheme;
+use crate::escape;
 
-/// Escape names as VMware does, or read escaped ones
+/// Escape names as VMware does, or unescape them
 #[derive(clap::Parser)]
 #[command(name = "vw-escape", version)]
 struct Args {
-    /// Read escaped text
+    /// Unescape instead of escaping
     #[arg(short, long)]
     decode: bool,
-    /// Texts end with NUL instead of a line break, in and out
+    /// End each text with NUL instead of a newline, in input and output
     #[arg(short = 'z', long)]
     null: bool,
-    /// What kind of text it is
+    /// Kind of text
     scheme: Scheme,
-    /// Texts; without any, the lines of stdin
+    /// Texts to convert [default: the lines of stdin]
     string: Vec<String>,
 }
 
-/// No name or annotation comes near this many bytes; a stream without line breaks must not fill the memory.
+/// The kind of text, as the command line names it.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Scheme {
+    /// Name of an object in the vSphere API
+    Name,
+    /// The displayName of a VMX file
+    VmxName,
+    /// The annotation of a VMX file
+    Annotation,
+    /// Name of a file or folder in a datastore
+    DatastoreItem,
+}
+
+impl From<Scheme> for escape::Scheme {
+    fn from(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::Name => escape::Scheme::Name,
+            Scheme::VmxName => escape::Scheme::VmxName,
+            Scheme::Annotation => escape::Scheme::Annotation,
+            Scheme::DatastoreItem => escape::Scheme::DatastoreItem,
+        }
+    }
+}
+
+/// The longest line of stdin, in bytes. Names and annotations are far shorter; a stream without newlines must not fill the memory.
 const LONGEST: u64 = 1 << 20;
 
-/// The command.
+/// Runs vw-escape.
 pub fn main() -> ExitCode {
     cli::main_without_messages(|args: Args| match args.string.as_slice() {
-        [] => args.map_stdin(),
-        // A single text can hold line breaks, for no other has to be told from it.
+        [] => args.convert_stdin(),
+        // A single result may contain newlines: there is no other to separate it from.
         [text] => {
-            let mapped = args.map(text).with_context(|| text.clone())?;
-            Ok(cli::print_raw(&format!("{mapped}{}", args.end()))?)
+            let converted = args.convert(text).with_context(|| text.clone())?;
+            Ok(cli::print_raw(&format!("{converted}{}", args.terminator()))?)
         }
         texts => {
-            let mut mapped = String::new();
+            let mut lines = String::new();
             for text in texts {
-                mapped += &args.map_to_line(text).with_context(|| text.clone())?;
+                lines += &args.convert_to_line(text).with_context(|| text.clone())?;
             }
-            Ok(cli::print_raw(&mapped)?)
+            Ok(cli::print_raw(&lines)?)
         }
     })
 }
 
 impl Args {
-    fn end(&self) -> char {
+    fn terminator(&self) -> char {
         if self.null { '\0' } else { '\n' }
     }
 
-    fn map(&self, text: &str) -> cli::Result<String> {
+    fn convert(&self, text: &str) -> cli::Result<String> {
+        let scheme = escape::Scheme::from(self.scheme);
         if self.decode {
-            Ok(self.scheme.decode(text)?)
+            Ok(scheme.decode(text)?)
         } else {
-            Ok(self.scheme.encode(text))
+            Ok(scheme.encode(text))
         }
     }
 
-    /// The mapped text with its end, which stands nowhere else in it.
-    fn map_to_line(&self, text: &str) -> cli::Result<String> {
-        let mut mapped = self.map(text)?;
-        if mapped.contains(self.end()) {
+    /// The converted text with its terminator. Fails if the text itself contains the terminator.
+    fn convert_to_line(&self, text: &str) -> cli::Result<String> {
+        let mut line = self.convert(text)?;
+        if line.contains(self.terminator()) {
             let problem = match self.null {
-                true => "has a NUL in it, and would look like two",
-                false => "has a line break in it, and would look like two; use -z",
+                true => "the result contains a NUL, so it would look like two results",
+                false => "the result contains a newline, so it would look like two results; use -z",
             };
             return Err(Failure::new(Kind::Data, problem).into());
         }
-        mapped.push(self.end());
-        Ok(mapped)
+        line.push(self.terminator());
+        Ok(line)
     }
 
-    fn map_stdin(&self) -> cli::Result<()> {
+    fn convert_stdin(&self) -> cli::Result<()> {
         let mut input = cli::stdin_or_terminal();
         let mut output = cli::stdout();
         let mut bytes = Vec::new();
         for number in 1u64.. {
-            // Before waiting for more, say what there is: the other side may wait for it.
+            // The program at the other end may wait for these results before it writes more.
             if input.buffer().is_empty() {
                 output.flush().map_err(|error| Failure::of_stdout(&error))?;
             }
@@ -88,31 +113,33 @@ impl Args {
             let read = input
                 .by_ref()
                 .take(LONGEST)
-                .read_until(self.end() as u8, &mut bytes);
+                .read_until(self.terminator() as u8, &mut bytes);
             read.map_err(|error| Failure::new(Kind::Io, format!("reading stdin: {error}")))?;
             if bytes.is_empty() {
                 break;
             }
-            let line = self.line(&bytes).with_context(|| format!("line {number}"))?;
+            let line = self
+                .convert_bytes(&bytes)
+                .with_context(|| format!("line {number}"))?;
             let written = output.write_all(line.as_bytes());
             written.map_err(|error| Failure::of_stdout(&error))?;
         }
         Ok(())
     }
 
-    fn line(&self, bytes: &[u8]) -> cli::Result<String> {
-        let text = match bytes.strip_suffix(&[self.end() as u8]) {
+    fn convert_bytes(&self, bytes: &[u8]) -> cli::Result<String> {
+        let text = match bytes.strip_suffix(&[self.terminator() as u8]) {
             Some(text) => text,
             None if bytes.len() as u64 == LONGEST => {
-                let problem = format!("{LONGEST} bytes or more, which no name has");
+                let problem = format!("{LONGEST} bytes or longer");
                 return Err(Failure::new(Kind::Data, problem).into());
             }
             None => bytes,
         };
         match std::str::from_utf8(text) {
-            Ok(text) => self.map_to_line(text),
+            Ok(text) => self.convert_to_line(text),
             Err(error) => {
-                let problem = format!("not UTF-8 after {} bytes", error.valid_up_to());
+                let problem = format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1);
                 Err(Failure::new(Kind::Data, problem).into())
             }
         }

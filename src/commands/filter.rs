@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use crate::cli;
 use crate::cli::words::Warnings;
 use crate::commands::filtering::Filtering;
-use crate::mapping::{Bounded, Document, Id, LeftOut};
+use crate::mapping::{BoundedFaults, Document, Id, LeftOut};
 
 /// Keep or drop the hypervisors of mappings
 #[derive(clap::Parser)]
 #[command(
     name = "vw-filter",
     version,
-    after_help = "A LIST is PATTERN,PATTERN...; a pattern is a wildcard (* ? [seq] [!seq]) or a regular expression for the \
-                  whole id, ignoring case. What is excluded goes first.\n\n\
+    after_help = "A LIST is PATTERN,PATTERN... A pattern is a wildcard (* ? [seq] [!seq]) or a regular expression that matches \
+                  the whole id, ignoring case. Exclude lists take precedence.\n\n\
                   Examples:\n  \
                       vw-scan-esx -n prod | vw-filter -n prod | vw-report-candlepin -n prod\n  \
                       vw-scan-esx -n prod | vw-filter --exclude-hosts 'test*,dev*' --match-names"
@@ -28,13 +28,13 @@ struct Args {
     output: cli::args::Output,
 }
 
-/// The name by which `omitted` calls this stage.
+/// The name of this stage in `omitted`.
 const STAGE: &str = "vw-filter";
 
-/// The command.
+/// Runs vw-filter.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {
-        // A filter that is not told otherwise has no rules: it asks for no section, and reads none.
+        // The section is read only if one is named, because a filter without lists is useful too.
         let section = args.section.name.is_some() || !args.section.config.is_empty();
         let section = section
             .then(|| args.section.find(None, true, |_| Ok(true)))
@@ -44,17 +44,22 @@ pub fn main() -> ExitCode {
         }
         let filtering = Filtering::new(&args.hosts, section.as_ref())?;
         cli::end_without_reader()?;
-        let mut input = cli::mapping::reader()?;
-        let mut out = cli::json_stdout();
-        while let Some(document) = input.next_document()? {
-            pass(document, &filtering, &args.output, &mut out)?;
-        }
-        Ok(())
+        copy_all(&filtering, &args.output).map_err(cli::mapping::advise)
     })
 }
 
-/// Hands a document on without the hypervisors that the filter drops.
-fn pass(
+/// Copies all documents from stdin to stdout.
+fn copy_all(filtering: &Filtering, options: &cli::args::Output) -> cli::Result<()> {
+    let mut input = cli::mapping::reader()?;
+    let mut out = cli::json_stdout();
+    while let Some(document) = input.next_document()? {
+        copy(document, filtering, options, &mut out)?;
+    }
+    Ok(())
+}
+
+/// Copies a document without the hypervisors that the filter drops.
+fn copy(
     mut document: Document<'_, impl BufRead>,
     filtering: &Filtering,
     options: &cli::args::Output,
@@ -63,7 +68,7 @@ fn pass(
     let mut writer = cli::mapping::writer(out, options);
     let mut layout = options.layout;
     let mut sieve = filtering.document();
-    let mut faults = Bounded::of_document();
+    let mut faults = BoundedFaults::of_document();
     let mut warnings = Warnings::default();
     while let Some(entry) = document.next_entry()? {
         let id = match entry.id() {
@@ -88,8 +93,8 @@ fn pass(
     warnings.end();
     let mut tail = document.finish()?;
     let dropped = sieve.finish(&tail, "filter the output of the scan, without --layout checkin")?;
-    if !writer.tells_omitted() && !options.no_omitted {
-        dropped.tell("the lists");
+    if !writer.writes_omitted() && !options.no_omitted {
+        dropped.log("the lists");
     }
     let faults = faults.into_vec().into_iter().map(LeftOut::from);
     let left_out = faults.chain(dropped.left_out);

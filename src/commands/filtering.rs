@@ -1,4 +1,4 @@
-//! Which hypervisors of a document go on: by the lists of vw-filter(1), and by those of the section that a reporter is given.
+//! Filters the hypervisors of documents: in vw-filter by options or a section, in a reporter by its section.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -7,22 +7,22 @@ use crate::cli::words::{Warnings, counted, first_ten};
 use crate::cli::{self, Failure, args};
 use crate::config;
 use crate::error::Kind;
-use crate::filter::{self, Host, HostFilter, List, Rule, Rules, Unmatched};
+use crate::filter::{self, Candidate, HostFilter, List, Rule, Rules, Unmatched};
 use crate::mapping::{Concerns, Fault, LeftOut, Mapping, Parent, Tail};
 
-/// A filter, and what has been said of it.
+/// A filter with the origin of its lists.
 #[derive(Debug)]
 pub(super) struct Filtering {
     filter: HostFilter,
-    /// The section that is used, and those of the lists that are its own.
+    /// The section in use, and the lists that come from it.
     configured: Option<(config::Section, Vec<List>)>,
-    /// The section, if the filter has all its lists.
+    /// The name of the section, if no option replaces any of its lists.
     section: Option<String>,
-    /// The patterns that are known to match nothing: in a stream each is told once.
-    told: RefCell<HashSet<(List, String)>>,
+    /// The patterns that match nothing. In a stream there is one warning for each.
+    warned: RefCell<HashSet<(List, String)>>,
 }
 
-/// A document on its way through a filter.
+/// The state of filtering one document.
 #[derive(Debug)]
 pub(super) struct Sieve<'f> {
     filtering: &'f Filtering,
@@ -34,26 +34,26 @@ pub(super) struct Sieve<'f> {
 }
 
 impl Filtering {
-    /// What options say, and a section for what no option does.
+    /// The filter of the options, and of the section for the lists without an option.
     ///
-    /// A pattern that makes no sense is a wrong option here and wrong configuration there.
+    /// An invalid pattern in an option is an error of usage; in a section it is an error of configuration.
     pub(super) fn new(options: &args::Hosts, section: Option<&config::Section>) -> cli::Result<Self> {
         let mut rules = options.rules();
         let mut filtering = Filtering {
             filter: HostFilter::new(rules.clone())?,
             configured: None,
             section: None,
-            told: RefCell::default(),
+            warned: RefCell::default(),
         };
         let Some(section) = section else {
-            tell(&mut rules);
+            log_rules(&mut rules);
             return Ok(filtering);
         };
-        let kind = args::filter_type_of(section)?;
-        let mut replaced = rules.kind.is_some() && rules.kind != kind;
-        if rules.kind.is_none() {
-            rules.kind = kind;
-            // The options' patterns may make no sense as what the section says that patterns are.
+        let syntax = args::filter_type_of(section)?;
+        let mut replaced = rules.syntax.is_some() && rules.syntax != syntax;
+        if rules.syntax.is_none() {
+            rules.syntax = syntax;
+            // The patterns of options may be invalid in the section's syntax.
             HostFilter::new(rules.clone())?;
         }
         let mut configured = Vec::new();
@@ -66,20 +66,22 @@ impl Filtering {
             *own = section.list(list.key())?;
             configured.push(list);
         }
-        tell(&mut rules);
+        log_rules(&mut rules);
         filtering.configured = Some((section.clone(), configured));
         filtering.filter = HostFilter::new(rules).map_err(|error| filtering.failed(error))?;
         match (section.name(), replaced) {
             (Some(name), false) => filtering.section = Some(name.to_owned()),
             (Some(name), true) => {
-                log::debug!("options replace what [{name}] says: the output is not marked as filtered by it");
+                log::debug!(
+                    "options replace lists of [{name}], so the output is not marked as filtered by it"
+                );
             }
             (None, _) => {}
         }
         Ok(filtering)
     }
 
-    /// What a section says; one without a name says nothing.
+    /// The filter of a section, or `None` if the section has no name.
     pub(super) fn of_section(section: &config::Section) -> cli::Result<Option<Self>> {
         match section.name() {
             Some(_) => Filtering::new(&args::Hosts::default(), Some(section)).map(Some),
@@ -87,7 +89,7 @@ impl Filtering {
         }
     }
 
-    /// The filter itself.
+    /// The filter for hosts.
     pub(super) fn hosts(&self) -> &HostFilter {
         &self.filter
     }
@@ -104,14 +106,14 @@ impl Filtering {
         }
     }
 
-    /// Marks a document as filtered by the section, unless some of its lists were replaced.
+    /// Marks a document as filtered by the section, unless options replace some of its lists.
     pub(super) fn mark(&self, tail: &mut Tail) {
         if let Some(section) = &self.section {
             tail.source.get_or_insert_default().filtered = Some(section.clone());
         }
     }
 
-    /// An error about a pattern, with the place where the pattern was written.
+    /// The error about a pattern, with the place of the pattern.
     fn failed(&self, error: filter::Error) -> cli::Error {
         match &self.configured {
             Some((section, lists)) if lists.contains(&error.list()) => {
@@ -125,13 +127,13 @@ impl Filtering {
         }
     }
 
-    /// The section that a list is taken from.
+    /// The section of a list.
     fn section_of(&self, list: List) -> Option<&str> {
         let (section, lists) = self.configured.as_ref()?;
         section.name().filter(|_| lists.contains(&list))
     }
 
-    /// Whether this list has been applied to the document before: then what it is about is not there any more.
+    /// Whether this list has already been applied to the document, so that its patterns can't match any more.
     fn is_applied(&self, list: List, tail: &Tail) -> bool {
         let filtered = tail.source.as_ref().and_then(|source| source.filtered.as_deref());
         filtered.is_some() && filtered == self.section_of(list)
@@ -139,8 +141,8 @@ impl Filtering {
 
     fn warn_of_unmatched(&self, used: &filter::Used, tail: &Tail) {
         let mut warnings = Warnings::default();
-        let mut told = self.told.borrow_mut();
-        // A stage before may have had the same pattern.
+        let mut warned = self.warned.borrow_mut();
+        // An earlier stage may have applied the same pattern.
         let reasons: HashSet<&str> = tail
             .omitted
             .iter()
@@ -154,7 +156,7 @@ impl Filtering {
         {
             if self.is_applied(list, tail)
                 || reasons.contains(&*Rule::Excluded(list, pattern).to_string())
-                || !told.insert((list, pattern.to_owned()))
+                || !warned.insert((list, pattern.to_owned()))
             {
                 continue;
             }
@@ -163,7 +165,7 @@ impl Filtering {
                 List::FilterHostParents | List::ExcludeHostParents => "no parent of a hypervisor",
             };
             let advice = match is_name {
-                true => "; it is the name of one, and ids are compared (see vw-filter --match-names)",
+                true => "; it matches a name, but only ids are compared (see vw-filter --match-names)",
                 false if pattern.contains(char::is_whitespace) => "; is a comma missing?",
                 false => "",
             };
@@ -179,16 +181,16 @@ impl Filtering {
     }
 }
 
-/// Says what is in force.
-fn tell(rules: &mut Rules) {
+/// Logs the lists that are used.
+fn log_rules(rules: &mut Rules) {
     let lists = List::ALL.into_iter().filter_map(|list| {
         let patterns = rules.list(list).as_ref()?.join(", ");
         Some(format!("{list}: {patterns}"))
     });
     let lists: Vec<String> = lists.collect();
-    let meant = match rules.kind {
-        Some(filter::Kind::Wildcards) => "wildcards",
-        Some(filter::Kind::Regex) => "regular expressions",
+    let meant = match rules.syntax {
+        Some(filter::Syntax::Wildcards) => "wildcards",
+        Some(filter::Syntax::Regex) => "regular expressions",
         None => "wildcards or regular expressions",
     };
     match &lists[..] {
@@ -198,7 +200,7 @@ fn tell(rules: &mut Rules) {
 }
 
 impl Sieve<'_> {
-    /// Whether a hypervisor is kept. One that is not is put down as omitted.
+    /// Whether a hypervisor is kept. Records it if it is dropped.
     pub(super) fn keeps(
         &mut self,
         id: &str,
@@ -208,7 +210,7 @@ impl Sieve<'_> {
         let filter = &self.filtering.filter;
         self.hosts += 1;
         self.with_parent += usize::from(parent.is_some());
-        let host = Host {
+        let host = Candidate {
             id,
             name,
             parent_id: parent.and_then(|parent| parent.id.as_deref()),
@@ -231,9 +233,9 @@ impl Sieve<'_> {
         Ok(false)
     }
 
-    /// Says what is odd about the lists once all of a document is known, and returns what was dropped.
+    /// Warns of patterns that match nothing, and returns what was dropped.
     ///
-    /// `advice` is what to do about a document without any parent, where lists of parents are to be applied.
+    /// Fails with `advice` if there are lists of parents, but no hypervisor of the document has a parent.
     pub(super) fn finish(mut self, tail: &Tail, advice: &str) -> cli::Result<Dropped> {
         let Filtering { filter, .. } = self.filtering;
         let of_parents = [List::FilterHostParents, List::ExcludeHostParents];
@@ -245,7 +247,7 @@ impl Sieve<'_> {
             let place = self.filtering.section_of(list);
             let place = place.map(|name| format!("[{name}] ")).unwrap_or_default();
             let problem = format!(
-                "{place}{list} is set, but no hypervisor of the document has a \"parent\", as in check-in layout; {advice}"
+                "{place}{list} is set, but no hypervisor of the document has a \"parent\" (in check-in layout none has); {advice}"
             );
             return Err(Failure::new(Kind::Data, problem).into());
         }
@@ -263,18 +265,18 @@ impl Sieve<'_> {
     }
 }
 
-/// What a filter has dropped of a document.
+/// The hypervisors of a document that a filter has dropped.
 #[derive(Debug)]
 pub(super) struct Dropped {
     /// Those that were dropped.
     pub left_out: Vec<LeftOut>,
-    /// How many there were before.
+    /// The number of hypervisors before filtering.
     of: usize,
 }
 
 impl Dropped {
-    /// Says how many there are and names the first; `who` leaves them out.
-    pub(super) fn tell(&self, who: &str) {
+    /// Logs the number of dropped hypervisors and the first names. `who` has dropped them.
+    pub(super) fn log(&self, who: &str) {
         let names = self.left_out.iter().map(|one| {
             let known = one.name.as_ref().or(one.id.as_ref());
             known.map_or("", String::as_str)
@@ -286,8 +288,8 @@ impl Dropped {
     }
 }
 
-/// Makes a document ready to be reported by `stage`: moves the hypervisors that the section's lists drop to `omitted`, unless that
-/// has been done, and keeps one of each guest; says so.
+/// Prepares a document for reporting by `stage`. Moves the hypervisors that the section's lists drop to `omitted`, unless that is
+/// already done, and removes repeated guests, with warnings.
 pub(super) fn prepare(
     mapping: &mut Mapping,
     filtering: Option<&Filtering>,
@@ -302,17 +304,12 @@ pub(super) fn prepare(
     Ok(())
 }
 
+/// Moves the hypervisors that the section's lists drop to `omitted`, unless the document is marked as filtered by the section.
 fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> cli::Result<()> {
-    let filtered = mapping
-        .tail
-        .source
-        .as_ref()
-        .and_then(|source| source.filtered.as_ref());
-    let Some(section) = filtering
-        .section
-        .as_ref()
-        .filter(|section| filtered != Some(section))
-    else {
+    let source = mapping.tail.source.as_ref();
+    let filtered = source.and_then(|source| source.filtered.as_ref());
+    let section = filtering.section.as_ref();
+    let Some(section) = section.filter(|section| filtered != Some(section)) else {
         return Ok(());
     };
     let mut sieve = filtering.document();
@@ -329,7 +326,7 @@ fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> 
          report all of it"
     );
     let dropped = sieve.finish(&mapping.tail, &advice)?;
-    dropped.tell(&format!("the filters of [{section}]"));
+    dropped.log(&format!("the filters of [{section}]"));
     let mut kept = kept.into_iter();
     let mut gone = HashSet::new();
     mapping.hypervisors.retain(|hypervisor| {
@@ -337,65 +334,81 @@ fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> 
         gone.extend(hypervisor.id.clone().filter(|_| !kept));
         kept
     });
-    // What is wrong with a hypervisor that is not reported, or with its guests, concerns nobody.
-    for hypervisor in &mapping.hypervisors {
-        hypervisor.id.as_ref().map(|id| gone.remove(id));
-    }
-    let unusable = mapping.faults.extract_if(.., |fault| {
-        fault.about == Concerns::Host
-            && fault
-                .host
-                .as_ref()
-                .is_some_and(|id| filtering.filter.drops_id(id))
-    });
-    let left_out = dropped.left_out.into_iter().chain(unusable.map(LeftOut::from));
+    let unusable = drop_faults(mapping, &filtering.filter, gone);
+    let left_out = dropped.left_out.into_iter().chain(unusable);
     mapping.tail.omitted.extend(left_out.map(|one| one.by(stage)));
-    let concerns = |fault: &Fault| fault.host.as_ref().is_none_or(|id| !gone.contains(id));
-    mapping.faults.retain(concerns);
-    mapping.flaws.retain(concerns);
     filtering.mark(&mut mapping.tail);
     Ok(())
 }
 
-/// Why a document has nothing to report.
-pub(super) fn nothing_to_report(mapping: &Mapping, stage: &str) -> Failure {
-    let hosts = mapping.tail.omitted.iter().filter(|omitted| omitted.is_host());
-    let problem = match hosts.clone().next_back() {
-        // The stage that left out the last of them.
-        Some(last) => {
-            let count = counted(hosts.filter(|omitted| omitted.stage == last.stage).count(), "hypervisor");
-            let section = mapping.tail.source.as_ref().and_then(|source| source.filtered.as_ref());
-            let who = match section.filter(|_| last.stage == stage) {
-                Some(section) => format!("the filters of [{section}]"),
-                None => last.stage.to_string(),
-            };
-            format!(
-                "no hypervisor is left: {who} left out {count} ({}); if that is right, use --allow-empty",
-                last.left_out.reason
-            )
-        }
-        None => "the document has no hypervisor; check that the scan's account may see hosts and that no filter drops all \
-                 of them; if it is meant to be empty, use --allow-empty"
-            .to_owned(),
-    };
-    Failure::new(Kind::Data, problem)
+/// Removes the faults of the hypervisors that are `gone`, and returns the unusable hypervisors that the filter drops by their id.
+fn drop_faults(mapping: &mut Mapping, filter: &HostFilter, mut gone: HashSet<String>) -> Vec<LeftOut> {
+    // Another hypervisor with the same id may have been kept.
+    for hypervisor in &mapping.hypervisors {
+        hypervisor.id.as_ref().map(|id| gone.remove(id));
+    }
+    let is_dropped = |id: &String| filter.drops_id(id);
+    let unusable = mapping.faults.extract_if(.., |fault| {
+        fault.about == Concerns::Host && fault.host.as_ref().is_some_and(is_dropped)
+    });
+    let unusable = unusable.map(LeftOut::from).collect();
+    let matters = |fault: &Fault| fault.host.as_ref().is_none_or(|id| !gone.contains(id));
+    mapping.faults.retain(matters);
+    mapping.flaws.retain(matters);
+    unusable
 }
 
-/// Parents that one pattern has, though it looks like the id of one.
+/// Fails if a document lists no hypervisor, and says why there may be none.
+///
+/// This machine itself does not count. A hypervisor that can't be reported does, because it has an error of its own.
+pub(super) fn require_hypervisors(mapping: &Mapping, stage: &str) -> Result<(), Failure> {
+    if mapping.has_hypervisors() {
+        return Ok(());
+    }
+    let hosts = mapping.tail.omitted.iter().filter(|omitted| omitted.is_host());
+    let Some(last) = hosts.clone().next_back() else {
+        return Err(Failure::new(
+            Kind::Data,
+            "the document has no hypervisors; check that the scan's account may see hosts and that no filter drops all of \
+             them; if it is meant to be empty, use --allow-empty",
+        ));
+    };
+    // The last stage that left out hosts left out all that remained.
+    let count = counted(
+        hosts.filter(|omitted| omitted.stage == last.stage).count(),
+        "hypervisor",
+    );
+    let section = mapping
+        .tail
+        .source
+        .as_ref()
+        .and_then(|source| source.filtered.as_ref());
+    let who = match section.filter(|_| last.stage == stage) {
+        Some(section) => format!("the filters of [{section}]"),
+        None => last.stage.to_string(),
+    };
+    let problem = format!(
+        "no hypervisor is left: {who} left out {count} ({}); if that is right, use --allow-empty",
+        last.left_out.reason
+    );
+    Err(Failure::new(Kind::Data, problem))
+}
+
+/// Patterns that look like the id of one parent, but match several.
 #[derive(Debug, Default)]
 struct Ambiguities<'f> {
-    /// The first parent of each pattern; none once a second was told.
+    /// The first parent that each pattern matches, or `None` after the warning.
     parents: HashMap<&'f str, Option<String>>,
 }
 
 impl<'f> Ambiguities<'f> {
-    /// Points out, once, that a pattern is in the ids of several parents: virt-who searches them so.
+    /// Warns once if a pattern matches several parents: as in virt-who, it is searched anywhere in an id.
     fn note(&mut self, filter: &'f HostFilter, id: &str) {
         for (list, pattern) in filter.plain_parents(id) {
             let first = self.parents.entry(pattern).or_insert_with(|| Some(id.to_owned()));
             if let Some(other) = first.take_if(|first| first != id) {
                 log::warn!(
-                    "{list} has \"{pattern}\", which is in {other} and in {id}; write {pattern}$ for what ends so"
+                    "{list} has \"{pattern}\", which matches both {other} and {id}; write {pattern}$ to match the end of the id"
                 );
             }
         }

@@ -5,6 +5,7 @@
 
 pub mod candlepin;
 mod documents;
+mod limit;
 mod max_age;
 pub mod sat5;
 mod settings;
@@ -23,7 +24,7 @@ struct Options {
     #[arg(long, value_name = "SERVER")]
     server: Option<String>,
     #[command(flatten)]
-    account: args::Account,
+    account: args::Credentials,
     /// Ignore the section's filters
     #[arg(long)]
     no_filter: bool,
@@ -34,7 +35,7 @@ struct Options {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    results: args::Results,
+    results: args::ResultForm,
     #[command(flatten)]
     connection: args::Connection,
 }

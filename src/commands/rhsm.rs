@@ -30,14 +30,14 @@ pub(super) fn endpoint(
         Some(_) => base.map_err(|error| Failure::new(Kind::Usage, format!("--server: {error}")))?,
         None => base?,
     };
-    let said = args::Said {
+    let said = args::Overrides {
         trust: None,
         proxy: rhsm.proxy.as_ref().map(proxy).transpose()?,
         no_proxy: rhsm
             .no_proxy
             .clone()
             .map(|(list, origin)| NoProxy { list, origin }),
-        usual_trust: match rhsm.insecure {
+        default_trust: match rhsm.insecure {
             true => Trust::Insecure,
             false => Trust::SystemAnd(authorities(rhsm)?),
         },
@@ -101,7 +101,7 @@ fn authorities(rhsm: &Rhsm) -> Result<Vec<PathBuf>, Failure> {
 #[derive(Debug)]
 pub(super) struct LoginOptions<'a> {
     /// `--username`, `--password-file` and `--key-file`.
-    pub options: &'a args::Account,
+    pub options: &'a args::Credentials,
     /// `--cert` and `--key`.
     pub identity: Option<Identity>,
     /// Whether the section was named by `-n`.

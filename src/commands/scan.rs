@@ -66,7 +66,7 @@ fn run<S: Scan>(scan: &S, options: &ScanOptions, cancel: &Cancel) -> cli::Result
     if options.check {
         let answer = scan.check(cancel).map_err(explain)?;
         let _at_once = cli::end_at_once(cancel);
-        return Ok(cli::print(&format!("{}\n", cli::text::line(&answer)))?);
+        return Ok(cli::print(&format!("{}\n", crate::text::line(&answer)))?);
     }
     let mut printer = Printer::new(S::COMMAND, scan.source(), options, cancel);
     if options.watching.watch {

@@ -1,15 +1,48 @@
 //! How the commands reach the servers of a section, and how `vw-config show` describes it.
 
-use crate::cli::args::{Connection, Keys, Said};
+use crate::cli::args::{Connection, Keys, Overrides};
 use crate::cli::{self, advice};
 use crate::commands::advice::advised;
 use crate::commands::rhsm;
-use crate::config::{Rhsm, Section};
+use crate::config::{Rhsm, Section, TrustKeys};
 use crate::error::Kind;
 use crate::http::{Base, Endpoint, Trust};
 use crate::secret::redact;
 use crate::systems::satellite5;
 use crate::systems::vsphere::Address;
+
+impl Keys {
+    /// For the source.
+    pub(super) const SOURCE: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "cacert",
+            thumbprint: "thumbprint",
+            insecure: "insecure",
+        },
+        proxy: Some("proxy"),
+        proxy_password_file: Some("proxy_password_file"),
+    };
+    /// For Candlepin, whose proxy is configured by `rhsm_proxy_hostname` and similar keys.
+    pub(super) const CANDLEPIN: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "rhsm_cacert",
+            thumbprint: "rhsm_thumbprint",
+            insecure: "rhsm_insecure",
+        },
+        proxy: None,
+        proxy_password_file: None,
+    };
+    /// For Satellite 5.
+    pub(super) const SATELLITE5: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "sat_cacert",
+            thumbprint: "sat_thumbprint",
+            insecure: "sat_insecure",
+        },
+        proxy: Some("sat_proxy"),
+        proxy_password_file: None,
+    };
+}
 
 /// The source at `address`, which comes from `--server` or from the section's key `server`.
 ///
@@ -41,7 +74,7 @@ pub(super) fn source(
         }
         Ok(true)
     };
-    let said = Said {
+    let said = Overrides {
         trust: match address.insecure && is_in_force("no_verify=1", &[keys.cacert, keys.thumbprint])? {
             true => Some((Trust::Insecure, "no_verify=1 of the server's URI".to_owned())),
             false => None,
@@ -50,14 +83,14 @@ pub(super) fn source(
             Some(own) if is_in_force("proxy=", &proxy)? => Some(own.clone()),
             _ => None,
         },
-        ..Said::default()
+        ..Overrides::default()
     };
     connection.endpoint(address.base.clone(), section, &Keys::SOURCE, said)
 }
 
 /// The Satellite 5 at `base`.
 pub(super) fn satellite5(connection: &Connection, section: &Section, base: Base) -> cli::Result<Endpoint> {
-    connection.endpoint(base, section, &Keys::SATELLITE5, Said::default())
+    connection.endpoint(base, section, &Keys::SATELLITE5, Overrides::default())
 }
 
 /// Adds the section to an error, and the server if the error is about it and does not name it. `base` is none if the error is about

@@ -1,4 +1,4 @@
-//! Patterns: shell wildcards as fnmatch has them, and regular expressions as Python has them.
+//! Patterns: shell wildcards as in fnmatch(3), and Python's regular expressions.
 
 use crate::error::Classify;
 use std::borrow::Cow;
@@ -7,55 +7,55 @@ use fancy_regex::{Regex, RegexBuilder};
 
 use super::List;
 
-/// How a pattern is meant.
+/// The syntax of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum Syntax {
     /// `*`, `?`, `[seq]`, `[!seq]`.
     Wildcards,
     /// A regular expression.
     Regex,
 }
 
-/// How many steps backwards the match of one pattern may take; ten thousand times what a reasonable one needs.
+/// The most backtracking steps for one match: ten thousand times what a reasonable pattern needs.
 const BACKTRACK_LIMIT: usize = 1_000_000;
 
-/// Why hosts can't be filtered so.
+/// Why a pattern or list is invalid, or can't be matched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A list without a pattern would keep nothing, or drop nothing: hardly what was meant.
+    /// A list without patterns. It would keep or drop nothing, which is hardly intended.
     #[error("{0} is empty; leave it out to filter nothing")]
     EmptyList(List),
-    /// A pattern of no characters matches no host.
+    /// An empty pattern, which matches no host.
     #[error("{0} has an empty pattern")]
     EmptyPattern(List),
-    /// A pattern that must be a regular expression is none.
+    /// A pattern must be a regular expression and is invalid.
     #[error("{list} has \"{pattern}\", which is not a valid regular expression")]
     BadRegex {
-        /// The list that it stands in.
+        /// The list of the pattern.
         list: List,
         /// The pattern.
         pattern: String,
         /// What is wrong with it.
         source: Box<fancy_regex::Error>,
     },
-    /// Python's regular expressions have no operations on sets of characters, ours would do one.
+    /// The regex engine would read two characters as a set operation, which Python does not have.
     #[error(
-        "{list} has \"{pattern}\", whose \"{operator}\" within brackets would mean an operation on sets; put a backslash before it"
+        "{list} has \"{pattern}\": \"{operator}\" inside brackets would be an operation on sets; put a backslash before it"
     )]
     SetOperation {
-        /// The list that it stands in.
+        /// The list of the pattern.
         list: List,
         /// The pattern.
         pattern: String,
         /// The two characters.
         operator: &'static str,
     },
-    /// Matching was given up, as the pattern tries too many ways.
+    /// Matching reached [`BACKTRACK_LIMIT`].
     #[error(
         "{list} has \"{pattern}\", which takes too long to match \"{text}\"; write it with fewer repetitions"
     )]
     TooSlow {
-        /// The list that it stands in.
+        /// The list of the pattern.
         list: List,
         /// The pattern.
         pattern: String,
@@ -67,7 +67,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The list that it is about.
+    /// The list with the error.
     pub fn list(&self) -> List {
         match self {
             Error::EmptyList(list) | Error::EmptyPattern(list) => *list,
@@ -79,13 +79,13 @@ impl Error {
 }
 
 impl Classify for Error {
-    /// The kind of this failure, where the rules were options.
+    /// The kind if the list is an option. For a list in a section, commands use the error of the configuration.
     fn kind(&self) -> crate::error::Kind {
         crate::error::Kind::Usage
     }
 }
 
-/// A pattern for a whole id or name, ignoring case.
+/// A pattern that matches a whole id or name, ignoring case.
 #[derive(Debug)]
 pub(super) struct Pattern {
     list: List,
@@ -95,16 +95,16 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    pub(super) fn new(list: List, text: String, kind: Option<Kind>) -> Result<Self, Error> {
+    pub(super) fn new(list: List, text: String, syntax: Option<Syntax>) -> Result<Self, Error> {
         if text.is_empty() {
             return Err(Error::EmptyPattern(list));
         }
-        let regex = match kind {
-            Some(Kind::Wildcards) => None,
-            Some(Kind::Regex) => Some(whole(list, &text)?),
+        let regex = match syntax {
+            Some(Syntax::Wildcards) => None,
+            Some(Syntax::Regex) => Some(whole(list, &text)?),
             None => whole(list, &text).ok(),
         };
-        let wildcard = (kind != Some(Kind::Regex)).then(|| Wildcard::new(&text));
+        let wildcard = (syntax != Some(Syntax::Regex)).then(|| Wildcard::new(&text));
         Ok(Pattern {
             list,
             text,
@@ -132,24 +132,24 @@ impl Pattern {
     }
 }
 
-/// A pattern for what a host stands in.
+/// A pattern for the parent of a host.
 #[derive(Debug)]
-pub(super) struct Parent {
-    /// For the managed object id: searched anywhere in it, with `*` for anything, as virt-who does.
+pub(super) struct ParentPattern {
+    /// Searched anywhere in the managed object id, with `*` for any text, as in virt-who.
     id: Option<Regex>,
-    /// For the name, whole. A pattern for the id may be no regular expression, such as `*c7*`, so that is not demanded here.
+    /// Matches the whole name. A pattern that is valid for the id may be an invalid regular expression here, such as `*c7*`.
     name: Pattern,
 }
 
-impl Parent {
-    pub(super) fn new(list: List, text: String, kind: Option<Kind>) -> Result<Self, Error> {
+impl ParentPattern {
+    pub(super) fn new(list: List, text: String, syntax: Option<Syntax>) -> Result<Self, Error> {
         let id = regex(list, &text, &text.replace('*', ".*"), false);
-        let (id, kind) = match kind {
-            Some(Kind::Regex) => (Some(id?), None),
-            _ => (id.ok(), kind),
+        let (id, syntax) = match syntax {
+            Some(Syntax::Regex) => (Some(id?), None),
+            _ => (id.ok(), syntax),
         };
-        let name = Pattern::new(list, text, kind)?;
-        Ok(Parent { id, name })
+        let name = Pattern::new(list, text, syntax)?;
+        Ok(ParentPattern { id, name })
     }
 
     pub(super) fn text(&self) -> &str {
@@ -160,7 +160,7 @@ impl Parent {
         self.name.list
     }
 
-    /// Is it without any sign of a pattern, and in the id?
+    /// Whether the pattern has no special characters and is part of the id.
     pub(super) fn is_plain_part_of(&self, id: &str) -> bool {
         let text = self.text();
         text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && id.contains(text)
@@ -176,7 +176,7 @@ impl Parent {
     }
 }
 
-/// The expression for a whole text. It must be one by itself: `a)|(b` is none, though it would become one.
+/// The expression that matches a whole text. The pattern must be valid by itself: `a)|(b` is not, although `(?:a)|(b)` is.
 fn whole(list: List, pattern: &str) -> Result<Regex, Error> {
     regex(list, pattern, pattern, true)?;
     regex(list, pattern, &format!("^(?:{pattern})$"), true)
@@ -211,7 +211,7 @@ fn is_match(regex: &Regex, list: List, pattern: &str, text: &str) -> Result<bool
     })
 }
 
-/// An operation on sets of characters, as the engine understands it: `[a&&b]`.
+/// The first operator between sets of characters, as in `[a&&b]`.
 fn set_operation(expression: &str) -> Option<&'static str> {
     let mut rest = expression;
     let mut within = false;
@@ -223,7 +223,7 @@ fn set_operation(expression: &str) -> Option<&'static str> {
             }
             '[' if !within => {
                 within = true;
-                // A bracket that closes at once stands for itself.
+                // A bracket that closes at once is a member of the set.
                 let set = chars.as_str();
                 let set = set.strip_prefix('^').unwrap_or(set);
                 chars = set.strip_prefix(']').unwrap_or(set).chars();
@@ -270,7 +270,7 @@ impl Wildcard {
             tokens.push(match c {
                 '*' => Token::Any,
                 '?' => Token::One,
-                // A bracket that is never closed stands for itself.
+                // A bracket that is never closed is a literal character.
                 '[' => match set_end(&chars, next) {
                     Some(end) => {
                         let set = set(&chars[next..end]);
@@ -285,7 +285,7 @@ impl Wildcard {
         Wildcard(tokens)
     }
 
-    /// Whether the whole text matches. Only the last `*` is ever tried again, so that time is at most the product of the lengths.
+    /// Whether the whole text matches. Only the last `*` is tried again, so the time is limited by the product of the lengths.
     fn matches(&self, text: &str) -> bool {
         let text: Cow<'_, [char]> = text.chars().collect();
         let (mut token, mut next) = (0, 0);
@@ -330,7 +330,7 @@ impl Token {
     }
 }
 
-/// Where the set ends that begins at `start`, after its bracket. A `]` that comes first is a member.
+/// The index of the `]` that closes the set whose content begins at `start`. A `]` that comes first is a member of the set.
 fn set_end(chars: &[char], start: usize) -> Option<usize> {
     let mut first = start;
     if chars.get(first) == Some(&'!') {
@@ -340,7 +340,7 @@ fn set_end(chars: &[char], start: usize) -> Option<usize> {
     Some(first + 1 + found)
 }
 
-/// The set that is written so between its brackets.
+/// The set with this content between its brackets.
 fn set(mut chars: &[char]) -> Token {
     let negated = chars.first() == Some(&'!');
     if negated {
@@ -370,7 +370,7 @@ fn upper(c: char) -> char {
     single(c.to_uppercase(), c)
 }
 
-/// The other case of a character, unless that takes more than one.
+/// The character in the other case, or `c` if that is more than one character.
 fn single(mut other: impl Iterator<Item = char>, c: char) -> char {
     match (other.next(), other.next()) {
         (Some(one), None) => one,

@@ -1,10 +1,10 @@
 use super::*;
 use proptest::prelude::*;
 
-fn host(id: &str) -> Host<'_> {
-    Host {
+fn host(id: &str) -> Candidate<'_> {
+    Candidate {
         id,
-        ..Host::default()
+        ..Candidate::default()
     }
 }
 
@@ -12,11 +12,11 @@ fn list(patterns: &[&str]) -> Option<Vec<String>> {
     Some(patterns.iter().map(|pattern| (*pattern).to_owned()).collect())
 }
 
-/// Whether a host of this id is kept when only hosts of this pattern are.
-fn keeps(kind: Option<Kind>, pattern: &str, id: &str) -> bool {
+/// Whether a host with this id is kept if `filter_hosts` is this pattern.
+fn keeps(syntax: Option<Syntax>, pattern: &str, id: &str) -> bool {
     let rules = Rules {
         filter_hosts: list(&[pattern]),
-        kind,
+        syntax,
         ..Rules::default()
     };
     let filter = HostFilter::new(rules).unwrap();
@@ -25,7 +25,7 @@ fn keeps(kind: Option<Kind>, pattern: &str, id: &str) -> bool {
 }
 
 #[test]
-fn wildcards_are_fnmatchs() {
+fn wildcards_match_as_in_fnmatch() {
     let cases = [
         ("esx1", "esx1", true),
         ("esx1", "ESX1", true),
@@ -61,7 +61,7 @@ fn wildcards_are_fnmatchs() {
     ];
     for (pattern, id, expected) in cases {
         assert_eq!(
-            keeps(Some(Kind::Wildcards), pattern, id),
+            keeps(Some(Syntax::Wildcards), pattern, id),
             expected,
             "{pattern} {id}"
         );
@@ -69,7 +69,7 @@ fn wildcards_are_fnmatchs() {
 }
 
 #[test]
-fn regular_expressions_are_pythons_and_match_the_whole() {
+fn regular_expressions_match_the_whole_text_as_in_python() {
     let cases = [
         ("esx1", "ESX1", true),
         ("esx1", "esx11", false),
@@ -85,12 +85,16 @@ fn regular_expressions_are_pythons_and_match_the_whole() {
         ("a&&b", "a&&b", true),
     ];
     for (pattern, id, expected) in cases {
-        assert_eq!(keeps(Some(Kind::Regex), pattern, id), expected, "{pattern} {id}");
+        assert_eq!(
+            keeps(Some(Syntax::Regex), pattern, id),
+            expected,
+            "{pattern} {id}"
+        );
     }
 }
 
 #[test]
-fn without_a_type_a_pattern_may_match_either_way() {
+fn without_a_syntax_a_pattern_matches_in_either() {
     let cases = [
         ("*.example.com", "a.example.com", true),
         ("esx.", "esx1", true),
@@ -105,21 +109,21 @@ fn without_a_type_a_pattern_may_match_either_way() {
 }
 
 #[test]
-fn what_can_not_be_meant_is_refused() {
-    let refused = |kind, pattern: &str| {
+fn invalid_patterns_and_empty_lists_are_refused() {
+    let refused = |syntax, pattern: &str| {
         let rules = Rules {
             exclude_hosts: list(&[pattern]),
-            kind,
+            syntax,
             ..Rules::default()
         };
         HostFilter::new(rules).unwrap_err().to_string()
     };
-    let regex = Some(Kind::Regex);
+    let regex = Some(Syntax::Regex);
     assert_eq!(refused(None, ""), "exclude_hosts has an empty pattern");
     for bad in ["*.example.com", "(a", "a)|(b", "(?L)a"] {
-        let said = refused(regex, bad);
+        let message = refused(regex, bad);
         assert_eq!(
-            said,
+            message,
             format!("exclude_hosts has \"{bad}\", which is not a valid regular expression")
         );
     }
@@ -130,15 +134,15 @@ fn what_can_not_be_meant_is_refused() {
         filter_host_parents: list(&[]),
         ..Rules::default()
     };
-    let said = HostFilter::new(empty).unwrap_err().to_string();
-    assert!(said.starts_with("filter_host_parents is empty"), "{said}");
+    let message = HostFilter::new(empty).unwrap_err().to_string();
+    assert!(message.starts_with("filter_host_parents is empty"), "{message}");
 }
 
 #[test]
-fn a_pattern_that_explodes_is_an_error_within_bounded_time() {
+fn catastrophic_backtracking_is_an_error() {
     let rules = Rules {
         filter_hosts: list(&[r"(?:(a|aa)+)(?=[b-z]).*"]),
-        kind: Some(Kind::Regex),
+        syntax: Some(Syntax::Regex),
         ..Rules::default()
     };
     let filter = HostFilter::new(rules).unwrap();
@@ -148,22 +152,22 @@ fn a_pattern_that_explodes_is_an_error_within_bounded_time() {
 }
 
 #[test]
-fn a_slow_pattern_fails_only_where_something_depends_on_it() {
+fn a_slow_pattern_fails_only_if_it_decides() {
     let slow = r"(?:(a|aa)+)(?=[b-z]).*";
     let filter = HostFilter::new(Rules {
         exclude_hosts: list(&["esx1", slow]),
-        kind: Some(Kind::Regex),
+        syntax: Some(Syntax::Regex),
         ..Rules::default()
     })
     .unwrap();
     let mut used = filter.unused();
     let name = "a".repeat(60);
-    let named = |id| Host {
+    let named = |id| Candidate {
         id,
         name: Some(&name),
-        ..Host::default()
+        ..Candidate::default()
     };
-    // Names are only looked at for a hint, and the first pattern has dropped this host already.
+    // Here the slow pattern matters only for a hint, because names don't count and the first pattern drops the host.
     assert!(filter.dropped(&named("esx2"), &mut used).unwrap().is_none());
     assert!(filter.dropped(&named("esx1"), &mut used).unwrap().is_some());
     filter.note_absent(Some(&name), Some(&name), &mut used);
@@ -172,18 +176,18 @@ fn a_slow_pattern_fails_only_where_something_depends_on_it() {
 }
 
 #[test]
-fn excluding_goes_first_and_each_list_must_agree() {
+fn excluding_comes_first_and_a_host_must_pass_every_list() {
     let filter = HostFilter::new(Rules {
         filter_hosts: list(&["esx*"]),
         exclude_hosts: list(&["x", "esx1"]),
         filter_host_parents: list(&["domain-c*", "Lab"]),
         exclude_host_parents: list(&["c9"]),
-        kind: Some(Kind::Wildcards),
+        syntax: Some(Syntax::Wildcards),
         ..Rules::default()
     })
     .unwrap();
     let verdict = |id, parent_id, parent_name| {
-        let host = Host {
+        let host = Candidate {
             id,
             name: None,
             parent_id,
@@ -209,14 +213,14 @@ fn excluding_goes_first_and_each_list_must_agree() {
 }
 
 #[test]
-fn parents_ids_are_searched_as_virt_who_does() {
-    let within = |pattern: &str, kind, id: &str| {
+fn ids_of_parents_are_searched_as_in_virt_who() {
+    let within = |pattern: &str, syntax, id: &str| {
         let rules = Rules {
             filter_host_parents: list(&[pattern]),
-            kind,
+            syntax,
             ..Rules::default()
         };
-        let host = Host {
+        let host = Candidate {
             parent_id: Some(id),
             ..host("esx")
         };
@@ -227,14 +231,14 @@ fn parents_ids_are_searched_as_virt_who_does() {
     assert!(within("c7", None, "domain-c70"));
     assert!(within("c7$", None, "domain-c7"));
     assert!(!within("c7$", None, "domain-c70"));
-    assert!(within("*c7*", Some(Kind::Regex), "domain-c7"));
-    assert!(within("d*7", Some(Kind::Wildcards), "domain-c7"));
+    assert!(within("*c7*", Some(Syntax::Regex), "domain-c7"));
+    assert!(within("d*7", Some(Syntax::Wildcards), "domain-c7"));
     assert!(!within("(c7", None, "domain-c7"));
 }
 
 #[test]
-fn names_count_only_when_asked_for() {
-    let named = Host {
+fn names_count_only_with_match_names() {
+    let named = Candidate {
         name: Some("esx1.example.com"),
         ..host("4711")
     };
@@ -253,9 +257,9 @@ fn names_count_only_when_asked_for() {
 }
 
 proptest! {
-    /// The matcher agrees with its definition, in which each star tries every length.
+    /// The matcher agrees with a naive one, in which each star tries every length.
     #[test]
-    fn wildcards_match_as_they_are_defined(pattern in "[ab*?]{0,8}", text in "[ab]{0,8}") {
+    fn wildcards_match_as_defined(pattern in "[ab*?]{0,8}", text in "[ab]{0,8}") {
         fn defined(pattern: &[u8], text: &[u8]) -> bool {
             match (pattern, text) {
                 ([], text) => text.is_empty(),
@@ -266,7 +270,7 @@ proptest! {
             }
         }
         prop_assume!(!pattern.is_empty());
-        prop_assert_eq!(keeps(Some(Kind::Wildcards), &pattern, &text), defined(pattern.as_bytes(), text.as_bytes()));
+        prop_assert_eq!(keeps(Some(Syntax::Wildcards), &pattern, &text), defined(pattern.as_bytes(), text.as_bytes()));
     }
 
     #[test]
@@ -278,7 +282,7 @@ proptest! {
 }
 
 #[test]
-fn an_id_alone_is_dropped_by_the_lists_of_hosts() {
+fn the_lists_of_hosts_can_drop_an_id_alone() {
     let filter = |keep: &[&str], exclude: &[&str], parents: &[&str]| {
         let some = |patterns: &[&str]| (!patterns.is_empty()).then(|| list(patterns)).flatten();
         HostFilter::new(Rules {
@@ -296,7 +300,7 @@ fn an_id_alone_is_dropped_by_the_lists_of_hosts() {
 }
 
 #[test]
-fn a_pattern_that_matches_nothing_is_known_whatever_decides() {
+fn patterns_that_match_nothing_are_found_whichever_rule_decides() {
     let rules = Rules {
         filter_hosts: list(&["esx1", "esx2.example.com", "nobody"]),
         exclude_hosts: list(&["esx*", "esx2", "gone", "lost"]),
@@ -310,7 +314,7 @@ fn a_pattern_that_matches_nothing_is_known_whatever_decides() {
         ("esx2", "esx2.example.com", "Lab"),
         ("other", "b", "c"),
     ] {
-        let host = Host {
+        let host = Candidate {
             id,
             name: Some(name),
             parent_id: Some("domain-c7"),
@@ -320,13 +324,13 @@ fn a_pattern_that_matches_nothing_is_known_whatever_decides() {
     }
     filter.note_absent(Some("host-17"), Some("gone"), &mut used);
     filter.note_absent(Some("lost"), None, &mut used);
-    let told: Vec<_> = filter
+    let unmatched: Vec<_> = filter
         .unmatched(&used)
         .iter()
         .map(|one| (one.list, one.pattern, one.is_name))
         .collect();
     assert_eq!(
-        told,
+        unmatched,
         [
             (List::FilterHosts, "esx2.example.com", true),
             (List::FilterHosts, "nobody", false),

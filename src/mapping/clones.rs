@@ -1,4 +1,4 @@
-//! Guests that are there more than once, as virtual machines are that were copied together with their uuid.
+//! Guests that are listed more than once, for example because a virtual machine was copied with its uuid.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -6,18 +6,18 @@ use std::fmt;
 
 use super::{Guest, GuestState, Hypervisor, Mapping};
 
-/// Guests of one hypervisor that have one id.
+/// Guests of one hypervisor with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copies<'m> {
     /// Their id.
     pub guest: &'m str,
     /// The hypervisor's name or id.
     pub hypervisor: &'m str,
-    /// How many they are.
+    /// The number of guests.
     pub count: usize,
 }
 
-/// A guest that several hypervisors have.
+/// A guest that several hypervisors list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shared<'m> {
     /// Its id.
@@ -27,7 +27,7 @@ pub struct Shared<'m> {
 }
 
 impl Shared<'_> {
-    /// How many hypervisors are named.
+    /// The most hypervisors that are named.
     const NAMED: usize = 5;
 }
 
@@ -61,38 +61,40 @@ impl fmt::Display for Shared<'_> {
 }
 
 impl Mapping {
-    /// Keeps, of the guests of a hypervisor that have one id (ignoring case), the first that runs, or else the first, and
-    /// gives those that it met.
-    pub fn keep_one_of_each_guest(&mut self, mut give: impl FnMut(Copies<'_>)) {
+    /// Keeps one of the guests with the same id (ignoring case) on a hypervisor: the first that runs, otherwise the first. Calls
+    /// `warn` for each such id.
+    pub fn keep_one_of_each_guest(&mut self, mut warn: impl FnMut(Copies<'_>)) {
         for hypervisor in &mut self.hypervisors {
-            keep_one_of_each(hypervisor, &mut give);
+            keep_one_of_each(hypervisor, &mut warn);
         }
     }
 }
 
-fn keep_one_of_each(hypervisor: &mut Hypervisor, give: &mut impl FnMut(Copies<'_>)) {
+fn keep_one_of_each(hypervisor: &mut Hypervisor, warn: &mut impl FnMut(Copies<'_>)) {
     if !has_copies(&hypervisor.guests) {
         return;
     }
-    let mut places: HashMap<String, usize> = HashMap::with_capacity(hypervisor.guests.len());
+    let mut indexes: HashMap<String, usize> = HashMap::with_capacity(hypervisor.guests.len());
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
     let mut kept: Vec<Guest> = Vec::with_capacity(hypervisor.guests.len());
     for guest in std::mem::take(&mut hypervisor.guests) {
-        let place = *places.entry(folded(&guest.id).into_owned()).or_insert(kept.len());
-        let Some(other) = kept.get_mut(place) else {
+        let index = *indexes
+            .entry(folded(&guest.id).into_owned())
+            .or_insert(kept.len());
+        let Some(other) = kept.get_mut(index) else {
             kept.push(guest);
             continue;
         };
-        *counts.entry(place).or_insert(1) += 1;
+        *counts.entry(index).or_insert(1) += 1;
         if guest.state == GuestState::Running && other.state != GuestState::Running {
             *other = guest;
         }
     }
     hypervisor.guests = kept;
-    for (place, count) in counts {
-        give(Copies {
-            guest: &hypervisor.guests[place].id,
-            hypervisor: known_as(hypervisor),
+    for (index, count) in counts {
+        warn(Copies {
+            guest: &hypervisor.guests[index].id,
+            hypervisor: hypervisor.label(),
             count,
         });
     }
@@ -104,7 +106,7 @@ fn has_copies(guests: &[Guest]) -> bool {
     ids.windows(2).any(|pair| pair[0] == pair[1])
 }
 
-/// An id as it is compared; most are in lower case already.
+/// An id in lower case, as ids are compared. Most ids already are.
 fn folded(id: &str) -> Cow<'_, str> {
     match id.is_ascii() && !id.bytes().any(|byte| byte.is_ascii_uppercase()) {
         true => Cow::Borrowed(id),
@@ -112,50 +114,45 @@ fn folded(id: &str) -> Cow<'_, str> {
     }
 }
 
-/// Sorts hypervisors by id, those last on which guests run that others have too; returns such guests.
+/// Sorts hypervisors by id, and returns the guests that several of them list. A hypervisor on which such a guest runs comes last.
 pub(super) fn shared<'m>(hosts: &mut [(&'m str, &'m Hypervisor)]) -> Vec<Shared<'m>> {
     hosts.sort_by_key(|(id, _)| *id);
     let mut first: HashMap<Cow<'m, str>, Holder> = HashMap::new();
     let mut holders: BTreeMap<Cow<'m, str>, Vec<Holder>> = BTreeMap::new();
-    for (place, (_, hypervisor)) in hosts.iter().enumerate() {
+    for (index, (_, hypervisor)) in hosts.iter().enumerate() {
         for guest in &hypervisor.guests {
             let id = folded(&guest.id);
             let runs = guest.state == GuestState::Running;
-            let own = Holder { place, runs };
+            let own = Holder { index, runs };
             let other = *first.entry(id.clone()).or_insert(own);
-            if other.place != place {
+            if other.index != index {
                 let holders = holders.entry(id).or_insert_with(|| vec![other]);
-                if holders.last().is_none_or(|last| last.place != place) {
+                if holders.last().is_none_or(|last| last.index != index) {
                     holders.push(own);
                 }
             }
         }
     }
     let running = holders.values().flatten().filter(|holder| holder.runs);
-    let last: HashSet<&str> = running.map(|holder| hosts[holder.place].0).collect();
-    let mut told: Vec<Shared<'m>> = Vec::with_capacity(holders.len());
+    let last: HashSet<&str> = running.map(|holder| hosts[holder.index].0).collect();
+    let mut shared: Vec<Shared<'m>> = Vec::with_capacity(holders.len());
     for (guest, mut holders) in holders {
-        holders.sort_by_key(|holder| last.contains(hosts[holder.place].0));
-        let hypervisors = holders.iter().map(|holder| known_as(hosts[holder.place].1));
+        holders.sort_by_key(|holder| last.contains(hosts[holder.index].0));
+        let hypervisors = holders.iter().map(|holder| hosts[holder.index].1.label());
         let hypervisors = hypervisors.collect();
-        told.push(Shared { guest, hypervisors });
+        shared.push(Shared { guest, hypervisors });
     }
     hosts.sort_by_key(|(id, _)| last.contains(id));
-    told
+    shared
 }
 
-/// A hypervisor that has a guest.
+/// A hypervisor that lists a guest.
 #[derive(Debug, Clone, Copy)]
 struct Holder {
-    /// Its place among the hypervisors.
-    place: usize,
+    /// The index of the hypervisor.
+    index: usize,
     /// Whether the guest runs there.
     runs: bool,
-}
-
-fn known_as(hypervisor: &Hypervisor) -> &str {
-    let known = hypervisor.name.as_ref().or(hypervisor.id.as_ref());
-    known.map_or("this machine", String::as_str)
 }
 
 #[cfg(test)]
@@ -168,15 +165,15 @@ mod tests {
     }
 
     #[test]
-    fn a_running_guest_is_kept_before_its_copies() {
+    fn of_several_copies_the_running_guest_is_kept() {
         let mut mapping = mapping(
             r#"{"hypervisors":[{"uuid":"a","guests":[{"guestId":"G","state":5},{"guestId":"h","state":5},
                 {"guestId":"g","state":1},{"guestId":"g","state":3},{"guestId":"i","state":5},{"guestId":"I","state":3}]}]}"#,
         );
-        let mut told: Vec<String> = Vec::new();
-        mapping.keep_one_of_each_guest(|copies| told.push(copies.to_string()));
+        let mut messages: Vec<String> = Vec::new();
+        mapping.keep_one_of_each_guest(|copies| messages.push(copies.to_string()));
         assert_eq!(
-            told,
+            messages,
             [
                 "guest g is listed 3 times on a; it is reported once",
                 "guest i is listed 2 times on a; it is reported once"
@@ -192,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hypervisor_comes_last_where_a_guest_runs_that_others_have_too() {
+    fn the_hypervisor_on_which_a_shared_guest_runs_comes_last() {
         let mapping = mapping(
             r#"{"hypervisors":[{"uuid":"c","guests":[{"guestId":"g","state":5}]},{"uuid":"d","guests":[]},
                 {"uuid":"a","name":"one","guests":[{"guestId":"G","state":1},{"guestId":"x","state":1}]},
@@ -201,15 +198,15 @@ mod tests {
         let reportable = mapping.reportable();
         let order: Vec<&str> = reportable.hosts.iter().map(|(id, _)| *id).collect();
         assert_eq!(order, ["b", "c", "d", "a"]);
-        let told: Vec<String> = reportable.census.shared.iter().map(Shared::to_string).collect();
+        let messages: Vec<String> = reportable.census.shared.iter().map(Shared::to_string).collect();
         assert_eq!(
-            told,
+            messages,
             ["guest g is on b and on c and on one; it counts for one, which is reported last"]
         );
     }
 
     #[test]
-    fn a_message_names_a_few_hypervisors_only() {
+    fn a_message_names_at_most_five_hypervisors_and_the_last() {
         let hosts: Vec<String> = (10..40)
             .map(|n| format!(r#"{{"uuid":"h{n}","guests":[{{"guestId":"g","state":1}}]}}"#))
             .collect();

@@ -1,17 +1,17 @@
-//! One hypervisor of a document: its JSON text, and what is understood of it.
+//! One hypervisor of a document: its JSON text, and its known members.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::fault::Bounded;
-use super::json::{Object, Value, each, text};
+use super::fault::BoundedFaults;
+use super::json::{JsonValue, Object, each, text};
 use super::{
     Attributes, Concerns, Fault, Guest, GuestState, Hypervisor, Layout, LeftOut, Omitted, Parent, Source,
     Tail, flaw,
 };
 
-/// One hypervisor as the document has it.
+/// One hypervisor as it is written in the document.
 #[derive(Debug)]
 pub struct Entry<'a> {
     at: u64,
@@ -19,27 +19,27 @@ pub struct Entry<'a> {
     members: Object<'a>,
 }
 
-/// Whom an entry is about.
+/// The subject of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Id<'a> {
     /// This machine itself: `guests` is the entry's only member.
     Local,
-    /// The hypervisor of this id, which is not empty.
+    /// The hypervisor with this id, which is not empty.
     Host(Cow<'a, str>),
 }
 
-/// A hypervisor, and what is wrong with it. Of many faults of one kind only the first are named.
+/// A hypervisor with its faults. If there are many faults of one kind, only the first are named.
 #[derive(Debug)]
-pub struct Read {
+pub struct ReadEntry {
     /// The hypervisor.
     pub hypervisor: Hypervisor,
-    /// The guests that can't be used.
+    /// Unusable guests.
     pub faults: Vec<Fault>,
-    /// States and facts that are not what they should be.
+    /// Invalid states and facts.
     pub flaws: Vec<Fault>,
 }
 
-/// The members that may stand in an entry only once.
+/// The members that may be in an entry only once.
 const ONCE: [&str; 7] = [
     "uuid",
     "hypervisorId",
@@ -55,12 +55,12 @@ impl<'a> Entry<'a> {
         Entry { at, text, members }
     }
 
-    /// The byte of the stream where it begins.
+    /// The byte of the stream where the entry begins.
     pub fn at(&self) -> u64 {
         self.at
     }
 
-    /// Its JSON text, without blanks between the tokens.
+    /// The JSON text, without white space between the tokens.
     pub fn text(&self) -> &'a str {
         self.text
     }
@@ -69,7 +69,7 @@ impl<'a> Entry<'a> {
         &self.members
     }
 
-    /// The layout in which it is written.
+    /// The layout of the entry.
     pub fn layout(&self) -> Layout {
         match self.members.has("hypervisorId") || self.members.has("guestIds") {
             true => Layout::Checkin,
@@ -77,17 +77,17 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Whom it is about, or why the entry is of no use: it has no id, or no list of guests.
+    /// The subject of the entry. Fails if the entry has no id or no list of guests.
     pub fn id(&self) -> Result<Id<'a>, Fault> {
-        let whom = self.whom().map_err(|reason| self.fault(None, reason))?;
-        match (self.guests(), &whom) {
-            (Ok(_), _) => Ok(whom),
+        let id = self.own_id().map_err(|reason| self.fault(None, reason))?;
+        match (self.guests(), &id) {
+            (Ok(_), _) => Ok(id),
             (Err(reason), Id::Host(id)) => Err(self.fault(Some(id.clone().into_owned()), reason.into())),
             (Err(reason), Id::Local) => Err(self.fault(None, reason.into())),
         }
     }
 
-    /// The text of its list of guests, or why it has none.
+    /// The list of guests, or why there is none.
     fn guests(&self) -> Result<&'a RawValue, &'static str> {
         let guests = match (self.members.get("guests"), self.members.get("guestIds")) {
             (Some(guests), None) | (None, Some(guests)) => guests,
@@ -100,12 +100,13 @@ impl<'a> Entry<'a> {
         }
     }
 
-    fn whom(&self) -> Result<Id<'a>, String> {
+    /// The subject, whether or not there is a list of guests.
+    fn own_id(&self) -> Result<Id<'a>, String> {
         let members = &self.members;
         if members.0.len() == 1 && (members.has("guests") || members.has("guestIds")) {
             return Ok(Id::Local);
         }
-        if let Some(name) = members.doubled(&ONCE) {
+        if let Some(name) = members.repeated(&ONCE) {
             return Err(format!("it has two members \"{name}\""));
         }
         let value = match (members.get("uuid"), members.get("hypervisorId")) {
@@ -124,57 +125,35 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Its name, when it has one.
+    /// The hypervisor's name.
     pub fn name(&self) -> Option<Cow<'a, str>> {
         self.members.get("name").and_then(text)
     }
 
-    /// What it stands in, when it says so.
+    /// The hypervisor's parent.
     pub fn parent(&self) -> Option<Parent> {
         Object::of(self.members.get("parent")?).map(parent)
     }
 
-    /// All of it, and what is wrong with it.
-    pub fn read(&self) -> Result<Read, Fault> {
+    /// Reads the whole entry. Fails if it has no id or no list of guests.
+    pub fn read(&self) -> Result<ReadEntry, Fault> {
         let id = match self.id()? {
             Id::Local => None,
             Id::Host(id) => Some(id.into_owned()),
         };
-        let mut members = self.members.clone();
-        for known in ["uuid", "hypervisorId", "guests", "guestIds"] {
-            members.take(known);
-        }
-        let facts = members.get("facts").and_then(flaw::facts);
-        if facts.is_some() {
-            members.take("facts");
-        }
-        let (facts, wrong_facts) = facts.unwrap_or_default();
-        let mut hypervisor = Hypervisor {
-            guests: Vec::new(),
-            name: members.take_text("name"),
-            facts,
-            parent: members.take_object("parent").map(parent),
-            unknown: members.into_members(),
-            id,
-        };
-        let (mut faults, mut flaws) = (Bounded::of_hypervisor(), Bounded::of_hypervisor());
-        for (reason, count) in wrong_facts {
-            flaws.push_with(Concerns::Fact, count, || Fault {
-                about: Concerns::Fact,
-                count,
-                ..self.fault(hypervisor.id.clone(), reason)
-            });
-        }
+        let (mut hypervisor, mut flaws) = self.read_without_guests(id);
+        let mut faults = BoundedFaults::of_hypervisor();
         let mut number = 0;
         let mut guests = Vec::new();
         let add = |raw| {
             number += 1;
             match guest(raw) {
-                Ok((guest, None)) => guests.push(guest),
-                Ok((guest, Some(wrong))) => {
-                    flaws.push_with(Concerns::State, 1, || {
-                        self.state_flaw(&guest, &wrong, &hypervisor)
-                    });
+                Ok((guest, wrong)) => {
+                    if let Some(wrong) = wrong {
+                        flaws.push_with(Concerns::State, 1, || {
+                            self.state_flaw(&guest, &wrong, &hypervisor)
+                        });
+                    }
                     guests.push(guest);
                 }
                 Err(wrong) => {
@@ -188,24 +167,54 @@ impl<'a> Entry<'a> {
         if !matches!(list, Ok(Ok(()))) {
             return Err(self.fault(hypervisor.id, "its guests are not a list".into()));
         }
-        // In a reporter all of them are in memory at once.
+        // A reporter has all guests of a document in memory.
         guests.shrink_to_fit();
         hypervisor.guests = guests;
-        Ok(Read {
+        Ok(ReadEntry {
             hypervisor,
             faults: faults.into_vec(),
             flaws: flaws.into_vec(),
         })
     }
 
-    /// What is wrong with the guests and facts of an entry that has an id; a look that finds nothing is cheap.
+    /// The hypervisor without its guests, and the invalid facts.
+    fn read_without_guests(&self, id: Option<String>) -> (Hypervisor, BoundedFaults) {
+        let mut members = self.members.clone();
+        for known in ["uuid", "hypervisorId", "guests", "guestIds"] {
+            members.take(known);
+        }
+        let facts = members.get("facts").and_then(flaw::facts);
+        if facts.is_some() {
+            members.take("facts");
+        }
+        let (facts, wrong_facts) = facts.unwrap_or_default();
+        let mut flaws = BoundedFaults::of_hypervisor();
+        for (reason, count) in wrong_facts {
+            flaws.push_with(Concerns::Fact, count, || Fault {
+                about: Concerns::Fact,
+                count,
+                ..self.fault(id.clone(), reason)
+            });
+        }
+        let hypervisor = Hypervisor {
+            id,
+            name: members.take_text("name"),
+            guests: Vec::new(),
+            facts,
+            parent: members.take_object("parent").map(parent),
+            unknown: members.into_members(),
+        };
+        (hypervisor, flaws)
+    }
+
+    /// The faults of the guests and facts of an entry that has an id. If there are none, this is fast.
     pub fn inspect(&self) -> Vec<Fault> {
         let facts = self.members.get("facts");
-        if self.guests().is_ok_and(flaw::are_guests_well) && facts.is_none_or(flaw::are_facts_well) {
+        if self.guests().is_ok_and(flaw::are_guests_valid) && facts.is_none_or(flaw::are_facts_valid) {
             return Vec::new();
         }
         match self.read() {
-            Ok(Read {
+            Ok(ReadEntry {
                 mut faults, flaws, ..
             }) => {
                 faults.extend(flaws);
@@ -227,17 +236,15 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// A guest that can't be used has no id by which to call it, so its place tells which one it is.
+    /// The fault of an unusable guest. It has no id, so its number in the list identifies it.
     fn guest_fault(&self, number: usize, wrong: &str, host: &Hypervisor) -> Fault {
-        let known = host.name.as_ref().or(host.id.as_ref());
-        let (known, host) = (known.map_or("this machine", String::as_str), host.id.clone());
         Fault {
             at: self.at,
             about: Concerns::Guest,
             id: None,
             name: None,
-            host,
-            reason: format!("number {number} of {known}: {wrong}"),
+            host: host.id.clone(),
+            reason: format!("number {number} of {}: {wrong}", host.label()),
             count: 1,
         }
     }
@@ -255,23 +262,23 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// A value as a message shows it.
+/// A description of an invalid value for a message.
 fn shown(raw: &RawValue) -> &str {
     match raw.get() {
         "\"\"" => "empty",
         "null" => "null",
         other => match other.as_bytes().first() {
-            Some(b'"') if text(raw).is_some() => "a text",
+            Some(b'"') if text(raw).is_some() => "a string",
             Some(b'"') => "not valid text",
             Some(b'{') => "an object",
             Some(b'[') => "a list",
-            Some(b't' | b'f') => "a truth value",
+            Some(b't' | b'f') => "a boolean",
             _ => "a number",
         },
     }
 }
 
-/// The guest, and what is wrong with its state.
+/// The guest, and the error in its state. Fails if the guest is unusable.
 fn guest(raw: &RawValue) -> Result<(Guest, Option<String>), String> {
     let Some(mut members) = Object::of(raw) else {
         return Err(match raw.get().starts_with('{') {
@@ -279,7 +286,7 @@ fn guest(raw: &RawValue) -> Result<(Guest, Option<String>), String> {
             false => format!("it is {}, not an object", shown(raw)),
         });
     };
-    if members.doubled(&["guestId"]).is_some() {
+    if members.repeated(&["guestId"]).is_some() {
         return Err("it has two members \"guestId\"".into());
     }
     let id = match members.take("guestId").map(|raw| (raw, text(raw))) {
@@ -291,7 +298,7 @@ fn guest(raw: &RawValue) -> Result<(Guest, Option<String>), String> {
         Ok(state) => (state, None),
         Err(wrong) => (GuestState::None, Some(wrong)),
     };
-    // What is written in another way is kept as it is.
+    // Another notation of the number is kept among the unknown members.
     let plain = members.get("state").is_some_and(|raw| raw.get().len() == 1);
     if wrong.is_none() && plain {
         members.take("state");
@@ -327,7 +334,7 @@ fn attributes(mut members: Object<'_>) -> Attributes {
     }
 }
 
-/// Nearly all guests come from the same few sources.
+/// Avoids an allocation for the type of nearly all guests.
 fn interned(kind: String) -> Cow<'static, str> {
     match kind.as_str() {
         "esx" => "esx".into(),
@@ -370,7 +377,7 @@ fn omitted(mut members: Object<'_>) -> Omitted {
 }
 
 impl Tail {
-    /// Takes a member of the document; on failure tells what is wrong with it.
+    /// Stores a member of the document, or returns why it is invalid.
     pub(super) fn member(&mut self, name: String, raw: &RawValue) -> Result<(), &'static str> {
         match &*name {
             "source" => {
@@ -387,12 +394,12 @@ impl Tail {
                     return Err("\"omitted\" is not a list of objects");
                 }
             }
-            _ => self.unknown.push(name, Value::of(raw)),
+            _ => self.unknown.push(name, JsonValue::of(raw)),
         }
         Ok(())
     }
 
-    /// Whether a document needs no tail.
+    /// Whether there are no members.
     pub fn is_empty(&self) -> bool {
         self.source.is_none() && self.omitted.is_empty() && self.unknown.is_empty()
     }

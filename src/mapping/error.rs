@@ -1,4 +1,4 @@
-//! What can be wrong with a stream of mappings.
+//! Errors of reading and writing mappings.
 
 use std::io;
 
@@ -7,21 +7,19 @@ use crate::error::{Classify, Kind};
 /// Why a mapping could not be read or written. Positions are bytes from the beginning of the stream, counted from 0.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nothing came: whoever should have written a mapping failed. Never read as "no hypervisors".
-    #[error("no input: the command before this one failed; see its message")]
+    /// The input is empty, because the stage that should write it failed. This never means "no hypervisors".
+    #[error("no input")]
     Empty,
-    /// The end came within a document, which is how a stage that failed half-way says so.
-    #[error(
-        "the input ended at byte {at}, before a document was complete: the command before this one failed; see its message"
-    )]
+    /// The input ends inside a document, because the stage that writes it failed.
+    #[error("the input ended at byte {at}, before a document was complete")]
     Cut {
-        /// How many bytes had come.
+        /// The length of the input.
         at: u64,
     },
     /// Not JSON.
     #[error("the input is not JSON: {reason} at byte {at}")]
     Malformed {
-        /// Where reading stopped making sense.
+        /// The position of the error.
         at: u64,
         /// What is wrong there.
         reason: String,
@@ -29,23 +27,23 @@ pub enum Error {
     /// JSON, but not a mapping.
     #[error("the input is not a mapping: {reason}, at byte {at}; see vw-mapping(5)")]
     NotMapping {
-        /// Where the wrong thing stands.
+        /// The position of the error.
         at: u64,
-        /// What a mapping would have there.
+        /// What is wrong there.
         reason: String,
     },
-    /// Something is larger than any mapping.
-    #[error("the input holds {limit}, at byte {at}: no mapping is that large")]
+    /// Part of the input is larger than a limit.
+    #[error("the input contains {limit}, at byte {at}: no mapping is that large")]
     TooLarge {
-        /// Where that begins.
+        /// The beginning of the part.
         at: u64,
-        /// What is too large.
+        /// The limit.
         limit: Limit,
     },
     /// Brackets are nested deeper than [`super::MAX_DEPTH`].
     #[error("the input is nested deeper than {} levels, at byte {at}", super::MAX_DEPTH)]
     TooDeep {
-        /// The bracket that went too far.
+        /// The position of the bracket.
         at: u64,
     },
     /// The input could not be read.
@@ -56,25 +54,25 @@ pub enum Error {
     Write(#[source] io::Error),
 }
 
-/// A limit of size that the input exceeds.
+/// A limit that the input exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
-    /// One hypervisor, or all of a document that is no hypervisor, has more than [`super::MAX_BYTES`].
+    /// One hypervisor, or the rest of a document, has more than [`super::MAX_BYTES`].
     #[error("an item of more than {} MiB", super::MAX_BYTES >> 20)]
     ItemBytes,
-    /// It has more than [`super::MAX_PARTS`] members and list elements.
+    /// One hypervisor, or the rest of a document, has more than [`super::MAX_PARTS`] members and list elements.
     #[error("an item of more than {} members and elements", super::MAX_PARTS)]
     ItemParts,
-    /// A document that has to be in memory as a whole has more than [`super::MAX_DOCUMENT_BYTES`].
+    /// A document that is read as a whole has more than [`super::MAX_DOCUMENT_BYTES`].
     #[error("a document of more than {} MiB", super::MAX_DOCUMENT_BYTES >> 20)]
     DocumentBytes,
-    /// It has more than [`super::MAX_DOCUMENT_PARTS`] members and list elements.
+    /// A document that is read as a whole has more than [`super::MAX_DOCUMENT_PARTS`] members and list elements.
     #[error("a document of more than {} members and elements", super::MAX_DOCUMENT_PARTS)]
     DocumentParts,
 }
 
 impl Error {
-    /// JSON that serde_json refused; `text` is what it read, and began at byte `at` of the stream.
+    /// The error for JSON that serde_json refused. `text` began at byte `at` of the stream.
     pub(super) fn malformed(text: &[u8], at: u64, error: &serde_json::Error) -> Self {
         let before: usize = text
             .split_inclusive(|byte| *byte == b'\n')

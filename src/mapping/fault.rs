@@ -1,33 +1,33 @@
-//! Faults in numbers that memory and readers can bear: a few are named, the rest is counted.
+//! A bounded list of faults: the first are named, the others are counted.
 
 use super::{Concerns, Fault};
 
-/// How many faults of one kind are named of one hypervisor.
+/// The most faults that are named for one hypervisor.
 const OF_HYPERVISOR: usize = 10;
-/// How many faults of one kind are named of one document.
+/// The most faults that are named for one document.
 const OF_DOCUMENT: usize = 1000;
 
-/// Faults of a document or of a hypervisor. Those beyond the first are only counted.
+/// Faults of a document or of a hypervisor, which may be very many.
 #[derive(Debug)]
-pub struct Bounded {
+pub struct BoundedFaults {
     most: usize,
     named: Vec<Fault>,
-    /// The first host or fact and the first guest or state that are not named, with the count of all of these.
+    /// For hosts and facts, and for guests and states: the first fault that is not named, with the count of the others.
     rest: [Option<Fault>; 2],
 }
 
-impl Bounded {
-    /// None yet, of a document.
+impl BoundedFaults {
+    /// An empty list for a document.
     pub fn of_document() -> Self {
-        Bounded::new(OF_DOCUMENT)
+        BoundedFaults::new(OF_DOCUMENT)
     }
 
     pub(super) fn of_hypervisor() -> Self {
-        Bounded::new(OF_HYPERVISOR)
+        BoundedFaults::new(OF_HYPERVISOR)
     }
 
     fn new(most: usize) -> Self {
-        Bounded {
+        BoundedFaults {
             most,
             named: Vec::new(),
             rest: [None, None],
@@ -39,7 +39,7 @@ impl Bounded {
         self.push_with(fault.about, fault.count, || fault);
     }
 
-    /// Adds a fault about `count` of a kind, which is not put into words unless they are kept.
+    /// Adds a fault about `count` of a kind. `fault` is called only if it is kept.
     pub(super) fn push_with(&mut self, about: Concerns, count: usize, fault: impl FnOnce() -> Fault) {
         if self.named.len() < self.most {
             return self.named.push(fault());
@@ -50,9 +50,9 @@ impl Bounded {
         }
     }
 
-    /// Those that are named, and one more for each kind that was counted.
+    /// The named faults, followed by one for each kind that was counted.
     pub fn into_vec(self) -> Vec<Fault> {
-        let Bounded { mut named, rest, .. } = self;
+        let BoundedFaults { mut named, rest, .. } = self;
         named.extend(rest.into_iter().flatten());
         named
     }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_are_named_and_all_are_counted() {
+    fn the_first_faults_are_named_and_all_are_counted() {
         let fault = |about, n: u64| Fault {
             at: n,
             about,
@@ -73,7 +73,7 @@ mod tests {
             reason: "it is odd".into(),
             count: 1,
         };
-        let mut bounded = Bounded::of_hypervisor();
+        let mut bounded = BoundedFaults::of_hypervisor();
         for n in 0..20 {
             bounded.push(fault(Concerns::Guest, n));
         }
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(counts[10..], [(20, 1), (10, 10)]);
         assert_eq!(
             faults[11].to_string(),
-            "guest at byte 10: it is odd, and 9 more such"
+            "guest at byte 10: it is odd (and 9 more like this)"
         );
     }
 }

@@ -1,5 +1,4 @@
-//! Values that are not what they should be, though their hypervisor or guest can be used: a state that is no state, a fact that
-//! is there twice or is not valid text.
+//! Invalid values in usable hypervisors and guests: an invalid state, a repeated fact, or a fact that is not valid text.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -11,11 +10,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::GuestState;
-use super::json::{Members, Object, Text, Value, members_of, text};
+use super::json::{JsonValue, Members, Object, Text, members_of, text};
 
-/// A guest's state, [`GuestState::None`] where it has none, or what is wrong with it.
+/// A guest's state, or why it is invalid. Without a state it is [`GuestState::None`].
 pub(super) fn state(guest: &Object<'_>) -> Result<GuestState, String> {
-    if guest.doubled(&["state"]).is_some() {
+    if guest.repeated(&["state"]).is_some() {
         return Err("it has two members \"state\"".into());
     }
     let Some(raw) = guest.get("state") else {
@@ -26,7 +25,7 @@ pub(super) fn state(guest: &Object<'_>) -> Result<GuestState, String> {
         .ok_or_else(|| format!("its state is {}, not a number from 0 to 7", excerpt(raw.get())))
 }
 
-/// The whole number that JSON text is, if it fits into a byte: 1, 1.0 and 1e0 are one.
+/// The value of JSON text that is a whole number from 0 to 255. `1`, `1.0` and `1e0` are the same.
 fn number(json: &str) -> Option<u8> {
     match json.as_bytes() {
         [digit @ b'0'..=b'9'] => return Some(digit - b'0'),
@@ -37,17 +36,17 @@ fn number(json: &str) -> Option<u8> {
     (0..=u8::MAX).find(|byte| f64::from(*byte) == number)
 }
 
-/// Facts as they are written, and what is wrong with some of them: each reason with the number of facts that it is about.
+/// The facts as they are written, and their errors, each with the number of facts concerned. `None` if `raw` is not an object.
 ///
-/// Facts whose name is not valid text are not among them. `None`: it is not an object.
+/// Facts with a name that is not valid text are left out.
 pub(super) fn facts(raw: &RawValue) -> Option<(Members, Vec<(String, usize)>)> {
     let (object, nameless) = members_of(raw)?;
     let mut wrong = Vec::new();
     if nameless > 0 {
         wrong.push(("the name of a fact is not valid text".to_owned(), nameless));
     }
-    for name in doubled(object.0.iter().map(|(name, _)| &**name)) {
-        wrong.push((format!("the fact {} is there twice", excerpt(name)), 1));
+    for name in repeated(object.0.iter().map(|(name, _)| &**name)) {
+        wrong.push((format!("the fact {} is repeated", excerpt(name)), 1));
     }
     for (name, value) in &object.0 {
         if !is_valid_text(value) {
@@ -58,47 +57,47 @@ pub(super) fn facts(raw: &RawValue) -> Option<(Members, Vec<(String, usize)>)> {
 }
 
 impl Members {
-    /// Those that are there once and are no invalid text: what can be sent of facts.
-    pub fn valid(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let doubled = doubled(self.iter().map(|(name, _)| name));
+    /// The facts that can be sent: those that are not repeated and are valid text.
+    pub fn valid(&self) -> impl Iterator<Item = (&str, &JsonValue)> {
+        let repeated = repeated(self.iter().map(|(name, _)| name));
         self.iter().filter(move |(name, value)| {
-            let invalid = matches!(value, Value::Other(raw) if raw.get().starts_with('"'));
-            !invalid && !doubled.contains(name)
+            let invalid = matches!(value, JsonValue::Other(raw) if raw.get().starts_with('"'));
+            !invalid && !repeated.contains(name)
         })
     }
 }
 
-/// The names that are there more than once.
-fn doubled<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
+/// The repeated names.
+fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
     let mut names: Vec<&str> = names.collect();
     names.sort_unstable();
     let pairs = names.windows(2).filter(|pair| pair[0] == pair[1]);
     pairs.map(|pair| pair[0]).collect()
 }
 
-/// Whether each element of a list of guests is a guest as it should be.
-pub(super) fn are_guests_well(list: &RawValue) -> bool {
-    are_guests_usual(list.get().as_bytes()) || serde_json::from_str::<WellGuests>(list.get()).is_ok()
+/// Whether all elements of a list of guests are valid.
+pub(super) fn are_guests_valid(list: &RawValue) -> bool {
+    are_guests_usual(list.get().as_bytes()) || serde_json::from_str::<ValidGuests>(list.get()).is_ok()
 }
 
-/// Whether all guests are well and written as a scan writes them, which is seen much quicker than read.
+/// Whether all guests are valid and written exactly as a scan writes them. This is much faster than parsing JSON.
 fn are_guests_usual(list: &[u8]) -> bool {
     let mut rest = list.strip_prefix(b"[");
     while let Some(guest) = rest {
-        let Some(behind) = behind_usual(guest) else {
+        let Some(after) = after_usual_guest(guest) else {
             return guest == b"]";
         };
-        rest = match behind {
+        rest = match after {
             b"]" => return true,
-            _ => behind.strip_prefix(b","),
+            _ => after.strip_prefix(b","),
         };
     }
     false
 }
 
-/// What follows a guest that is written as a scan writes it: id, state, and attributes.
-fn behind_usual(guest: &[u8]) -> Option<&[u8]> {
-    let rest = behind_text(guest.strip_prefix(b"{\"guestId\":\"")?)?;
+/// The bytes after a guest that consists of id, state and attributes, as a scan writes it.
+fn after_usual_guest(guest: &[u8]) -> Option<&[u8]> {
+    let rest = after_string(guest.strip_prefix(b"{\"guestId\":\"")?)?;
     let (b'0'..=b'7', rest) = rest.strip_prefix(b",\"state\":")?.split_first()? else {
         return None;
     };
@@ -108,60 +107,56 @@ fn behind_usual(guest: &[u8]) -> Option<&[u8]> {
     else {
         return None;
     };
-    behind_text(rest.strip_prefix(b",\"virtWhoType\":\"")?)?.strip_prefix(b"}}")
+    after_string(rest.strip_prefix(b",\"virtWhoType\":\"")?)?.strip_prefix(b"}}")
 }
 
-/// What follows the rest of a text that is not empty and has no escapes.
-fn behind_text(text: &[u8]) -> Option<&[u8]> {
+/// The bytes after a string whose opening quote has been taken. `None` if the string is empty or contains escapes.
+fn after_string(text: &[u8]) -> Option<&[u8]> {
     let end = memchr2(b'"', b'\\', text).filter(|end| *end > 0)?;
     text[end..].strip_prefix(b"\"")
 }
 
-/// Whether all facts are as they should be.
-pub(super) fn are_facts_well(facts: &RawValue) -> bool {
+/// Whether all facts are valid.
+pub(super) fn are_facts_valid(facts: &RawValue) -> bool {
     let Some(Object(facts)) = Object::of(facts) else {
         return false;
     };
     let names = facts.iter().map(|(name, _)| &**name);
-    doubled(names).is_empty() && facts.iter().all(|(_, raw)| is_valid_text(raw))
+    repeated(names).is_empty() && facts.iter().all(|(_, raw)| is_valid_text(raw))
 }
 
-/// Half a surrogate pair is written by a backslash, and makes a string that is no text.
+/// Whether a value is not a string, or a valid one. An escaped half of a surrogate pair makes a string invalid.
 fn is_valid_text(raw: &RawValue) -> bool {
     let json = raw.get();
     !json.starts_with('"') || !json.contains('\\') || text(raw).is_some()
 }
 
-/// As much of a text as a message bears.
+/// The text, cut to 80 characters for a message.
 pub(super) fn excerpt(text: &str) -> Cow<'_, str> {
-    const ENOUGH: usize = 80;
-    match text.char_indices().nth(ENOUGH) {
-        Some((end, _)) => format!("{}…", &text[..end]).into(),
-        None => text.into(),
-    }
+    crate::text::cut(text, 80)
 }
 
-/// A list of guests of which each is well, and is not kept.
-struct WellGuests;
+/// A list of valid guests. The guests are not kept.
+struct ValidGuests;
 
-impl<'de> Deserialize<'de> for WellGuests {
+impl<'de> Deserialize<'de> for ValidGuests {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reading;
 
         impl<'de> Visitor<'de> for Reading {
-            type Value = WellGuests;
+            type Value = ValidGuests;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("guests")
             }
 
-            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<WellGuests, S::Error> {
-                while let Some(guest) = list.next_element::<WellGuest<'de>>()? {
+            fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<ValidGuests, S::Error> {
+                while let Some(guest) = list.next_element::<ValidGuest<'de>>()? {
                     if guest.id.is_empty() || GuestState::from_number(guest.state).is_none() {
-                        return Err(S::Error::custom("not well"));
+                        return Err(S::Error::custom("invalid guest"));
                     }
                 }
-                Ok(WellGuests)
+                Ok(ValidGuests)
             }
         }
 
@@ -169,24 +164,24 @@ impl<'de> Deserialize<'de> for WellGuests {
     }
 }
 
-/// What a guest must have once, or may. Derived, it could also be a list.
-struct WellGuest<'a> {
+/// The members of a guest that may be there only once. With a derived implementation, a list would be accepted too.
+struct ValidGuest<'a> {
     id: Cow<'a, str>,
     state: u8,
 }
 
-impl<'de> Deserialize<'de> for WellGuest<'de> {
+impl<'de> Deserialize<'de> for ValidGuest<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reading;
 
         impl<'de> Visitor<'de> for Reading {
-            type Value = WellGuest<'de>;
+            type Value = ValidGuest<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a guest")
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<WellGuest<'de>, M::Error> {
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<ValidGuest<'de>, M::Error> {
                 let (mut id, mut state) = (None, None);
                 let mut once = true;
                 while let Some(Text(name)) = map.next_key()? {
@@ -200,11 +195,11 @@ impl<'de> Deserialize<'de> for WellGuest<'de> {
                     }
                 }
                 match id {
-                    Some(id) if once => Ok(WellGuest {
+                    Some(id) if once => Ok(ValidGuest {
                         id,
                         state: state.unwrap_or_default(),
                     }),
-                    _ => Err(M::Error::custom("not well")),
+                    _ => Err(M::Error::custom("invalid guest")),
                 }
             }
         }
@@ -259,15 +254,15 @@ mod tests {
     }
 
     #[test]
-    fn facts_that_are_wrong_are_told() {
+    fn invalid_facts_are_named() {
         let json = r#"{"a":"1","b":"2","a":"3","a":"4","c":"\ud800","\udfff":"5","d":"\ud83d\ude00"}"#;
         let (members, wrong) = facts(raw(json)).unwrap();
-        let told: Vec<&str> = wrong.iter().map(|(reason, _)| &**reason).collect();
+        let reasons: Vec<&str> = wrong.iter().map(|(reason, _)| &**reason).collect();
         assert_eq!(
-            told,
+            reasons,
             [
                 "the name of a fact is not valid text",
-                "the fact a is there twice",
+                "the fact a is repeated",
                 "the fact c is not valid text"
             ]
         );
@@ -279,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quick_look_finds_whatever_a_long_one_does() {
+    fn invalid_guests_and_facts_are_found() {
         for (json, well) in [
             ("[]", true),
             (
@@ -329,7 +324,7 @@ mod tests {
             (r#"[{"guestId":"a","state":1,"state":1}]"#, false),
             (r#"[{"guestId":"\ud800"}]"#, false),
         ] {
-            assert_eq!(are_guests_well(raw(json)), well, "{json}");
+            assert_eq!(are_guests_valid(raw(json)), well, "{json}");
         }
         for (json, well) in [
             ("{}", true),
@@ -339,7 +334,7 @@ mod tests {
             (r#"{"\ud800":"a"}"#, false),
             ("[]", false),
         ] {
-            assert_eq!(are_facts_well(raw(json)), well, "{json}");
+            assert_eq!(are_facts_valid(raw(json)), well, "{json}");
         }
     }
 }

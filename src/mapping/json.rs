@@ -1,4 +1,4 @@
-//! JSON values that pass through as they were written.
+//! JSON values that are kept as they were written.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,74 +8,74 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// The value of a member that is kept without being understood.
+/// The value of a member that is kept without being interpreted.
 #[derive(Debug, Clone)]
-pub enum Value {
+pub enum JsonValue {
     /// A string.
     Text(String),
-    /// Anything else, as its JSON text without blanks: a number stays as it was written.
+    /// Any other value, as its JSON text without white space. So a number keeps its notation.
     Other(Box<RawValue>),
 }
 
-impl Value {
-    /// The text, when it is one.
+impl JsonValue {
+    /// The text, if the value is a string.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Value::Text(text) => Some(text),
-            Value::Other(_) => None,
+            JsonValue::Text(text) => Some(text),
+            JsonValue::Other(_) => None,
         }
     }
 
     pub(super) fn of(raw: &RawValue) -> Self {
         match text(raw) {
-            Some(text) => Value::Text(text.into_owned()),
-            None => Value::Other(raw.to_owned()),
+            Some(text) => JsonValue::Text(text.into_owned()),
+            None => JsonValue::Other(raw.to_owned()),
         }
     }
 }
 
-impl PartialEq for Value {
+impl PartialEq for JsonValue {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Value::Text(one), Value::Text(other)) => one == other,
-            (Value::Other(one), Value::Other(other)) => one.get() == other.get(),
+            (JsonValue::Text(one), JsonValue::Text(other)) => one == other,
+            (JsonValue::Other(one), JsonValue::Other(other)) => one.get() == other.get(),
             _ => false,
         }
     }
 }
 
-impl Eq for Value {}
+impl Eq for JsonValue {}
 
-impl From<&str> for Value {
+impl From<&str> for JsonValue {
     fn from(text: &str) -> Self {
-        Value::Text(text.to_owned())
+        JsonValue::Text(text.to_owned())
     }
 }
 
-impl From<String> for Value {
+impl From<String> for JsonValue {
     fn from(text: String) -> Self {
-        Value::Text(text)
+        JsonValue::Text(text)
     }
 }
 
-impl From<&RawValue> for Value {
+impl From<&RawValue> for JsonValue {
     fn from(raw: &RawValue) -> Self {
-        Value::of(raw)
+        JsonValue::of(raw)
     }
 }
 
-impl Serialize for Value {
+impl Serialize for JsonValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Value::Text(text) => serializer.serialize_str(text),
-            Value::Other(raw) => raw.serialize(serializer),
+            JsonValue::Text(text) => serializer.serialize_str(text),
+            JsonValue::Other(raw) => raw.serialize(serializer),
         }
     }
 }
 
-/// Members of an object in their order: facts, or what a program does not know and hands on.
+/// Members of an object in their order: facts, or unknown members.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Members(Vec<(Cow<'static, str>, Value)>);
+pub struct Members(Vec<(Cow<'static, str>, JsonValue)>);
 
 impl Members {
     /// No members.
@@ -93,18 +93,18 @@ impl Members {
         self.0.len()
     }
 
-    /// The value of the first member of that name.
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    /// The value of the first member with this name.
+    pub fn get(&self, name: &str) -> Option<&JsonValue> {
         self.iter().find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
-    /// The text of the first member of that name, when it is one.
+    /// The text of the first member with this name, if it is a string.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.get(name).and_then(Value::text)
+        self.get(name).and_then(JsonValue::text)
     }
 
-    /// Adds a member, or gives the first of that name another value.
-    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
+    /// Adds a member, or changes the value of the first one with this name.
+    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<JsonValue>) {
         let (name, value) = (name.into(), value.into());
         match self.0.iter_mut().find(|(own, _)| *own == name) {
             Some((_, own)) => *own = value,
@@ -112,8 +112,8 @@ impl Members {
         }
     }
 
-    /// Takes every member of that name away, and returns the first one's value.
-    pub fn remove(&mut self, name: &str) -> Option<Value> {
+    /// Removes all members with this name, and returns the value of the first.
+    pub fn remove(&mut self, name: &str) -> Option<JsonValue> {
         let mut removed = self.0.extract_if(.., |(own, _)| *own == name);
         let first = removed.next();
         removed.for_each(drop);
@@ -121,12 +121,12 @@ impl Members {
     }
 
     /// The members in their order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &JsonValue)> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// Adds what was read, even where the name is there already.
-    pub(super) fn push(&mut self, name: String, value: Value) {
+    /// Adds a member, even if the name is repeated.
+    pub(super) fn push(&mut self, name: String, value: JsonValue) {
         self.0.push((name.into(), value));
     }
 
@@ -142,7 +142,7 @@ impl Serialize for Members {
     }
 }
 
-/// An object as it was read: its members in order, doubles among them, each with its JSON text.
+/// An object as it was read: its members in their order, with repeated ones, each with its JSON text.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Object<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -160,8 +160,8 @@ impl<'a> Object<'a> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, raw)| *raw)
     }
 
-    /// The first of the names that stands there more than once.
-    pub(super) fn doubled<'n>(&self, names: &[&'n str]) -> Option<&'n str> {
+    /// The first of these names that is repeated.
+    pub(super) fn repeated<'n>(&self, names: &[&'n str]) -> Option<&'n str> {
         let count = |name: &str| self.0.iter().filter(|(own, _)| own == name).count();
         names.iter().copied().find(|name| count(name) > 1)
     }
@@ -171,23 +171,24 @@ impl<'a> Object<'a> {
         Some(self.0.remove(index).1)
     }
 
-    /// Takes a string; a value of another type stays, and so ends up among the unknown members.
+    /// Takes a string. A value of another type stays, so it becomes an unknown member.
     pub(super) fn take_text(&mut self, name: &str) -> Option<String> {
         let text = text(self.get(name)?)?;
         self.take(name);
         Some(text.into_owned())
     }
 
-    /// Takes an object; a value of another type stays, as with [`Object::take_text`].
+    /// Takes an object. A value of another type stays, as with [`Object::take_text`].
     pub(super) fn take_object(&mut self, name: &str) -> Option<Object<'a>> {
         let object = Object::of(self.get(name)?)?;
         self.take(name);
         Some(object)
     }
 
-    /// What has not been taken.
+    /// The members that have not been taken.
     pub(super) fn into_members(self) -> Members {
-        let keep = |(name, raw): (Cow<'a, str>, &RawValue)| (Cow::Owned(name.into_owned()), Value::of(raw));
+        let keep =
+            |(name, raw): (Cow<'a, str>, &RawValue)| (Cow::Owned(name.into_owned()), JsonValue::of(raw));
         Members(self.0.into_iter().map(keep).collect())
     }
 }
@@ -216,7 +217,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// The members of an object whose names may be not valid text: those that are, and how many are not.
+/// The members of an object whose names are valid text, and the number of the others.
 pub(super) fn members_of<'a>(raw: &'a RawValue) -> Option<(Object<'a>, usize)> {
     struct Reading;
 
@@ -248,7 +249,7 @@ pub(super) fn members_of<'a>(raw: &'a RawValue) -> Option<(Object<'a>, usize)> {
         .ok()
 }
 
-/// A member's name; none where it holds half a surrogate pair.
+/// A member's name, or `None` if it contains half a surrogate pair.
 struct Name(Option<String>);
 
 impl<'de> Deserialize<'de> for Name {
@@ -267,12 +268,12 @@ impl<'de> Deserialize<'de> for Name {
             }
         }
 
-        // serde_json hands half a pair out as bytes, which are then no UTF-8.
+        // serde_json returns half a pair as bytes that are not UTF-8.
         deserializer.deserialize_bytes(Reading)
     }
 }
 
-/// Gives each element of a list, without keeping them all; fails for any other value.
+/// Calls `give` with each element of a list, without keeping them. Fails for any other value.
 pub(super) fn each<'a>(raw: &'a RawValue, give: impl FnMut(&'a RawValue)) -> Result<(), serde_json::Error> {
     struct Reading<F>(F);
 
@@ -294,17 +295,17 @@ pub(super) fn each<'a>(raw: &'a RawValue, give: impl FnMut(&'a RawValue)) -> Res
     serde_json::Deserializer::from_str(raw.get()).deserialize_seq(Reading(give))
 }
 
-/// A text.
+/// A string.
 #[derive(Deserialize)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-/// The text of a JSON string; `None` for other values, and for half a surrogate pair, which is no text.
+/// The text of a JSON string. `None` for other values, and for a string with half a surrogate pair.
 pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let Text(text) = serde_json::from_str(raw.get()).ok()?;
     Some(text)
 }
 
-/// Takes the blanks outside strings away from JSON text that has been found valid.
+/// Removes the white space outside strings from valid JSON text.
 pub(super) fn compact(text: &mut Vec<u8>) {
     let (mut within, mut escaped) = (false, false);
     text.retain(|byte| {
@@ -319,7 +320,7 @@ pub(super) fn compact(text: &mut Vec<u8>) {
     });
 }
 
-/// Appends valid JSON text without blanks to `out`, indented by two spaces a level, beginning within `level` levels.
+/// Appends valid JSON text without white space to `out`, indented by two spaces per level. It begins at `level`.
 pub(super) fn indent(text: &[u8], mut level: usize, out: &mut Vec<u8>) {
     let (mut within, mut escaped, mut opened) = (false, false, false);
     for &byte in text {

@@ -1,30 +1,30 @@
-//! What a stage could not pass on, and why: one shape for the `omitted` of a document and the `failed` of a result line.
+//! What was left out or failed, and why: the entries of `omitted` in a document, and of `failed` in a result line.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::{Fault, Members};
 
-/// A hypervisor or guest that a stage left out, or that is not on the server as it should be.
+/// A hypervisor or guest that a stage left out or could not report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// [`LeftOut::HOST`] or [`LeftOut::GUEST`], or what another source calls it.
+    /// [`LeftOut::HOST`], [`LeftOut::GUEST`], or another kind from another source.
     pub kind: Cow<'static, str>,
-    /// The id by which the stage knew it: a managed object id in a scan, later the hypervisor's id. `None` if it has none.
+    /// The id that the stage knows: a managed object id in a scan, later the hypervisor's id.
     pub id: Option<String>,
     /// Its name.
     pub name: Option<String>,
-    /// Why: the stage's words, or the server's.
+    /// Why, in the words of the stage or of the server.
     pub reason: String,
 }
 
 impl LeftOut {
-    /// The kind of a host, called hypervisor in a mapping.
+    /// The kind of a hypervisor.
     pub const HOST: &'static str = "host";
     /// The kind of a guest.
     pub const GUEST: &'static str = "guest";
 
-    /// Its entry in a document, for the command `stage`.
+    /// The entry of `omitted`, left out by the command `stage`.
     pub fn by(self, stage: &'static str) -> Omitted {
         Omitted {
             left_out: self,
@@ -64,12 +64,12 @@ pub struct Omitted {
     pub left_out: LeftOut,
     /// The command that left it out.
     pub stage: Cow<'static, str>,
-    /// Members that are not known here.
+    /// Unknown members.
     pub unknown: Members,
 }
 
 impl Omitted {
-    /// Whether it is a host.
+    /// Whether a hypervisor was left out.
     pub fn is_host(&self) -> bool {
         self.left_out.kind == LeftOut::HOST
     }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_named_by_name_and_id() {
+    fn the_message_has_the_name_and_the_id() {
         let text = |name: Option<&str>, id: Option<&str>| {
             let left_out = LeftOut {
                 name: name.map(str::to_owned),

@@ -6,18 +6,18 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::Limit;
-use super::fault::Bounded;
+use super::fault::BoundedFaults;
 use super::json::compact;
-use super::split::{Room, Splitter};
+use super::split::{Budget, Splitter};
 use super::{Entry, Error, MAX_BYTES, MAX_DOCUMENT_BYTES, MAX_DOCUMENT_PARTS, MAX_PARTS, Mapping, Tail};
 
-/// The room of one hypervisor, and that of all the rest of a document.
-const ROOM: Room = Room {
+/// The limits for one hypervisor, and for the rest of a document.
+const BUDGET: Budget = Budget {
     bytes: MAX_BYTES,
     parts: MAX_PARTS,
 };
 
-/// The members of a document that are known, and may stand there once.
+/// The known members of a document, which may be there only once.
 const KNOWN: [&str; 3] = ["hypervisors", "source", "omitted"];
 
 /// A stream of mappings.
@@ -39,35 +39,35 @@ const KNOWN: [&str; 3] = ["hypervisors", "source", "omitted"];
 #[derive(Debug)]
 pub struct Reader<R> {
     splitter: Splitter<R>,
-    place: Place,
-    /// The text of the value that was read last.
+    expected: Expected,
+    /// The text of the last value.
     text: Vec<u8>,
-    /// Whether a document has been begun.
+    /// Whether any document has begun.
     begun: bool,
 }
 
-/// What comes next.
+/// What is expected next in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Expected {
     /// A document, or the end.
-    Between,
-    /// A member of the document; the first one needs no comma.
+    Document,
+    /// A member of the document. The first has no comma before it.
     Member { first: bool },
-    /// An entry of the list; the first one needs no comma.
+    /// An entry of the list. The first has no comma before it.
     Entry { first: bool },
 }
 
-/// One document of the stream, being read.
+/// One document of the stream, while it is being read.
 #[derive(Debug)]
 pub struct Document<'r, R> {
     reader: &'r mut Reader<R>,
-    /// Where the document begins.
+    /// The byte of the stream where the document begins.
     at: u64,
-    /// Those of [`KNOWN`] that have come.
+    /// Which of [`KNOWN`] have been read.
     seen: [bool; KNOWN.len()],
     tail: Tail,
-    /// What the tail may still hold.
-    room: Room,
+    /// The remaining limits for the tail.
+    budget: Budget,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -75,17 +75,18 @@ impl<R: BufRead> Reader<R> {
     pub fn new(input: R) -> Self {
         Reader {
             splitter: Splitter::new(input),
-            place: Place::Between,
+            expected: Expected::Document,
             text: Vec::new(),
             begun: false,
         }
     }
 
-    /// The next document as soon as it begins, `None` after the last; a stream without any is [`Error::Empty`].
+    /// Returns the next document as soon as it begins, or `None` after the last. A stream without documents is
+    /// [`Error::Empty`].
     ///
-    /// What is left of a document that was not read to its end is skipped.
+    /// If the previous document was not read to its end, the rest of it is skipped.
     pub fn next_document(&mut self) -> Result<Option<Document<'_, R>>, Error> {
-        if self.place != Place::Between {
+        if self.expected != Expected::Document {
             let mut rest = self.document(0);
             while rest.next_entry()?.is_some() {}
         }
@@ -100,20 +101,20 @@ impl<R: BufRead> Reader<R> {
         let at = self.splitter.at();
         self.splitter.take(1);
         self.begun = true;
-        self.place = Place::Member { first: true };
+        self.expected = Expected::Member { first: true };
         Ok(Some(self.document(at)))
     }
 
-    /// The next document, whole; `None` after the last.
+    /// Reads the next document as a whole. Returns `None` after the last.
     ///
-    /// A document beyond [`MAX_DOCUMENT_BYTES`] or [`MAX_DOCUMENT_PARTS`] is refused. Of very many faults only some are named.
+    /// The limits are [`MAX_DOCUMENT_BYTES`] and [`MAX_DOCUMENT_PARTS`]. If there are many faults, only the first are named.
     pub fn next_mapping(&mut self) -> Result<Option<Mapping>, Error> {
         let parts = self.splitter.parts();
         let Some(mut document) = self.next_document()? else {
             return Ok(None);
         };
         let mut mapping = Mapping::default();
-        let (mut faults, mut flaws) = (Bounded::of_document(), Bounded::of_document());
+        let (mut faults, mut flaws) = (BoundedFaults::of_document(), BoundedFaults::of_document());
         let mut layout = None;
         while let Some(entry) = document.next_entry()? {
             match entry.read() {
@@ -139,7 +140,7 @@ impl<R: BufRead> Reader<R> {
             at,
             seen: [false; KNOWN.len()],
             tail: Tail::default(),
-            room: ROOM,
+            budget: BUDGET,
         }
     }
 
@@ -150,7 +151,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Takes the comma between items, or the bracket that ends them; tells whether there is another item.
+    /// Takes the comma between items, or the bracket after the last. Returns whether there is another item.
     fn another(&mut self, first: bool, end: u8) -> Result<bool, Error> {
         match self.splitter.peek_within()? {
             byte if byte == end => {
@@ -168,29 +169,29 @@ impl<R: BufRead> Reader<R> {
         Ok(true)
     }
 
-    /// Reads a value within `outer` brackets, that has this much room: where it begins, its text without blanks, and what it is.
+    /// Reads a value inside `outer` brackets. Returns the byte where it begins, its text without white space, and the value.
     fn value<'s, T: Deserialize<'s>>(
         &'s mut self,
         outer: usize,
-        room: Room,
+        budget: Budget,
     ) -> Result<(u64, &'s str, T), Error> {
         let Reader { splitter, text, .. } = self;
         splitter.peek_within()?;
         let at = splitter.at();
-        if splitter.value(outer, room, text)? {
-            understand::<&RawValue>(text, at)?;
+        if splitter.value(outer, budget, text)? {
+            parse::<&RawValue>(text, at)?;
             compact(text);
         }
-        let (text, value) = understand(text, at)?;
+        let (text, value) = parse(text, at)?;
         Ok((at, text, value))
     }
 }
 
-/// Understands JSON text that began at byte `at` of the stream.
-fn understand<'a, T: Deserialize<'a>>(bytes: &'a [u8], at: u64) -> Result<(&'a str, T), Error> {
+/// Parses JSON text that began at byte `at` of the stream.
+fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], at: u64) -> Result<(&'a str, T), Error> {
     let text = std::str::from_utf8(bytes).map_err(|error| Error::Malformed {
         at: at + error.valid_up_to() as u64,
-        reason: "there is no valid UTF-8".into(),
+        reason: "invalid UTF-8".into(),
     })?;
     let value = serde_json::from_str(text).map_err(|error| Error::malformed(bytes, at, &error))?;
     Ok((text, value))
@@ -202,21 +203,21 @@ impl<R: BufRead> Document<'_, R> {
         self.at
     }
 
-    /// The next entry of the list of hypervisors; `None` at the document's end.
+    /// Returns the next entry of the list of hypervisors, or `None` at the end of the document.
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_>>, Error> {
         loop {
-            match self.reader.place {
-                Place::Between => return Ok(None),
-                Place::Member { first } => self.next_member(first)?,
-                Place::Entry { first } => {
+            match self.reader.expected {
+                Expected::Document => return Ok(None),
+                Expected::Member { first } => self.next_member(first)?,
+                Expected::Entry { first } => {
                     if self.reader.another(first, b']')? {
                         break;
                     }
-                    self.reader.place = Place::Member { first: false };
+                    self.reader.expected = Expected::Member { first: false };
                 }
             }
         }
-        self.reader.place = Place::Entry { first: false };
+        self.reader.expected = Expected::Entry { first: false };
         match self.reader.splitter.peek_within()? {
             b'{' => {}
             byte if begins_value(byte) => {
@@ -224,11 +225,11 @@ impl<R: BufRead> Document<'_, R> {
             }
             byte => return Err(self.reader.splitter.unexpected(byte, "a hypervisor")),
         }
-        let (at, text, members) = self.reader.value(2, ROOM)?;
+        let (at, text, members) = self.reader.value(2, BUDGET)?;
         Ok(Some(Entry::new(at, text, members)))
     }
 
-    /// Reads what is left of the document, and returns what it holds beside its hypervisors.
+    /// Reads the rest of the document, and returns its members other than the hypervisors.
     pub fn finish(mut self) -> Result<Tail, Error> {
         while self.next_entry()?.is_some() {}
         if !self.seen[0] {
@@ -240,7 +241,7 @@ impl<R: BufRead> Document<'_, R> {
         Ok(self.tail)
     }
 
-    /// Refuses a document that is too large to be kept in memory; `before` is how many parts the stream had before it.
+    /// Refuses a document that is too large for memory. `before` is the number of parts in the stream before it.
     fn check_size(&self, before: usize) -> Result<(), Error> {
         let splitter = &self.reader.splitter;
         let too_large = |limit| Err(Error::TooLarge { at: self.at, limit });
@@ -253,20 +254,20 @@ impl<R: BufRead> Document<'_, R> {
         Ok(())
     }
 
-    /// Goes past a member, or up to the first entry of the list, or past the end.
+    /// Reads a member of the tail, the beginning of the list of hypervisors, or the end of the document.
     fn next_member(&mut self, first: bool) -> Result<(), Error> {
         let reader = &mut *self.reader;
         if !reader.another(first, b'}')? {
-            reader.place = Place::Between;
+            reader.expected = Expected::Document;
             return Ok(());
         }
         match reader.splitter.peek_within()? {
             b'"' => {}
             byte => return Err(reader.splitter.unexpected(byte, "the name of a member")),
         }
-        let (_, quoted, name): (_, _, String) = reader.value(1, self.room)?;
-        // What is written counts, not what it means: an empty name has two bytes, and a colon and a comma besides.
-        self.room.bytes = self.room.bytes.saturating_sub(quoted.len() + 2);
+        let (_, quoted, name): (_, _, String) = reader.value(1, self.budget)?;
+        // The limit is for the written text: even an empty name takes two quotes, a colon and a comma.
+        self.budget.bytes = self.budget.bytes.saturating_sub(quoted.len() + 2);
         reader.splitter.expect(b':')?;
         if let Some(known) = KNOWN.iter().position(|known| *known == name)
             && std::mem::replace(&mut self.seen[known], true)
@@ -278,24 +279,24 @@ impl<R: BufRead> Document<'_, R> {
                 return Err(reader.not_mapping("\"hypervisors\" is not a list"));
             }
             reader.splitter.take(1);
-            reader.place = Place::Entry { first: true };
+            reader.expected = Expected::Entry { first: true };
             return Ok(());
         }
         let before = reader.splitter.parts();
-        let (at, text, value): (_, _, &RawValue) = reader.value(1, self.room)?;
+        let (at, text, value): (_, _, &RawValue) = reader.value(1, self.budget)?;
         let (bytes, not_mapping) = (text.len(), |reason: &str| Error::NotMapping {
             at,
             reason: reason.into(),
         });
         self.tail.member(name, value).map_err(not_mapping)?;
-        self.room.bytes = self.room.bytes.saturating_sub(bytes);
+        self.budget.bytes = self.budget.bytes.saturating_sub(bytes);
         let parts = reader.splitter.parts() - before;
-        let Some(left) = self.room.parts.checked_sub(parts) else {
+        let Some(left) = self.budget.parts.checked_sub(parts) else {
             let limit = Limit::ItemParts;
             return Err(Error::TooLarge { at, limit });
         };
-        self.room.parts = left;
-        reader.place = Place::Member { first: false };
+        self.budget.parts = left;
+        reader.expected = Expected::Member { first: false };
         Ok(())
     }
 }

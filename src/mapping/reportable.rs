@@ -1,11 +1,11 @@
-//! What of a document can be reported, wherever it goes.
+//! What can be reported of a document, to any destination.
 
 use std::collections::HashMap;
 
 use super::clones::{Shared, shared};
 use super::{Concerns, Fault, Hypervisor, LeftOut, Mapping};
 
-/// The hypervisors of a document that can be reported, and what can't.
+/// The hypervisors of a document that can be reported, and a census of the whole document.
 #[derive(Debug, Default)]
 pub struct Reportable<'m> {
     /// The hypervisors that can be reported, with their ids, in the order in which they are reported: by id, but hypervisors
@@ -13,100 +13,109 @@ pub struct Reportable<'m> {
     pub hosts: Vec<(&'m str, &'m Hypervisor)>,
     /// The guests of this machine itself, if the document has them.
     pub local: Option<&'m Hypervisor>,
-    /// What the document holds, and what of it can't be reported.
+    /// The counts of the whole document, and what can't be reported.
     pub census: Census<'m>,
 }
 
-/// What a document holds, and what of it is not reported.
+/// The counts of a document, and what of it is not reported.
 #[derive(Debug, Default)]
 pub struct Census<'m> {
     /// The number of hypervisors, reported or not, without this machine itself.
     pub hypervisors: usize,
     /// The number of their guests.
     pub guests: usize,
-    /// What is not reported, or not as it is written, because of what the document says.
+    /// What is not reported, or only in part, because it is invalid.
     pub left_out: Vec<LeftOut>,
-    /// How many more there are than `left_out` names.
+    /// The number of others that `left_out` does not name.
     pub unnamed: usize,
     /// The number of hypervisors and guests that are not reported.
     pub omitted: usize,
-    /// Guests that several hypervisors have.
+    /// Guests that several hypervisors list.
     pub shared: Vec<Shared<'m>>,
 }
 
 impl Mapping {
-    /// Sorts out what can be reported. Of hypervisors whose ids are equal, ignoring case as every server does, none can: each
-    /// would take the guests of the others away.
+    /// Returns what can be reported. Hypervisors with equal ids, ignoring case, can't be: servers ignore case, so each would
+    /// replace the guests of the others.
     pub fn reportable(&self) -> Reportable<'_> {
-        let mut reportable = Reportable::default();
-        for fault in self.faults.iter().chain(&self.flaws) {
-            reportable.census.unnamed += fault.count.saturating_sub(1);
-        }
-        for fault in &self.faults {
-            if fault.about == Concerns::Host {
-                reportable.census.hypervisors += fault.count;
-            }
-            reportable.census.omitted += fault.count;
-            reportable
-                .census
-                .left_out
-                .push(left_out(fault, &format!("{}: ", fault.about.kind()), ""));
-        }
-        for flaw in &self.flaws {
-            let sent = match flaw.about {
-                Concerns::State => "; reported with state 0",
-                _ => "; reported without it",
-            };
-            reportable.census.left_out.push(left_out(flaw, "", sent));
-        }
-        let mut count: HashMap<String, usize> = HashMap::new();
-        for id in self
+        let mut hosts = Vec::new();
+        let mut local = None;
+        let mut census = Census::default();
+        census.count_faults(self);
+        let ids = self
             .hypervisors
             .iter()
-            .filter_map(|hypervisor| hypervisor.id.as_ref())
-        {
+            .filter_map(|hypervisor| hypervisor.id.as_ref());
+        let mut count: HashMap<String, usize> = HashMap::new();
+        for id in ids {
             *count.entry(id.to_lowercase()).or_default() += 1;
         }
         for hypervisor in &self.hypervisors {
             let Some(id) = hypervisor.id.as_deref() else {
-                if reportable.local.is_some() {
-                    reportable.census.omitted += 1;
-                    reportable.census.left_out.push(LeftOut {
-                        kind: LeftOut::HOST.into(),
-                        id: None,
-                        name: None,
-                        reason: "the document lists this machine's own guests again".to_owned(),
-                    });
+                if local.is_some() {
+                    census.leave_out(
+                        hypervisor,
+                        "the document lists this machine's own guests again".to_owned(),
+                    );
                 }
-                reportable.local.get_or_insert(hypervisor);
+                local.get_or_insert(hypervisor);
                 continue;
             };
-            reportable.census.hypervisors += 1;
-            reportable.census.guests += hypervisor.guests.len();
+            census.hypervisors += 1;
+            census.guests += hypervisor.guests.len();
             match count.get(&id.to_lowercase()) {
                 Some(equal @ 2..) => {
-                    reportable.census.omitted += 1;
-                    reportable.census.left_out.push(LeftOut {
-                        kind: LeftOut::HOST.into(),
-                        id: Some(id.to_owned()),
-                        name: hypervisor.name.clone(),
-                        reason: format!("{equal} hypervisors have this id, ignoring case"),
-                    });
+                    census.leave_out(
+                        hypervisor,
+                        format!("{equal} hypervisors have this id, ignoring case"),
+                    );
                 }
-                _ => reportable.hosts.push((id, hypervisor)),
+                _ => hosts.push((id, hypervisor)),
             }
         }
-        reportable.census.shared = shared(&mut reportable.hosts);
-        reportable
+        census.shared = shared(&mut hosts);
+        Reportable { hosts, local, census }
     }
 }
 
-/// What a fault leaves out, with words before and after the reason.
-fn left_out(fault: &Fault, before: &str, after: &str) -> LeftOut {
-    let left_out = LeftOut::from(fault.clone());
-    LeftOut {
-        reason: format!("{before}{}{after}", left_out.reason),
-        ..left_out
+impl Census<'_> {
+    /// Counts the unusable parts of a document.
+    fn count_faults(&mut self, mapping: &Mapping) {
+        for fault in &mapping.faults {
+            if fault.about == Concerns::Host {
+                self.hypervisors += fault.count;
+            }
+            self.omitted += fault.count;
+            self.name_fault(fault, &format!("{}: ", fault.about.kind()), "");
+        }
+        for flaw in &mapping.flaws {
+            let effect = match flaw.about {
+                Concerns::State => "; reported with state 0",
+                _ => "; reported without it",
+            };
+            self.name_fault(flaw, "", effect);
+        }
+    }
+
+    /// Adds a fault, with text before and after its reason.
+    fn name_fault(&mut self, fault: &Fault, before: &str, after: &str) {
+        let left_out = LeftOut::from(fault.clone());
+        self.left_out.push(LeftOut {
+            reason: format!("{before}{}{after}", left_out.reason),
+            ..left_out
+        });
+        self.unnamed += fault.count.saturating_sub(1);
+    }
+
+    /// Adds a hypervisor that is not reported.
+    fn leave_out(&mut self, hypervisor: &Hypervisor, reason: String) {
+        self.omitted += 1;
+        self.left_out.push(LeftOut {
+            kind: LeftOut::HOST.into(),
+            id: hypervisor.id.clone(),
+            name: hypervisor.name.clone(),
+            reason,
+        });
     }
 }
 
@@ -115,7 +124,7 @@ mod tests {
     use crate::mapping::Reader;
 
     #[test]
-    fn what_cannot_be_reported_is_told_and_counted() {
+    fn what_cannot_be_reported_is_named_and_counted() {
         let text = r#"{"hypervisors":[{"guests":[{"guestId":"0","state":1}]},{"uuid":"a","guests":[{"guestId":"1","state":1}]},
             {"uuid":"B","name":"one","guests":[]},{"uuid":"b","guests":[]},{"uuid":"","name":"none","guests":[]}]}"#;
         let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();
@@ -139,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_entries_for_this_machine_one_counts_and_the_other_is_told() {
+    fn the_second_entry_for_this_machine_is_left_out() {
         let text = r#"{"hypervisors":[{"guests":[{"guestId":"a","state":1}]},{"guests":[{"guestId":"b","state":1}]}]}"#;
         let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();
         let reportable = mapping.reportable();

@@ -1,4 +1,4 @@
-//! Cuts a stream into JSON values by brackets and strings, without understanding them.
+//! Splits a stream into JSON values by their brackets and strings, without parsing them.
 
 use std::io::{self, BufRead};
 
@@ -8,25 +8,25 @@ use super::error::Limit;
 use super::json::is_blank;
 use super::{Error, MAX_DEPTH};
 
-/// A stream of bytes and how many of them have been taken.
+/// A stream of bytes, with the number of bytes taken.
 #[derive(Debug)]
 pub(super) struct Splitter<R> {
     input: R,
     at: u64,
-    /// How many members and elements have been taken with values, the values themselves among them.
+    /// The number of members and elements in the values taken, including the values themselves.
     parts: usize,
 }
 
-/// What a value may hold.
+/// The limits for a value.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
+pub(super) struct Budget {
     /// Bytes.
     pub(super) bytes: usize,
     /// Members and elements, less one.
     pub(super) parts: usize,
 }
 
-/// How far a value has been read; it may end in any chunk.
+/// The state after a part of a value, which may be split into any number of chunks.
 #[derive(Default)]
 struct Progress {
     /// Open brackets, the innermost in the lowest bit: 1 for `{`, 0 for `[`.
@@ -39,9 +39,9 @@ struct Progress {
     commas: usize,
 }
 
-/// What a chunk told.
+/// The result of reading a chunk. Numbers are bytes of the chunk.
 enum Step {
-    /// The value ends after so many bytes of the chunk.
+    /// The value ends after this many bytes.
     Done(usize),
     More,
     Mismatch(usize),
@@ -57,17 +57,17 @@ impl<R: BufRead> Splitter<R> {
         }
     }
 
-    /// How many bytes have been taken.
+    /// The number of bytes taken.
     pub(super) fn at(&self) -> u64 {
         self.at
     }
 
-    /// How many members and elements have been taken with values, the values themselves among them.
+    /// The number of members and elements in the values taken, including the values themselves.
     pub(super) fn parts(&self) -> usize {
         self.parts
     }
 
-    /// The next byte that is no blank, still to be taken; `None` at the end of the input.
+    /// The next byte after white space, without taking it. `None` at the end of the input.
     pub(super) fn peek(&mut self) -> Result<Option<u8>, Error> {
         loop {
             let chunk = fill(&mut self.input)?;
@@ -83,12 +83,12 @@ impl<R: BufRead> Splitter<R> {
         }
     }
 
-    /// [`Splitter::peek`] within a document, which must go on.
+    /// Like [`Splitter::peek`] inside a document, where the end of the input is an error.
     pub(super) fn peek_within(&mut self) -> Result<u8, Error> {
         self.peek()?.ok_or(Error::Cut { at: self.at })
     }
 
-    /// Takes bytes that have been seen.
+    /// Takes bytes that have been examined.
     pub(super) fn take(&mut self, count: usize) {
         self.input.consume(count);
         self.at += count as u64;
@@ -105,7 +105,7 @@ impl<R: BufRead> Splitter<R> {
         }
     }
 
-    /// The complaint about a byte that stands where another thing should.
+    /// The error about a byte where something else is expected.
     pub(super) fn unexpected(&self, byte: u8, wanted: &str) -> Error {
         let found = match byte {
             b' '..=b'~' => format!("\"{}\"", byte as char),
@@ -113,14 +113,15 @@ impl<R: BufRead> Splitter<R> {
         };
         Error::Malformed {
             at: self.at,
-            reason: format!("{found} stands where {wanted} should"),
+            reason: format!("found {found} instead of {wanted}"),
         }
     }
 
-    /// Takes the next value's text, which is balanced but may still be no JSON, and tells whether there are blanks in it.
+    /// Takes the text of the next value, and returns whether it contains white space outside strings. Its brackets are balanced,
+    /// but it may still be invalid JSON.
     ///
-    /// `outer` is how many brackets are open around it, `room` what it may hold.
-    pub(super) fn value(&mut self, outer: usize, room: Room, text: &mut Vec<u8>) -> Result<bool, Error> {
+    /// `outer` is the number of open brackets around it.
+    pub(super) fn value(&mut self, outer: usize, budget: Budget, text: &mut Vec<u8>) -> Result<bool, Error> {
         text.clear();
         self.peek_within()?;
         let start = self.at;
@@ -145,11 +146,11 @@ impl<R: BufRead> Splitter<R> {
                     });
                 }
             };
-            if used > room.bytes.saturating_sub(text.len()) {
+            if used > budget.bytes.saturating_sub(text.len()) {
                 let limit = Limit::ItemBytes;
                 return Err(Error::TooLarge { at: start, limit });
             }
-            if progress.commas > room.parts {
+            if progress.commas > budget.parts {
                 let limit = Limit::ItemParts;
                 return Err(Error::TooLarge { at: start, limit });
             }
@@ -162,7 +163,7 @@ impl<R: BufRead> Splitter<R> {
         }
     }
 
-    /// Takes a byte order mark, where one stands.
+    /// Takes a byte order mark, if there is one.
     pub(super) fn skip_byte_order_mark(&mut self) -> Result<(), Error> {
         const MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
         if self.peek()? == Some(MARK[0]) {
@@ -173,7 +174,7 @@ impl<R: BufRead> Splitter<R> {
 }
 
 fn fill<R: BufRead>(input: &mut R) -> Result<&[u8], Error> {
-    // A second call returns what the first has read; the borrow checker needs the two.
+    // The borrow checker requires a second call, which returns what the first has read.
     loop {
         match input.fill_buf() {
             Ok(_) => break,

@@ -1,10 +1,9 @@
 use super::*;
 use crate::error::Classify as _;
-use proptest::prelude::*;
 use serde::de::IgnoredAny;
 use std::io::{BufReader, Read};
 
-/// Hands a stream on; what was written stays, also when it fails.
+/// Copies a stream. On failure `out` contains what was written before.
 fn pass_into(
     out: &mut Vec<u8>,
     input: impl std::io::BufRead,
@@ -43,7 +42,7 @@ fn write(mapping: &Mapping, layout: Layout) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Everything that is known, in the order in which it is written, and something unknown everywhere.
+/// All known members in the order in which they are written, and unknown members everywhere.
 const FULL: &str = concat!(
     r#"{"hypervisors":[{"guests":[{"guestId":"here","state":1}]},"#,
     r#"{"uuid":"9705df9f-76d4-4343-bf10-229e8692ecee","guests":[{"guestId":"564dae86-b20b-0214-0203-dc50d3be0ec2","#,
@@ -63,7 +62,7 @@ const CHECKIN: &str = concat!(
 );
 
 #[test]
-fn nothing_is_lost_and_no_byte_changes() {
+fn a_document_is_copied_byte_for_byte() {
     for (text, layout) in [(FULL, Layout::Mapping), (CHECKIN, Layout::Checkin)] {
         assert_eq!(pass(text, layout, Style::Compact).unwrap(), text, "as text");
         let mapping = read(text).unwrap();
@@ -81,7 +80,7 @@ fn nothing_is_lost_and_no_byte_changes() {
 }
 
 #[test]
-fn what_was_left_out_passes_however_odd_it_is_told() {
+fn odd_values_in_source_and_omitted_are_kept() {
     let text = concat!(
         r#"{"hypervisors":[],"source":{"section":1,"filtered":2.50},"#,
         r#""omitted":[{},{"x":1e400},{"kind":1,"stage":null,"reason":[-0]}]}"#,
@@ -91,7 +90,7 @@ fn what_was_left_out_passes_however_odd_it_is_told() {
 }
 
 #[test]
-fn each_layout_turns_into_the_other() {
+fn each_layout_is_converted_to_the_other() {
     let as_checkin = pass(FULL, Layout::Checkin, Style::Compact).unwrap();
     let mut expected = read(FULL).unwrap();
     expected.layout = Layout::Checkin;
@@ -110,7 +109,7 @@ fn each_layout_turns_into_the_other() {
 }
 
 #[test]
-fn indented_text_is_as_jq_writes_it() {
+fn indented_json_looks_as_from_jq() {
     let text = r#"{"hypervisors":[{"uuid":"a\"[{","guests":[],"facts":{}}],"x":[1,{"y":"\\"}]}"#;
     let expected = r#"{
   "hypervisors": [
@@ -134,14 +133,14 @@ fn indented_text_is_as_jq_writes_it() {
 }
 
 #[test]
-fn members_may_stand_before_and_after_the_list_and_documents_side_by_side() {
+fn members_may_precede_or_follow_the_list_and_documents_need_no_separator() {
     let text = "\u{feff} {\"a\" : 1,\"hypervisors\":[ ],\n\"b\":2}{\"hypervisors\":[]}\t\u{feff}{\"hypervisors\":[]}";
     let expected = "{\"hypervisors\":[],\"a\":1,\"b\":2}\n{\"hypervisors\":[]}\n{\"hypervisors\":[]}\n";
     assert_eq!(pass(text, Layout::Mapping, Style::Compact).unwrap(), expected);
 }
 
 #[test]
-fn a_document_that_is_left_early_is_skipped() {
+fn the_rest_of_an_unfinished_document_is_skipped() {
     let text = [FULL, CHECKIN].concat();
     let mut reader = Reader::new(text.as_bytes());
     assert!(
@@ -159,7 +158,7 @@ fn a_document_that_is_left_early_is_skipped() {
 }
 
 #[test]
-fn input_cut_anywhere_is_refused_and_leaves_no_document() {
+fn input_that_is_cut_anywhere_is_refused_and_gives_no_document() {
     let text = FULL.trim_end().as_bytes();
     for style in [Style::Compact, Style::Pretty] {
         for length in 0..text.len() {
@@ -172,7 +171,7 @@ fn input_cut_anywhere_is_refused_and_leaves_no_document() {
 }
 
 #[test]
-fn bytes_may_come_in_any_pieces() {
+fn bytes_may_arrive_in_any_pieces() {
     for size in [1, 2, 3, 7, 64] {
         let mut out = Vec::new();
         let input = BufReader::with_capacity(size, FULL.as_bytes());
@@ -182,7 +181,7 @@ fn bytes_may_come_in_any_pieces() {
 }
 
 #[test]
-fn errors_tell_where_they_are() {
+fn errors_have_the_position() {
     let at = |bytes: &[u8]| {
         let error = Reader::new(bytes).next_mapping().unwrap_err();
         assert_eq!(error.kind(), crate::error::Kind::Data);
@@ -197,7 +196,7 @@ fn errors_tell_where_they_are() {
         (b"\xef\xbb{}", 2),
         (b"\0", 0),
         (b"{\"hypervisors\":[\0]}", 16),
-        // serde_json points before a character that may not stand in a string.
+        // serde_json reports the position before a character that is not allowed in a string.
         (b"{\"hypervisors\":[{\"a\":\"\0\"}]}", 21),
         (b"{\"hypervisors\":[{\"a\":\"\xff\"}]}", 22),
         (b"{\"hypervisors\":[{\n\"a\":\n 01}]}", 25),
@@ -218,7 +217,7 @@ fn errors_tell_where_they_are() {
 }
 
 #[test]
-fn brackets_may_be_nested_so_deep_and_no_deeper() {
+fn the_depth_of_nested_brackets_is_limited() {
     let nested = |depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
         format!(
@@ -230,7 +229,7 @@ fn brackets_may_be_nested_so_deep_and_no_deeper() {
 }
 
 #[test]
-fn an_item_may_be_so_large_and_no_larger() {
+fn the_size_of_an_item_is_limited() {
     let endless = |start: &'static str| {
         let input = start.as_bytes().chain(std::io::repeat(b'a'));
         Reader::new(BufReader::with_capacity(1 << 16, input)).next_mapping()
@@ -246,7 +245,7 @@ fn an_item_may_be_so_large_and_no_larger() {
 }
 
 #[test]
-fn what_is_wrong_with_one_hypervisor_or_guest_is_a_fault() {
+fn an_error_in_one_hypervisor_or_guest_is_a_fault() {
     let good = r#"{"uuid":"good","guests":[]}"#;
     let cases = [
         (
@@ -269,7 +268,7 @@ fn what_is_wrong_with_one_hypervisor_or_guest_is_a_fault() {
         ),
         (
             r#"{"hypervisorId":"a","guestIds":[]}"#,
-            "host at byte 16: its \"hypervisorId\" is a text, not an object",
+            "host at byte 16: its \"hypervisorId\" is a string, not an object",
         ),
         (
             r#"{"hypervisorId":{},"guestIds":[]}"#,
@@ -310,7 +309,7 @@ fn what_is_wrong_with_one_hypervisor_or_guest_is_a_fault() {
     let reasons: Vec<&str> = mapping.faults.iter().map(|fault| &*fault.reason).collect();
     let expected = [
         "number 2 of a: it is null, not an object",
-        "number 3 of a: it is a text, not an object",
+        "number 3 of a: it is a string, not an object",
         "number 4 of a: it has no guestId",
         "number 5 of a: its id is empty",
         "number 6 of a: its id is a number",
@@ -320,7 +319,7 @@ fn what_is_wrong_with_one_hypervisor_or_guest_is_a_fault() {
 }
 
 #[test]
-fn a_value_of_another_type_is_kept_though_not_understood() {
+fn a_value_of_an_unexpected_type_is_kept() {
     let text = concat!(
         r#"{"hypervisors":[{"uuid":"a","guests":[{"guestId":"g","state":9,"attributes":{"active":"yes"}},"#,
         r#"{"guestId":"h","state":1.0}],"name":null,"parent":"p"}]}"#,
@@ -375,7 +374,7 @@ fn the_fixed_order_is_bytewise() {
 }
 
 #[test]
-fn states_have_virt_whos_numbers() {
+fn states_have_the_numbers_of_virt_who() {
     for (number, state) in (0..).zip(GuestState::ALL) {
         assert_eq!(state.number(), number);
         assert_eq!(GuestState::from_number(number), Some(state));
@@ -385,10 +384,10 @@ fn states_have_virt_whos_numbers() {
 }
 
 #[test]
-fn what_there_is_too_much_of_is_refused_or_only_counted() {
+fn too_many_members_are_refused_and_too_many_faults_are_counted() {
     let too_large = |text: &str| matches!(read(text), Err(Error::TooLarge { .. }));
     let many = |part: &str, count: usize| part.repeat(count);
-    // Each of these is small, and would take hundreds of bytes in memory for each of its bytes.
+    // Each of these is small, but would take hundreds of bytes of memory per byte.
     let members = many("\"\":1,", MAX_PARTS + 1);
     assert!(too_large(&format!("{{{members}\"hypervisors\":[]}}")));
     assert!(too_large(&format!(
@@ -419,85 +418,18 @@ fn what_there_is_too_much_of_is_refused_or_only_counted() {
     assert_eq!(mapping.reportable().census.hypervisors, 100_001);
 }
 
-/// Any JSON, with numbers and texts that are easily changed.
-fn json() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![
-        Just("null".to_owned()),
-        Just("true".to_owned()),
-        "-?(0|[1-9][0-9]{0,30})(\\.[0-9]{1,3})?([eE][+-]?[0-9]{1,3})?",
-        ".*".prop_map(|text| serde_json::to_string(&text).unwrap()),
-        Just(r#""\/\u00e9\ud83d\ude00\ud800""#.to_owned()),
-    ];
-    leaf.prop_recursive(4, 32, 4, |inner| {
-        let name = "[a-z]{0,3}";
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
-            proptest::collection::vec((name, inner), 0..4).prop_map(|members| {
-                let members: Vec<String> = members
-                    .iter()
-                    .map(|(name, value)| format!("\"{name}\":{value}"))
-                    .collect();
-                format!("{{{}}}", members.join(","))
-            }),
-        ]
-    })
+#[test]
+fn an_unusable_hypervisor_counts_as_one_and_this_machine_does_not() {
+    let has = |hypervisors: &str| {
+        read(&format!("{{\"hypervisors\":[{hypervisors}]}}"))
+            .unwrap()
+            .has_hypervisors()
+    };
+    assert!(!has(""));
+    assert!(!has(r#"{"guests":[]}"#));
+    assert!(has(r#"{"guests":[]},{"uuid":"a","guests":[]}"#));
+    assert!(has(r#"{"uuid":"","guests":[]}"#));
+    assert!(read(r#"{"hypervisors":[{"guests":[]}]}"#).unwrap().has_local());
 }
 
-/// A guest, or something else, of pieces that are well, odd, or in an odd place.
-fn guest_or_not() -> impl Strategy<Value = String> {
-    let member = proptest::sample::select(vec![
-        r#""guestId":"g1""#,
-        r#""guestId":"""#,
-        r#""guestId":"\ud800""#,
-        r#""state":1"#,
-        r#""state":5"#,
-        r#""state":8"#,
-        r#""state":"1""#,
-        r#""state":1.0"#,
-        r#""attributes":{"active":1,"virtWhoType":"esx"}"#,
-        r#""attributes":{"active":1,"virtWhoType":"esx"},"x":{"state":9,"guestId":""}"#,
-    ]);
-    prop_oneof![
-        4 => Just(r#"{"guestId":"g","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}"#.to_owned()),
-        4 => proptest::collection::vec(member, 0..5).prop_map(|members| format!("{{{}}}", members.join(","))),
-        1 => proptest::sample::select(vec!["null", "[\"a\",1]", "\"a\"", "{\"guestId\":[]}"]).prop_map(str::to_owned),
-    ]
-}
-
-proptest! {
-    /// A quick look at guests finds something wrong whenever reading them does.
-    #[test]
-    fn what_is_wrong_with_guests_is_found_on_both_ways(guests in proptest::collection::vec(guest_or_not(), 0..4)) {
-        let text = format!("{{\"hypervisors\":[{{\"uuid\":\"a\",\"guests\":[{}]}}]}}", guests.join(","));
-        let mut reader = Reader::new(text.as_bytes());
-        let mut document = reader.next_document().unwrap().unwrap();
-        let entry = document.next_entry().unwrap().unwrap();
-        let read = entry.read().unwrap();
-        let mut expected = read.faults;
-        expected.extend(read.flaws);
-        prop_assert_eq!(entry.inspect(), expected);
-    }
-
-    #[test]
-    fn any_unknown_member_passes_as_it_is(value in json()) {
-        let text = format!("{{\"hypervisors\":[{{\"uuid\":\"a\",\"guests\":[],\"xx\":{value}}}],\"xy\":{value}}}\n");
-        let compact = pass(&text, Layout::Mapping, Style::Compact).unwrap();
-        let pretty = pass(&text, Layout::Mapping, Style::Pretty).unwrap();
-        prop_assert_eq!(&pass(&pretty, Layout::Mapping, Style::Compact).unwrap(), &compact);
-        let entry = format!("[{{\"uuid\":\"a\",\"guests\":[],\"xx\":{value}}}]");
-        prop_assert!(compact.contains(&entry), "{}", compact);
-    }
-
-    /// Whatever comes, reading ends, and what serde_json calls valid JSON is never called malformed.
-    #[test]
-    fn garbage_is_refused_without_a_panic(bytes in proptest::collection::vec(prop_oneof![
-        3 => proptest::sample::select(b"{}[]\",:\\ 0-eatrufnls".to_vec()), 1 => any::<u8>(),
-    ], 0..60)) {
-        let valid = serde_json::from_slice::<serde_json::Value>(&bytes).is_ok();
-        let outcome = Reader::new(&*bytes).next_mapping();
-        if valid {
-            let malformed = matches!(outcome, Err(Error::Malformed { .. } | Error::Cut { .. }));
-            prop_assert!(!malformed, "{:?}", outcome);
-        }
-    }
-}
+mod properties;

@@ -1,4 +1,4 @@
-//! Writes a document, hypervisor by hypervisor.
+//! Writes a document hypervisor by hypervisor.
 
 use std::io::{self, Write};
 
@@ -11,10 +11,10 @@ use super::{
     Attributes, Entry, Error, Guest, Hypervisor, Layout, LeftOut, Omitted, Parent, Source, Style, Tail,
 };
 
-/// A document being written.
+/// A document while it is being written.
 ///
-/// Its closing brackets are written by [`Writer::finish`] only: one that is dropped before leaves nothing, or what no JSON
-/// parser accepts, and so tells the next stage that this one failed.
+/// Only [`Writer::finish`] writes the closing brackets. If the writer is dropped earlier, the output is empty or incomplete JSON,
+/// so the next stage knows that this one failed.
 ///
 /// ```
 /// use vw::mapping::{Guest, GuestState, Hypervisor, Layout, Style, Tail, Writer};
@@ -36,14 +36,14 @@ pub struct Writer<W> {
     style: Style,
     with_omitted: bool,
     entries: usize,
-    /// One entry, compact.
+    /// A buffer for one entry.
     text: Vec<u8>,
-    /// The same, indented.
+    /// A buffer for the same entry with indentation.
     indented: Vec<u8>,
 }
 
 impl<W: Write> Writer<W> {
-    /// A document that has not been begun: nothing is written yet.
+    /// Creates a writer. Nothing is written yet.
     pub fn new(out: W, layout: Layout, style: Style) -> Self {
         Writer {
             out,
@@ -56,18 +56,18 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Whether the document is to have `omitted`; it has, unless told otherwise.
+    /// Sets whether the document has `omitted`. The default is true.
     pub fn with_omitted(self, with_omitted: bool) -> Self {
         Writer { with_omitted, ..self }
     }
 
-    /// Chooses another layout, as that of the input once it is known. It counts from the next hypervisor on.
+    /// Changes the layout of the following hypervisors, for example to that of the input once it is known.
     pub fn set_layout(&mut self, layout: Layout) {
         self.layout = layout;
     }
 
-    /// Whether the document will tell what was left out.
-    pub fn tells_omitted(&self) -> bool {
+    /// Whether the document has `omitted`, which the check-in layout never has.
+    pub fn writes_omitted(&self) -> bool {
         self.with_omitted && self.layout == Layout::Mapping
     }
 
@@ -77,18 +77,18 @@ impl<W: Write> Writer<W> {
         self.with_text(|text| serde_json::to_writer(text, &value))
     }
 
-    /// Hands a hypervisor on as it was read, or in this document's layout when that is another.
+    /// Writes a hypervisor as it was read, or converts it to this document's layout.
     pub fn entry(&mut self, entry: &Entry<'_>) -> Result<(), Error> {
         if entry.layout() == self.layout {
-            return self.item(entry.text().as_bytes());
+            return self.element(entry.text().as_bytes());
         }
         let value = Converted(entry.members(), self.layout);
         self.with_text(|text| serde_json::to_writer(text, &value))
     }
 
-    /// Writes the rest of the document and its end, and flushes.
+    /// Writes the rest of the document, and flushes.
     ///
-    /// In the check-in layout `source` and `omitted`, which are ours, are left out.
+    /// The check-in layout has no `source` and no `omitted`.
     pub fn finish(mut self, tail: &Tail) -> Result<(), Error> {
         if self.entries == 0 {
             self.put(self.opening().as_bytes())?;
@@ -100,7 +100,7 @@ impl<W: Write> Writer<W> {
         if let (Some(source), true) = (&tail.source, ours) {
             self.member("source", source)?;
         }
-        if !tail.omitted.is_empty() && self.tells_omitted() {
+        if !tail.omitted.is_empty() && self.writes_omitted() {
             self.member("omitted", &tail.omitted)?;
         }
         for (name, value) in tail.unknown.iter() {
@@ -120,7 +120,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Writes an entry that `fill` puts into the buffer.
+    /// Writes an entry, which `fill` writes into the buffer.
     fn with_text(
         &mut self,
         fill: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
@@ -128,12 +128,12 @@ impl<W: Write> Writer<W> {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         fill(&mut text).map_err(unwritable)?;
-        self.item(&text)?;
+        self.element(&text)?;
         self.text = text;
         Ok(())
     }
 
-    fn item(&mut self, text: &[u8]) -> Result<(), Error> {
+    fn element(&mut self, text: &[u8]) -> Result<(), Error> {
         let before = if self.entries == 0 { self.opening() } else { "," };
         self.put(before.as_bytes())?;
         self.entries += 1;
@@ -173,7 +173,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Memory is all that can fail when JSON is written into it.
+/// Writing JSON into memory fails only if there is not enough of it.
 fn unwritable(error: serde_json::Error) -> Error {
     Error::Write(io::Error::from(error))
 }
@@ -188,13 +188,13 @@ impl Serialize for Laid<'_, Hypervisor> {
         let guests = Laid(&hypervisor.guests, *layout);
         match layout {
             Layout::Mapping => {
-                entry(&mut map, "uuid", &hypervisor.id)?;
+                optional(&mut map, "uuid", &hypervisor.id)?;
                 map.serialize_entry("guests", &guests)?;
             }
             Layout::Checkin => {
                 let id = hypervisor.id.as_ref().map(|id| CheckinId { hypervisor_id: id });
-                entry(&mut map, "hypervisorId", &id)?;
-                entry(&mut map, "name", &hypervisor.name)?;
+                optional(&mut map, "hypervisorId", &id)?;
+                optional(&mut map, "name", &hypervisor.name)?;
                 map.serialize_entry("guestIds", &guests)?;
             }
         }
@@ -202,8 +202,8 @@ impl Serialize for Laid<'_, Hypervisor> {
             map.serialize_entry("facts", &hypervisor.facts)?;
         }
         if *layout == Layout::Mapping {
-            entry(&mut map, "name", &hypervisor.name)?;
-            entry(&mut map, "parent", &hypervisor.parent)?;
+            optional(&mut map, "name", &hypervisor.name)?;
+            optional(&mut map, "parent", &hypervisor.parent)?;
         }
         hypervisor.unknown.write_into(&mut map)?;
         map.end()
@@ -228,9 +228,9 @@ impl Serialize for Laid<'_, Guest> {
             map.serialize_entry("attributes", &guest.attributes)?;
         }
         if *layout == Layout::Mapping {
-            entry(&mut map, "name", &guest.name)?;
-            entry(&mut map, "moref", &guest.moref)?;
-            entry(&mut map, "uuid", &guest.uuid)?;
+            optional(&mut map, "name", &guest.name)?;
+            optional(&mut map, "moref", &guest.moref)?;
+            optional(&mut map, "uuid", &guest.uuid)?;
         }
         guest.unknown.write_into(&mut map)?;
         map.end()
@@ -243,10 +243,10 @@ struct CheckinId<T> {
     hypervisor_id: T,
 }
 
-/// What of a guest is ours, and no part of the check-in layout.
+/// The members of a guest that are not part of the check-in layout.
 const OURS: [&str; 3] = ["name", "moref", "uuid"];
 
-/// An entry in the other layout: the same members under the names of that one.
+/// An entry in the other layout: the same members with the other names.
 struct Converted<'a>(&'a Object<'a>, Layout);
 
 impl Serialize for Converted<'_> {
@@ -272,7 +272,7 @@ impl Serialize for Converted<'_> {
     }
 }
 
-/// A list of guests without what is ours in it.
+/// A list of guests without the members in [`OURS`].
 struct WithoutOurs<'a>(&'a RawValue);
 
 impl Serialize for WithoutOurs<'_> {
@@ -300,8 +300,12 @@ impl Serialize for Object<'_> {
     }
 }
 
-/// Writes a member that may be absent.
-fn entry<M: SerializeMap>(map: &mut M, name: &str, value: &Option<impl Serialize>) -> Result<(), M::Error> {
+/// Writes an optional member.
+fn optional<M: SerializeMap>(
+    map: &mut M,
+    name: &str,
+    value: &Option<impl Serialize>,
+) -> Result<(), M::Error> {
     match value {
         Some(value) => map.serialize_entry(name, value),
         None => Ok(()),
@@ -311,8 +315,8 @@ fn entry<M: SerializeMap>(map: &mut M, name: &str, value: &Option<impl Serialize
 impl Serialize for Attributes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        entry(&mut map, "active", &self.active.map(u8::from))?;
-        entry(&mut map, "virtWhoType", &self.virt_who_type)?;
+        optional(&mut map, "active", &self.active.map(u8::from))?;
+        optional(&mut map, "virtWhoType", &self.virt_who_type)?;
         self.unknown.write_into(&mut map)?;
         map.end()
     }
@@ -321,9 +325,9 @@ impl Serialize for Attributes {
 impl Serialize for Parent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        entry(&mut map, "id", &self.id)?;
-        entry(&mut map, "type", &self.kind)?;
-        entry(&mut map, "name", &self.name)?;
+        optional(&mut map, "id", &self.id)?;
+        optional(&mut map, "type", &self.kind)?;
+        optional(&mut map, "name", &self.name)?;
         self.unknown.write_into(&mut map)?;
         map.end()
     }
@@ -332,12 +336,12 @@ impl Serialize for Parent {
 impl Serialize for Source {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        entry(&mut map, "section", &self.section)?;
-        entry(&mut map, "type", &self.kind)?;
-        entry(&mut map, "server", &self.server)?;
-        entry(&mut map, "instanceUuid", &self.instance_uuid)?;
-        entry(&mut map, "time", &self.time)?;
-        entry(&mut map, "filtered", &self.filtered)?;
+        optional(&mut map, "section", &self.section)?;
+        optional(&mut map, "type", &self.kind)?;
+        optional(&mut map, "server", &self.server)?;
+        optional(&mut map, "instanceUuid", &self.instance_uuid)?;
+        optional(&mut map, "time", &self.time)?;
+        optional(&mut map, "filtered", &self.filtered)?;
         self.unknown.write_into(&mut map)?;
         map.end()
     }
@@ -346,7 +350,7 @@ impl Serialize for Source {
 impl Serialize for Omitted {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        // What is empty was not there, or was no text and is among the unknown members.
+        // An empty text was missing in the input, or was not a string and is among the unknown members.
         fn text(text: &str) -> Option<&str> {
             (!text.is_empty()).then_some(text)
         }
@@ -356,11 +360,11 @@ impl Serialize for Omitted {
             name,
             reason,
         } = &self.left_out;
-        entry(&mut map, "kind", &text(kind))?;
-        entry(&mut map, "id", id)?;
-        entry(&mut map, "name", name)?;
-        entry(&mut map, "stage", &text(&self.stage))?;
-        entry(&mut map, "reason", &text(reason))?;
+        optional(&mut map, "kind", &text(kind))?;
+        optional(&mut map, "id", id)?;
+        optional(&mut map, "name", name)?;
+        optional(&mut map, "stage", &text(&self.stage))?;
+        optional(&mut map, "reason", &text(reason))?;
         self.unknown.write_into(&mut map)?;
         map.end()
     }

@@ -1,19 +1,19 @@
-//! What may be shown of a text that people wrote: everything but passwords.
+//! Removes passwords from text that people wrote.
 //!
-//! All values of a configuration that are printed, in tables, in JSON, in errors and in debug messages, pass [`value`].
+//! Every value of a configuration passes through [`value`] before it is printed: in tables, JSON, errors and debug messages.
 
-/// What stands in place of a secret.
+/// The text that replaces a secret.
 pub const REDACTED: &str = "(redacted)";
 
-/// Words for secrets; a name that contains one of them names a secret.
+/// Words that make a key's name the name of a secret, wherever they are in it.
 const PARTS: [&str; 6] = ["pass", "pwd", "secret", "token", "credential", "apikey"];
 
-/// Words that people mistype.
+/// Words that are recognized even with a typing error.
 const WORDS: [&str; 3] = ["password", "passwd", "secret"];
 
-/// Whether a key of this name, even a mistyped one, holds a secret: `password`, `sat_pasword`, `api-token`.
+/// Whether a key with this name holds a secret: `password`, `api-token`, or mistyped, `sat_pasword`.
 ///
-/// A name that ends in `_file` does not: the secret is in that file.
+/// A name that ends in `_file` does not: its value is the path of the file that holds the secret.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_lowercase();
     if name.ends_with("_file") {
@@ -23,7 +23,7 @@ pub fn is_secret_name(name: &str) -> bool {
     words.any(|word| {
         let resembles = |other: &&str| {
             let letters: Vec<char> = word.chars().collect();
-            // The last letters alone, because people leave underscores out.
+            // Only the last letters are compared, because people omit underscores.
             let from = letters.len().saturating_sub(other.len() + 1);
             (from..=from + 2)
                 .filter_map(|from| letters.get(from..))
@@ -39,20 +39,20 @@ pub fn is_secret_name(name: &str) -> bool {
     })
 }
 
-/// A value without the passwords in it: those of URLs (`esx://root:(redacted)@vc`), and those of keys that ended up in it,
-/// as when `password=…` stands in an indented line below another key.
+/// A value without its passwords: those of URLs (`esx://root:(redacted)@vc`), and those of other keys that became part of
+/// the value, such as an indented line `password=…` below another key.
 pub fn value(text: &str) -> String {
     let lines: Vec<String> = without_passwords(text).split('\n').map(line).collect();
     lines.join("\n")
 }
 
-/// A message without the passwords of the URLs that it quotes.
+/// A message without the passwords of the URLs in it, with or without `://`.
 pub fn message(text: &str) -> String {
     let words: Vec<String> = text.split(' ').map(without_passwords).collect();
     words.join(" ")
 }
 
-/// A text of any origin without the passwords of the URLs in it: what looks like one but has no `://` stays.
+/// Any text without the passwords of the URLs in it. Unlike [`message`], it leaves `user:text@host` without `://` alone.
 pub fn urls(text: &str) -> String {
     if !text.contains("://") {
         return text.to_owned();
@@ -65,9 +65,10 @@ pub fn urls(text: &str) -> String {
     words.join(" ")
 }
 
-/// Removes what stands between the first `:` and the last `@` of a URL's authority.
+/// Removes the text between the first `:` and the last `@` of a URL's authority.
 ///
-/// People write passwords with `/`, `@` and blanks in them, which a URL can't have: whatever may be part of one goes.
+/// People write passwords that contain `/`, `@` and spaces, although a URL can't. Everything that may be part of a password
+/// is removed.
 fn without_passwords(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -77,7 +78,7 @@ fn without_passwords(text: &str) -> String {
             break;
         };
         let from = start + user.len() + 1;
-        // A user name has none of these, so the @ belongs to a later part of the URL.
+        // A user name contains none of these, so the @ belongs to a later part of the URL.
         if let Some(end) = user.find(['/', '?', '#']) {
             shown.push_str(&rest[..start + end + 1]);
             rest = &rest[start + end + 1..];
@@ -101,17 +102,17 @@ fn without_passwords(text: &str) -> String {
     shown
 }
 
-/// Is it a host or a port, and then a query with a proxy's URL, as in `443/?proxy=http://u`? Else it may be part of a
-/// password.
+/// Whether the text is a host or port followed by a query with a proxy's URL, as in `443/?proxy=http://u`. Any other text may
+/// be part of a password.
 fn is_before_proxy(text: &str) -> bool {
-    let Some((place, query)) = text.split_once('?') else {
+    let Some((address, query)) = text.split_once('?') else {
         return false;
     };
-    let is_place = |c: char| c.is_ascii_alphanumeric() || "./-_:[]".contains(c);
-    place.chars().all(is_place) && query.contains("proxy=http://")
+    let is_address = |c: char| c.is_ascii_alphanumeric() || "./-_:[]".contains(c);
+    address.chars().all(is_address) && query.contains("proxy=http://")
 }
 
-/// A line without the value of a secret key in it.
+/// A line without the value of a secret key.
 fn line(text: &str) -> String {
     for (at, mark) in text.match_indices(['=', ':']) {
         let before = text[..at].trim_end();
@@ -120,7 +121,7 @@ fn line(text: &str) -> String {
             .map_or(0, |end| {
                 end + before[end..].chars().next().map_or(1, char::len_utf8)
             });
-        // After a name, a colon also stands before a port.
+        // A colon in the middle of a line may also precede a port.
         let is_key = mark == "=" || begin == 0;
         if is_key && is_secret_name(&before[begin..]) && at + 1 < text.len() {
             return format!("{}{REDACTED}", &text[..=at]);
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_secrets_are_known_even_mistyped() {
+    fn names_of_secrets_are_recognized_even_mistyped() {
         for name in [
             "password",
             "sat_encrypted_password",
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_another_keys_value_is_not_shown() {
+    fn a_secret_in_the_value_of_another_key_is_not_shown() {
         assert_eq!(value("root\npassword=s3cret"), "root\npassword=(redacted)");
         assert_eq!(value("root\npaswd: s3cret"), "root\npaswd:(redacted)");
         assert_eq!(value("vc password=s3cret x"), "vc password=(redacted)");

@@ -440,10 +440,7 @@ fn the_global_section_sets_log_file_and_debug_for_each_command() {
     scan(&[]).env("VIRTWHO_LOG_DIR", "made/deep").run();
     assert_eq!(read("made/deep/all.log"), said);
     let said = scan(&[]).env("VIRTWHO_LOG_DIR", "all.log/x").run().stderr;
-    assert!(
-        said.contains("warning: the log file all.log/x/all.log: "),
-        "{said}"
-    );
+    assert!(said.contains("warning: log file all.log/x/all.log: "), "{said}");
 
     place.write(
         "a.conf",

@@ -67,7 +67,7 @@ fn lines_end_with_a_line_feed_or_a_nul_as_asked() {
 #[test]
 fn a_line_break_in_a_text_never_makes_two_texts() {
     assert_eq!(fine(&["-d", "annotation", "one|0Atwo"], ""), "one\ntwo\n");
-    let message = "has a line break in it, and would look like two; use -z\n";
+    let message = "the result contains a newline, so it would look like two results; use -z\n";
     assert_eq!(
         run(&["-d", "annotation"], b"fine\none|0Atwo\nnever read"),
         (65, "fine\n".into(), format!("vw-escape: line 2: {message}"))
@@ -94,7 +94,7 @@ fn an_invalid_text_is_named_with_line_and_position() {
         (
             65,
             String::new(),
-            "vw-escape: a+b.c: character 4: '.' stands in the base64 sequence that begins at character 2\n"
+            "vw-escape: a+b.c: character 4: '.' is invalid in the base64 sequence that begins at character 2\n"
                 .into()
         )
     );
@@ -103,15 +103,12 @@ fn an_invalid_text_is_named_with_line_and_position() {
         (
             65,
             "a%2fb\n".into(),
-            "vw-escape: line 2: not UTF-8 after 1 bytes\n".into()
+            "vw-escape: line 2: invalid UTF-8 at byte 2\n".into()
         )
     );
     let (status, stdout, stderr) = run(&["name"], &vec![b'x'; 3 << 20]);
     assert_eq!((status, stdout.as_str()), (65, ""));
-    assert_eq!(
-        stderr,
-        "vw-escape: line 1: 1048576 bytes or more, which no name has\n"
-    );
+    assert_eq!(stderr, "vw-escape: line 1: 1048576 bytes or longer\n");
 }
 
 #[test]

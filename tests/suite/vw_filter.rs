@@ -227,7 +227,7 @@ fn an_input_that_is_no_mapping_is_refused_with_its_position() {
     let cases = [
         (
             "<html>",
-            "not JSON: \"<\" stands where a document's \"{\" should at byte 0",
+            "not JSON: found \"<\" instead of a document's \"{\" at byte 0",
         ),
         ("[{\"hypervisors\":[]}]", "a document is not an object, at byte 0"),
         ("{}", "no member \"hypervisors\", at byte 0"),
@@ -244,7 +244,7 @@ fn an_input_that_is_no_mapping_is_refused_with_its_position() {
         ("{\"hypervisors\":[{\"uuid\":a}]}", "at byte 24"),
         (
             "{\"hypervisors\":[{\"uuid\":\"a\",\"guests\":[]},]}",
-            "should at byte 41",
+            "instead of a hypervisor at byte 41",
         ),
         (
             "{\"hypervisors\":[],\"hypervisors\":[]}",
@@ -401,8 +401,8 @@ fn a_pattern_that_matches_several_parents_is_pointed_out() {
     let said = |list: &str| filter(&["--exclude-host-parents", list], &*document).stderr;
     assert_eq!(
         said("domain-c7"),
-        "vw-filter: warning: exclude_host_parents has \"domain-c7\", which is in domain-c7 and in domain-c71; \
-         write domain-c7$ for what ends so\n"
+        "vw-filter: warning: exclude_host_parents has \"domain-c7\", which matches both domain-c7 and domain-c71; \
+         write domain-c7$ to match the end of the id\n"
     );
     // A wildcard or an anchor is meant to match several.
     for list in ["domain-c7$", "domain-c*", "domain-c8"] {

@@ -1,4 +1,4 @@
-//! How a server is reached.
+//! Options for the connection to a server, and the keys that replace them.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,10 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
+use super::duration::limit;
 use crate::cancel::Cancel;
-use crate::cli::{Failure, password};
+use crate::cli::error::Failure;
+use crate::cli::password;
 use crate::config::{self, TrustKeys};
 use crate::environment::{ALL_PROXY, Environment, HTTP_PROXY, HTTPS_PROXY, NO_PROXY};
 use crate::error::Kind;
@@ -17,27 +19,28 @@ use crate::http::{
     self, BadThumbprint, Base, Endpoint, NoProxy, Proxy, ProxyUrl, Thumbprint, Trace, Trust, Way,
 };
 use crate::secret::Secret;
+use crate::text;
 
-/// How a server is reached.
+/// Options for the connection to a server.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Connection {
-    /// Trust the authorities or the certificate in the PEM file
+    /// Trust the CA or server certificate in the PEM file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["thumbprint", "insecure"])]
     pub cacert: Option<PathBuf>,
-    /// Trust the certificate with this SHA-256
+    /// Trust the server's certificate if it has this SHA-256
     #[arg(long, value_name = "SHA256", conflicts_with = "insecure")]
     pub thumbprint: Option<Thumbprint>,
-    /// Trust any server
+    /// Do not verify the server's certificate
     #[arg(long)]
     pub insecure: bool,
-    /// Use the HTTP proxy at URL, none if it is empty
+    /// Use this HTTP proxy; an empty URL means none
     #[arg(long, value_name = "URL", value_parser = ProxyParser)]
     pub proxy: Option<Proxy>,
-    /// Read the password for the proxy from FILE, which may be a pipe
+    /// Read the proxy's password from FILE, which may be a pipe
     #[arg(long, value_name = "FILE")]
     pub proxy_password_file: Option<PathBuf>,
     /// Give up after this time, such as 90, 5m or 1h
-    #[arg(long, value_name = "SECONDS", value_parser = super::limit)]
+    #[arg(long, value_name = "SECONDS", value_parser = limit)]
     pub timeout: Option<Duration>,
     /// Save each HTTP exchange in DIR, without secrets
     #[arg(long, value_name = "DIR")]
@@ -45,57 +48,57 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The time that `--timeout` allows.
+    /// The time of `--timeout`.
     pub fn time(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// How the server at `base` is reached: as the options say, else as `said` does, else by the section's keys, else by
-    /// `[system_environment]` and the environment.
+    /// Returns the endpoint for the server at `base`. Of each setting the first of these counts: the option, `overrides`, the
+    /// section's key, `[system_environment]`, the environment.
     ///
-    /// The time that `--timeout` allows does not begin yet, see [`Connection::apply`]. Debug messages say what is in force,
-    /// and why.
+    /// The time of `--timeout` does not start yet; see [`Connection::apply`]. Debug messages say which settings are used,
+    /// and where they come from.
     pub fn endpoint(
         &self,
         base: Base,
         section: &config::Section,
         keys: &Keys,
-        said: Said,
+        overrides: Overrides,
     ) -> crate::cli::Result<Endpoint> {
         let mut endpoint = Endpoint::new(base);
         endpoint.environment = Environment::new(|name| std::env::var_os(name));
         let server = endpoint.base.authority();
-        let (trust, origin) = match (self.trust()?, said.trust) {
+        let (trust, origin) = match (self.trust()?, overrides.trust) {
             (Some(trust), _) | (None, Some(trust)) => trust,
             (None, None) => match trust_of(section, keys)? {
                 Some(trust) => trust,
-                None => (said.usual_trust, "the default".to_owned()),
+                None => (overrides.default_trust, "the default".to_owned()),
             },
         };
         if endpoint.base.https {
             log::debug!("the certificate of {server} is verified by {trust} ({origin})");
         }
         endpoint.trust = trust;
-        endpoint.proxy = match (&self.proxy, said.proxy) {
+        endpoint.proxy = match (&self.proxy, overrides.proxy) {
             (Some(proxy), _) => proxy.clone(),
             (None, Some(proxy)) => proxy,
             (None, None) => proxy_of(section, keys, endpoint.base.https)?,
         };
-        let no_proxy = match said.no_proxy {
+        let no_proxy = match overrides.no_proxy {
             Some(hosts) => Some(hosts),
             None => exported(section, &NO_PROXY)?.map(|(list, origin)| NoProxy { list, origin }),
         };
         if let Some(hosts) = no_proxy {
             endpoint.proxy = endpoint.proxy.with_no_proxy(hosts);
         }
-        tell(&server, &endpoint.way()?);
+        log_way(&server, &endpoint.way()?);
         Ok(endpoint)
     }
 
-    /// Gives the endpoint's proxy the password of `--proxy-password-file`, or of the section's file for the section's proxy.
+    /// Sets the proxy's password from `--proxy-password-file`, or from the section's file if the proxy is the section's.
     ///
-    /// It is read here, once, because it may be a pipe; `cancel` ends the wait for one. Warns of a proxy that gets no TLS though
-    /// its URL says so.
+    /// The file may be a pipe, so it is read only once; `cancel` ends the wait. A proxy with an `https://` URL causes a warning,
+    /// because TLS to a proxy is not supported.
     pub fn proxy_password(
         &self,
         endpoint: &mut Endpoint,
@@ -132,9 +135,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Starts the time that `--timeout` allows, and sets where exchanges are saved.
+    /// Starts the time of `--timeout`, and sets the folder of `--trace`.
     pub fn apply(&self, endpoint: &mut Endpoint) {
-        if let Some(time) = self.time() {
+        if let Some(time) = self.timeout {
             endpoint.deadline = Instant::now().checked_add(time);
         }
         if let Some(trace) = &self.trace {
@@ -142,7 +145,7 @@ impl Connection {
         }
     }
 
-    /// What the options say about trust, and which one does.
+    /// How the options verify the server, and which option says so.
     fn trust(&self) -> Result<Option<(Trust, String)>, Failure> {
         Ok(match self {
             Connection {
@@ -164,64 +167,31 @@ impl Connection {
     }
 }
 
-/// The keys of a section that say how one of its servers is reached.
+/// The keys of a section for the connection to one of its servers.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys {
-    /// How its certificate is verified.
+    /// The keys for the server's certificate.
     pub trust: TrustKeys,
-    /// The proxy's URL.
+    /// The key for the proxy's URL.
     pub proxy: Option<&'static str>,
-    /// The file with the password for that proxy.
+    /// The key for the file with that proxy's password.
     pub proxy_password_file: Option<&'static str>,
 }
 
-impl Keys {
-    /// For the source.
-    pub const SOURCE: Keys = Keys {
-        trust: TrustKeys {
-            cacert: "cacert",
-            thumbprint: "thumbprint",
-            insecure: "insecure",
-        },
-        proxy: Some("proxy"),
-        proxy_password_file: Some("proxy_password_file"),
-    };
-    /// For Candlepin, whose proxy is named by `rhsm_proxy_hostname` and its sisters.
-    pub const CANDLEPIN: Keys = Keys {
-        trust: TrustKeys {
-            cacert: "rhsm_cacert",
-            thumbprint: "rhsm_thumbprint",
-            insecure: "rhsm_insecure",
-        },
-        proxy: None,
-        proxy_password_file: None,
-    };
-    /// For Satellite 5.
-    pub const SATELLITE5: Keys = Keys {
-        trust: TrustKeys {
-            cacert: "sat_cacert",
-            thumbprint: "sat_thumbprint",
-            insecure: "sat_insecure",
-        },
-        proxy: Some("sat_proxy"),
-        proxy_password_file: None,
-    };
-}
-
-/// What is said about the way to a server beside options and the section's keys for it.
+/// Settings of a command for a connection, which take precedence over the section's keys.
 #[derive(Debug, Default)]
-pub struct Said {
-    /// Instead of the section's keys: how its certificate is verified, and who says so.
+pub struct Overrides {
+    /// How the server's certificate is verified, and the origin of this setting.
     pub trust: Option<(Trust, String)>,
-    /// Instead of the section's key.
+    /// The proxy.
     pub proxy: Option<Proxy>,
-    /// Hosts that are reached without the proxy, whichever it is.
+    /// Hosts that are reached without any proxy.
     pub no_proxy: Option<NoProxy>,
-    /// How its certificate is verified if nobody says anything.
-    pub usual_trust: Trust,
+    /// How the server's certificate is verified if neither an option nor a key says so.
+    pub default_trust: Trust,
 }
 
-fn tell(server: &str, way: &Way) {
+fn log_way(server: &str, way: &Way) {
     let why = &way.why;
     match &way.proxy {
         None => log::debug!("{server} is reached without a proxy ({why})"),
@@ -229,17 +199,17 @@ fn tell(server: &str, way: &Way) {
     }
 }
 
-/// The warning about a proxy whose URL says more than is done.
+/// The warning about a proxy whose URL is `https://`, because TLS to a proxy is not supported.
 pub fn https_proxy(way: &Way) -> Option<String> {
     let proxy = way.proxy.as_ref().filter(|proxy| proxy.said_https())?;
     Some(format!(
-        "{} says https://, but the proxy {} is spoken to without TLS; write http:// instead",
+        "{} says https://, but the connection to the proxy {} does not use TLS; write http:// instead",
         way.why,
         proxy.authority()
     ))
 }
 
-/// What the section's keys say about trust, and which one does.
+/// How the section's keys verify the server, and which key says so.
 fn trust_of(section: &config::Section, keys: &Keys) -> Result<Option<(Trust, String)>, config::Error> {
     let Some((key, trust)) = section.verification(&keys.trust)? else {
         return Ok(None);
@@ -260,28 +230,26 @@ fn trust_of(section: &config::Section, keys: &Keys) -> Result<Option<(Trust, Str
     Ok(Some((trust, section.origin(key))))
 }
 
-/// Why a file that an option or a key names can't be there. What is wrong within it shows when it is read.
+/// Why a file that an option or a key names can't be found. Its content is checked when it is read.
 fn missing(file: &Path) -> Option<String> {
     let error = std::fs::metadata(file).err()?;
-    let text = error.to_string();
-    let reason = text.split(" (os error").next().unwrap_or(&text);
-    Some(format!("{}: {reason}", file.display()))
+    Some(format!("{}: {}", file.display(), text::reason(&error)))
 }
 
-/// The proxy that the section's key names, else `[system_environment]`, else the environment.
+/// The proxy of the section's key, otherwise of `[system_environment]`, otherwise of the environment.
 fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> crate::cli::Result<Proxy> {
     if let Some(key) = keys.proxy
-        && let Some(text) = section.text(key)?
+        && let Some(url) = section.text(key)?
     {
-        let text = Secret::from(text);
-        let proxy = Proxy::parse(text.expose(), &section.origin(key)).map_err(|error| match error {
+        let url = Secret::from(url);
+        let proxy = Proxy::parse(url.expose(), &section.origin(key)).map_err(|error| match error {
             http::Error::Proxy { reason, .. } => section.wrong(key, reason).into(),
             error => crate::cli::Error::from(error),
         });
         return proxy;
     }
-    // virt-who uses the first of these for both, and people write only that one. Names in either case: no CGI's client
-    // writes into a file.
+    // virt-who uses the first of these for http and https, so people set only that one. In a file, HTTP_PROXY is safe: it
+    // can't be a CGI request's header.
     let names = match https {
         true => [HTTPS_PROXY, ALL_PROXY, HTTP_PROXY].concat(),
         false => [HTTP_PROXY, ALL_PROXY].concat(),
@@ -296,7 +264,7 @@ fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> crate::cli::
     })
 }
 
-/// The section's file with the password for the section's proxy, if that is the one in force, and the key's place for messages.
+/// The section's file with the password of the section's proxy, if that proxy is used, and the key's place for messages.
 fn own_password_file(
     section: &config::Section,
     keys: &Keys,
@@ -309,7 +277,7 @@ fn own_password_file(
         return Ok(None);
     };
     if !section.is_set(proxy) {
-        // In [defaults] it is there for those sections that name a proxy.
+        // In [defaults] the key is for the sections that set a proxy.
         if !section.is_from_defaults(key) {
             log::warn!(
                 "{}",
@@ -325,7 +293,7 @@ fn own_password_file(
     Ok(in_force.then(|| (file.into(), format!("{}:", section.origin(key)))))
 }
 
-/// The first of these variables that `[system_environment]` sets, and its place.
+/// The value of the first of these variables that `[system_environment]` sets, and its place.
 fn exported(section: &config::Section, names: &[&str]) -> Result<Option<(String, String)>, config::Error> {
     for name in names {
         if let Some(found) = section.exported_variable(name)? {
@@ -335,7 +303,7 @@ fn exported(section: &config::Section, names: &[&str]) -> Result<Option<(String,
     Ok(None)
 }
 
-/// Reads a proxy's URL, whose password clap's own messages would repeat.
+/// Parses a proxy's URL. clap's own messages would repeat the password in it.
 #[derive(Clone)]
 struct ProxyParser;
 
@@ -363,6 +331,16 @@ mod tests {
         connection: Connection,
     }
 
+    const KEYS: Keys = Keys {
+        trust: TrustKeys {
+            cacert: "cacert",
+            thumbprint: "thumbprint",
+            insecure: "insecure",
+        },
+        proxy: None,
+        proxy_password_file: None,
+    };
+
     fn endpoint(options: &[&str]) -> Result<Endpoint, String> {
         let parsed = Options::try_parse_from([&["x"], options].concat());
         let parsed = parsed.map_err(|error| error.to_string())?;
@@ -370,14 +348,14 @@ mod tests {
         let section = config::Section::default();
         let built = parsed
             .connection
-            .endpoint(base, &section, &Keys::SOURCE, Said::default());
+            .endpoint(base, &section, &KEYS, Overrides::default());
         let mut endpoint = built.map_err(|error| error.to_string())?;
         parsed.connection.apply(&mut endpoint);
         Ok(endpoint)
     }
 
     #[test]
-    fn options_set_what_they_name_and_nothing_else() {
+    fn each_option_changes_only_its_own_setting() {
         let thumbprint = "ab".repeat(32);
         let mut usual = Endpoint::new(Base::parse("vc", 443, "").unwrap());
         usual.environment = endpoint(&[]).unwrap().environment;
@@ -402,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_and_nonsense_are_refused_without_showing_a_password() {
+    fn invalid_options_are_refused_without_showing_a_password() {
         let thumbprint = "ab".repeat(32);
         for options in [
             &["--cacert", "x", "--insecure"][..],

@@ -1,25 +1,25 @@
-//! Durations, as options take them.
+//! Durations in options.
 
 use std::time::Duration;
 
-/// The longest duration, which is beyond any use: about 136 years.
+/// The longest duration in seconds, about 136 years.
 const LONGEST: u64 = u32::MAX as u64;
 
 /// Why a text is not a duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It is not a number with a known unit.
+    /// It is not a whole number with a known unit.
     #[error("not a duration: give seconds, or a number with s, m, h or d, such as 90, 90s, 5m or 1h")]
     Unreadable,
-    /// It is longer than anything can last.
+    /// It is longer than [`LONGEST`].
     #[error("the duration is too long: at most {LONGEST} seconds")]
     TooLong,
-    /// It is zero, where something has to have time.
+    /// It is zero, but the option is a limit.
     #[error("the duration must be at least 1 second")]
     Zero,
 }
 
-/// Reads a duration: seconds, or a whole number with the unit s, m, h or d, such as `90`, `90s`, `5m` or `1h`.
+/// Parses a duration: seconds, or a whole number with the unit s, m, h or d, such as `90`, `90s`, `5m` or `1h`.
 pub fn duration(text: &str) -> Result<Duration, Error> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -34,7 +34,7 @@ pub fn duration(text: &str) -> Result<Duration, Error> {
     if number.is_empty() {
         return Err(Error::Unreadable);
     }
-    // Only digits are left: what does not fit is too large.
+    // The text consists of digits, so parsing fails only if the number is too large.
     let number: u64 = number.parse().map_err(|_| Error::TooLong)?;
     match number.checked_mul(unit) {
         Some(seconds) if seconds <= LONGEST => Ok(Duration::from_secs(seconds)),
@@ -42,7 +42,7 @@ pub fn duration(text: &str) -> Result<Duration, Error> {
     }
 }
 
-/// Reads a [`duration`] of at least a second, for a limit.
+/// Parses a [`duration`] of at least 1 second, for a limit.
 pub fn limit(text: &str) -> Result<Duration, Error> {
     match duration(text)? {
         Duration::ZERO => Err(Error::Zero),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused_with_examples() {
+    fn an_invalid_duration_is_refused_with_examples() {
         for text in [
             "", "s", "-1", "+1", "1.5", "5 m", "5M", "1h30m", "5min", "soon", "٣", "1e3", "∞",
         ] {

@@ -1,4 +1,4 @@
-//! This process as one of the jobs that a shell watches over.
+//! This process as a shell's job: whether it may use the terminal, and whether it can stop.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -11,32 +11,31 @@ use signal_hook::consts::SIGTTOU;
 use crate::cancel::{Cancel, Cancelled};
 use crate::cli::signals::is_ignored;
 
-/// How long a signal that came while the job was stopped may need until it is heard.
+/// How long a signal that came while the job was stopped may take until it sets the token.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Stops the job until it is in the foreground, as the kernel does with one that uses the terminal. A signal that ends the
-/// command is heard when the job goes on.
+/// Stops the job until it is in the foreground. A signal that ends the command takes effect when the job continues.
 ///
-/// The kernel does it in the middle of tcsetattr(2): after SIGCONT that call is repeated, and stops the job again before anybody
-/// hears of a SIGTERM that came together with it, as timeout(1) and `kill %1` send them.
+/// The kernel would also stop a background job, but inside tcsetattr(3). After SIGCONT that call is repeated and stops the job
+/// again, before a SIGTERM that came together with SIGCONT can end it. timeout(1) and `kill %1` send both.
 pub(super) fn wait_for_foreground(terminal: impl AsFd, cancel: &Cancel) -> Result<(), Cancelled> {
     while !may_use(&terminal) {
         cancel.sleep(PAUSE)?;
         if !may_use(&terminal) {
-            // It can't fail for one's own group, and returns when SIGCONT has come.
+            // It can't fail for the process's own group, and returns after SIGCONT.
             let _ = kill_current_process_group(Signal::TTOU);
         }
     }
     cancel.check()
 }
 
-/// Whether the kernel lets us use the terminal, or says why not, instead of stopping us.
+/// Whether using the terminal succeeds or fails, but does not stop the process.
 pub(super) fn may_use(terminal: impl AsFd) -> bool {
     let background = tcgetpgrp(terminal).is_ok_and(|group| group != getpgrp());
     !background || is_ignored(SIGTTOU) || !can_stop()
 }
 
-/// A process as proc_pid_stat(5) shows it.
+/// The parts of proc_pid_stat(5) that are needed here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Process {
     parent: i32,
@@ -44,8 +43,8 @@ struct Process {
     session: i32,
 }
 
-/// Whether somebody can have this process go on after SIGTSTP: its group is not orphaned, for some ancestor in the same
-/// session is in another group (POSIX, 3.264). A system without /proc is believed to have a shell.
+/// Whether a shell can continue this process after SIGTSTP: an ancestor in the same session is in another group, so the
+/// process's group is not orphaned (POSIX, 3.264). Without /proc the answer is yes.
 pub(super) fn can_stop() -> bool {
     match process("self") {
         Some(own) => is_watched(own, |id| process(&id.to_string())),
@@ -72,7 +71,7 @@ fn process(id: &str) -> Option<Process> {
 }
 
 fn parse(stat: &str) -> Option<Process> {
-    // The second field, the name in brackets, may hold anything.
+    // The second field, the name in brackets, may contain any characters.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut numbers = fields.split_whitespace().skip(1).map(|field| field.parse().ok());
     Some(Process {
@@ -87,14 +86,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_has_a_shell_above_it_and_an_orphan_has_none() {
+    fn a_job_has_an_ancestor_in_another_group_and_an_orphan_has_none() {
         let of = |parent, group, session| Process {
             parent,
             group,
             session,
         };
         let own = of(20, 30, 10);
-        // A stage below the login shell, and one below a script that is the job.
+        // A stage that the login shell started, and one that a script started.
         assert!(is_watched(of(10, 30, 10), |_| Some(of(1, 10, 10))));
         let script = |id| match id {
             20 => Some(of(10, 30, 10)),
@@ -102,14 +101,14 @@ mod tests {
             _ => None,
         };
         assert!(is_watched(own, script));
-        // What ssh -t started: the shell is in the same group, and sshd in another session.
+        // With ssh -t, the shell is in the same group and sshd in another session.
         let remote = |id| Some(if id == 20 { of(5, 30, 10) } else { of(1, 5, 5) });
         assert!(!is_watched(own, remote));
         assert!(!is_watched(own, |_| None));
     }
 
     #[test]
-    fn the_systems_line_is_read() {
+    fn the_fields_of_proc_stat_are_read() {
         let read = parse("77 (vw) scan) S 20 30 10 34819 30 4194304 0 0");
         let expected = Process {
             parent: 20,

@@ -1,4 +1,4 @@
-//! Whose turn it is to ask on a terminal: a lock on the terminal's own device file.
+//! The turn to ask on a terminal: a lock on the terminal's device file.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,13 +10,13 @@ use rustix::io::Errno;
 
 use crate::cancel::{Cancel, Cancelled};
 
-/// The right to ask; it ends when it is dropped, or with the process.
+/// The right to ask. It ends when it is dropped, or with the process.
 ///
-/// The lock belongs to the process and to the device, such as /dev/pts/3. /dev/tty would not do: it is one file for all
-/// terminals of the machine.
+/// The lock belongs to the process and to the device, such as /dev/pts/3. A lock on /dev/tty would not work, because it is one
+/// file for all terminals.
 #[derive(Debug)]
 pub(super) struct Turn {
-    /// All that were opened, for closing any descriptor of a file ends the process's locks of it (fcntl(2)).
+    /// All descriptors of the device. Closing any of them would release the process's lock (fcntl(2)).
     _devices: Vec<Arc<OwnedFd>>,
 }
 
@@ -34,7 +34,7 @@ impl Turn {
             };
             match done {
                 Ok(()) => return Ok(Turn { _devices: devices }),
-                // Open for reading only, or of a kind that knows no locks.
+                // The descriptor may be read-only, or the file system may not support locks.
                 Err(error) => log::debug!("the terminal can't be locked: {error}"),
             }
         }
@@ -52,8 +52,8 @@ fn lock(device: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// The terminal's device by the ways that may lead to it: what we were started with, which is open even where the device
-/// belongs to another user (sudo -u), then its path.
+/// Descriptors of the terminal's device. The standard streams come first, because opening the device by its path fails if it
+/// belongs to another user (`sudo -u`).
 fn candidates() -> Vec<Arc<OwnedFd>> {
     let status = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let Some((major, minor)) = terminal_of(&status) else {
@@ -78,7 +78,7 @@ fn is_device(fd: BorrowedFd<'_>, device: (u32, u32)) -> bool {
 
 /// Major and minor number of the controlling terminal: `tty_nr` in proc_pid_stat(5).
 fn terminal_of(status: &str) -> Option<(u32, u32)> {
-    // The second field, the name in brackets, may hold anything; tty_nr is the seventh.
+    // The second field, the name in brackets, may contain any characters. tty_nr is the seventh field.
     let (_, fields) = status.rsplit_once(')')?;
     let number: i32 = fields.split_whitespace().nth(4)?.parse().ok()?;
     let number = number.cast_unsigned();
@@ -88,7 +88,7 @@ fn terminal_of(status: &str) -> Option<(u32, u32)> {
     ))
 }
 
-/// Where devices of these numbers are found (devices.txt of the kernel): pseudo terminals and the consoles.
+/// The path of a pseudo terminal or console with these numbers (devices.txt of the kernel).
 fn path_of(major: u32, minor: u32) -> Option<String> {
     match major {
         136..=143 => Some(format!("/dev/pts/{}", minor + ((major - 136) << 8))),
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_terminal_is_read_from_the_systems_numbers() {
+    fn the_device_is_found_by_its_numbers() {
         let table = [
             (34816, Some((136, 0)), "/dev/pts/0"),
             (34819, Some((136, 3)), "/dev/pts/3"),

@@ -1,21 +1,22 @@
-//! A result for people: one line, made for 80 columns, with what failed below.
+//! A result line for people, followed by what failed.
 
 use std::io::{self, IsTerminal};
 
 use jiff::ZonedDateTime;
 
 use super::{Line, State};
+use crate::cli::width;
 use crate::cli::words::{counted, counts};
-use crate::cli::{text, width};
+use crate::text;
 
-/// How many hypervisors that failed are named.
+/// The most failed hypervisors that are named.
 const NAMED: usize = 10;
 
-/// A result for stdout, at this time.
+/// The result line for stdout, with the current time.
 pub(super) fn here(line: &Line) -> String {
     let time = ZonedDateTime::now().strftime("%H:%M:%S").to_string();
-    let columns = width::columns(io::stdout()).unwrap_or(width::USUAL);
-    // Where people see stderr, they see the error below this line.
+    let columns = width::columns(io::stdout()).unwrap_or(width::DEFAULT);
+    // If stderr is a terminal, the error is printed there.
     render(line, &time, columns, !io::stderr().is_terminal())
 }
 
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_named_below_and_steers_nothing() {
+    fn failed_hypervisors_are_listed_without_control_characters() {
         let fails = |n: usize| LeftOut {
             id: Some(format!("id{n}")),
             name: (n == 0).then(|| "esx\u{1b}[2J\nx".to_owned()),

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::{table, text};
+use crate::cli::table;
 use crate::commands::way::Route;
 use crate::config::keys::{EffectiveKey, Origin};
 use crate::config::{Note, Place};
+use crate::text;
 
 /// A table of keys, values and where they come from.
 pub(super) fn table(shown: &[EffectiveKey]) -> String {

@@ -11,7 +11,7 @@ use super::documents;
 use super::settings::Settings;
 use crate::cancel::Cancel;
 use crate::cli::result::{Results, State};
-use crate::cli::{self, Exit, Failure, args, text};
+use crate::cli::{self, Exit, Failure, args};
 use crate::commands::rhsm::{self, PendingLogin};
 use crate::config::{self, Rhsm, Section};
 use crate::error::Kind;
@@ -295,7 +295,7 @@ impl CandlepinReporter {
             Question::Job(id) => self.job(id, cancel),
         };
         answer.or_else(|error| {
-            let error = documents::advise_if_late(self.explain(error));
+            let error = super::limit::advise_if_late(self.explain(error));
             self.log_error(&error);
             Ok(Exit::Failed(error.kind()))
         })
@@ -309,7 +309,7 @@ impl CandlepinReporter {
         let Destination { endpoint, owner, .. } = self.destination()?;
         let (base, version) = (&endpoint.base, &status.version);
         let taken = format!("{base}: Candlepin {version}, reports for owner {owner} are accepted");
-        cli::print(&format!("{}\n", text::line(&taken)))?;
+        cli::print(&format!("{}\n", crate::text::line(&taken)))?;
         Ok(Exit::Ok)
     }
 
@@ -344,7 +344,7 @@ impl CandlepinReporter {
 
     /// When `--check` or `--job` must be done.
     fn end_of_question(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.settings.connection.time().unwrap_or(documents::LONGEST))
+        Instant::now().checked_add(self.settings.connection.time().unwrap_or(super::limit::LONGEST))
     }
 
     fn destination(&self) -> Result<&Destination, Failure> {

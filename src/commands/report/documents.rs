@@ -4,14 +4,11 @@
 //! it is accepted or a newer one replaces it. A failure that the next document would meet as well ends the reporter.
 
 mod inbox;
-mod limit;
 
 use std::time::{Duration, Instant};
 
-pub(super) use limit::{LONGEST, advise_if_late};
-
 use self::inbox::{Inbox, Next};
-use self::limit::Limit;
+use super::limit::{self, Limit};
 use super::settings::{Memo, Settings};
 use crate::backoff::Backoff;
 use crate::cancel::Cancel;
@@ -268,7 +265,7 @@ mod tests {
                 Attempt::without_line(Ok(()))
             };
             try_until_settled(&inbox, &Mapping::default(), (), &limit, attempt);
-            let (given, longest) = (given.unwrap(), timeout.unwrap_or(LONGEST));
+            let (given, longest) = (given.unwrap(), timeout.unwrap_or(limit::LONGEST));
             assert!(given > Instant::now() && given <= Instant::now() + longest);
         }
     }

@@ -185,7 +185,7 @@ impl documents::Reporter for Satellite5Reporter {
         }
         let ready = memo.check().and_then(|()| {
             let is_whole = roster.census.left_out.is_empty();
-            Ok(self.settings.inspect(mapping, &roster.census, false, is_whole)?)
+            Ok(self.settings.inspect(mapping, false, is_whole)?)
         });
         let Some(destination) = &self.destination else {
             return Attempt::without_line(ready.and_then(|()| self.dry_run(&roster)));

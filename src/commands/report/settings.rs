@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::documents::LONGEST;
+use super::limit::LONGEST;
 use super::{Options, max_age};
 use crate::cli::result::{Form, Line, State};
 use crate::cli::words::{Warnings, counts};
@@ -51,7 +51,7 @@ impl Settings {
         Ok(Settings {
             stage,
             section: section.name().map(str::to_owned),
-            section_in_messages: args::whence(section),
+            section_in_messages: args::section_and_place(section),
             connection: options.connection.clone(),
             form: Form::new(options.results.json),
             filtering,
@@ -70,25 +70,25 @@ impl Settings {
         }
     }
 
-    /// Whether nothing of a document will be sent, whatever password is given.
+    /// Whether a document is refused in any case, so that no password is needed.
     pub(super) fn refuses<D>(&self, mapping: &Mapping, memo: &Memo<D>) -> bool {
-        memo.refused.is_some() || mapping.hypervisors.is_empty() && !self.allow_empty
+        memo.refused.is_some() || self.require_hypervisors(mapping, mapping.has_local()).is_err()
+    }
+
+    /// Refuses a document without hypervisors; this machine itself counts if its guests are reported.
+    fn require_hypervisors(&self, mapping: &Mapping, is_local: bool) -> Result<(), Failure> {
+        match self.allow_empty || is_local {
+            true => Ok(()),
+            false => filtering::require_hypervisors(mapping, self.stage),
+        }
     }
 
     /// Refuses a document that is too old, empty, or not what `--strict` asks for.
     ///
     /// `is_local` says whether this machine's own guests are reported, `is_whole` whether all is reported as it is.
-    pub(super) fn inspect(
-        &self,
-        mapping: &Mapping,
-        census: &Census<'_>,
-        is_local: bool,
-        is_whole: bool,
-    ) -> Result<(), Failure> {
+    pub(super) fn inspect(&self, mapping: &Mapping, is_local: bool, is_whole: bool) -> Result<(), Failure> {
         max_age::check(mapping, self.max_age)?;
-        if census.hypervisors == 0 && !is_local && !self.allow_empty {
-            return Err(filtering::nothing_to_report(mapping, self.stage));
-        }
+        self.require_hypervisors(mapping, is_local)?;
         match self.strict && !is_whole {
             true => Err(Failure::new(
                 Kind::Data,

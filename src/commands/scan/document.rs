@@ -127,7 +127,7 @@ impl<'a> Printer<'a> {
         }
         self.warned = shared;
         let writer = cli::mapping::writer(io::sink(), &self.options.output);
-        omitted::warn(found.left_out(), writer.tells_omitted());
+        omitted::warn(found.left_out(), writer.writes_omitted());
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ pub(super) struct ServerOptions {
     #[arg(long, value_name = "SERVER")]
     pub server: Option<String>,
     #[command(flatten)]
-    pub account: args::Account,
+    pub account: args::Credentials,
     /// Scan what --trace saved in DIR, without a server
     #[arg(long, value_name = "DIR", conflicts_with_all = [
         "server", "username", "password_file", "key_file", "config", "name", "watch",
@@ -37,7 +37,7 @@ impl Login {
     ///
     /// The password may also come from `variable` in the environment, unless the section was `named`, or from a prompt.
     pub(super) fn find(
-        account: &args::Account,
+        account: &args::Credentials,
         in_address: Option<String>,
         section: &Section,
         named: bool,

@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::fit::{self, Misfits};
 use super::tally::Sent;
-use crate::mapping::{Hypervisor, LeftOut, Value};
+use crate::mapping::{Hypervisor, JsonValue, LeftOut};
 
 /// The fact by which the server recognises a hypervisor or a registered system. It takes two with the same value for one.
 pub(super) const SYSTEM_UUID: &str = "dmi.system.uuid";
@@ -79,7 +79,7 @@ pub(super) struct OutgoingHypervisor<'m> {
     pub(super) id: Cow<'m, str>,
     pub(super) name: Option<&'m str>,
     pub(super) guests: Vec<OutgoingGuest<'m>>,
-    pub(super) facts: Option<Vec<(&'m str, &'m Value)>>,
+    pub(super) facts: Option<Vec<(&'m str, &'m JsonValue)>>,
     pub(super) without_system_uuid: bool,
 }
 
@@ -142,7 +142,7 @@ pub(super) struct OutgoingGuest<'m> {
 struct GuestAttributes<'m> {
     kind: Option<&'m str>,
     active: Option<bool>,
-    unknown: Vec<(&'m str, &'m Value)>,
+    unknown: Vec<(&'m str, &'m JsonValue)>,
 }
 
 /// The guests of a hypervisor that are sent, in the order of their ids.
@@ -182,7 +182,7 @@ impl Serialize for GuestAttributes<'_> {
     }
 }
 
-struct Pairs<'p, 'm>(&'p [(&'m str, &'m Value)]);
+struct Pairs<'p, 'm>(&'p [(&'m str, &'m JsonValue)]);
 
 impl Serialize for Pairs<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use crate::mapping::{Attributes, Guest, Hypervisor, Members, Value};
+use crate::mapping::{Attributes, Guest, Hypervisor, JsonValue, Members};
 
 /// The longest name of a hypervisor that the server accepts, in characters.
 const LONGEST_NAME: usize = 250;
@@ -71,11 +71,11 @@ pub(super) fn name<'m>(hypervisor: &'m Hypervisor, misfits: &mut Misfits) -> Opt
 pub(super) fn facts<'m>(
     hypervisor: &'m Hypervisor,
     misfits: &mut Misfits,
-) -> Option<Vec<(&'m str, &'m Value)>> {
+) -> Option<Vec<(&'m str, &'m JsonValue)>> {
     if hypervisor.facts.is_empty() {
         return None;
     }
-    let fits = |name: &str, value: &Value| {
+    let fits = |name: &str, value: &JsonValue| {
         member("fact", name, value)?;
         match name {
             SOCKETS => sockets(value),
@@ -92,7 +92,7 @@ pub(super) fn guest(guest: &Guest) -> Result<(), String> {
 }
 
 /// The attributes of a guest that can be sent, without those that have members of their own.
-pub(super) fn attributes<'m>(guest: &'m Guest, misfits: &mut Misfits) -> Vec<(&'m str, &'m Value)> {
+pub(super) fn attributes<'m>(guest: &'m Guest, misfits: &mut Misfits) -> Vec<(&'m str, &'m JsonValue)> {
     let mut own = Misfits::default();
     odd_member(&guest.unknown, "attributes", "an object", &mut own);
     let doubled = doubled(&guest.attributes);
@@ -139,10 +139,10 @@ pub(super) fn kind<'m>(attributes: &'m Attributes, misfits: &mut Misfits) -> Opt
 }
 
 fn fitting<'m>(
-    members: impl Iterator<Item = (&'m str, &'m Value)>,
-    fits: impl Fn(&str, &Value) -> Result<(), String>,
+    members: impl Iterator<Item = (&'m str, &'m JsonValue)>,
+    fits: impl Fn(&str, &JsonValue) -> Result<(), String>,
     misfits: &mut Misfits,
-) -> Vec<(&'m str, &'m Value)> {
+) -> Vec<(&'m str, &'m JsonValue)> {
     let fitting = members.filter(|(name, value)| match fits(name, value) {
         Ok(()) => true,
         Err(misfit) => {
@@ -154,23 +154,23 @@ fn fitting<'m>(
 }
 
 /// Whether a member fits. The server accepts texts, numbers, booleans and null.
-fn member(what: &str, name: &str, value: &Value) -> Result<(), String> {
+fn member(what: &str, name: &str, value: &JsonValue) -> Result<(), String> {
     text(&format!("the name of a {what}"), name, LONGEST)?;
     let what = format!("the {what} {name}");
     match value {
-        Value::Text(value) => text(&what, value, LONGEST),
-        Value::Other(raw) if raw.get().starts_with('"') => Err(format!("{what} is not valid text")),
-        Value::Other(raw) if raw.get().starts_with(['[', '{']) => {
+        JsonValue::Text(value) => text(&what, value, LONGEST),
+        JsonValue::Other(raw) if raw.get().starts_with('"') => Err(format!("{what} is not valid text")),
+        JsonValue::Other(raw) if raw.get().starts_with(['[', '{']) => {
             Err(format!("{what} is a list or an object"))
         }
-        Value::Other(raw) => text(&what, raw.get(), LONGEST),
+        JsonValue::Other(raw) => text(&what, raw.get(), LONGEST),
     }
 }
 
-fn sockets(value: &Value) -> Result<(), String> {
+fn sockets(value: &JsonValue) -> Result<(), String> {
     let text = match value {
-        Value::Text(text) => text,
-        Value::Other(raw) => raw.get(),
+        JsonValue::Text(text) => text,
+        JsonValue::Other(raw) => raw.get(),
     };
     match text.parse::<i32>() {
         Ok(0..) => Ok(()),
@@ -193,7 +193,7 @@ fn text(what: &str, text: &str, limit: usize) -> Result<(), String> {
 /// Names a member whose value has another type than this; null counts as missing.
 fn odd_member(members: &Members, name: &str, kind: &str, misfits: &mut Misfits) {
     let odd = members.iter().find(|(own, _)| *own == name);
-    if odd.is_some_and(|(_, value)| !matches!(value, Value::Other(raw) if raw.get() == "null")) {
+    if odd.is_some_and(|(_, value)| !matches!(value, JsonValue::Other(raw) if raw.get() == "null")) {
         misfits.push(format!("its {name:?} is not {kind}"));
     }
 }
@@ -232,7 +232,10 @@ mod tests {
         // These are flaws of the document, which names them.
         let host = hypervisor(r#"{"uuid":"a","guests":[],"facts":{"a":"1","b":"\ud800","a":"2","c":"3"}}"#);
         let mut misfits = Misfits::default();
-        assert_eq!(facts(&host, &mut misfits).unwrap(), [("c", &Value::from("3"))]);
+        assert_eq!(
+            facts(&host, &mut misfits).unwrap(),
+            [("c", &JsonValue::from("3"))]
+        );
         assert!(misfits.into_vec().is_empty());
     }
 
@@ -257,7 +260,7 @@ mod tests {
             ("2.0", false),
             ("99999999999", false),
         ] {
-            assert_eq!(sockets(&Value::from(text)).is_ok(), good, "{text}");
+            assert_eq!(sockets(&JsonValue::from(text)).is_ok(), good, "{text}");
         }
     }
 

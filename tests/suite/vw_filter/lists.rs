@@ -17,7 +17,7 @@ fn a_pattern_that_matches_nothing_is_named() {
     assert_eq!(
         said(&["--exclude-hosts", "esx1, two.example.com"]),
         warning(
-            "exclude_hosts has \"two.example.com\", which matches no hypervisor; it is the name of one, and ids are \
+            "exclude_hosts has \"two.example.com\", which matches no hypervisor; it matches a name, but only ids are \
              compared (see vw-filter --match-names)"
         )
     );

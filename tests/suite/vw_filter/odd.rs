@@ -22,7 +22,7 @@ fn states_and_facts_that_are_wrong_pass_as_written_with_a_warning() {
         assert_eq!(outcome.stderr.lines().count(), 1, "{outcome:?}");
     }
     for (facts, words) in [
-        (r#"{"a":"1","a":"2"}"#, "the fact a is there twice"),
+        (r#"{"a":"1","a":"2"}"#, "the fact a is repeated"),
         (r#"{"a":"\ud800"}"#, "the fact a is not valid text"),
         (
             r#"{"\ud800":"a","b":"1"}"#,
@@ -98,7 +98,7 @@ fn a_repeated_flaw_is_named_ten_times_and_counted() {
         "each of very many is not in omitted"
     );
     assert!(
-        outcome.stdout.contains("and 3999 more such"),
+        outcome.stdout.contains("and 3999 more like this"),
         "but they are counted there"
     );
 }

@@ -62,7 +62,7 @@ fn a_fact_that_is_repeated_or_no_text_is_left_out_and_named() {
         errors,
         [
             "the name of a fact is not valid text; reported without it",
-            "the fact a is there twice; reported without it",
+            "the fact a is repeated; reported without it",
             "the fact c is not valid text; reported without it"
         ]
     );

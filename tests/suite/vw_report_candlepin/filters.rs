@@ -166,7 +166,7 @@ fn filters_that_leave_nothing_are_not_reported_as_an_empty_scan() {
     site.filtered("exclude_hosts=*", &[], r#"{"hypervisors":[]}"#)
         .failed(
             65,
-            "the document has no hypervisor; check that the scan's account",
+            "the document has no hypervisors; check that the scan's account",
         );
 }
 

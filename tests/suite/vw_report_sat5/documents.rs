@@ -53,7 +53,7 @@ fn a_state_that_is_none_and_a_doubled_fact_are_named() {
         ),
         (r#","state":99"#, "", "its state is 99"),
         (r#","state":1,"state":5"#, "", "it has two members \"state\""),
-        ("", r#","facts":{"a":"1","a":"2"}"#, "the fact a is there twice"),
+        ("", r#","facts":{"a":"1","a":"2"}"#, "the fact a is repeated"),
         ("", r#","facts":{"a":"\udc00"}"#, "the fact a is not valid text"),
     ] {
         let document =

@@ -7,7 +7,7 @@ use crate::cancel::Cancel;
 use crate::cli::progress::Progress;
 use crate::cli::result::{Line, State};
 use crate::cli::words::Warnings;
-use crate::cli::{self, Failure, text};
+use crate::cli::{self, Failure};
 use crate::commands::filtering::Filtering;
 use crate::commands::report::documents::{Attempt, Reporter};
 use crate::commands::report::settings::{Memo, Settings, first_three, incomplete, warn_of};
@@ -59,8 +59,8 @@ impl Reporter for CandlepinReporter {
 
 impl CandlepinReporter {
     /// Whether this machine's own guests are reported.
-    fn reports_local(&self, check_in: &CheckIn<'_>) -> bool {
-        check_in.has_local() && self.delivery.consumer.is_some()
+    fn reports_local(&self, mapping: &Mapping) -> bool {
+        mapping.has_local() && self.delivery.consumer.is_some()
     }
 
     /// Warns of what is not sent, or not as the document says it.
@@ -73,17 +73,15 @@ impl CandlepinReporter {
             ));
         }
         warnings.end();
-        if check_in.has_local() && !self.reports_local(check_in) {
+        if check_in.has_local() && self.delivery.consumer.is_none() {
             log::warn!("this machine's own guests are left out; use --local to report them");
         }
     }
 
     fn inspect(&self, mapping: &Mapping, check_in: &CheckIn<'_>) -> cli::Result<()> {
-        let is_local = self.reports_local(check_in);
+        let is_local = self.reports_local(mapping);
         let is_whole = check_in.census.left_out.is_empty() && check_in.without_system_uuid().next().is_none();
-        Ok(self
-            .settings
-            .inspect(mapping, &check_in.census, is_local, is_whole)?)
+        Ok(self.settings.inspect(mapping, is_local, is_whole)?)
     }
 
     /// `--dry-run`: prints each body that would be sent, on a line of its own.
@@ -142,7 +140,7 @@ impl CandlepinReporter {
             besides.push(error.kind());
             let error = format!("{:#}", cli::Error::from(error));
             log::error!("{error}");
-            line.error = Some(text::message(&error));
+            line.error = Some(crate::text::message(&error));
         }
         let known: Option<&candlepin::Error> = failed.as_ref().and_then(|error| error.downcast_ref());
         Ok(Attempt {

@@ -5,9 +5,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::limit::Limit;
 use crate::cancel::{Cancel, HookGuard};
 use crate::cli::{self, Error, Failure};
+use crate::commands::report::limit::Limit;
 use crate::error::Kind;
 use crate::mapping::Mapping;
 
@@ -64,7 +64,8 @@ impl Inbox {
         let inbox = Inbox::new(cancel);
         let shared = inbox.shared.clone();
         let read = move || {
-            let failed = read(|mapping| shared.add(mapping)).err();
+            let read = read(|mapping| shared.add(mapping));
+            let failed = read.map_err(cli::mapping::advise).err();
             shared.change(|waiting| {
                 waiting.ended = Some(Instant::now());
                 waiting.failed = failed;
@@ -210,9 +211,9 @@ fn read(mut give: impl FnMut(Mapping)) -> cli::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::LONGEST;
     use super::*;
     use crate::cancel::Signal;
+    use crate::commands::report::limit::LONGEST;
     use crate::mapping::{Hypervisor, Source};
 
     fn mapping(section: Option<&str>, id: &str) -> Mapping {

@@ -1,4 +1,4 @@
-//! Messages: one line each, on stderr and in the log file.
+//! Messages, each on one line, on stderr and in the log file.
 
 use std::fmt;
 use std::fs::{DirBuilder, File};
@@ -7,20 +7,44 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use clap::{ArgMatches, FromArgMatches as _};
 use jiff::ZonedDateTime;
 use log::{Level, LevelFilter, Record};
 
-use super::args::Messages;
-use super::{Failure, text};
+use super::error::Failure;
 use crate::error::Kind;
 use crate::secret::redact;
-use crate::{config, state};
+use crate::{config, state, text};
 
-/// The file of `--log-file`, else the one that the configuration names, which is read later.
+/// The file of `--log-file`, otherwise the configuration's, which is known later.
 static FILE: OnceLock<File> = OnceLock::new();
 
 /// The section in use, once it is known.
 static SECTION: OnceLock<String> = OnceLock::new();
+
+/// Which messages are printed, and where.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Messages {
+    /// Print debug messages (also VIRTWHO_DEBUG=1)
+    #[arg(short, long, conflicts_with = "quiet")]
+    debug: bool,
+    /// Print errors only
+    #[arg(short, long)]
+    quiet: bool,
+    /// Also append messages to FILE
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+}
+
+impl Messages {
+    /// The options, with `VIRTWHO_DEBUG` of the environment.
+    pub(super) fn from_matches(matches: &ArgMatches) -> Self {
+        let mut messages = Messages::from_arg_matches(matches).unwrap_or_default();
+        let on = |value: std::ffi::OsString| value.to_str().and_then(config::parse_flag) == Some(true);
+        messages.debug |= std::env::var_os("VIRTWHO_DEBUG").is_some_and(on) && !messages.quiet;
+        messages
+    }
+}
 
 /// Starts the messages of the command `name`.
 pub(super) fn start(name: &str, messages: &Messages) -> Result<(), Failure> {
@@ -31,7 +55,7 @@ pub(super) fn start(name: &str, messages: &Messages) -> Result<(), Failure> {
     };
     let (own, name) = (name.to_owned(), name.to_owned());
     let dispatch = fern::Dispatch::new()
-        // Other crates' messages are about their own insides, and could show what we keep secret.
+        // Messages of other crates are about their internals, and may contain secrets.
         .filter(|about| about.target().starts_with("vw"))
         .chain(fern::Output::call(move |record| {
             let message = text::message(&record.args().to_string());
@@ -50,7 +74,7 @@ pub(super) fn start(name: &str, messages: &Messages) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What stands before a message on stderr.
+/// The prefix of a message on stderr.
 fn prefix(level: Level) -> &'static str {
     match level {
         Level::Error | Level::Info => "",
@@ -59,7 +83,7 @@ fn prefix(level: Level) -> &'static str {
     }
 }
 
-/// Writes a message into the log file, if there is one.
+/// Appends a message to the log file, if there is one.
 fn append(name: &str, record: &Record<'_>) {
     let Some(mut file) = FILE.get() else { return };
     let line = FileLine {
@@ -70,12 +94,13 @@ fn append(name: &str, record: &Record<'_>) {
         section: SECTION.get().map(String::as_str),
         message: &text::message(&record.args().to_string()),
     };
-    // Nowhere is left to tell that the disk is full, and no reason to stop.
+    // A full disk is no reason to stop, and the message is on stderr anyway.
     let _ = file.write_all(format!("{line}\n").as_bytes());
 }
 
-/// A line of the log file. It begins like those of subscription-manager, which writes into the same folder:
-/// `2026-08-01 12:00:00,123 +0200 [INFO] vw-filter:1234:prod - message`.
+/// A line of the log file: `2026-08-01 12:00:00,123 +0200 [INFO] vw-filter:1234:prod - message`.
+///
+/// It begins like the lines of subscription-manager, which logs to the same folder.
 struct FileLine<'a> {
     time: &'a ZonedDateTime,
     level: Level,
@@ -101,16 +126,15 @@ impl fmt::Display for FileLine<'_> {
     }
 }
 
-/// Tells the log file's lines from now on which section is in use; the first one that is named counts.
+/// Sets the section that the lines of the log file name. Later calls do nothing.
 pub(super) fn set_section(name: &str) {
     let _ = SECTION.set(name.to_owned());
 }
 
-/// Does with messages what the configuration says, where no option said it: `debug`, `log_dir`, `log_file` and
-/// `log_per_config` of `[global]`.
+/// Applies `debug`, `log_dir`, `log_file` and `log_per_config` of `[global]`. Options take precedence.
 ///
-/// What of it makes no sense is only told: a report is worth more than its log.
-pub(super) fn follow(section: &config::Section) {
+/// Errors are only warnings, because a report is worth more than its log.
+pub(super) fn configure(section: &config::Section) {
     if let Some(name) = section.name() {
         set_section(name);
     }
@@ -128,13 +152,13 @@ pub(super) fn follow(section: &config::Section) {
     match make_folder(&file).and_then(|()| open(&file)) {
         Ok(opened) => drop(FILE.set(opened)),
         Err(error) => log::warn!(
-            "the log file {}: {error}; messages go to stderr alone",
+            "log file {}: {error}; messages go to stderr only",
             redact::value(&file.to_string_lossy())
         ),
     }
 }
 
-/// The log file, with virt-who's own for what of it is not said; none where nothing is said.
+/// The configured log file, completed with virt-who's default folder and name. `None` if no key is set.
 fn file_of(global: &config::Section, section: Option<&str>) -> Result<Option<PathBuf>, config::Error> {
     let (folder, name) = (global.text("log_dir")?, global.text("log_file")?);
     let per_section = global.flag("log_per_config")? == Some(true);
@@ -150,7 +174,7 @@ fn file_of(global: &config::Section, section: Option<&str>) -> Result<Option<Pat
     ))
 }
 
-/// Makes the folder of `log_dir` if it is missing, as virt-who does.
+/// Creates the folder of `log_dir` if it is missing, as virt-who does.
 fn make_folder(file: &Path) -> std::io::Result<()> {
     match file.parent().filter(|folder| *folder != Path::new("")) {
         Some(folder) => DirBuilder::new().recursive(true).mode(0o755).create(folder),
@@ -158,31 +182,31 @@ fn make_folder(file: &Path) -> std::io::Result<()> {
     }
 }
 
-/// One write a line, so that stages may share it.
+/// Opens a log file for appending. Each line is one write, so the stages of a pipeline can share the file.
 fn open(file: &Path) -> std::io::Result<File> {
     File::options().append(true).create(true).open(file)
 }
 
-/// Prints one message before the messages have been started, or when they can't be.
+/// Prints a message to stderr if messages are not started or can't be.
 pub(super) fn line(name: &str, message: &str) {
     write_stderr(&format!("{name}: {}", text::message(message)));
 }
 
-/// Has a panic, which would be a defect of ours, say so in one line.
+/// Reports a panic, which is a defect of this program, in one line.
 pub(super) fn catch_panics(name: &str) {
     let name = name.to_owned();
     std::panic::set_hook(Box::new(move |panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
         line(
             &name,
-            &format!("this is a defect of {name}, please report it: panic at {place}"),
+            &format!("this is a defect of {name}, please report it: panic at {location}"),
         );
     }));
 }
 
-/// One write a line, so that the stages of a pipeline do not cut into each other's messages.
+/// Writes a line with one write, so that the messages of a pipeline's stages don't mix.
 fn write_stderr(line: &str) {
-    // Where stderr is closed, nobody is there to be told.
+    // If stderr is closed, nobody can be informed.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
@@ -191,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_log_file_has_time_zone_process_and_section() {
+    fn a_line_of_the_log_file_has_its_time_zone_process_and_section() {
         let line = |section, level| {
             let time: ZonedDateTime = "2026-08-01T12:00:00.0429+02:00[Europe/Berlin]".parse().unwrap();
             let line = FileLine {

@@ -1,26 +1,25 @@
-//! JSON for terminals, and what makes other text fit for them.
+//! JSON that is safe on a terminal.
 
 use std::io::{self, Write};
 
 use crate::text::is_control;
-pub use crate::text::{line, message, printable, without_numbers};
 
-/// JSON for a terminal: characters that steer it are written as `\uXXXX`, which is the same value. For anything else than a
-/// terminal it passes as it is.
+/// Writes JSON that is safe on a terminal: control characters become `\uXXXX`, which is the same value. If `out` is not a
+/// terminal, the JSON is written unchanged.
 ///
-/// In JSON such characters stand within strings only, apart from the blanks between values, which stay.
+/// Valid JSON contains such characters in strings only, except for the white space between values, which is kept.
 #[derive(Debug)]
-pub struct Json<W> {
+pub struct TerminalJson<W> {
     out: W,
     escaping: bool,
-    /// The bytes of a character that has not arrived whole.
+    /// The first bytes of a character whose other bytes have not been written yet.
     begun: Vec<u8>,
 }
 
-impl<W: Write> Json<W> {
-    /// JSON for `out`, which may be a terminal.
+impl<W: Write> TerminalJson<W> {
+    /// A writer to `out`.
     pub fn new(out: W, is_terminal: bool) -> Self {
-        Json {
+        TerminalJson {
             out,
             escaping: is_terminal,
             begun: Vec::new(),
@@ -42,7 +41,7 @@ impl<W: Write> Json<W> {
     }
 }
 
-impl<W: Write> Write for Json<W> {
+impl<W: Write> Write for TerminalJson<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.escaping {
             return self.out.write(bytes);
@@ -63,7 +62,7 @@ impl<W: Write> Write for Json<W> {
                         self.begun = from.to_vec();
                         break;
                     };
-                    // Not JSON, then: shown as what it is not.
+                    // Invalid UTF-8 is not JSON. A replacement character shows it.
                     self.escape("\u{fffd}")?;
                     rest = from.get(wrong..).unwrap_or_default();
                 }
@@ -86,7 +85,7 @@ mod tests {
         "\u{1b}[2J\u{7}\u{7f}\u{85}\u{9b}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2066}\u{2069}";
 
     fn json(text: &str, is_terminal: bool, size: usize) -> String {
-        let mut json = Json::new(Vec::new(), is_terminal);
+        let mut json = TerminalJson::new(Vec::new(), is_terminal);
         for part in text.as_bytes().chunks(size) {
             json.write_all(part).unwrap();
         }
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn json_for_a_terminal_is_the_same_value() {
+    fn escaped_json_has_the_same_value() {
         let value = serde_json::json!({"name": CONTROLS, "päth": ["\u{202e}", "東京"]});
         let text = serde_json::to_string_pretty(&value).unwrap() + "\n";
         assert_eq!(json(&text, false, 1), text);
@@ -109,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_stays_what_it_is(text in any::<String>(), size in 1..9_usize) {
+        fn escaping_keeps_the_value_of_any_text(text in any::<String>(), size in 1..9_usize) {
             let written = serde_json::to_string(&text).unwrap();
             let shown = json(&written, true, size);
             prop_assert!(!shown.contains(is_control));

@@ -1,0 +1,116 @@
+//! Stdin and stdout.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, IsTerminal, StdinLock, StdoutLock, Write};
+use std::os::fd::AsFd;
+
+use rustix::fs::{OFlags, fcntl_getfl};
+
+use super::error::Failure;
+use super::json::TerminalJson;
+use crate::cancel::Cancel;
+use crate::error::Kind;
+use crate::text;
+
+/// Standard input, buffered. Fails if stdin is a terminal, because then the pipe is missing.
+pub fn stdin() -> Result<BufReader<StdinLock<'static>>, Failure> {
+    if io::stdin().is_terminal() {
+        return Err(Failure::new(
+            Kind::NoInput,
+            "stdin is a terminal; pipe a mapping in, or redirect a file with <",
+        ));
+    }
+    Ok(stdin_or_terminal())
+}
+
+/// Standard input, buffered, for a command that people also type into.
+pub fn stdin_or_terminal() -> BufReader<StdinLock<'static>> {
+    BufReader::with_capacity(64 * 1024, io::stdin().lock())
+}
+
+/// Standard output, buffered.
+pub fn stdout() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::with_capacity(64 * 1024, io::stdout().lock())
+}
+
+/// Standard output, buffered. A blocking write fails when the token is set, with [`crate::cancel::Cancelled`] in the error.
+pub fn stdout_until(cancel: &Cancel) -> BufWriter<impl Write + use<>> {
+    // Each write starts a thread, so the buffer is large.
+    BufWriter::with_capacity(256 * 1024, Until(cancel.clone()))
+}
+
+struct Until(Cancel);
+
+impl Write for Until {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The thread may still be writing after we stop waiting, so it owns its descriptor and bytes.
+        let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let bytes = bytes.to_vec();
+        self.0
+            .unblocked(move || stdout.write_all(&bytes).map(|()| bytes.len()))
+            .unwrap_or_else(|cancelled| Err(io::Error::other(cancelled)))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Standard output for JSON, buffered. On a terminal, characters that control it are escaped.
+pub fn json_stdout() -> TerminalJson<BufWriter<StdoutLock<'static>>> {
+    TerminalJson::new(stdout(), io::stdout().is_terminal())
+}
+
+/// Like [`json_stdout`], but a blocking write fails when the token is set, as with [`stdout_until`].
+pub fn json_stdout_until(cancel: &Cancel) -> TerminalJson<BufWriter<impl Write + use<>>> {
+    TerminalJson::new(stdout_until(cancel), io::stdout().is_terminal())
+}
+
+/// Prints text that is a command's whole result, such as the answer to `--check`. On a terminal, characters that control it
+/// are replaced.
+pub fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().is_terminal() {
+        true => print_raw(&text::printable(text)),
+        false => print_raw(text),
+    }
+}
+
+/// Prints text unchanged, even on a terminal, for a command that converts its input.
+pub fn print_raw(text: &str) -> Result<(), Failure> {
+    write_out(stdout(), text)
+}
+
+/// Prints JSON.
+pub fn print_json(text: &str) -> Result<(), Failure> {
+    write_out(json_stdout(), text)
+}
+
+fn write_out(mut out: impl Write, text: &str) -> Result<(), Failure> {
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| Failure::of_stdout(&error))
+}
+
+/// Whether a descriptor is open for writing. std ignores the error of a write to a descriptor that is open for reading only.
+pub(super) fn is_writable(descriptor: impl AsFd) -> bool {
+    let mode = fcntl_getfl(descriptor).map(|flags| flags & OFlags::ACCMODE);
+    mode != Ok(OFlags::RDONLY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mode_of_a_descriptor_decides_whether_it_is_writable() {
+        let null = |read, write| {
+            let mut options = File::options();
+            options.read(read).write(write).open("/dev/null").unwrap()
+        };
+        assert!(!is_writable(null(true, false)));
+        assert!(is_writable(null(false, true)));
+        assert!(is_writable(null(true, true)));
+        let (reader, writer) = io::pipe().unwrap();
+        assert!(!is_writable(reader));
+        assert!(is_writable(writer));
+    }
+}
