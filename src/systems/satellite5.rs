@@ -26,7 +26,7 @@ use self::method::{Method, NOTIFY, Side};
 use self::plan::Plan;
 pub use self::roster::{Host, Roster};
 use self::systemid::Registrations;
-use self::xmlrpc::Value;
+use self::xmlrpc::Datum;
 use crate::cancel::{Cancel, LateGuard};
 use crate::error::{Classify, Kind};
 use crate::http::{self, Base, Endpoint, Http, Request};
@@ -231,17 +231,17 @@ impl Satellite5 {
     }
 
     fn notify(&self, systemid: &Secret, plan: &Plan<'_>) -> Result<(), Error> {
-        let params = [Value::text(systemid.expose()), plan.events.clone()];
+        let params = [Datum::text(systemid.expose()), plan.events.clone()];
         self.call(NOTIFY, &params).map(drop)
     }
 
     /// Calls a method; a signal and the end of the time interrupt it.
-    fn call(&self, method: Method, params: &[Value<'_>]) -> Result<Value<'static>, Error> {
+    fn call(&self, method: Method, params: &[Datum<'_>]) -> Result<Datum<'static>, Error> {
         self.call_over(&self.http, method, params)
     }
 
     /// Calls a method whose answer must not be lost: after a signal, or the end of the time, it still has [`PATIENCE`].
-    fn call_unhurried(&self, method: Method, params: &[Value<'_>]) -> Result<Value<'static>, Error> {
+    fn call_unhurried(&self, method: Method, params: &[Datum<'_>]) -> Result<Datum<'static>, Error> {
         let call = method.name;
         let over = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
         let stopped = match self.cancel.check() {
@@ -257,7 +257,7 @@ impl Satellite5 {
         }
     }
 
-    fn call_over(&self, http: &Http, method: Method, params: &[Value<'_>]) -> Result<Value<'static>, Error> {
+    fn call_over(&self, http: &Http, method: Method, params: &[Datum<'_>]) -> Result<Datum<'static>, Error> {
         let call = method.name;
         log::debug!("calling {call}");
         let since = Instant::now();
@@ -267,19 +267,17 @@ impl Satellite5 {
         request = request.label(call).secret(self.account.password.expose());
         if method.gives_key() {
             request = request.secret_answer();
-        } else if let Some(key) = params.first().and_then(Value::as_text) {
+        } else if let Some(key) = params.first().and_then(Datum::as_text) {
             request = request.secret(key);
         }
         if method.repeatable {
             request = request.repeatable();
         }
-        let answer = http
-            .send(&request)
-            .and_then(http::Response::success)
-            .and_then(|response| response.read(LARGEST_ANSWER))
-            .map_err(|source| Error::Exchange { call, source })?;
+        let response = http.send(&request).and_then(http::Response::success);
+        let response = response.map_err(|source| Error::Exchange { call, source })?;
+        let answer = xmlrpc::answer(response.into_body()).map_err(|error| Error::of_answer(call, error))?;
         log::debug!("{call}: answered after {} ms", since.elapsed().as_millis());
-        match xmlrpc::answer(&answer).map_err(|source| Error::Answer { call, source })? {
+        match answer {
             Ok(value) => Ok(value),
             Err(mut fault) => {
                 // A server may quote what it was sent.

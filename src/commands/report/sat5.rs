@@ -20,7 +20,7 @@ use crate::mapping::Mapping;
 use crate::state::Folder;
 use crate::systems::satellite5::plan::{Plan, profile_name};
 use crate::systems::satellite5::systemid::Registrations;
-use crate::systems::satellite5::xmlrpc::Value;
+use crate::systems::satellite5::xmlrpc::Datum;
 use crate::systems::satellite5::{self, Account, Failed, Report, Roster, Satellite5};
 use clap::builder::NonEmptyStringValueParser;
 
@@ -353,7 +353,7 @@ struct Planned<'a> {
     id: &'a str,
     profile: String,
     registered: bool,
-    plan: &'a Value<'a>,
+    plan: &'a Datum<'a>,
 }
 
 /// Where to report to, and as whom, by the options and the section.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::method::{CHANNEL, CREATE_CHANNEL, LOGIN, LOGOUT, SET_MAP, USER};
-use super::xmlrpc::{Fault, Value};
+use super::xmlrpc::{Datum, Fault};
 use super::{ARCH, Account, Error, OS, RELEASE, Satellite5};
 use crate::cancel::Cancel;
 use crate::error::{Classify, Kind};
@@ -96,7 +96,7 @@ impl Satellite5 {
     /// Logs in; returns the session's key.
     fn log_in(&self) -> Result<Secret, Error> {
         let Account { username, password } = &self.account;
-        let credentials = [Value::text(username.as_str()), Value::text(password.expose())];
+        let credentials = [Datum::text(username.as_str()), Datum::text(password.expose())];
         let answer = self
             .call_unhurried(LOGIN, &credentials)
             .map_err(|error| match error {
@@ -122,9 +122,9 @@ impl Satellite5 {
     fn prepare_channel(&self, session: &str) -> Result<Channel, Error> {
         let user = self.call(
             USER,
-            &[Value::text(session), Value::text(self.account.username.as_str())],
+            &[Datum::text(session), Datum::text(self.account.username.as_str())],
         )?;
-        let Some(&Value::Int(org)) = user.member("org_id") else {
+        let Some(&Datum::Int(org)) = user.member("org_id") else {
             return Err(Error::Unexpected {
                 call: USER.name,
                 missing: "org_id",
@@ -132,16 +132,16 @@ impl Satellite5 {
         };
         log::debug!("the user's organisation is {org}");
         let label = format!("hypervisor-base-{org}");
-        match self.call(CHANNEL, &[Value::text(session), Value::text(label.as_str())]) {
+        match self.call(CHANNEL, &[Datum::text(session), Datum::text(label.as_str())]) {
             Err(Error::Refused { fault, .. }) if fault.code == NO_CHANNEL => {
                 let name = format!("Hypervisor Base - {org}");
                 let channel = [
-                    Value::text(session),
-                    Value::text(label.as_str()),
-                    Value::Text(name.into()),
-                    Value::text("Base channel of the hypervisors that vw and virt-who register"),
-                    Value::text("channel-x86_64"),
-                    Value::text(""),
+                    Datum::text(session),
+                    Datum::text(label.as_str()),
+                    Datum::Text(name.into()),
+                    Datum::text("Base channel of the hypervisors that vw and virt-who register"),
+                    Datum::text("channel-x86_64"),
+                    Datum::text(""),
                 ];
                 self.call(CREATE_CHANNEL, &channel)?;
                 log::info!("created the channel {label}");
@@ -158,11 +158,11 @@ impl Satellite5 {
     /// registering does not. So a refusal counts only once a registration finds no map.
     fn map_channel(&self, session: &str, label: &str) -> Result<Option<Fault>, Error> {
         let map = [
-            Value::text(session),
-            Value::text(OS),
-            Value::text(RELEASE),
-            Value::text(ARCH),
-            Value::text(label),
+            Datum::text(session),
+            Datum::text(OS),
+            Datum::text(RELEASE),
+            Datum::text(ARCH),
+            Datum::text(label),
         ];
         match self.call(SET_MAP, &map) {
             Err(Error::Refused { fault, .. }) => {
@@ -179,7 +179,7 @@ impl Satellite5 {
     /// Ends a session, by a connection of its own: after a signal the other one is closed.
     fn log_out(&self, session: &str) {
         let http = self.http.anew(&Cancel::default(), Some(Instant::now() + LOG_OUT));
-        let ended = self.call_over(&http, LOGOUT, &[Value::text(session)]);
+        let ended = self.call_over(&http, LOGOUT, &[Datum::text(session)]);
         if let Err(error) = ended {
             log::warn!(
                 "the session stays open on the server until it expires: {}",

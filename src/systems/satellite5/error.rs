@@ -198,6 +198,17 @@ impl Error {
         }
     }
 
+    /// The error of an answer that can't be read. If the connection broke, its own error says more than that of the XML.
+    pub(super) fn of_answer(call: &'static str, source: xmlrpc::Error) -> Self {
+        match source.connection() {
+            Some(error) => Error::Exchange {
+                call,
+                source: error.clone(),
+            },
+            None => Error::Answer { call, source },
+        }
+    }
+
     /// The failure of a registration that may have made a profile of this name. Its mark stays for the next report.
     pub(super) fn in_doubt(profile: String, lost: Error, begun: Reserved) -> Self {
         begun.leave();
@@ -216,8 +227,8 @@ impl Classify for Error {
             Error::Login { .. } => Kind::NoPerm,
             Error::InDoubt { source, .. } => source.kind(),
             Error::NoRoom(source) | Error::Unkept { source, .. } => source.kind(),
-            Error::Unsendable { .. } => Kind::Data,
-            Error::Answer { .. } | Error::Unexpected { .. } => Kind::Protocol,
+            Error::Unsendable { source, .. } | Error::Answer { source, .. } => source.kind(),
+            Error::Unexpected { .. } => Kind::Protocol,
             Error::Refused { fault, .. } => match fault.code {
                 -23 | -71 | -702 => Kind::NoPerm,
                 _ => Kind::Unavailable,

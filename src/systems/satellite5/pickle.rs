@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::xmlrpc::Value;
+use super::xmlrpc::Datum;
 
 /// A file is not a pickle of plain data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -367,34 +367,34 @@ fn raw_unicode_escape(line: &[u8]) -> Option<String> {
 }
 
 /// Writes a value as a pickle that Python 2 and 3 load.
-pub fn write(value: &Value<'_>) -> Vec<u8> {
+pub fn write(value: &Datum<'_>) -> Vec<u8> {
     let mut pickle = vec![0x80, 2];
     push(&mut pickle, value);
     pickle.push(b'.');
     pickle
 }
 
-fn push(pickle: &mut Vec<u8>, value: &Value<'_>) {
+fn push(pickle: &mut Vec<u8>, value: &Datum<'_>) {
     match value {
-        Value::Nil => pickle.push(b'N'),
-        Value::Boolean(value) => pickle.push(if *value { 0x88 } else { 0x89 }),
-        Value::Int(value) => {
+        Datum::Nil => pickle.push(b'N'),
+        Datum::Boolean(value) => pickle.push(if *value { 0x88 } else { 0x89 }),
+        Datum::Int(value) => {
             pickle.extend([0x8a, 8]);
             pickle.extend(value.to_le_bytes());
         }
-        Value::Double(value) => {
+        Datum::Double(value) => {
             pickle.push(b'G');
             pickle.extend(value.to_be_bytes());
         }
-        Value::Text(text) => push_text(pickle, text),
-        Value::Array(values) => {
+        Datum::Text(text) => push_text(pickle, text),
+        Datum::Array(values) => {
             pickle.extend(b"](");
             for value in values {
                 push(pickle, value);
             }
             pickle.push(b'e');
         }
-        Value::Struct(members) => {
+        Datum::Struct(members) => {
             pickle.extend(b"}(");
             for (name, value) in members {
                 push_text(pickle, name);

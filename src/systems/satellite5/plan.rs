@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::xmlrpc::Value;
+use super::xmlrpc::Datum;
 use super::{Failed, Host};
 use crate::error::Kind;
 use crate::mapping::{Guest, GuestState};
@@ -24,7 +24,7 @@ const OWN_UUID: &str = "0000000000000000";
 pub struct Plan<'a> {
     /// The events: the hypervisor exists, a crawl begins, each guest exists, the crawl ends, by which guests that were not
     /// told of count as stopped.
-    pub events: Value<'a>,
+    pub events: Datum<'a>,
     /// The ids of guests that are not told of, and why.
     pub omitted: Vec<(&'a str, &'static str)>,
 }
@@ -33,10 +33,10 @@ impl<'a> Plan<'a> {
     /// The plan of the hypervisor `id`, whose source is of virt-who's type `kind`.
     pub fn new(kind: &str, id: &str, guests: &'a [Guest]) -> Self {
         let mut omitted = Vec::new();
-        let own = [("identity", Value::text("host")), ("uuid", Value::text(OWN_UUID))];
+        let own = [("identity", Datum::text("host")), ("uuid", Datum::text(OWN_UUID))];
         let mut events = vec![
-            event("exists", "system", Value::members(own)),
-            event("crawl_began", "system", Value::members([])),
+            event("exists", "system", Datum::members(own)),
+            event("crawl_began", "system", Datum::members([])),
         ];
         for guest in guests {
             match uuid(&guest.id) {
@@ -44,9 +44,9 @@ impl<'a> Plan<'a> {
                 Err(reason) => omitted.push((guest.id.as_str(), reason)),
             }
         }
-        events.push(event("crawl_ended", "system", Value::members([])));
+        events.push(event("crawl_ended", "system", Datum::members([])));
         Plan {
-            events: Value::Array(events),
+            events: Datum::Array(events),
             omitted,
         }
     }
@@ -84,26 +84,26 @@ pub fn profile_name(kind: &str, id: &str) -> String {
 }
 
 /// An event of a plan; its moment, the first element, is never looked at.
-fn event<'a>(action: &'static str, target: &'static str, properties: Value<'a>) -> Value<'a> {
-    Value::Array(vec![
-        Value::Int(0),
-        Value::text(action),
-        Value::text(target),
+fn event<'a>(action: &'static str, target: &'static str, properties: Datum<'a>) -> Datum<'a> {
+    Datum::Array(vec![
+        Datum::Int(0),
+        Datum::text(action),
+        Datum::text(target),
         properties,
     ])
 }
 
 /// What virt-who tells of a guest: the numbers are not known, and have to be there.
-fn properties<'a>(kind: &str, host: &str, guest: &'a Guest, uuid: Cow<'a, str>) -> Value<'a> {
+fn properties<'a>(kind: &str, host: &str, guest: &'a Guest, uuid: Cow<'a, str>) -> Datum<'a> {
     let name = format!("VM {} from {}", guest.id, profile_name(kind, host));
     let name: String = name.chars().take(LONGEST_NAME).collect();
-    Value::members([
-        ("uuid", Value::Text(uuid)),
-        ("name", Value::text(name)),
-        ("state", Value::text(word(guest.state))),
-        ("vcpus", Value::Int(1)),
-        ("memory_size", Value::Int(0)),
-        ("virt_type", Value::text("fully_virtualized")),
+    Datum::members([
+        ("uuid", Datum::Text(uuid)),
+        ("name", Datum::text(name)),
+        ("state", Datum::text(word(guest.state))),
+        ("vcpus", Datum::Int(1)),
+        ("memory_size", Datum::Int(0)),
+        ("virt_type", Datum::text("fully_virtualized")),
     ])
 }
 
@@ -150,12 +150,12 @@ mod tests {
         Guest::new(id, state, "esx")
     }
 
-    fn events<'a>(plan: &'a Plan<'_>) -> Vec<&'a [Value<'a>]> {
-        let Value::Array(events) = &plan.events else {
+    fn events<'a>(plan: &'a Plan<'_>) -> Vec<&'a [Datum<'a>]> {
+        let Datum::Array(events) = &plan.events else {
             panic!()
         };
-        let elements = |event: &'a Value<'a>| match event {
-            Value::Array(elements) => elements.as_slice(),
+        let elements = |event: &'a Datum<'a>| match event {
+            Datum::Array(elements) => elements.as_slice(),
             _ => panic!(),
         };
         events.iter().map(elements).collect()
@@ -179,7 +179,7 @@ mod tests {
                 (4, "crawl_ended", "system")
             ]
         );
-        assert!(events.iter().all(|event| event[0] == Value::Int(0)));
+        assert!(events.iter().all(|event| event[0] == Datum::Int(0)));
         let text = |event: usize, name: &str| events[event][3].member(name).unwrap().as_text().unwrap();
         assert_eq!(
             (text(0, "identity"), text(0, "uuid")),
@@ -191,8 +191,8 @@ mod tests {
             format!("VM {UUID} from esx hypervisor esx1.example.com")
         );
         assert_eq!(text(2, "virt_type"), "fully_virtualized");
-        assert!(events[2][3].member("vcpus") == Some(&Value::Int(1)));
-        assert!(events[2][3].member("memory_size") == Some(&Value::Int(0)));
+        assert!(events[2][3].member("vcpus") == Some(&Datum::Int(1)));
+        assert!(events[2][3].member("memory_size") == Some(&Datum::Int(0)));
         assert_eq!(super::Plan::new("esx", "a", &[]).omitted, []);
     }
 

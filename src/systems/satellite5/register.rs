@@ -2,7 +2,7 @@
 
 use super::method::{HARDWARE, REGISTER};
 use super::plan::profile_name;
-use super::xmlrpc::Value;
+use super::xmlrpc::Datum;
 use super::{ARCH, Account, Error, Host, OS, RELEASE, Satellite5};
 use crate::error::Classify as _;
 use crate::secret::Secret;
@@ -23,7 +23,7 @@ impl Satellite5 {
             Err(error @ Error::Login { .. }) => return Err(self.blocked_by(error)),
             Err(error) => return Err(error),
         };
-        let hardware = [Value::text(systemid.expose()), Value::Array(Vec::new())];
+        let hardware = [Datum::text(systemid.expose()), Datum::Array(Vec::new())];
         match self.call(HARDWARE, &hardware) {
             // A new profile has no hardware anyway.
             Err(error @ Error::Refused { .. }) => log::warn!("{}: {}", host.id, error.with_causes()),
@@ -83,7 +83,7 @@ impl Satellite5 {
             Err(lost) if lost.may_be_done() => return Err(Error::in_doubt(profile, lost, begun)),
             answered => answered?,
         };
-        let systemid = answer.member("system_id").and_then(Value::as_text);
+        let systemid = answer.member("system_id").and_then(Datum::as_text);
         let Some(systemid) = systemid.map(|text| Secret::from(text.to_owned())) else {
             let lost = Error::Unexpected {
                 call: REGISTER.name,
@@ -99,16 +99,16 @@ impl Satellite5 {
     }
 
     /// The parameters of a registration.
-    fn registration<'a>(&'a self, profile: &'a str) -> [Value<'a>; 7] {
+    fn registration<'a>(&'a self, profile: &'a str) -> [Datum<'a>; 7] {
         let Account { username, password } = &self.account;
         [
-            Value::text(profile),
-            Value::text(OS),
-            Value::text(RELEASE),
-            Value::text(ARCH),
-            Value::text(username.as_str()),
-            Value::text(password.expose()),
-            Value::members([]),
+            Datum::text(profile),
+            Datum::text(OS),
+            Datum::text(RELEASE),
+            Datum::text(ARCH),
+            Datum::text(username.as_str()),
+            Datum::text(password.expose()),
+            Datum::members([]),
         ]
     }
 }

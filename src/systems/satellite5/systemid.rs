@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::pickle;
-use super::xmlrpc::Value;
+use super::xmlrpc::Datum;
 use crate::cancel::Cancel;
 use crate::error::{Classify, Kind};
 use crate::secret::Secret;
@@ -92,7 +92,7 @@ impl Registrations {
     }
 
     /// Keeps what the server answered to a registration, in the place of an older one.
-    pub fn keep(&self, begun: Reserved, answer: &Value<'_>) -> Result<(), Error> {
+    pub fn keep(&self, begun: Reserved, answer: &Datum<'_>) -> Result<(), Error> {
         Ok(begun.write(&pickle::write(answer))?)
     }
 
@@ -103,7 +103,7 @@ impl Registrations {
 
     /// Keeps a systemid that was found out otherwise: no registration is in doubt any more.
     pub fn adopt(&self, id: &str, systemid: &str) -> Result<(), Error> {
-        let kept = Value::members([("system_id", Value::text(systemid))]);
+        let kept = Datum::members([("system_id", Datum::text(systemid))]);
         self.0.write(&file_name(PREFIX, id)?, &pickle::write(&kept))?;
         Ok(self.0.remove(&file_name(MARK, id)?)?)
     }
@@ -119,7 +119,7 @@ mod tests {
         let registrations = Registrations::new(Folder::new(place.path()));
         for id in ["esx1.example.com", "a/b", "..", "é", "%"] {
             assert!(registrations.systemid(id).unwrap().is_none());
-            let answer = Value::members([("system_id", Value::text(id))]);
+            let answer = Datum::members([("system_id", Datum::text(id))]);
             let begun = registrations.begin(id).unwrap();
             assert!(registrations.is_in_doubt(id).unwrap());
             assert!(registrations.systemid(id).unwrap().is_none());

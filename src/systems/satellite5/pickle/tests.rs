@@ -75,16 +75,16 @@ fn nesting_and_sharing_cost_no_more_than_the_file() {
 }
 
 /// The struct with a member of each kind.
-fn registration(system_id: &str) -> Value<'_> {
-    let texts = |texts: &[&'static str]| Value::Array(texts.iter().map(|t| Value::text(*t)).collect());
-    Value::members([
+fn registration(system_id: &str) -> Datum<'_> {
+    let texts = |texts: &[&'static str]| Datum::Array(texts.iter().map(|t| Datum::text(*t)).collect());
+    Datum::members([
         ("channels", texts(&["hypervisor-base-1"])),
         ("failed", texts(&[])),
-        ("number", Value::Int(-70000)),
-        ("flag", Value::Boolean(true)),
-        ("nothing", Value::Nil),
-        ("half", Value::Double(0.5)),
-        ("system_id", Value::text(system_id)),
+        ("number", Datum::Int(-70000)),
+        ("flag", Datum::Boolean(true)),
+        ("nothing", Datum::Nil),
+        ("half", Datum::Double(0.5)),
+        ("system_id", Datum::text(system_id)),
     ])
 }
 
