@@ -19,6 +19,7 @@ mod error;
 mod fault;
 mod flaw;
 mod json;
+mod left_out;
 mod read;
 mod reportable;
 mod split;
@@ -32,8 +33,9 @@ pub use self::entry::{Entry, Id, Read};
 pub use self::error::{Error, Limit};
 pub use self::fault::Bounded;
 pub use self::json::{Members, Value};
+pub use self::left_out::{LeftOut, Omitted};
 pub use self::read::{Document, Reader};
-pub use self::reportable::{LeftOut, Reportable};
+pub use self::reportable::Reportable;
 pub use self::write::Writer;
 
 /// The most bytes that one hypervisor may have, and all of a document together that is no hypervisor.
@@ -265,30 +267,6 @@ pub struct Source {
     pub unknown: Members,
 }
 
-/// A host or guest that a stage left out, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Omitted {
-    /// `host` or `guest`, or what another source calls it.
-    pub kind: Cow<'static, str>,
-    /// The id by which it was known to the stage: a managed object id in a scan, the hypervisor's id afterwards.
-    pub id: Option<String>,
-    /// Its name.
-    pub name: Option<String>,
-    /// The command that left it out.
-    pub stage: Cow<'static, str>,
-    /// Why.
-    pub reason: String,
-    /// Members that are not known here.
-    pub unknown: Members,
-}
-
-impl Omitted {
-    /// The kind of a host.
-    pub const HOST: &'static str = "host";
-    /// The kind of a guest.
-    pub const GUEST: &'static str = "guest";
-}
-
 /// What a [`Fault`] makes unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Concerns {
@@ -306,8 +284,8 @@ impl Concerns {
     /// The kind of what is left out for it, in `omitted`.
     pub fn kind(self) -> &'static str {
         match self {
-            Concerns::Guest | Concerns::State => Omitted::GUEST,
-            Concerns::Host | Concerns::Fact => Omitted::HOST,
+            Concerns::Guest | Concerns::State => LeftOut::GUEST,
+            Concerns::Host | Concerns::Fact => LeftOut::HOST,
         }
     }
 }
@@ -332,19 +310,6 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// For the document: left out by this stage.
-    pub fn omitted_by(self, stage: &'static str) -> Omitted {
-        let reason = self.counted_reason();
-        Omitted {
-            kind: self.about.kind().into(),
-            id: self.id,
-            name: self.name,
-            stage: stage.into(),
-            reason,
-            unknown: Members::new(),
-        }
-    }
-
     /// The reason, with the number of those that it stands for beside its own.
     pub fn counted_reason(&self) -> String {
         match self.count {

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::{json_stdout, stamp, text};
 use crate::error::Kind;
+use crate::mapping::LeftOut;
 
 /// What became of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,30 +30,9 @@ pub enum State {
     Failed,
 }
 
-/// A hypervisor that is not on the server as it should be.
-pub trait Failing {
-    /// Its id, unless it has none.
-    fn id(&self) -> Option<&str>;
-    /// Its name.
-    fn name(&self) -> Option<&str>;
-    /// Why.
-    fn error(&self) -> &str;
-}
-
-/// Such as `esx1.example.com (9705df9f-…): the server refused it`.
-pub fn told(failed: &impl Failing) -> String {
-    let error = failed.error();
-    match (failed.name(), failed.id()) {
-        (Some(name), Some(id)) => format!("{name} ({id}): {error}"),
-        (Some(one), None) | (None, Some(one)) => format!("{one}: {error}"),
-        (None, None) => error.to_owned(),
-    }
-}
-
-/// The result line of a document; `F` is a hypervisor that failed.
+/// The result line of a document.
 #[derive(Debug, Serialize)]
-#[serde(bound = "F: Failing")]
-pub struct Line<F> {
+pub struct Line {
     /// When it ended, in UTC; [`Line::end`] sets it.
     pub time: String,
     /// The section in use, if any.
@@ -80,14 +60,14 @@ pub struct Line<F> {
     pub omitted: usize,
     /// Those that are not on the server as they should be.
     #[serde(serialize_with = "each")]
-    pub failed: Vec<F>,
+    pub failed: Vec<LeftOut>,
     /// The ids of the server's jobs.
     pub jobs: Vec<String>,
     /// How long it took, in seconds, with milliseconds; [`Line::end`] sets it.
     pub seconds: f64,
 }
 
-impl<F> Line<F> {
+impl Line {
     /// It ends now, took the time since `started`, and perhaps failed.
     pub fn end(&mut self, started: Instant, failed: Option<&super::Error>) {
         self.time = stamp::utc(SystemTime::now());
@@ -99,7 +79,7 @@ impl<F> Line<F> {
 }
 
 /// The hypervisors that failed, each with `id`, `name` and `error`.
-fn each<F: Failing, S: Serializer>(failed: &[F], serializer: S) -> Result<S::Ok, S::Error> {
+fn each<S: Serializer>(failed: &[LeftOut], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Failed<'a> {
         id: Option<&'a str>,
@@ -107,9 +87,9 @@ fn each<F: Failing, S: Serializer>(failed: &[F], serializer: S) -> Result<S::Ok,
         error: Cow<'a, str>,
     }
     serializer.collect_seq(failed.iter().map(|failed| Failed {
-        id: failed.id(),
-        name: failed.name(),
-        error: text::without_numbers(failed.error()),
+        id: failed.id.as_deref(),
+        name: failed.name.as_deref(),
+        error: text::without_numbers(&failed.reason),
     }))
 }
 
@@ -151,7 +131,7 @@ impl Results {
     }
 
     /// Prints a line. A reader that went away has had enough, which is no failure; what was to be done goes on.
-    pub fn print<F: Failing>(&mut self, line: &Line<F>) {
+    pub fn print(&mut self, line: &Line) {
         if self.closed {
             return;
         }
@@ -164,7 +144,7 @@ impl Results {
         }
     }
 
-    fn write(&self, line: &Line<impl Failing>) -> io::Result<()> {
+    fn write(&self, line: &Line) -> io::Result<()> {
         let mut stdout = json_stdout();
         match self.form {
             Form::Json => {
@@ -214,27 +194,6 @@ mod tests {
     use super::*;
     use crate::cli::Exit;
 
-    /// A hypervisor that failed, as a destination has it.
-    pub(super) struct Failed {
-        pub(super) id: Option<String>,
-        pub(super) name: Option<String>,
-        pub(super) error: String,
-    }
-
-    impl Failing for Failed {
-        fn id(&self) -> Option<&str> {
-            self.id.as_deref()
-        }
-
-        fn name(&self) -> Option<&str> {
-            self.name.as_deref()
-        }
-
-        fn error(&self) -> &str {
-            &self.error
-        }
-    }
-
     #[test]
     fn the_worst_failure_counts_and_of_equals_the_first() {
         let of = |kinds: &[Kind]| {
@@ -263,7 +222,7 @@ mod tests {
         }
     }
 
-    fn line() -> Line<Failed> {
+    fn line() -> Line {
         Line {
             time: String::new(),
             section: None,
@@ -277,10 +236,10 @@ mod tests {
             updated: 0,
             unchanged: 0,
             omitted: 4,
-            failed: vec![Failed {
+            failed: vec![LeftOut {
                 id: Some("a".to_owned()),
-                name: None,
-                error: "no file (os error 2)".to_owned(),
+                reason: "no file (os error 2)".to_owned(),
+                ..LeftOut::default()
             }],
             jobs: vec!["j".to_owned()],
             seconds: 0.25,

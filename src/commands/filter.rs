@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli;
 use crate::cli::words::Warnings;
 use crate::commands::filtering::Filtering;
-use crate::mapping::{Bounded, Document, Id};
+use crate::mapping::{Bounded, Document, Id, LeftOut};
 
 /// Keep or drop the hypervisors of mappings
 #[derive(clap::Parser)]
@@ -62,7 +62,7 @@ fn pass(
 ) -> cli::Result<()> {
     let mut writer = cli::mapping::writer(out, options);
     let mut layout = options.layout;
-    let mut sieve = filtering.document(STAGE);
+    let mut sieve = filtering.document();
     let mut faults = Bounded::of_document();
     let mut warnings = Warnings::default();
     while let Some(entry) = document.next_entry()? {
@@ -91,8 +91,9 @@ fn pass(
     if !writer.tells_omitted() && !options.no_omitted {
         dropped.tell("the lists");
     }
-    let faults = faults.into_vec().into_iter().map(|fault| fault.omitted_by(STAGE));
-    tail.omitted.extend(faults.chain(dropped.omitted));
+    let faults = faults.into_vec().into_iter().map(LeftOut::from);
+    let left_out = faults.chain(dropped.left_out);
+    tail.omitted.extend(left_out.map(|one| one.by(STAGE)));
     filtering.mark(&mut tail);
     writer.finish(&tail)?;
     Ok(())

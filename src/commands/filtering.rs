@@ -8,7 +8,7 @@ use crate::cli::{self, Failure, args};
 use crate::config;
 use crate::error::Kind;
 use crate::filter::{self, Host, HostFilter, List, Rule, Rules, Unmatched};
-use crate::mapping::{Concerns, Fault, Mapping, Omitted, Parent, Tail};
+use crate::mapping::{Concerns, Fault, LeftOut, Mapping, Parent, Tail};
 
 /// A filter, and what has been said of it.
 #[derive(Debug)]
@@ -26,12 +26,11 @@ pub(super) struct Filtering {
 #[derive(Debug)]
 pub(super) struct Sieve<'f> {
     filtering: &'f Filtering,
-    stage: &'static str,
     used: filter::Used,
     hosts: usize,
     with_parent: usize,
     ambiguities: Ambiguities<'f>,
-    dropped: Vec<Omitted>,
+    dropped: Vec<LeftOut>,
 }
 
 impl Filtering {
@@ -93,11 +92,10 @@ impl Filtering {
         &self.filter
     }
 
-    /// Begins with a document, for the command `stage`.
-    pub(super) fn document(&self, stage: &'static str) -> Sieve<'_> {
+    /// Begins with a document.
+    pub(super) fn document(&self) -> Sieve<'_> {
         Sieve {
             filtering: self,
-            stage,
             used: self.filter.unused(),
             hosts: 0,
             with_parent: 0,
@@ -143,7 +141,11 @@ impl Filtering {
         let mut warnings = Warnings::default();
         let mut told = self.told.borrow_mut();
         // A stage before may have had the same pattern.
-        let reasons: HashSet<&str> = tail.omitted.iter().map(|omitted| &*omitted.reason).collect();
+        let reasons: HashSet<&str> = tail
+            .omitted
+            .iter()
+            .map(|omitted| &*omitted.left_out.reason)
+            .collect();
         for Unmatched {
             list,
             pattern,
@@ -220,13 +222,11 @@ impl Sieve<'_> {
             return Ok(true);
         };
         log::debug!("hypervisor {} is left out: {rule}", name.unwrap_or(id));
-        self.dropped.push(Omitted {
-            kind: Omitted::HOST.into(),
+        self.dropped.push(LeftOut {
+            kind: LeftOut::HOST.into(),
             id: Some(id.to_owned()),
             name: name.map(str::to_owned),
-            stage: self.stage.into(),
             reason: rule.to_string(),
-            ..Omitted::default()
         });
         Ok(false)
     }
@@ -249,14 +249,15 @@ impl Sieve<'_> {
             );
             return Err(Failure::new(Kind::Data, problem).into());
         }
-        for absent in tail.omitted.iter().filter(|absent| absent.kind == Omitted::HOST) {
+        for absent in tail.omitted.iter().filter(|absent| absent.is_host()) {
+            let absent = &absent.left_out;
             filter.note_absent(absent.id.as_deref(), absent.name.as_deref(), &mut self.used);
         }
         if self.hosts > 0 {
             self.filtering.warn_of_unmatched(&self.used, tail);
         }
         Ok(Dropped {
-            omitted: self.dropped,
+            left_out: self.dropped,
             of: self.hosts,
         })
     }
@@ -266,7 +267,7 @@ impl Sieve<'_> {
 #[derive(Debug)]
 pub(super) struct Dropped {
     /// Those that were dropped.
-    pub omitted: Vec<Omitted>,
+    pub left_out: Vec<LeftOut>,
     /// How many there were before.
     of: usize,
 }
@@ -274,7 +275,7 @@ pub(super) struct Dropped {
 impl Dropped {
     /// Says how many there are and names the first; `who` leaves them out.
     pub(super) fn tell(&self, who: &str) {
-        let names = self.omitted.iter().map(|one| {
+        let names = self.left_out.iter().map(|one| {
             let known = one.name.as_ref().or(one.id.as_ref());
             known.map_or("", String::as_str)
         });
@@ -314,7 +315,7 @@ fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> 
     else {
         return Ok(());
     };
-    let mut sieve = filtering.document(stage);
+    let mut sieve = filtering.document();
     let mut kept = Vec::with_capacity(mapping.hypervisors.len());
     for hypervisor in &mapping.hypervisors {
         let (name, parent) = (hypervisor.name.as_deref(), hypervisor.parent.as_ref());
@@ -347,9 +348,8 @@ fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> 
                 .as_ref()
                 .is_some_and(|id| filtering.filter.drops_id(id))
     });
-    let omitted = dropped.omitted.into_iter();
-    let omitted = omitted.chain(unusable.map(|fault| fault.omitted_by(stage)));
-    mapping.tail.omitted.extend(omitted);
+    let left_out = dropped.left_out.into_iter().chain(unusable.map(LeftOut::from));
+    mapping.tail.omitted.extend(left_out.map(|one| one.by(stage)));
     let concerns = |fault: &Fault| fault.host.as_ref().is_none_or(|id| !gone.contains(id));
     mapping.faults.retain(concerns);
     mapping.flaws.retain(concerns);
@@ -359,11 +359,7 @@ fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> 
 
 /// Why a document has nothing to report.
 pub(super) fn nothing_to_report(mapping: &Mapping, stage: &str) -> Failure {
-    let hosts = mapping
-        .tail
-        .omitted
-        .iter()
-        .filter(|omitted| omitted.kind == Omitted::HOST);
+    let hosts = mapping.tail.omitted.iter().filter(|omitted| omitted.is_host());
     let problem = match hosts.clone().next_back() {
         // The stage that left out the last of them.
         Some(last) => {
@@ -375,7 +371,7 @@ pub(super) fn nothing_to_report(mapping: &Mapping, stage: &str) -> Failure {
             };
             format!(
                 "no hypervisor is left: {who} left out {count} ({}); if that is right, use --allow-empty",
-                last.reason
+                last.left_out.reason
             )
         }
         None => "the document has no hypervisor; check that the scan's account may see hosts and that no filter drops all \

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use super::fault::Bounded;
 use super::json::{Object, Value, each, text};
 use super::{
-    Attributes, Concerns, Fault, Guest, GuestState, Hypervisor, Layout, Omitted, Parent, Source, Tail, flaw,
+    Attributes, Concerns, Fault, Guest, GuestState, Hypervisor, Layout, LeftOut, Omitted, Parent, Source,
+    Tail, flaw,
 };
 
 /// One hypervisor as the document has it.
@@ -357,11 +358,13 @@ fn source(mut members: Object<'_>) -> Source {
 
 fn omitted(mut members: Object<'_>) -> Omitted {
     Omitted {
-        kind: members.take_text("kind").unwrap_or_default().into(),
-        id: members.take_text("id"),
-        name: members.take_text("name"),
+        left_out: LeftOut {
+            kind: members.take_text("kind").unwrap_or_default().into(),
+            id: members.take_text("id"),
+            name: members.take_text("name"),
+            reason: members.take_text("reason").unwrap_or_default(),
+        },
         stage: members.take_text("stage").unwrap_or_default().into(),
-        reason: members.take_text("reason").unwrap_or_default(),
         unknown: members.into_members(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::clones::{Shared, shared};
-use super::{Concerns, Fault, Hypervisor, Mapping};
+use super::{Concerns, Fault, Hypervisor, LeftOut, Mapping};
 
 /// The hypervisors of a document that can be reported, and what can't.
 #[derive(Debug, Default)]
@@ -27,17 +27,6 @@ pub struct Reportable<'m> {
     pub local: Option<&'m Hypervisor>,
 }
 
-/// A hypervisor or guest that can't be reported, or not as it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
-    /// The hypervisor's id, unless it has none.
-    pub id: Option<String>,
-    /// The hypervisor's name.
-    pub name: Option<String>,
-    /// Why.
-    pub reason: String,
-}
-
 impl Mapping {
     /// Sorts out what can be reported. Of hypervisors whose ids are equal, ignoring case as every server does, none can: each
     /// would take the guests of the others away.
@@ -53,14 +42,14 @@ impl Mapping {
             reportable.omitted += fault.count;
             reportable
                 .left_out
-                .push(LeftOut::new(fault, &format!("{}: ", fault.about.kind()), ""));
+                .push(left_out(fault, &format!("{}: ", fault.about.kind()), ""));
         }
         for flaw in &self.flaws {
             let sent = match flaw.about {
                 Concerns::State => "; reported with state 0",
                 _ => "; reported without it",
             };
-            reportable.left_out.push(LeftOut::new(flaw, "", sent));
+            reportable.left_out.push(left_out(flaw, "", sent));
         }
         let mut count: HashMap<String, usize> = HashMap::new();
         for id in self
@@ -75,6 +64,7 @@ impl Mapping {
                 if reportable.local.is_some() {
                     reportable.omitted += 1;
                     reportable.left_out.push(LeftOut {
+                        kind: LeftOut::HOST.into(),
                         id: None,
                         name: None,
                         reason: "the document lists this machine's own guests again".to_owned(),
@@ -89,6 +79,7 @@ impl Mapping {
                 Some(equal @ 2..) => {
                     reportable.omitted += 1;
                     reportable.left_out.push(LeftOut {
+                        kind: LeftOut::HOST.into(),
                         id: Some(id.to_owned()),
                         name: hypervisor.name.clone(),
                         reason: format!("{equal} hypervisors have this id, ignoring case"),
@@ -102,13 +93,12 @@ impl Mapping {
     }
 }
 
-impl LeftOut {
-    fn new(fault: &Fault, before: &str, behind: &str) -> Self {
-        LeftOut {
-            id: fault.id.clone(),
-            name: fault.name.clone(),
-            reason: format!("{before}{}{behind}", fault.counted_reason()),
-        }
+/// What a fault leaves out, with words before and after the reason.
+fn left_out(fault: &Fault, before: &str, after: &str) -> LeftOut {
+    let left_out = LeftOut::from(fault.clone());
+    LeftOut {
+        reason: format!("{before}{}{after}", left_out.reason),
+        ..left_out
     }
 }
 

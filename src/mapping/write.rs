@@ -7,7 +7,9 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::json::{Object, indent};
-use super::{Attributes, Entry, Error, Guest, Hypervisor, Layout, Omitted, Parent, Source, Style, Tail};
+use super::{
+    Attributes, Entry, Error, Guest, Hypervisor, Layout, LeftOut, Omitted, Parent, Source, Style, Tail,
+};
 
 /// A document being written.
 ///
@@ -348,11 +350,17 @@ impl Serialize for Omitted {
         fn text(text: &str) -> Option<&str> {
             (!text.is_empty()).then_some(text)
         }
-        entry(&mut map, "kind", &text(&self.kind))?;
-        entry(&mut map, "id", &self.id)?;
-        entry(&mut map, "name", &self.name)?;
+        let LeftOut {
+            kind,
+            id,
+            name,
+            reason,
+        } = &self.left_out;
+        entry(&mut map, "kind", &text(kind))?;
+        entry(&mut map, "id", id)?;
+        entry(&mut map, "name", name)?;
         entry(&mut map, "stage", &text(&self.stage))?;
-        entry(&mut map, "reason", &text(&self.reason))?;
+        entry(&mut map, "reason", &text(reason))?;
         self.unknown.write_into(&mut map)?;
         map.end()
     }

@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use self::accepted::{Accepted, Place};
-pub use self::account::{Failed, Tally};
+pub use self::account::Tally;
 pub use self::body::Batch;
 pub use self::checkin::CheckIn;
 pub use self::consumer::consumer;

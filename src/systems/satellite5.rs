@@ -30,6 +30,7 @@ use self::xmlrpc::Datum;
 use crate::cancel::{Cancel, LateGuard};
 use crate::error::{Classify, Kind};
 use crate::http::{self, Base, Endpoint, Http, Request};
+use crate::mapping::LeftOut;
 use crate::secret::Secret;
 
 /// The largest answer, in bytes; a registration's has a few thousand.
@@ -72,20 +73,6 @@ pub struct Account {
     pub password: Secret,
 }
 
-/// A hypervisor that is not on the server as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Failed {
-    /// Its id, unless it has none.
-    pub id: Option<String>,
-    /// Its name.
-    pub name: Option<String>,
-    /// Why.
-    pub error: String,
-    /// What kind of failure that is.
-    #[serde(skip)]
-    pub kind: Kind,
-}
-
 /// What became of a roster.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -94,7 +81,9 @@ pub struct Report {
     /// How many were registered before; their guests were told.
     pub updated: usize,
     /// Those that are not on the server as they should be.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<LeftOut>,
+    /// The kinds of failures that those are, each once, in the order of their first appearance.
+    pub kinds: Vec<Kind>,
     /// What ended the report before its end.
     pub ended: Option<Error>,
     /// Whether the answer to a registration was lost, and so another attempt could make a second profile.
@@ -104,6 +93,14 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds a hypervisor that is not on the server as it should be.
+    pub fn add(&mut self, failed: LeftOut, kind: Kind) {
+        self.failed.push(failed);
+        if !self.kinds.contains(&kind) {
+            self.kinds.push(kind);
+        }
+    }
+
     /// Whether hypervisors were to be reported, and the server has none of them.
     pub fn arrived_nowhere(&self) -> bool {
         self.created + self.updated == 0 && !self.failed.is_empty()
@@ -178,7 +175,7 @@ impl Satellite5 {
             };
             report.doubtful |= matches!(error, Error::InDoubt { .. });
             report.login_refused |= error.refuses_login();
-            report.failed.push(host.failed(error.with_causes(), error.kind()));
+            report.add(host.left_out(error.with_causes()), error.kind());
             if error.ends_report() {
                 report.ended = Some(error);
             }
@@ -189,8 +186,9 @@ impl Satellite5 {
                 true => error.with_causes(),
                 false => "not reached, because the report ended before".to_owned(),
             };
-            let unsent = hosts.map(|host| host.failed(reason.clone(), kind));
-            report.failed.extend(unsent);
+            for unsent in hosts {
+                report.add(unsent.left_out(reason.clone()), kind);
+            }
         }
         report
     }
@@ -226,7 +224,9 @@ impl Satellite5 {
             host.id,
             host.hypervisor.guests.len() - plan.omitted.len()
         );
-        report.failed.extend(plan.incomplete(host));
+        if let Some(incomplete) = plan.incomplete(host) {
+            report.add(incomplete, Kind::Data);
+        }
         Ok(())
     }
 

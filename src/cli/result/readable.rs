@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use jiff::ZonedDateTime;
 
-use super::{Failing, Line, State, told};
+use super::{Line, State};
 use crate::cli::words::{counted, counts};
 use crate::cli::{text, width};
 
@@ -12,17 +12,17 @@ use crate::cli::{text, width};
 const NAMED: usize = 10;
 
 /// A result for stdout, at this time.
-pub(super) fn here(line: &Line<impl Failing>) -> String {
+pub(super) fn here(line: &Line) -> String {
     let time = ZonedDateTime::now().strftime("%H:%M:%S").to_string();
     let columns = width::columns(io::stdout()).unwrap_or(width::USUAL);
     // Where people see stderr, they see the error below this line.
     render(line, &time, columns, !io::stderr().is_terminal())
 }
 
-fn render(line: &Line<impl Failing>, time: &str, columns: usize, with_error: bool) -> String {
+fn render(line: &Line, time: &str, columns: usize, with_error: bool) -> String {
     let mut lines = vec![summary(line, time)];
     let failed = line.failed.iter().take(NAMED);
-    lines.extend(failed.map(|failed| format!("  {}", told(failed))));
+    lines.extend(failed.map(|failed| format!("  {failed}")));
     let more = line.failed.len().saturating_sub(NAMED);
     if more > 0 {
         lines.push(format!("  and {more} more; --json has them all"));
@@ -35,7 +35,7 @@ fn render(line: &Line<impl Failing>, time: &str, columns: usize, with_error: boo
 }
 
 /// Such as `12:00:00 prod: finished, 5 hypervisors, 25 guests, 5 created (0.3 s)`.
-fn summary(line: &Line<impl Failing>, time: &str) -> String {
+fn summary(line: &Line, time: &str) -> String {
     let whose = line.section.as_deref().unwrap_or(&line.server);
     let state = match line.state {
         State::Finished => "finished",
@@ -67,9 +67,9 @@ fn summary(line: &Line<impl Failing>, time: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::result::tests::Failed;
+    use crate::mapping::LeftOut;
 
-    fn line() -> Line<Failed> {
+    fn line() -> Line {
         Line {
             time: "2026-08-01T10:00:00Z".to_owned(),
             section: Some("prod".to_owned()),
@@ -117,10 +117,11 @@ mod tests {
 
     #[test]
     fn what_failed_is_named_below_and_steers_nothing() {
-        let fails = |n: usize| Failed {
+        let fails = |n: usize| LeftOut {
             id: Some(format!("id{n}")),
             name: (n == 0).then(|| "esx\u{1b}[2J\nx".to_owned()),
-            error: "no (os error 2)".to_owned(),
+            reason: "no (os error 2)".to_owned(),
+            ..LeftOut::default()
         };
         let failed = Line {
             state: State::Partial,

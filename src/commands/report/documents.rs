@@ -16,7 +16,7 @@ pub(super) use limit::LONGEST;
 use self::limit::Limit;
 use crate::backoff::Backoff;
 use crate::cancel::{Cancel, HookGuard};
-use crate::cli::result::{Failing, Form, Line, Results};
+use crate::cli::result::{Form, Line, Results};
 use crate::cli::{self, Error, Exit, Failure};
 use crate::error::{Classify, Kind};
 use crate::http;
@@ -41,9 +41,9 @@ const ATTEMPT: Duration = Duration::from_millis(1250);
 
 /// What came of an attempt to report a document.
 #[derive(Debug)]
-pub(super) struct Attempt<F> {
+pub(super) struct Attempt {
     /// Its result line; none where nothing was to be reported, as with `--dry-run`.
-    pub line: Option<Line<F>>,
+    pub line: Option<Line>,
     /// What went wrong.
     pub failed: Option<Error>,
     /// Whether the same again may work, later.
@@ -55,7 +55,7 @@ pub(super) struct Attempt<F> {
     pub besides: Vec<Kind>,
 }
 
-impl<F> Attempt<F> {
+impl Attempt {
     /// An attempt that has no result line.
     pub(super) fn without_line(done: cli::Result<()>) -> Self {
         Attempt {
@@ -77,8 +77,6 @@ impl<F> Attempt<F> {
 pub(super) trait Reporter {
     /// What is remembered from one attempt at a document to the next.
     type Memo;
-    /// A hypervisor that is not on the server as it should be.
-    type Failed: Failing;
 
     /// Makes a document ready to be reported.
     fn begin(&self, mapping: &mut Mapping) -> Self::Memo;
@@ -94,7 +92,7 @@ pub(super) trait Reporter {
         memo: &mut Self::Memo,
         until: Option<Instant>,
         cancel: &Cancel,
-    ) -> Attempt<Self::Failed>;
+    ) -> Attempt;
 
     /// Says what went wrong, in one line.
     fn say(&self, error: &Error) {
@@ -157,12 +155,7 @@ enum Then {
 }
 
 /// Says what came of a document, and counts it.
-fn settle<R: Reporter>(
-    reporter: &R,
-    done: Attempt<R::Failed>,
-    results: &mut Results,
-    cancel: &Cancel,
-) -> Then {
+fn settle<R: Reporter>(reporter: &R, done: Attempt, results: &mut Results, cancel: &Cancel) -> Then {
     let ends = done.ends_all();
     done.besides.into_iter().for_each(|kind| results.failed(kind));
     let Some(error) = done.failed else {
@@ -278,13 +271,13 @@ impl Documents {
     }
 
     /// Tries a document until it is done, failed for good, out of time, or replaced by the newer one that is returned.
-    fn see_through<P, F>(
+    fn see_through<P>(
         &self,
         mapping: &Mapping,
         mut progress: P,
         limit: &Limit,
-        mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt<F>,
-    ) -> (Attempt<F>, Option<Mapping>) {
+        mut attempt: impl FnMut(&Mapping, &mut P, Option<Instant>) -> Attempt,
+    ) -> (Attempt, Option<Mapping>) {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let mut latest = None;
         let mut before = None;
@@ -507,7 +500,7 @@ mod tests {
                 unanswered: true,
             },
         ];
-        let attempt = |_: &Mapping, _: &mut (), _| Attempt::<()> {
+        let attempt = |_: &Mapping, _: &mut (), _| Attempt {
             again: errors.len() > 1,
             ..Attempt::without_line(errors.pop().map_or(Ok(()), |error| Err(error.into())))
         };
@@ -529,7 +522,7 @@ mod tests {
             let mut given = None;
             let attempt = |_: &Mapping, _: &mut (), until| {
                 given = until;
-                Attempt::<()>::without_line(Ok(()))
+                Attempt::without_line(Ok(()))
             };
             documents.see_through(&mapping(None, "1"), (), &limit, attempt);
             let (given, longest) = (given.unwrap(), timeout.unwrap_or(LONGEST));
@@ -539,7 +532,7 @@ mod tests {
 
     #[test]
     fn a_wrong_configuration_ends_a_stream_and_a_wrong_document_does_not() {
-        let of = |kind, ends| Attempt::<()> {
+        let of = |kind, ends| Attempt {
             ends,
             ..Attempt::without_line(Err(Failure::new(kind, "no").into()))
         };
@@ -547,6 +540,6 @@ mod tests {
         for kind in [Kind::NoPerm, Kind::Data, Kind::Protocol, Kind::Unavailable] {
             assert!(!of(kind, false).ends_all(), "{kind:?}");
         }
-        assert!(!Attempt::<()>::without_line(Ok(())).ends_all());
+        assert!(!Attempt::without_line(Ok(())).ends_all());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::cancel::Cancel;
 use crate::cli::password::{self, Password};
-use crate::cli::result::{self, Failing, Form, Line, Results, State};
+use crate::cli::result::{Form, Line, Results, State};
 use crate::cli::words::{Warnings, counts};
 use crate::cli::{self, Exit, Failure, args};
 use crate::commands::filtering::{self, Filtering};
@@ -16,12 +16,12 @@ use crate::commands::way;
 use crate::config::Section;
 use crate::error::{Classify as _, Kind};
 use crate::http::Endpoint;
-use crate::mapping::Mapping;
+use crate::mapping::{LeftOut, Mapping};
 use crate::state::Folder;
 use crate::systems::satellite5::plan::{Plan, profile_name};
 use crate::systems::satellite5::systemid::Registrations;
 use crate::systems::satellite5::xmlrpc::Datum;
-use crate::systems::satellite5::{self, Account, Failed, Report, Roster, Satellite5};
+use crate::systems::satellite5::{self, Account, Report, Roster, Satellite5};
 use clap::builder::NonEmptyStringValueParser;
 
 /// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
@@ -162,23 +162,8 @@ impl Reporter {
     }
 }
 
-impl Failing for Failed {
-    fn id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn error(&self) -> &str {
-        &self.error
-    }
-}
-
 impl documents::Reporter for Reporter {
     type Memo = Memo;
-    type Failed = Failed;
 
     fn ready(&self, mapping: &Mapping, memo: &Memo, cancel: &Cancel) -> cli::Result<()> {
         let is_refused = memo.refused.is_some() || mapping.hypervisors.is_empty() && !self.args.allow_empty;
@@ -201,7 +186,7 @@ impl documents::Reporter for Reporter {
         memo: &mut Memo,
         until: Option<Instant>,
         cancel: &Cancel,
-    ) -> Attempt<Failed> {
+    ) -> Attempt {
         let roster = Roster::new(mapping, self.kind.as_deref());
         if !std::mem::replace(&mut memo.told, true) {
             tell(&roster);
@@ -234,7 +219,7 @@ impl Reporter {
         endpoint: Endpoint,
         user: &User,
         cancel: &Cancel,
-    ) -> Attempt<Failed> {
+    ) -> Attempt {
         let server = endpoint.base.to_string();
         let mut report = Report::default();
         let mut organisation = None;
@@ -248,7 +233,7 @@ impl Reporter {
             organisation = satellite.organisation().map(|number| number.to_string());
             report.ended.take().map_or(Ok(()), |error| Err(error.into()))
         });
-        let failed: Vec<Failed> = roster.left_out.iter().chain(&report.failed).cloned().collect();
+        let failed: Vec<LeftOut> = roster.left_out.iter().chain(&report.failed).cloned().collect();
         let line = Line {
             time: String::new(),
             section: self.section.clone(),
@@ -271,7 +256,7 @@ impl Reporter {
             jobs: Vec::new(),
             seconds: 0.0,
         };
-        let failed = sent.and_then(|()| complete(roster, &report.failed)).err();
+        let failed = sent.and_then(|()| complete(roster, &report)).err();
         let failed = failed.map(|error| {
             let is_local = error
                 .downcast_ref()
@@ -280,7 +265,7 @@ impl Reporter {
             way::placed(error, self.whence.as_deref(), base.filter(|_| !is_local))
         });
         Attempt {
-            besides: line.failed.iter().map(|failed| failed.kind).collect(),
+            besides: kinds(roster, &report).collect(),
             line: Some(line),
             again: !report.doubtful
                 && failed
@@ -293,7 +278,7 @@ impl Reporter {
 
     /// Prints each hypervisor's plan as a line of JSON.
     fn dry_run(&self, roster: &Roster) -> cli::Result<()> {
-        let mut failed = Vec::new();
+        let mut report = Report::default();
         let mut text = String::new();
         for host in &roster.hosts {
             let plan = Plan::new(host.kind, host.id, &host.hypervisor.guests);
@@ -307,16 +292,18 @@ impl Reporter {
                     };
                     text += &serde_json::to_string(&planned).map_err(Failure::defect)?;
                     text.push('\n');
-                    failed.extend(plan.incomplete(host));
+                    if let Some(incomplete) = plan.incomplete(host) {
+                        report.add(incomplete, Kind::Data);
+                    }
                 }
                 Err(error) => {
                     let kind = error.kind();
-                    failed.push(host.failed(format!("{:#}", cli::Error::from(error)), kind));
+                    report.add(host.left_out(format!("{:#}", cli::Error::from(error))), kind);
                 }
             }
         }
         cli::print_json(&text)?;
-        complete(roster, &failed)
+        complete(roster, &report)
     }
 
     /// Refuses an empty document.
@@ -332,7 +319,7 @@ impl Reporter {
 fn tell(roster: &Roster) {
     let mut warnings = Warnings::default();
     for failed in &roster.left_out {
-        warnings.say(format_args!("not reported as it is: {}", result::told(failed)));
+        warnings.say(format_args!("not reported as it is: {failed}"));
     }
     warnings.end();
     let mut warnings = Warnings::default();
@@ -380,15 +367,13 @@ fn destination(args: &Args, section: &Section, cancel: &Cancel) -> cli::Result<(
 }
 
 /// Fails if anything of a document that was reported is not on the server.
-fn complete(roster: &Roster, failed: &[Failed]) -> cli::Result<()> {
+fn complete(roster: &Roster, report: &Report) -> cli::Result<()> {
     let mut worst = Results::default();
-    for failed in roster.left_out.iter().chain(failed) {
-        worst.failed(failed.kind);
-    }
+    kinds(roster, report).for_each(|kind| worst.failed(kind));
     let Exit::Failed(kind) = worst.exit() else {
         return Ok(());
     };
-    let causes = causes(failed);
+    let causes = causes(&report.failed);
     if let ([cause], []) = (&causes[..], &roster.left_out[..]) {
         return Err(Failure::new(kind, cause).into());
     }
@@ -397,18 +382,24 @@ fn complete(roster: &Roster, failed: &[Failed]) -> cli::Result<()> {
     }
     let counts = counts(&[
         (roster.left_out.len() + roster.unnamed, "left out or changed"),
-        (failed.len(), "missing or incomplete on the server"),
+        (report.failed.len(), "missing or incomplete on the server"),
     ]);
     Err(Failure::new(kind, format!("not everything is reported as it is: {counts}")).into())
 }
 
+/// The kinds of failures that those are which are not on the server as they should be.
+fn kinds(roster: &Roster, report: &Report) -> impl Iterator<Item = Kind> {
+    let left_out = (!roster.left_out.is_empty()).then_some(Kind::Data);
+    left_out.into_iter().chain(report.kinds.iter().copied())
+}
+
 /// What went wrong, each cause once with those that it met: a missing role meets all of them.
-fn causes(failed: &[Failed]) -> Vec<String> {
+fn causes(failed: &[LeftOut]) -> Vec<String> {
     let mut places = HashMap::new();
     let mut met: Vec<(&str, Vec<&str>)> = Vec::new();
-    for Failed { id, error, .. } in failed {
-        let place = *places.entry(error.as_str()).or_insert_with(|| {
-            met.push((error, Vec::new()));
+    for LeftOut { id, reason, .. } in failed {
+        let place = *places.entry(reason.as_str()).or_insert_with(|| {
+            met.push((reason, Vec::new()));
             met.len() - 1
         });
         met[place].1.extend(id.as_deref());

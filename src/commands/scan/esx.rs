@@ -42,6 +42,9 @@ struct Args {
     output: args::Output,
 }
 
+/// The name by which `omitted` calls this stage.
+const STAGE: &str = "vw-scan-esx";
+
 /// Whether to go on after the first document, and when to print another.
 #[derive(Debug, clap::Args)]
 struct Watching {
@@ -205,7 +208,7 @@ impl<'a> Printer<'a> {
             log::warn!("{note}");
         }
         if self.args.strict {
-            omitted::refuse(identified.omitted())?;
+            omitted::refuse(identified.left_out())?;
         }
         // In a watch, what stays as it is need not be told with each change.
         let shared = (identified.shared_ids(), identified.clones());
@@ -217,7 +220,7 @@ impl<'a> Printer<'a> {
         }
         self.shared = shared;
         let writer = cli::mapping::writer(io::sink(), &self.args.output);
-        omitted::warn(identified.omitted(), writer.tells_omitted());
+        omitted::warn(identified.left_out(), writer.tells_omitted());
         Ok(())
     }
 
@@ -228,7 +231,11 @@ impl<'a> Printer<'a> {
         }
         let tail = Tail {
             source,
-            omitted: identified.omitted().to_vec(),
+            omitted: identified
+                .left_out()
+                .iter()
+                .map(|one| one.clone().by(STAGE))
+                .collect(),
             ..Tail::default()
         };
         Ok(writer.finish(&tail)?)

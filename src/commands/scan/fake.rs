@@ -11,7 +11,7 @@ use crate::cli::words::Warnings;
 use crate::cli::{self, Failure, args};
 use crate::config::Section;
 use crate::error::Kind;
-use crate::mapping::{Guest, Hypervisor, Mapping, Reader, Source};
+use crate::mapping::{Guest, Hypervisor, LeftOut, Mapping, Reader, Source};
 use crate::secret::redact;
 
 /// Print the mapping that a section of type=fake names
@@ -92,7 +92,7 @@ fn print(
     }
     for fault in mapping.faults {
         warnings.say(format_args!("{fault}; it is left out"));
-        tail.omitted.push(fault.omitted_by(STAGE));
+        tail.omitted.push(LeftOut::from(fault).by(STAGE));
     }
     warnings.end();
     tail.source = Some(Source {

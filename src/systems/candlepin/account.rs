@@ -5,27 +5,6 @@ use std::collections::{HashMap, HashSet};
 use super::job::{Entry, Lists, shortened};
 use crate::mapping::LeftOut;
 
-/// A hypervisor that is not, or perhaps not, on the server as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Failed {
-    /// The id under which it was to be sent.
-    pub id: Option<String>,
-    /// Its name.
-    pub name: Option<String>,
-    /// Why: the server's words or ours.
-    pub error: String,
-}
-
-impl From<LeftOut> for Failed {
-    fn from(LeftOut { id, name, reason }: LeftOut) -> Self {
-        Failed {
-            id,
-            name,
-            error: reason,
-        }
-    }
-}
-
 /// What became of a report, summed up over its check-ins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -37,7 +16,7 @@ pub struct Tally {
     pub unchanged: usize,
     /// Those that the server refused or lost. Where hypervisors share a name the server's answer does not tell which of
     /// them it lost; then this holds all of them, and more than were lost.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<LeftOut>,
     /// How many the server refused.
     pub refused: usize,
     /// How many of those sent are nowhere in the server's answer.
@@ -98,11 +77,12 @@ impl Tally {
     }
 }
 
-fn failed(host: &Sent<'_>, error: String) -> Failed {
-    Failed {
+fn failed(host: &Sent<'_>, reason: String) -> LeftOut {
+    LeftOut {
+        kind: LeftOut::HOST.into(),
         id: Some(host.id.to_owned()),
         name: host.name.map(str::to_owned),
-        error,
+        reason,
     }
 }
 
@@ -114,7 +94,7 @@ struct Refusals {
     /// For each hypervisor that was sent, why it was refused.
     of_sent: Vec<Option<String>>,
     /// Refusals that name no hypervisor of ours; the last one stands for those beyond [`MOST_UNKNOWN`].
-    nobodys: Vec<Failed>,
+    nobodys: Vec<LeftOut>,
     /// How many those are.
     unknown: usize,
 }
@@ -127,10 +107,11 @@ impl Refusals {
             nobodys: Vec::new(),
             unknown: 0,
         };
-        let nobodys = |error: String| Failed {
+        let nobodys = |reason: String| LeftOut {
+            kind: LeftOut::HOST.into(),
             id: None,
             name: None,
-            error,
+            reason,
         };
         for text in texts {
             match ids.named_by(text) {
@@ -311,7 +292,7 @@ mod tests {
         let tally = tally(&[sent("1", "a"), sent("2", "b")], &lists);
         assert_eq!((tally.lost, ids(&tally)), (1, vec!["2"]));
         assert!(
-            tally.failed[0].error.starts_with("the server lost it"),
+            tally.failed[0].reason.starts_with("the server lost it"),
             "{tally:?}"
         );
     }
@@ -325,7 +306,10 @@ mod tests {
         let hosts = [sent("1", "a"), sent("2", "a"), sent("3", "a"), sent("4", "b")];
         let tally = tally(&hosts, &lists);
         assert_eq!((tally.lost, ids(&tally)), (1, vec!["1", "2", "3"]));
-        assert!(tally.failed[0].error.contains("silent about 1 of 3"), "{tally:?}");
+        assert!(
+            tally.failed[0].reason.contains("silent about 1 of 3"),
+            "{tally:?}"
+        );
     }
 
     #[test]
@@ -351,7 +335,7 @@ mod tests {
         let tally = tally(&[sent("URN:X:1", "a"), sent("2", "b")], &lists);
         assert_eq!((tally.refused, tally.lost), (2, 1));
         assert_eq!(ids(&tally), ["?", "URN:X:1", "2"]);
-        assert_eq!(tally.failed[1].error, "no: good");
+        assert_eq!(tally.failed[1].reason, "no: good");
     }
 
     #[test]
@@ -386,7 +370,7 @@ mod tests {
         let tally = tally(&[sent("1", "a")], &lists);
         assert_eq!((tally.refused, tally.lost), (100_000, 1));
         assert_eq!(tally.failed.len(), MOST_UNKNOWN + 2);
-        let counted = &tally.failed[MOST_UNKNOWN].error;
+        let counted = &tally.failed[MOST_UNKNOWN].reason;
         assert!(counted.starts_with("99900 more"), "{counted}");
     }
 

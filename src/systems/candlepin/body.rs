@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::account::{Failed, Sent};
+use super::account::Sent;
 use super::fit::{self, Faults};
-use crate::mapping::{Hypervisor, Value};
+use crate::mapping::{Hypervisor, LeftOut, Value};
 
 /// The fact by which the server takes two hypervisors, or a hypervisor and a registered system, for one.
 pub(super) const SYSTEM_UUID: &str = "dmi.system.uuid";
@@ -32,7 +32,7 @@ impl<'c> Batch<'c, '_> {
     }
 
     /// Its hypervisors, failed for this reason.
-    pub fn failed(&self, error: &str) -> Vec<Failed> {
+    pub fn failed(&self, error: &str) -> Vec<LeftOut> {
         self.hosts
             .iter()
             .map(|host| host.failed(error.to_owned()))
@@ -93,11 +93,12 @@ impl Host<'_> {
         Some(uuid.text()?.trim().to_lowercase())
     }
 
-    pub(super) fn failed(&self, error: String) -> Failed {
-        Failed {
+    pub(super) fn failed(&self, reason: String) -> LeftOut {
+        LeftOut {
+            kind: LeftOut::HOST.into(),
             id: Some(self.id.clone().into_owned()),
             name: self.name.map(str::to_owned),
-            error,
+            reason,
         }
     }
 }

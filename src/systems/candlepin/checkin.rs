@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::account::Failed;
 use super::body::{Batch, GuestId, Host, SYSTEM_UUID, guests};
 use super::fit::{self, Faults};
 use crate::filter::HostFilter;
-use crate::mapping::{Hypervisor, Mapping, Shared};
+use crate::mapping::{Hypervisor, LeftOut, Mapping, Shared};
 
 /// What boards report that nobody gave a uuid of their own, beside the texts and the runs of one digit that
 /// [`is_placeholder`] knows: AMI's, and one counted through the digits.
@@ -27,7 +26,7 @@ pub struct CheckIn<'m> {
     hosts: Vec<Host<'m>>,
     local: Option<Vec<GuestId<'m>>>,
     /// What is not sent because of what it says: hypervisors, or parts of them.
-    pub left_out: Vec<Failed>,
+    pub left_out: Vec<LeftOut>,
     /// How many hypervisors and guests are not sent.
     pub omitted: usize,
     /// Guests that several hypervisors have.
@@ -53,7 +52,7 @@ impl<'m> CheckIn<'m> {
         let mut check_in = CheckIn {
             hosts: Vec::with_capacity(reportable.hosts.len()),
             local: None,
-            left_out: reportable.left_out.into_iter().map(Failed::from).collect(),
+            left_out: reportable.left_out,
             omitted: reportable.omitted,
             shared: reportable.shared,
             hypervisors: reportable.hypervisors,
@@ -103,10 +102,11 @@ impl<'m> CheckIn<'m> {
     fn leave_out(&mut self, hypervisor: &Hypervisor, faults: Faults) {
         self.unnamed += faults.more().saturating_sub(1);
         self.left_out
-            .extend(faults.into_vec().into_iter().map(|error| Failed {
+            .extend(faults.into_vec().into_iter().map(|reason| LeftOut {
+                kind: LeftOut::HOST.into(),
                 id: hypervisor.id.clone(),
                 name: hypervisor.name.clone(),
-                error,
+                reason,
             }));
     }
 
@@ -225,7 +225,7 @@ fn known(mapping: &Mapping) -> HashSet<String> {
         .tail
         .omitted
         .iter()
-        .flat_map(|omitted| omitted.id.iter().chain(&omitted.name));
+        .flat_map(|omitted| omitted.left_out.id.iter().chain(&omitted.left_out.name));
     let all = hypervisors.chain(faults).chain(omitted);
     all.map(|id| id.to_lowercase()).collect()
 }

@@ -5,10 +5,9 @@
 
 use std::borrow::Cow;
 
+use super::Host;
 use super::xmlrpc::Datum;
-use super::{Failed, Host};
-use crate::error::Kind;
-use crate::mapping::{Guest, GuestState};
+use crate::mapping::{Guest, GuestState, LeftOut};
 
 /// The longest name of a guest, in characters; a longer one ends in a database error, and the plan is lost.
 const LONGEST_NAME: usize = 128;
@@ -52,7 +51,7 @@ impl<'a> Plan<'a> {
     }
 
     /// That the host is reported in part, where it is.
-    pub fn incomplete(&self, host: &Host<'_>) -> Option<Failed> {
+    pub fn incomplete(&self, host: &Host<'_>) -> Option<LeftOut> {
         let named = self.omitted.iter().take(MOST_NAMED);
         let mut omitted: Vec<String> = named
             .map(|(id, reason)| format!("{}, {reason}", quoted(id)))
@@ -60,8 +59,8 @@ impl<'a> Plan<'a> {
         if self.omitted.len() > MOST_NAMED {
             omitted.push(format!("and {} more", self.omitted.len() - MOST_NAMED));
         }
-        let error = format!("reported without guests: {}", omitted.join("; "));
-        (!omitted.is_empty()).then(|| host.failed(error, Kind::Data))
+        let reason = format!("reported without guests: {}", omitted.join("; "));
+        (!omitted.is_empty()).then(|| host.left_out(reason))
     }
 }
 

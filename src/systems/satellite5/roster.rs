@@ -1,7 +1,6 @@
 //! Which hypervisors of a mapping are reported, and which are not.
 
-use super::{Failed, plan, xmlrpc};
-use crate::error::Kind;
+use super::{plan, xmlrpc};
 use crate::mapping::{Hypervisor, LeftOut, Mapping, Shared};
 
 /// virt-who's type of a source, where neither configuration nor document tells it.
@@ -13,7 +12,7 @@ pub struct Roster<'m> {
     /// Those to be reported.
     pub hosts: Vec<Host<'m>>,
     /// What is not, because of what the document says.
-    pub left_out: Vec<Failed>,
+    pub left_out: Vec<LeftOut>,
     /// How many more there are than `left_out` names.
     pub unnamed: usize,
     /// How many hypervisors and guests are not reported.
@@ -50,7 +49,7 @@ impl<'m> Roster<'m> {
             let kind = kind.unwrap_or(USUAL_KIND);
             Host { id, kind, hypervisor }
         };
-        let mut left_out: Vec<Failed> = reportable.left_out.into_iter().map(Failed::from).collect();
+        let mut left_out = reportable.left_out;
         let mut omitted = reportable.omitted;
         let mut hosts: Vec<Host<'_>> = reportable.hosts.into_iter().map(host).collect();
         hosts.retain(|host| {
@@ -59,10 +58,9 @@ impl<'m> Roster<'m> {
                 Some(_) => 1,
                 None => plan::unfit(&host.hypervisor.guests),
             };
-            let failed = unsendable.map(|reason| host.failed(reason, Kind::Data));
-            let sent = failed.is_none();
-            left_out.extend(failed);
-            sent
+            let is_sent = unsendable.is_none();
+            left_out.extend(unsendable.map(|reason| host.left_out(reason)));
+            is_sent
         });
         Roster {
             hosts,
@@ -73,18 +71,6 @@ impl<'m> Roster<'m> {
             hypervisors: reportable.hypervisors,
             guests: reportable.guests,
             local: reportable.local.is_some(),
-        }
-    }
-}
-
-impl From<LeftOut> for Failed {
-    fn from(LeftOut { id, name, reason }: LeftOut) -> Self {
-        let kind = Kind::Data;
-        Failed {
-            id,
-            name,
-            error: reason,
-            kind,
         }
     }
 }
@@ -104,13 +90,13 @@ impl Host<'_> {
         id.or_else(|| found(self.kind).map(|c| told("the type of its source", c)))
     }
 
-    /// This host did not get where it should be.
-    pub fn failed(&self, error: String, kind: Kind) -> Failed {
-        Failed {
+    /// This host, which is not on the server as it should be.
+    pub fn left_out(&self, reason: String) -> LeftOut {
+        LeftOut {
+            kind: LeftOut::HOST.into(),
             id: Some(self.id.to_owned()),
             name: self.hypervisor.name.clone(),
-            error,
-            kind,
+            reason,
         }
     }
 }

@@ -20,13 +20,10 @@ use super::ManagedObject;
 use super::property::{Object, PropertySpec};
 use crate::error::{Classify, Kind};
 use crate::escape;
-use crate::mapping::{Guest, GuestState, Hypervisor, Omitted};
+use crate::mapping::{Guest, GuestState, Hypervisor, LeftOut};
 
 /// virt-who's type of this source.
 const TYPE: &str = "esx";
-
-/// The stage that `omitted` names.
-const STAGE: &str = "vw-scan-esx";
 
 pub(super) const CLUSTER: &str = "ClusterComputeResource";
 pub(super) const HOST: &str = "HostSystem";
@@ -225,7 +222,7 @@ impl Inventory {
         (self.hosts.len(), self.vms.count())
     }
 
-    /// Decides which hosts and guests can be told under this kind of id, and which are omitted.
+    /// Decides which hosts and guests can be told under this kind of id, and which are left out.
     pub fn identify(self, id: HypervisorId) -> Identified {
         let mut notes = Vec::new();
         if self.odd_versions > 0 {
@@ -260,32 +257,32 @@ impl Inventory {
             ));
         }
         let mut order = Vec::with_capacity(hosts.len());
-        let mut omitted = Vec::new();
+        let mut all_left_out = Vec::new();
         for (at, host) in hosts.iter().enumerate() {
             match host.hypervisor_id(id) {
                 Ok(id) => order.push((id.to_owned(), at)),
                 Err(reason) => {
                     let name = host.display_name().map(str::to_owned);
-                    omitted.push(left_out(Omitted::HOST, &host.id, name, reason));
+                    all_left_out.push(left_out(LeftOut::HOST, &host.id, name, reason));
                 }
             }
         }
         for (id, reason) in &vms.omitted {
             let name = names.get(id).cloned();
-            omitted.push(left_out(Omitted::GUEST, id, name, reason.clone()));
+            all_left_out.push(left_out(LeftOut::GUEST, id, name, reason.clone()));
         }
         order.sort_by(|(id, at), (other, other_at)| {
             let moref = |at: &usize| hosts.get(*at).map(|host| &host.id);
             id.cmp(other).then_with(|| moref(at).cmp(&moref(other_at)))
         });
         // Hosts before guests.
-        omitted.sort_by(|a, b| (&b.kind, &a.id).cmp(&(&a.kind, &b.id)));
+        all_left_out.sort_by(|a, b| (&b.kind, &a.id).cmp(&(&a.kind, &b.id)));
         Identified {
             hosts,
             vms,
             clusters,
             order,
-            omitted,
+            left_out: all_left_out,
             notes,
             with_names,
             names,
@@ -337,7 +334,7 @@ pub struct Identified {
     vms: Placed,
     clusters: FxHashMap<String, String>,
     order: Vec<(String, usize)>,
-    omitted: Vec<Omitted>,
+    left_out: Vec<LeftOut>,
     notes: Vec<String>,
     with_names: bool,
     names: FxHashMap<String, String>,
@@ -351,8 +348,8 @@ impl Identified {
     }
 
     /// The hosts and guests that are left out, and why: hosts first, each by managed object id.
-    pub fn omitted(&self) -> &[Omitted] {
-        &self.omitted
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// The ids that several hosts share, each with the hosts' names.
@@ -424,14 +421,12 @@ impl Identified {
     }
 }
 
-fn left_out(kind: &'static str, id: &str, name: Option<String>, reason: String) -> Omitted {
-    Omitted {
+fn left_out(kind: &'static str, id: &str, name: Option<String>, reason: String) -> LeftOut {
+    LeftOut {
         kind: kind.into(),
         id: Some(id.to_owned()),
         name,
-        stage: STAGE.into(),
         reason,
-        ..Omitted::default()
     }
 }
 

@@ -388,7 +388,7 @@ mod tests {
         assert!(
             live.inventory()
                 .identify(HypervisorId::Hwuuid)
-                .omitted()
+                .left_out()
                 .is_empty()
         );
     }

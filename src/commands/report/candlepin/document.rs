@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Report;
 use crate::cancel::Cancel;
 use crate::cli::progress::Progress;
-use crate::cli::result::{self, Failing, Line, State};
+use crate::cli::result::{Line, State};
 use crate::cli::words::{Warnings, counts};
 use crate::cli::{self, Failure, text};
 use crate::commands::filtering;
@@ -14,7 +14,7 @@ use crate::commands::report::age;
 use crate::commands::report::documents::{self, Attempt};
 use crate::error::{Classify, Kind};
 use crate::mapping::Mapping;
-use crate::systems::candlepin::{self, Accepted, CheckIn, Delivered, Done, Failed, Tally, Uncleared};
+use crate::systems::candlepin::{self, Accepted, CheckIn, Delivered, Done, Tally, Uncleared};
 
 /// What is remembered from one attempt at a document to the next.
 #[derive(Debug, Default)]
@@ -28,23 +28,8 @@ pub struct Memo {
 /// The name by which `omitted` calls this stage.
 const STAGE: &str = "vw-report-candlepin";
 
-impl Failing for Failed {
-    fn id(&self) -> Option<&str> {
-        self.id.as_deref()
-    }
-
-    fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn error(&self) -> &str {
-        &self.error
-    }
-}
-
 impl documents::Reporter for Report {
     type Memo = Memo;
-    type Failed = Failed;
 
     fn ready(&self, mapping: &Mapping, memo: &Memo, cancel: &Cancel) -> cli::Result<()> {
         let is_refused = memo.refused.is_some() || mapping.hypervisors.is_empty() && !self.allow_empty;
@@ -69,7 +54,7 @@ impl documents::Reporter for Report {
         memo: &mut Memo,
         until: Option<Instant>,
         cancel: &Cancel,
-    ) -> Attempt<Failed> {
+    ) -> Attempt {
         let filter = self.filtering.as_ref().map(Filtering::hosts);
         let mut check_in = CheckIn::new(mapping).filtered_by(filter);
         if !std::mem::replace(&mut memo.told, true) {
@@ -119,7 +104,7 @@ impl Report {
         check_in: &CheckIn<'_>,
         delivered: &mut Delivered,
         done: cli::Result<Done>,
-    ) -> cli::Result<Attempt<Failed>> {
+    ) -> cli::Result<Attempt> {
         let local = self
             .delivery
             .consumer
@@ -182,12 +167,7 @@ impl Report {
     }
 
     /// A result line with what the server said.
-    pub(super) fn line(
-        &self,
-        tally: &Tally,
-        hypervisors: usize,
-        guests: usize,
-    ) -> Result<Line<Failed>, Failure> {
+    pub(super) fn line(&self, tally: &Tally, hypervisors: usize, guests: usize) -> Result<Line, Failure> {
         let destination = self.destination()?;
         Ok(Line {
             time: String::new(),
@@ -235,7 +215,7 @@ impl Report {
     fn tell(&self, check_in: &CheckIn<'_>) {
         let mut warnings = Warnings::default();
         for failed in &check_in.left_out {
-            warnings.say(format_args!("not reported as it is: {}", result::told(failed)));
+            warnings.say(format_args!("not reported as it is: {failed}"));
         }
         warnings.end();
         let mut warnings = Warnings::default();
@@ -301,7 +281,7 @@ fn cleared(complete: cli::Result<()>, uncleared: Option<&Uncleared>) -> cli::Res
 /// Fails if anything of a document is not on the server as it should be.
 pub(super) fn complete(left_out: usize, tally: &Tally) -> cli::Result<()> {
     for failed in &tally.failed {
-        log::warn!("not on the server: {}", result::told(failed));
+        log::warn!("not on the server: {failed}");
     }
     let (refused, lost) = (tally.refused, tally.lost);
     let kind = match (left_out, refused + lost) {

@@ -142,7 +142,7 @@ fn each_id_is_taken_from_its_property_and_hosts_without_it_are_omitted() {
         ["host-1", "host-2"]
     );
     let identified = inventory(&objects()).identify(HypervisorId::Uuid);
-    let [omitted] = identified.omitted() else {
+    let [omitted] = identified.left_out() else {
         panic!("one host is omitted")
     };
     assert_eq!(
@@ -163,7 +163,7 @@ fn guests_that_cannot_be_told_are_omitted_with_the_reason() {
     ];
     let identified = inventory(&objects).identify(HypervisorId::Hwuuid);
     let reasons: Vec<_> = identified
-        .omitted()
+        .left_out()
         .iter()
         .map(|omitted| omitted.reason.as_str())
         .collect();
