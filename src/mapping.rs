@@ -35,7 +35,7 @@ pub use self::fault::Bounded;
 pub use self::json::{Members, Value};
 pub use self::left_out::{LeftOut, Omitted};
 pub use self::read::{Document, Reader};
-pub use self::reportable::Reportable;
+pub use self::reportable::{Census, Reportable};
 pub use self::write::Writer;
 
 /// The most bytes that one hypervisor may have, and all of a document together that is no hypervisor.

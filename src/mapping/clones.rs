@@ -201,7 +201,7 @@ mod tests {
         let reportable = mapping.reportable();
         let order: Vec<&str> = reportable.hosts.iter().map(|(id, _)| *id).collect();
         assert_eq!(order, ["b", "c", "d", "a"]);
-        let told: Vec<String> = reportable.shared.iter().map(Shared::to_string).collect();
+        let told: Vec<String> = reportable.census.shared.iter().map(Shared::to_string).collect();
         assert_eq!(
             told,
             ["guest g is on b and on c and on one; it counts for one, which is reported last"]
@@ -215,7 +215,7 @@ mod tests {
             .collect();
         let mapping = mapping(&format!(r#"{{"hypervisors":[{}]}}"#, hosts.join(",")));
         assert_eq!(
-            mapping.reportable().shared[0].to_string(),
+            mapping.reportable().census.shared[0].to_string(),
             "guest g is on h10 and on h11 and on h12 and on h13 and on h14 and on 25 more; it counts for h39, which is \
              reported last"
         );

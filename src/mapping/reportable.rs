@@ -8,23 +8,30 @@ use super::{Concerns, Fault, Hypervisor, LeftOut, Mapping};
 /// The hypervisors of a document that can be reported, and what can't.
 #[derive(Debug, Default)]
 pub struct Reportable<'m> {
-    /// Those that can, with their ids, in the order in which they are reported: by id, but those come last on which guests run
-    /// that others have too, because servers count such a guest for the hypervisor that they learn of last.
+    /// The hypervisors that can be reported, with their ids, in the order in which they are reported: by id, but hypervisors
+    /// that share guests with others come last, because servers count such a guest for the hypervisor they learn of last.
     pub hosts: Vec<(&'m str, &'m Hypervisor)>,
-    /// What can't, because of what the document says.
+    /// The guests of this machine itself, if the document has them.
+    pub local: Option<&'m Hypervisor>,
+    /// What the document holds, and what of it can't be reported.
+    pub census: Census<'m>,
+}
+
+/// What a document holds, and what of it is not reported.
+#[derive(Debug, Default)]
+pub struct Census<'m> {
+    /// The number of hypervisors, reported or not, without this machine itself.
+    pub hypervisors: usize,
+    /// The number of their guests.
+    pub guests: usize,
+    /// What is not reported, or not as it is written, because of what the document says.
     pub left_out: Vec<LeftOut>,
     /// How many more there are than `left_out` names.
     pub unnamed: usize,
-    /// How many hypervisors and guests can't be reported.
+    /// The number of hypervisors and guests that are not reported.
     pub omitted: usize,
     /// Guests that several hypervisors have.
     pub shared: Vec<Shared<'m>>,
-    /// How many hypervisors the document has, reported or not; this machine itself does not count.
-    pub hypervisors: usize,
-    /// How many guests those have.
-    pub guests: usize,
-    /// The guests of this machine itself, where the document tells them.
-    pub local: Option<&'m Hypervisor>,
 }
 
 impl Mapping {
@@ -33,14 +40,15 @@ impl Mapping {
     pub fn reportable(&self) -> Reportable<'_> {
         let mut reportable = Reportable::default();
         for fault in self.faults.iter().chain(&self.flaws) {
-            reportable.unnamed += fault.count.saturating_sub(1);
+            reportable.census.unnamed += fault.count.saturating_sub(1);
         }
         for fault in &self.faults {
             if fault.about == Concerns::Host {
-                reportable.hypervisors += fault.count;
+                reportable.census.hypervisors += fault.count;
             }
-            reportable.omitted += fault.count;
+            reportable.census.omitted += fault.count;
             reportable
+                .census
                 .left_out
                 .push(left_out(fault, &format!("{}: ", fault.about.kind()), ""));
         }
@@ -49,7 +57,7 @@ impl Mapping {
                 Concerns::State => "; reported with state 0",
                 _ => "; reported without it",
             };
-            reportable.left_out.push(left_out(flaw, "", sent));
+            reportable.census.left_out.push(left_out(flaw, "", sent));
         }
         let mut count: HashMap<String, usize> = HashMap::new();
         for id in self
@@ -62,8 +70,8 @@ impl Mapping {
         for hypervisor in &self.hypervisors {
             let Some(id) = hypervisor.id.as_deref() else {
                 if reportable.local.is_some() {
-                    reportable.omitted += 1;
-                    reportable.left_out.push(LeftOut {
+                    reportable.census.omitted += 1;
+                    reportable.census.left_out.push(LeftOut {
                         kind: LeftOut::HOST.into(),
                         id: None,
                         name: None,
@@ -73,12 +81,12 @@ impl Mapping {
                 reportable.local.get_or_insert(hypervisor);
                 continue;
             };
-            reportable.hypervisors += 1;
-            reportable.guests += hypervisor.guests.len();
+            reportable.census.hypervisors += 1;
+            reportable.census.guests += hypervisor.guests.len();
             match count.get(&id.to_lowercase()) {
                 Some(equal @ 2..) => {
-                    reportable.omitted += 1;
-                    reportable.left_out.push(LeftOut {
+                    reportable.census.omitted += 1;
+                    reportable.census.left_out.push(LeftOut {
                         kind: LeftOut::HOST.into(),
                         id: Some(id.to_owned()),
                         name: hypervisor.name.clone(),
@@ -88,7 +96,7 @@ impl Mapping {
                 _ => reportable.hosts.push((id, hypervisor)),
             }
         }
-        reportable.shared = shared(&mut reportable.hosts);
+        reportable.census.shared = shared(&mut reportable.hosts);
         reportable
     }
 }
@@ -116,9 +124,10 @@ mod tests {
             reportable.hosts.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
             ["a"]
         );
-        assert_eq!((reportable.hypervisors, reportable.guests), (4, 1));
+        assert_eq!((reportable.census.hypervisors, reportable.census.guests), (4, 1));
         assert_eq!(reportable.local.unwrap().guests.len(), 1);
         let left_out: Vec<_> = reportable
+            .census
             .left_out
             .iter()
             .map(|left| (left.id.as_deref(), left.name.as_deref()))
@@ -135,6 +144,9 @@ mod tests {
         let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();
         let reportable = mapping.reportable();
         assert_eq!(reportable.local.unwrap().guests[0].id, "a");
-        assert_eq!((reportable.left_out.len(), reportable.omitted), (1, 1));
+        assert_eq!(
+            (reportable.census.left_out.len(), reportable.census.omitted),
+            (1, 1)
+        );
     }
 }

@@ -416,7 +416,7 @@ fn what_there_is_too_much_of_is_refused_or_only_counted() {
     let text = format!("{{\"hypervisors\":[{guests}{{}}]}}");
     let mapping = read(&text).unwrap();
     assert!(mapping.faults.len() <= 1001, "{}", mapping.faults.len());
-    assert_eq!(mapping.reportable().hypervisors, 100_001);
+    assert_eq!(mapping.reportable().census.hypervisors, 100_001);
 }
 
 /// Any JSON, with numbers and texts that are easily changed.

@@ -203,7 +203,7 @@ impl documents::Reporter for Reporter {
                 endpoint.deadline = until;
                 let mut attempt = self.send(ready, &roster, endpoint, user, cancel);
                 if let Some(line) = &mut attempt.line {
-                    line.omitted = mapping.tail.omitted.len() + roster.omitted;
+                    line.omitted = mapping.tail.omitted.len() + roster.census.omitted;
                 }
                 attempt
             }
@@ -233,7 +233,13 @@ impl Reporter {
             organisation = satellite.organisation().map(|number| number.to_string());
             report.ended.take().map_or(Ok(()), |error| Err(error.into()))
         });
-        let failed: Vec<LeftOut> = roster.left_out.iter().chain(&report.failed).cloned().collect();
+        let failed: Vec<LeftOut> = roster
+            .census
+            .left_out
+            .iter()
+            .chain(&report.failed)
+            .cloned()
+            .collect();
         let line = Line {
             time: String::new(),
             section: self.section.clone(),
@@ -246,8 +252,8 @@ impl Reporter {
                 Ok(()) => State::Partial,
             },
             error: None,
-            hypervisors: roster.hypervisors,
-            guests: roster.guests,
+            hypervisors: roster.census.hypervisors,
+            guests: roster.census.guests,
             created: report.created,
             updated: report.updated,
             unchanged: 0,
@@ -308,7 +314,7 @@ impl Reporter {
 
     /// Refuses an empty document.
     fn inspect(&self, mapping: &Mapping, roster: &Roster) -> cli::Result<()> {
-        if roster.hypervisors == 0 && !self.args.allow_empty {
+        if roster.census.hypervisors == 0 && !self.args.allow_empty {
             return Err(filtering::nothing_to_report(mapping, STAGE).into());
         }
         Ok(())
@@ -318,12 +324,12 @@ impl Reporter {
 /// Says what of a document is not sent.
 fn tell(roster: &Roster) {
     let mut warnings = Warnings::default();
-    for failed in &roster.left_out {
+    for failed in &roster.census.left_out {
         warnings.say(format_args!("not reported as it is: {failed}"));
     }
     warnings.end();
     let mut warnings = Warnings::default();
-    for shared in &roster.shared {
+    for shared in &roster.census.shared {
         warnings.say(shared);
     }
     warnings.end();
@@ -374,14 +380,17 @@ fn complete(roster: &Roster, report: &Report) -> cli::Result<()> {
         return Ok(());
     };
     let causes = causes(&report.failed);
-    if let ([cause], []) = (&causes[..], &roster.left_out[..]) {
+    if let ([cause], []) = (&causes[..], &roster.census.left_out[..]) {
         return Err(Failure::new(kind, cause).into());
     }
     for cause in causes {
         log::warn!("{cause}");
     }
     let counts = counts(&[
-        (roster.left_out.len() + roster.unnamed, "left out or changed"),
+        (
+            roster.census.left_out.len() + roster.census.unnamed,
+            "left out or changed",
+        ),
         (report.failed.len(), "missing or incomplete on the server"),
     ]);
     Err(Failure::new(kind, format!("not everything is reported as it is: {counts}")).into())
@@ -389,7 +398,7 @@ fn complete(roster: &Roster, report: &Report) -> cli::Result<()> {
 
 /// The kinds of failures that those are which are not on the server as they should be.
 fn kinds(roster: &Roster, report: &Report) -> impl Iterator<Item = Kind> {
-    let left_out = (!roster.left_out.is_empty()).then_some(Kind::Data);
+    let left_out = (!roster.census.left_out.is_empty()).then_some(Kind::Data);
     left_out.into_iter().chain(report.kinds.iter().copied())
 }
 

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::body::{Batch, GuestId, Host, SYSTEM_UUID, guests};
 use super::fit::{self, Faults};
 use crate::filter::HostFilter;
-use crate::mapping::{Hypervisor, LeftOut, Mapping, Shared};
+use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
 
 /// What boards report that nobody gave a uuid of their own, beside the texts and the runs of one digit that
 /// [`is_placeholder`] knows: AMI's, and one counted through the digits.
@@ -25,20 +25,10 @@ const PLACEHOLDERS: [&str; 3] = [
 pub struct CheckIn<'m> {
     hosts: Vec<Host<'m>>,
     local: Option<Vec<GuestId<'m>>>,
-    /// What is not sent because of what it says: hypervisors, or parts of them.
-    pub left_out: Vec<LeftOut>,
-    /// How many hypervisors and guests are not sent.
-    pub omitted: usize,
-    /// Guests that several hypervisors have.
-    pub shared: Vec<Shared<'m>>,
-    /// How many hypervisors the document has, sent or not; this machine itself does not count.
-    pub hypervisors: usize,
-    /// How many guests those have.
-    pub guests: usize,
-    /// How many guests of this machine itself the document has.
+    /// What the document holds, and what of it is not sent.
+    pub census: Census<'m>,
+    /// The number of this machine's own guests in the document.
     pub local_guests: usize,
-    /// How many more are not sent than `left_out` names.
-    pub unnamed: usize,
     /// What keeps hypervisors out of reports.
     filter: Option<&'m HostFilter>,
     /// The ids of all hypervisors that the document tells of, those that a stage left out among them, in lower case.
@@ -52,20 +42,15 @@ impl<'m> CheckIn<'m> {
         let mut check_in = CheckIn {
             hosts: Vec::with_capacity(reportable.hosts.len()),
             local: None,
-            left_out: reportable.left_out,
-            omitted: reportable.omitted,
-            shared: reportable.shared,
-            hypervisors: reportable.hypervisors,
-            guests: reportable.guests,
+            census: reportable.census,
             local_guests: reportable.local.map_or(0, |local| local.guests.len()),
-            unnamed: reportable.unnamed,
             filter: None,
             known: known(mapping),
         };
         if let Some(local) = reportable.local {
             let mut faults = Faults::default();
             let guests = guests(local, &mut faults);
-            check_in.omitted += local.guests.len() - guests.len();
+            check_in.census.omitted += local.guests.len() - guests.len();
             check_in.local = Some(guests);
             check_in.leave_out(local, faults);
         }
@@ -80,13 +65,13 @@ impl<'m> CheckIn<'m> {
         let mut faults = Faults::default();
         match fit::id(id) {
             Err(fault) => {
-                self.omitted += 1;
+                self.census.omitted += 1;
                 faults.push(fault);
             }
             Ok(()) => {
                 let name = fit::name(hypervisor, &mut faults);
                 let guests = guests(hypervisor, &mut faults);
-                self.omitted += hypervisor.guests.len() - guests.len();
+                self.census.omitted += hypervisor.guests.len() - guests.len();
                 self.hosts.push(Host {
                     id: Cow::Borrowed(id),
                     name,
@@ -100,8 +85,9 @@ impl<'m> CheckIn<'m> {
     }
 
     fn leave_out(&mut self, hypervisor: &Hypervisor, faults: Faults) {
-        self.unnamed += faults.more().saturating_sub(1);
-        self.left_out
+        self.census.unnamed += faults.more().saturating_sub(1);
+        self.census
+            .left_out
             .extend(faults.into_vec().into_iter().map(|reason| LeftOut {
                 kind: LeftOut::HOST.into(),
                 id: hypervisor.id.clone(),
@@ -295,14 +281,15 @@ mod tests {
                 {"uuid":"a","name":"2","guests":[]},{"uuid":"Ä","guests":[]},{"uuid":"ä","guests":[]}]}"#,
         );
         let check_in = CheckIn::new(&mapping);
-        assert_eq!((check_in.len(), check_in.hypervisors), (1, 5));
+        assert_eq!((check_in.len(), check_in.census.hypervisors), (1, 5));
         let named: Vec<_> = check_in
+            .census
             .left_out
             .iter()
             .map(|f| f.id.as_deref().unwrap())
             .collect();
         assert_eq!(named, ["A", "a", "Ä", "ä"]);
-        assert_eq!(check_in.left_out[0].name.as_deref(), Some("1"));
+        assert_eq!(check_in.census.left_out[0].name.as_deref(), Some("1"));
     }
 
     #[test]
@@ -314,8 +301,20 @@ mod tests {
         let check_in = CheckIn::new(&mapping);
         assert!(check_in.has_local());
         assert_eq!(check_in.local_guests, 1);
-        assert_eq!((check_in.len(), check_in.hypervisors, check_in.guests), (1, 4, 0));
-        let named: Vec<_> = check_in.left_out.iter().map(|f| f.name.as_deref()).collect();
+        assert_eq!(
+            (
+                check_in.len(),
+                check_in.census.hypervisors,
+                check_in.census.guests
+            ),
+            (1, 4, 0)
+        );
+        let named: Vec<_> = check_in
+            .census
+            .left_out
+            .iter()
+            .map(|f| f.name.as_deref())
+            .collect();
         assert_eq!(named, [Some("n"), Some("m"), Some("o")]);
     }
 
@@ -384,10 +383,10 @@ mod tests {
             )
         );
         assert_eq!(
-            (check_in.left_out.len(), check_in.hypervisors),
+            (check_in.census.left_out.len(), check_in.census.hypervisors),
             (4, 2),
             "{:?}",
-            check_in.left_out
+            check_in.census.left_out
         );
     }
 
@@ -426,7 +425,7 @@ mod tests {
             sent.dedup();
             prop_assert_eq!(sent.len(), count);
             let mut all: Vec<&str> = check_in.ids().collect();
-            all.extend(check_in.left_out.iter().filter_map(|failed| failed.id.as_deref()));
+            all.extend(check_in.census.left_out.iter().filter_map(|failed| failed.id.as_deref()));
             all.sort_unstable();
             let mut ids: Vec<&str> = ids.iter().map(String::as_str).collect();
             ids.sort_unstable();

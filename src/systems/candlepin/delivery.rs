@@ -204,7 +204,7 @@ impl CheckIn<'_> {
     /// The batches that are sent. An empty report is sent where it is meant, not where all of a document was left out or is
     /// about this machine.
     fn parts(&self, size: usize, local: bool) -> impl Iterator<Item = Batch<'_, '_>> {
-        let nothing = self.is_empty() && (self.hypervisors > 0 || local);
+        let nothing = self.is_empty() && (self.census.hypervisors > 0 || local);
         self.batches(size).filter(move |_| !nothing)
     }
 

@@ -1,7 +1,7 @@
 //! Which hypervisors of a mapping are reported, and which are not.
 
 use super::{plan, xmlrpc};
-use crate::mapping::{Hypervisor, LeftOut, Mapping, Shared};
+use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
 
 /// virt-who's type of a source, where neither configuration nor document tells it.
 const USUAL_KIND: &str = "esx";
@@ -11,18 +11,8 @@ const USUAL_KIND: &str = "esx";
 pub struct Roster<'m> {
     /// Those to be reported.
     pub hosts: Vec<Host<'m>>,
-    /// What is not, because of what the document says.
-    pub left_out: Vec<LeftOut>,
-    /// How many more there are than `left_out` names.
-    pub unnamed: usize,
-    /// How many hypervisors and guests are not reported.
-    pub omitted: usize,
-    /// Guests that several hypervisors have.
-    pub shared: Vec<Shared<'m>>,
-    /// How many hypervisors the document has, reported or not; this machine itself does not count.
-    pub hypervisors: usize,
-    /// How many guests those have.
-    pub guests: usize,
+    /// What the document holds, and what of it is not reported.
+    pub census: Census<'m>,
     /// Whether the document tells of this machine's own guests, which a Satellite 5 learns from the machine itself.
     pub local: bool,
 }
@@ -49,27 +39,23 @@ impl<'m> Roster<'m> {
             let kind = kind.unwrap_or(USUAL_KIND);
             Host { id, kind, hypervisor }
         };
-        let mut left_out = reportable.left_out;
-        let mut omitted = reportable.omitted;
+        let mut census = reportable.census;
         let mut hosts: Vec<Host<'_>> = reportable.hosts.into_iter().map(host).collect();
         hosts.retain(|host| {
             let unsendable = host.unsendable();
-            omitted += match unsendable {
+            census.omitted += match unsendable {
                 Some(_) => 1,
                 None => plan::unfit(&host.hypervisor.guests),
             };
             let is_sent = unsendable.is_none();
-            left_out.extend(unsendable.map(|reason| host.left_out(reason)));
+            census
+                .left_out
+                .extend(unsendable.map(|reason| host.left_out(reason)));
             is_sent
         });
         Roster {
             hosts,
-            left_out,
-            unnamed: reportable.unnamed,
-            omitted,
-            shared: reportable.shared,
-            hypervisors: reportable.hypervisors,
-            guests: reportable.guests,
+            census,
             local: reportable.local.is_some(),
         }
     }

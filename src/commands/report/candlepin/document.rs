@@ -110,9 +110,13 @@ impl Report {
             .consumer
             .as_ref()
             .map_or(0, |_| check_in.local_guests);
-        let mut line = self.line(&delivered.tally, check_in.hypervisors, check_in.guests + local)?;
-        line.failed.splice(0..0, check_in.left_out.iter().cloned());
-        line.omitted = mapping.tail.omitted.len() + check_in.omitted;
+        let mut line = self.line(
+            &delivered.tally,
+            check_in.census.hypervisors,
+            check_in.census.guests + local,
+        )?;
+        line.failed.splice(0..0, check_in.census.left_out.iter().cloned());
+        line.omitted = mapping.tail.omitted.len() + check_in.census.omitted;
         if let Ok(Done::Unchanged) = done {
             line.unchanged = check_in.len();
         }
@@ -137,7 +141,10 @@ impl Report {
         let failed = match done {
             Ok(Done::Heartbeat) => None,
             Ok(_) => {
-                let complete = complete(check_in.left_out.len() + check_in.unnamed, &delivered.tally);
+                let complete = complete(
+                    check_in.census.left_out.len() + check_in.census.unnamed,
+                    &delivered.tally,
+                );
                 cleared(complete, delivered.uncleared.as_ref()).err()
             }
             Err(error) if begun => {
@@ -199,7 +206,10 @@ impl Report {
             uncleared = news.uncleared;
             if news.is_known {
                 log::info!("unchanged: a heartbeat would be sent, if anything");
-                let complete = complete(check_in.left_out.len() + check_in.unnamed, &Tally::default());
+                let complete = complete(
+                    check_in.census.left_out.len() + check_in.census.unnamed,
+                    &Tally::default(),
+                );
                 return cleared(complete, uncleared.as_ref());
             }
         }
@@ -207,19 +217,22 @@ impl Report {
             let body = String::from_utf8(body?).map_err(Failure::defect)?;
             cli::print_json(&format!("{body}\n"))?;
         }
-        let complete = complete(check_in.left_out.len() + check_in.unnamed, &Tally::default());
+        let complete = complete(
+            check_in.census.left_out.len() + check_in.census.unnamed,
+            &Tally::default(),
+        );
         cleared(complete, uncleared.as_ref())
     }
 
     /// Says what of a document is not sent.
     fn tell(&self, check_in: &CheckIn<'_>) {
         let mut warnings = Warnings::default();
-        for failed in &check_in.left_out {
+        for failed in &check_in.census.left_out {
             warnings.say(format_args!("not reported as it is: {failed}"));
         }
         warnings.end();
         let mut warnings = Warnings::default();
-        for shared in &check_in.shared {
+        for shared in &check_in.census.shared {
             warnings.say(shared);
         }
         warnings.end();
@@ -239,10 +252,11 @@ impl Report {
     fn inspect(&self, mapping: &Mapping, check_in: &CheckIn<'_>) -> Result<(), Failure> {
         age::check(mapping, self.max_age)?;
         let local = check_in.has_local() && self.delivery.consumer.is_some();
-        if check_in.hypervisors == 0 && !local && !self.allow_empty {
+        if check_in.census.hypervisors == 0 && !local && !self.allow_empty {
             return Err(filtering::nothing_to_report(mapping, STAGE));
         }
-        let incomplete = !check_in.left_out.is_empty() || check_in.without_system_uuid().next().is_some();
+        let incomplete =
+            !check_in.census.left_out.is_empty() || check_in.without_system_uuid().next().is_some();
         match self.strict && incomplete {
             true => Err(Failure::new(
                 Kind::Data,
