@@ -1,5 +1,7 @@
 //! `vw-report-sat5`: registers hypervisors with Satellite 5 or Spacewalk, and reports their guests.
 
+mod advice;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,7 +23,7 @@ use crate::state::Folder;
 use crate::systems::satellite5::plan::{Plan, profile_name};
 use crate::systems::satellite5::systemid::Registrations;
 use crate::systems::satellite5::xmlrpc::Datum;
-use crate::systems::satellite5::{self, Account, Report, Roster, Satellite5};
+use crate::systems::satellite5::{self, Credentials, Roster, Satellite5, Shortfall, Summary};
 use clap::builder::NonEmptyStringValueParser;
 
 /// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
@@ -221,95 +223,91 @@ impl Reporter {
         cancel: &Cancel,
     ) -> Attempt {
         let server = endpoint.base.to_string();
-        let mut report = Report::default();
+        let mut summary = Summary::default();
         let mut organisation = None;
         let sent = ready.and_then(|()| {
-            let account = Account {
+            let credentials = Credentials {
                 username: user.username.clone(),
                 password: user.password.secret()?,
             };
-            let mut satellite = Satellite5::new(&endpoint, account, self.registrations.clone(), cancel)?;
-            report = satellite.report(roster);
+            let mut satellite = Satellite5::new(&endpoint, credentials, self.registrations.clone(), cancel)?;
+            summary = satellite.report(roster);
             organisation = satellite.organisation().map(|number| number.to_string());
-            report.ended.take().map_or(Ok(()), |error| Err(error.into()))
+            match summary.ended.take() {
+                Some(error) => Err(advice::ended(satellite5::Error::Shared(error))),
+                None => Ok(()),
+            }
         });
-        let failed: Vec<LeftOut> = roster
-            .census
-            .left_out
-            .iter()
-            .chain(&report.failed)
-            .cloned()
-            .collect();
-        let line = Line {
-            time: String::new(),
-            section: self.section.clone(),
-            server,
-            owner: organisation,
-            state: match sent {
-                Err(_) => State::Failed,
-                Ok(()) if failed.is_empty() => State::Finished,
-                Ok(()) if report.arrived_nowhere() => State::Failed,
-                Ok(()) => State::Partial,
-            },
-            error: None,
-            hypervisors: roster.census.hypervisors,
-            guests: roster.census.guests,
-            created: report.created,
-            updated: report.updated,
-            unchanged: 0,
-            omitted: 0,
-            failed,
-            jobs: Vec::new(),
-            seconds: 0.0,
+        let failed: Vec<LeftOut> = summary.shortfalls.iter().map(advice::left_out).collect();
+        let state = match sent {
+            Err(_) => State::Failed,
+            Ok(()) if failed.is_empty() && roster.census.left_out.is_empty() => State::Finished,
+            Ok(()) if summary.arrived_nowhere() => State::Failed,
+            Ok(()) => State::Partial,
         };
-        let failed = sent.and_then(|()| complete(roster, &report)).err();
-        let failed = failed.map(|error| {
+        let error = sent
+            .and_then(|()| complete(roster, &summary.shortfalls, &failed))
+            .err();
+        let error = error.map(|error| {
             let is_local = error
                 .downcast_ref()
                 .is_some_and(satellite5::Error::is_about_this_machine);
             let base = self.destination.as_ref().map(|(endpoint, _)| &endpoint.base);
             way::placed(error, self.whence.as_deref(), base.filter(|_| !is_local))
         });
+        let line = Line {
+            time: String::new(),
+            section: self.section.clone(),
+            server,
+            owner: organisation,
+            state,
+            error: None,
+            hypervisors: roster.census.hypervisors,
+            guests: roster.census.guests,
+            created: summary.created,
+            updated: summary.updated,
+            unchanged: 0,
+            omitted: 0,
+            failed: roster.census.left_out.iter().cloned().chain(failed).collect(),
+            jobs: Vec::new(),
+            seconds: 0.0,
+        };
+        let is_temporary = error.as_ref().is_some_and(|error| error.kind() == Kind::TempFail);
         Attempt {
-            besides: kinds(roster, &report).collect(),
+            besides: kinds(roster, &summary.shortfalls).collect(),
             line: Some(line),
-            again: !report.doubtful
-                && failed
-                    .as_ref()
-                    .is_some_and(|error| error.kind() == Kind::TempFail),
-            ends: report.login_refused,
-            failed,
+            again: is_temporary && !summary.is_doubtful(),
+            ends: summary.is_login_refused(),
+            failed: error,
         }
     }
 
     /// Prints each hypervisor's plan as a line of JSON.
     fn dry_run(&self, roster: &Roster) -> cli::Result<()> {
-        let mut report = Report::default();
+        let mut shortfalls = Vec::new();
         let mut text = String::new();
-        for host in &roster.hosts {
-            let plan = Plan::new(host.kind, host.id, &host.hypervisor.guests);
-            match self.registrations.systemid(host.id) {
+        for registrant in &roster.registrants {
+            let plan = Plan::of(registrant);
+            let error = match self.registrations.systemid(registrant.id) {
                 Ok(systemid) => {
                     let planned = Planned {
-                        id: host.id,
-                        profile: profile_name(host.kind, host.id),
+                        id: registrant.id,
+                        profile: profile_name(registrant.kind, registrant.id),
                         registered: systemid.is_some(),
                         plan: &plan.events,
                     };
                     text += &serde_json::to_string(&planned).map_err(Failure::defect)?;
                     text.push('\n');
-                    if let Some(incomplete) = plan.incomplete(host) {
-                        report.add(incomplete, Kind::Data);
-                    }
+                    plan.incomplete()
                 }
-                Err(error) => {
-                    let kind = error.kind();
-                    report.add(host.left_out(format!("{:#}", cli::Error::from(error))), kind);
-                }
-            }
+                Err(error) => Some(error.into()),
+            };
+            let registrant = *registrant;
+            shortfalls.extend(error.map(|error| Shortfall { registrant, error }));
         }
         cli::print_json(&text)?;
-        complete(roster, &report)
+        let failed: Vec<LeftOut> = shortfalls.iter().map(advice::left_out).collect();
+        complete(roster, &shortfalls, &failed)
     }
 
     /// Refuses an empty document.
@@ -372,34 +370,34 @@ fn destination(args: &Args, section: &Section, cancel: &Cancel) -> cli::Result<(
     Ok((endpoint, User { username, password }))
 }
 
-/// Fails if anything of a document that was reported is not on the server.
-fn complete(roster: &Roster, report: &Report) -> cli::Result<()> {
+/// Fails if anything of a document is not on the server as it should be. `failed` are the entries of `shortfalls`.
+fn complete(roster: &Roster, shortfalls: &[Shortfall], failed: &[LeftOut]) -> cli::Result<()> {
     let mut worst = Results::default();
-    kinds(roster, report).for_each(|kind| worst.failed(kind));
+    kinds(roster, shortfalls).for_each(|kind| worst.failed(kind));
     let Exit::Failed(kind) = worst.exit() else {
         return Ok(());
     };
-    let causes = causes(&report.failed);
-    if let ([cause], []) = (&causes[..], &roster.census.left_out[..]) {
+    let causes = causes(failed);
+    let census = &roster.census;
+    if let ([cause], []) = (&causes[..], &census.left_out[..]) {
         return Err(Failure::new(kind, cause).into());
     }
     for cause in causes {
         log::warn!("{cause}");
     }
+    let left_out = census.left_out.len() + census.unnamed;
     let counts = counts(&[
-        (
-            roster.census.left_out.len() + roster.census.unnamed,
-            "left out or changed",
-        ),
-        (report.failed.len(), "missing or incomplete on the server"),
+        (left_out, "left out or changed"),
+        (failed.len(), "missing or incomplete on the server"),
     ]);
     Err(Failure::new(kind, format!("not everything is reported as it is: {counts}")).into())
 }
 
-/// The kinds of failures that those are which are not on the server as they should be.
-fn kinds(roster: &Roster, report: &Report) -> impl Iterator<Item = Kind> {
+/// The kinds of failures of what is not on the server as it should be.
+fn kinds(roster: &Roster, shortfalls: &[Shortfall]) -> impl Iterator<Item = Kind> {
     let left_out = (!roster.census.left_out.is_empty()).then_some(Kind::Data);
-    left_out.into_iter().chain(report.kinds.iter().copied())
+    let shortfalls = shortfalls.iter().map(|shortfall| shortfall.error.kind());
+    left_out.into_iter().chain(shortfalls)
 }
 
 /// What went wrong, each cause once with those that it met: a missing role meets all of them.

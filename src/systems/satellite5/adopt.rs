@@ -1,4 +1,4 @@
-//! A registration whose answer was lost: the profile that it may have made is looked for, so that it is not made twice.
+//! The search for the profile that a registration made whose answer was lost, so that it is not made twice.
 
 use super::method::{FIND, SYSTEMID};
 use super::xmlrpc::Datum;
@@ -6,9 +6,9 @@ use super::{Error, Satellite5};
 use crate::secret::Secret;
 
 impl Satellite5 {
-    /// The systemid of the only profile of this name, or none if there is no such profile.
+    /// The systemid of the only profile with this name; None if there is no such profile.
     ///
-    /// The name is exact and whole: one that the server cut could be another hypervisor's.
+    /// The name must be exact and complete: if the server has cut it, it may be that of another hypervisor's profile.
     pub(super) fn find_profile(&self, profile: &str) -> Result<Option<Secret>, Error> {
         self.in_session(|session| {
             let found = self.call(FIND, &[Datum::text(session), Datum::text(profile)])?;
@@ -34,7 +34,7 @@ impl Satellite5 {
     }
 }
 
-/// The numbers of the systems that a look-up found.
+/// The numbers of the systems in the answer of `system.getId`.
 fn ids(found: &Datum<'_>) -> Result<Vec<i64>, Error> {
     let unexpected = || Error::Unexpected {
         call: FIND.name,
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_list_of_systems_is_not_taken_for_an_empty_one() {
+    fn only_an_empty_list_means_that_there_are_no_systems() {
         let system = |id| Datum::members([("id", id), ("name", Datum::text("x"))]);
         assert!(ids(&Datum::Array(Vec::new())).unwrap().is_empty());
         let two = Datum::Array(vec![system(Datum::Int(1)), system(Datum::Int(2))]);

@@ -1,36 +1,41 @@
-//! The plan: the events that tell a Satellite 5 which guests a hypervisor has (`registration.virt_notify`).
+//! The plan: the events that say which guests a hypervisor has (`registration.virt_notify`).
 //!
-//! The server works through a plan in one transaction: an event that it can't digest undoes all of it. What a guest must be
-//! for that is told by [`Plan::omitted`], before anything is sent.
+//! The server processes a plan in one transaction: one event that it does not accept undoes all of them. So guests that it
+//! would not accept are left out, and [`Plan::omitted`] names them.
 
 use std::borrow::Cow;
 
-use super::Host;
 use super::xmlrpc::Datum;
-use crate::mapping::{Guest, GuestState, LeftOut};
+use super::{Error, Registrant};
+use crate::mapping::{Guest, GuestState};
 
-/// The longest name of a guest, in characters; a longer one ends in a database error, and the plan is lost.
+/// The longest name of a guest, in characters. A longer one causes a database error, and the plan is lost.
 const LONGEST_NAME: usize = 128;
 /// The most digits of a uuid.
 const LONGEST_UUID: usize = 32;
-/// How many guests of a hypervisor are named that are not told of.
+/// How many of a hypervisor's omitted guests are named.
 const MOST_NAMED: usize = 10;
-/// A hypervisor itself has no uuid; with another one here each report would make one more row for it.
+/// The uuid of the hypervisor itself, which has none. With any other, each report would add a row for it.
 const OWN_UUID: &str = "0000000000000000";
 
-/// What one hypervisor's guests are.
+/// The events of one hypervisor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan<'a> {
-    /// The events: the hypervisor exists, a crawl begins, each guest exists, the crawl ends, by which guests that were not
-    /// told of count as stopped.
+    /// The events: the hypervisor exists, a crawl begins, each guest exists, the crawl ends. With its end the server sets the
+    /// guests that were not mentioned to stopped.
     pub events: Datum<'a>,
-    /// The ids of guests that are not told of, and why.
+    /// The ids of guests that are left out, with the reason.
     pub omitted: Vec<(&'a str, &'static str)>,
 }
 
 impl<'a> Plan<'a> {
+    /// The plan of a hypervisor.
+    pub fn of(registrant: &Registrant<'a>) -> Self {
+        Plan::new(registrant.kind, registrant.id, &registrant.hypervisor.guests)
+    }
+
     /// The plan of the hypervisor `id`, whose source is of virt-who's type `kind`.
-    pub fn new(kind: &str, id: &str, guests: &'a [Guest]) -> Self {
+    fn new(kind: &str, id: &str, guests: &'a [Guest]) -> Self {
         let mut omitted = Vec::new();
         let own = [("identity", Datum::text("host")), ("uuid", Datum::text(OWN_UUID))];
         let mut events = vec![
@@ -50,8 +55,11 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// That the host is reported in part, where it is.
-    pub fn incomplete(&self, host: &Host<'_>) -> Option<LeftOut> {
+    /// The error that guests are left out, if any are.
+    pub fn incomplete(&self) -> Option<Error> {
+        if self.omitted.is_empty() {
+            return None;
+        }
         let named = self.omitted.iter().take(MOST_NAMED);
         let mut omitted: Vec<String> = named
             .map(|(id, reason)| format!("{}, {reason}", quoted(id)))
@@ -59,17 +67,16 @@ impl<'a> Plan<'a> {
         if self.omitted.len() > MOST_NAMED {
             omitted.push(format!("and {} more", self.omitted.len() - MOST_NAMED));
         }
-        let reason = format!("reported without guests: {}", omitted.join("; "));
-        (!omitted.is_empty()).then(|| host.left_out(reason))
+        Some(Error::Incomplete(omitted.join("; ")))
     }
 }
 
-/// How many guests of a list have an id with which they can't be told.
-pub fn unfit(guests: &[Guest]) -> usize {
+/// The number of guests that a plan leaves out.
+pub fn count_unsendable(guests: &[Guest]) -> usize {
     guests.iter().filter(|guest| uuid(&guest.id).is_err()).count()
 }
 
-/// As much of an id as a message bears.
+/// An id in quotes, cut to 128 characters.
 fn quoted(id: &str) -> String {
     match id.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{:?}…", &id[..end]),
@@ -77,12 +84,12 @@ fn quoted(id: &str) -> String {
     }
 }
 
-/// The name under which a hypervisor is registered. The server cuts it at 128 characters.
+/// The name of a hypervisor's profile. The server cuts it to 128 characters.
 pub fn profile_name(kind: &str, id: &str) -> String {
     format!("{kind} hypervisor {id}")
 }
 
-/// An event of a plan; its moment, the first element, is never looked at.
+/// An event. Its first element is a time, which the server ignores.
 fn event<'a>(action: &'static str, target: &'static str, properties: Datum<'a>) -> Datum<'a> {
     Datum::Array(vec![
         Datum::Int(0),
@@ -92,7 +99,7 @@ fn event<'a>(action: &'static str, target: &'static str, properties: Datum<'a>) 
     ])
 }
 
-/// What virt-who tells of a guest: the numbers are not known, and have to be there.
+/// The properties of a guest, as in virt-who. The numbers are required, although they are not known.
 fn properties<'a>(kind: &str, host: &str, guest: &'a Guest, uuid: Cow<'a, str>) -> Datum<'a> {
     let name = format!("VM {} from {}", guest.id, profile_name(kind, host));
     let name: String = name.chars().take(LONGEST_NAME).collect();
@@ -106,7 +113,7 @@ fn properties<'a>(kind: &str, host: &str, guest: &'a Guest, uuid: Cow<'a, str>) 
     ])
 }
 
-/// The guest's uuid as the server reads it, without dashes.
+/// The guest's uuid as the server reads it, without dashes; or why the guest is left out.
 fn uuid(id: &str) -> Result<Cow<'_, str>, &'static str> {
     let digits = match id.contains('-') {
         true => Cow::Owned(id.replace('-', "")),
@@ -124,7 +131,7 @@ fn uuid(id: &str) -> Result<Cow<'_, str>, &'static str> {
     Ok(digits)
 }
 
-/// The server's word for a state; with any that it does not know the plan is lost.
+/// The server's word for a state. With a word that it does not know the plan is lost.
 fn word(state: GuestState) -> &'static str {
     match state {
         GuestState::Running => "running",
@@ -133,7 +140,7 @@ fn word(state: GuestState) -> &'static str {
         GuestState::ShuttingDown => "shutdown",
         GuestState::ShutOff => "shutoff",
         GuestState::Crashed => "crashed",
-        // There is no word for a guest that suspended itself.
+        // The server has no word for a guest that suspended itself.
         GuestState::None | GuestState::PmSuspended => "nostate",
     }
 }
@@ -192,7 +199,7 @@ mod tests {
         assert_eq!(text(2, "virt_type"), "fully_virtualized");
         assert!(events[2][3].member("vcpus") == Some(&Datum::Int(1)));
         assert!(events[2][3].member("memory_size") == Some(&Datum::Int(0)));
-        assert_eq!(super::Plan::new("esx", "a", &[]).omitted, []);
+        assert_eq!(Plan::new("esx", "a", &[]).omitted, []);
     }
 
     #[test]
@@ -204,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn guests_that_would_lose_the_plan_or_hit_the_host_are_left_out_and_named() {
+    fn guests_that_would_break_the_plan_are_left_out_and_named() {
         let table = [
             ("not-a-uuid", Some("not hexadecimal")),
             ("0x12", Some("not hexadecimal")),

@@ -124,6 +124,11 @@ impl Classify for Error {
 }
 
 impl Error {
+    /// Whether the answer is a web page.
+    pub(super) fn is_html(&self) -> bool {
+        matches!(self, Error::Unreadable(xml::Error::Html))
+    }
+
     /// The error of the connection, if that is why the answer can't be read.
     pub(super) fn connection(&self) -> Option<&http::Error> {
         match self {
