@@ -261,27 +261,70 @@ fn write_out(mut out: impl Write, text: &str) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    /// The numbers of an entry in the list of statuses in vw(7), and its text.
+    fn documented() -> Vec<(Vec<u8>, String)> {
+        let page = include_str!("../man/vw.7");
+        let section = page.split(".Sh EXIT STATUS\n").nth(1).unwrap();
+        let list = section.split("\n.El").next().unwrap();
+        let entries = list.split("\n.It ").skip(1);
+        entries
+            .map(|entry| {
+                let (numbers, text) = entry.split_once('\n').unwrap();
+                let numbers = numbers.split(" , ").map(|number| number.parse().unwrap());
+                (numbers.collect(), text.replace('\n', " "))
+            })
+            .collect()
+    }
+
     #[test]
-    fn each_kind_has_its_status() {
-        let table = [
-            (Kind::ReaderGone, 0),
-            (Kind::Usage, 64),
-            (Kind::Data, 65),
-            (Kind::NoInput, 66),
-            (Kind::Unavailable, 69),
-            (Kind::Software, 70),
-            (Kind::Io, 74),
-            (Kind::TempFail, 75),
-            (Kind::Protocol, 76),
-            (Kind::NoPerm, 77),
-            (Kind::Config, 78),
-            (Kind::Signal(Signal::Hangup), 129),
-            (Kind::Signal(Signal::Interrupt), 130),
-            (Kind::Signal(Signal::Quit), 131),
-            (Kind::Signal(Signal::Terminate), 143),
+    fn the_status_of_each_kind_is_the_one_in_the_manual_page() {
+        // The word by which the entry of a kind is found.
+        let kinds = [
+            (Kind::ReaderGone, "All of it worked"),
+            (Kind::Usage, "options"),
+            (Kind::Data, "in part"),
+            (Kind::NoInput, "ended before a document"),
+            (Kind::Unavailable, "unknown owner"),
+            (Kind::Software, "defect"),
+            (Kind::Io, "read or written"),
+            (Kind::TempFail, "later"),
+            (Kind::Protocol, "server's answer"),
+            (Kind::NoPerm, "redentials"),
+            (Kind::Config, "configuration"),
+            (Kind::Signal(Signal::Hangup), "SIGHUP"),
+            (Kind::Signal(Signal::Interrupt), "SIGINT"),
+            (Kind::Signal(Signal::Quit), "SIGQUIT"),
+            (Kind::Signal(Signal::Terminate), "SIGTERM"),
         ];
-        for (kind, expected) in table {
-            assert_eq!(status(kind), expected, "{kind:?}");
+        let documented = documented();
+        for (kind, word) in kinds {
+            let found: Vec<_> = documented
+                .iter()
+                .filter(|(_, text)| text.contains(word))
+                .collect();
+            let [(numbers, text)] = found[..] else {
+                panic!("{kind:?}: {} entries have {word:?}", found.len());
+            };
+            assert!(numbers.contains(&status(kind)), "{kind:?}: {numbers:?} {text}");
+        }
+        let mut used = kinds.map(|(kind, _)| status(kind)).to_vec();
+        used.sort_unstable();
+        let all: Vec<u8> = documented.into_iter().flat_map(|(numbers, _)| numbers).collect();
+        assert_eq!(
+            used, all,
+            "each status stands for one kind, and the page lists no other"
+        );
+    }
+
+    #[test]
+    fn a_signal_ends_a_command_with_128_and_its_number() {
+        for (signal, number) in [
+            (Signal::Hangup, signal_hook::consts::SIGHUP),
+            (Signal::Interrupt, signal_hook::consts::SIGINT),
+            (Signal::Quit, signal_hook::consts::SIGQUIT),
+            (Signal::Terminate, signal_hook::consts::SIGTERM),
+        ] {
+            assert_eq!(i32::from(status(Kind::Signal(signal))), 128 + number);
         }
     }
 

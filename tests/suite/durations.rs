@@ -37,7 +37,7 @@ fn seconds_and_units_are_accepted_by_every_option() {
 }
 
 #[test]
-fn what_is_no_duration_is_refused_with_examples() {
+fn an_invalid_duration_is_refused_with_examples() {
     for (program, more, option) in OPTIONS {
         for value in ["soon", "5x", "-1", "1.5", ""] {
             let outcome = run(program, more, option, value);
@@ -50,7 +50,7 @@ fn what_is_no_duration_is_refused_with_examples() {
 }
 
 #[test]
-fn only_a_limit_must_be_longer_than_nothing() {
+fn only_a_limit_must_be_longer_than_zero() {
     for (program, more, option) in OPTIONS {
         let outcome = run(program, more, option, "0s");
         match option {

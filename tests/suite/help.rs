@@ -6,7 +6,7 @@ use vw_sim::http::Fault;
 use vw_sim::vcenter::Inventory;
 
 use crate::man::{built, commands};
-use crate::support::Run;
+use crate::support::{Run, at_once};
 use crate::vw_scan_esx_options::Site;
 
 fn help(command: &str) -> Run {
@@ -56,7 +56,7 @@ fn help_is_wrapped_at_the_width_of_the_terminal() {
 }
 
 #[test]
-fn many_options_stand_under_headings() {
+fn commands_with_many_options_group_them_under_headings() {
     for command in commands() {
         let shown = help(&command).run().quiet_success();
         let options = shown
@@ -94,12 +94,12 @@ fn the_help_of_the_stages_shows_the_pipeline_with_its_filter() {
 #[test]
 fn a_progress_line_never_fills_the_terminal() {
     let site = Site::new(Inventory::new(1, 1));
-    // So slow that it is shown.
+    // So slow that the line is drawn, also by a command that is slow itself.
     site.vcenter.server().misbehave(|_, request| {
         let asked = String::from_utf8_lossy(&request.body).contains("<RetrievePropertiesEx");
-        asked.then(|| Fault::Delay(Duration::from_millis(500)))
+        asked.then(|| Fault::Delay(Duration::from_millis(1500)))
     });
-    for columns in [20, 30, 200] {
+    at_once([20, 30, 200], |columns| {
         let shown = site.run(&[]).run_on_terminal(columns);
         let drawn: Vec<&str> = shown
             .stdout
@@ -116,5 +116,5 @@ fn a_progress_line_never_fills_the_terminal() {
         for line in drawn {
             assert!(line.chars().count() < columns.into(), "{columns}: {line}");
         }
-    }
+    });
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::support::skipped;
 
 /// The commands' names, from their sources.
 pub(crate) fn commands() -> Vec<String> {
@@ -260,13 +261,6 @@ fn script(examples: &[Example]) -> String {
     script
 }
 
-/// Says what was not tested; the test harness hides what is printed by its macros.
-fn say(message: &str) {
-    std::io::stderr()
-        .write_all(format!("{message}\n").as_bytes())
-        .unwrap();
-}
-
 #[test]
 fn the_examples_of_the_pages_do_what_they_show() {
     for section in [1, 5, 7] {
@@ -274,9 +268,7 @@ fn the_examples_of_the_pages_do_what_they_show() {
             let examples = examples(&page(&name, section));
             match commands_missing_for(&examples).as_slice() {
                 [] => run_examples(&name, &examples),
-                missing => say(&format!(
-                    "skipped: the examples of {name}, for want of {missing:?}"
-                )),
+                missing => skipped(&format!("the examples of {name}: there is no {missing:?}")),
             }
         }
     }
@@ -386,7 +378,7 @@ fn the_pages_pass_mandoc_lint() {
         .output();
     match checked {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            say("skipped: mandoc is not installed, and did not check the manual pages");
+            skipped("mandoc's check of the manual pages: it is not installed");
         }
         checked => {
             let checked = checked.unwrap();
@@ -397,7 +389,7 @@ fn the_pages_pass_mandoc_lint() {
 }
 
 #[test]
-fn options_are_found_in_help_and_pages() {
+fn the_options_in_help_and_pages_are_recognised() {
     let help = "Usage: vw-x [OPTIONS] --owner <OWNER> <ACTION> [VM]...\n\nOptions:\n  -c, --config <FILE>  text\n  \
                     -o, --owner <OWNER>\n          - no option\n      --why=<TEXT>\n";
     let typed = |words: &[&str]| words.iter().map(ToString::to_string).collect::<BTreeSet<_>>();

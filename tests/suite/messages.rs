@@ -67,7 +67,7 @@ impl Place {
 }
 
 #[test]
-fn a_month_later_a_log_line_tells_when_who_and_which_section() {
+fn a_line_in_a_log_file_has_time_process_and_section() {
     let place =
         Place::new("[prod]\ntype=fake\nfile=m.json\nodd=1\n[broken section]\ntype=fake\nfile=m.json\n");
     let document = r#"{"hypervisors":[{"uuid":"","name":"a\nb","guests":[]}]}"#;
@@ -118,7 +118,7 @@ fn a_month_later_a_log_line_tells_when_who_and_which_section() {
 }
 
 #[test]
-fn the_section_that_was_chosen_is_told_from_then_on() {
+fn log_lines_name_the_section_once_it_is_chosen() {
     let place = Place::new("[global]\nlog_dir=.\nlog_file=all.log\n[only]\ntype=fake\nfile=gone\n");
     let run = place.run(FAKE).run();
     assert_eq!(run.status, 78, "{run:?}");
@@ -127,7 +127,7 @@ fn the_section_that_was_chosen_is_told_from_then_on() {
 }
 
 #[test]
-fn a_stdout_for_reading_only_ends_with_an_error_and_nothing_is_done() {
+fn a_read_only_stdout_is_an_error_before_anything_is_done() {
     let closed = || fs::File::open("/dev/null").unwrap();
     for command in crate::man::commands() {
         let program = crate::man::built().join(&command);
@@ -141,7 +141,7 @@ fn a_stdout_for_reading_only_ends_with_an_error_and_nothing_is_done() {
 }
 
 #[test]
-fn no_message_has_the_number_of_an_error() {
+fn no_message_shows_an_os_error_number() {
     let place = Place::new(
         "[global]\nlog_dir=a.conf/dir\n[fake]\ntype=fake\nfile=gone\n\
          [esx]\ntype=esx\nserver=vc.invalid\nusername=u\npassword=p\nowner=o\nrhsm_hostname=cp.invalid\nrhsm_username=u\n\

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use vw_sim::http::Fault;
@@ -10,6 +9,7 @@ use vw_sim::simulation::Simulation;
 use vw_sim::vcenter::Inventory;
 
 use crate::support::terminal::Terminal;
+use crate::support::until;
 
 const SECRET: &str = "sim-secret";
 
@@ -49,15 +49,6 @@ impl Site {
             ("FOLDER", &folder),
         ];
         Terminal::run(script, &variables)
-    }
-}
-
-#[track_caller]
-fn until(what: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !what() {
-        assert!(Instant::now() < end, "nothing happened");
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -131,7 +122,7 @@ fn commands_that_ask_at_once_take_turns() {
 }
 
 #[test]
-fn where_the_scan_fails_the_reporter_never_asks() {
+fn the_reporter_asks_for_no_password_if_the_scan_fails() {
     let site = Site::new();
     site.servers.vcenter().server().misbehave(|_, _| {
         Some(Fault::Answer(vw_sim::http::Response::new(
@@ -155,7 +146,7 @@ fn where_the_scan_fails_the_reporter_never_asks() {
 }
 
 #[test]
-fn for_a_document_that_is_refused_nothing_is_asked() {
+fn no_password_is_asked_for_a_document_that_is_refused() {
     let site = Site::new();
     let documents = [
         r#"{"hypervisors":[]}"#,
@@ -266,7 +257,7 @@ fn ctrl_z_gives_the_terminal_back_until_the_command_goes_on() {
 }
 
 #[test]
-fn a_question_that_is_stopped_keeps_no_other_command_from_asking() {
+fn a_stopped_prompt_does_not_keep_other_commands_from_asking() {
     let site = Site::new();
     let script = "set -m; $SCAN -n sim >$FOLDER/a; echo status $?; $SCAN -n sim >$FOLDER/b; echo second $?; \
                   fg >$FOLDER/job; echo third $?; read wait";
@@ -288,7 +279,7 @@ fn a_question_that_is_stopped_keeps_no_other_command_from_asking() {
 }
 
 #[test]
-fn a_job_that_was_stopped_at_its_question_can_be_ended() {
+fn a_job_that_is_stopped_at_its_prompt_can_be_killed() {
     let site = Site::new();
     for reporter in ["", "| $CANDLEPIN -n sim"] {
         // As `kill %1` of bash does.
@@ -312,7 +303,7 @@ fn a_job_that_was_stopped_at_its_question_can_be_ended() {
 }
 
 #[test]
-fn a_signal_ends_what_would_ask_in_the_background() {
+fn a_signal_ends_a_background_command_that_needs_the_terminal() {
     let site = Site::new();
     // timeout(1) makes a job of its own of the command, which has no right to the terminal; and it sends SIGTERM and SIGCONT.
     let Some(terminal) = site.run("timeout 1 $SCAN -n sim; echo status $?; read line; echo got=$line.")
@@ -331,7 +322,7 @@ fn a_signal_ends_what_would_ask_in_the_background() {
 }
 
 #[test]
-fn a_connection_that_drops_leaves_no_session() {
+fn a_terminal_that_hangs_up_leaves_no_session() {
     let site = Site::new();
     site.servers.vcenter().server().misbehave(|_, request| {
         let wanted = String::from_utf8_lossy(&request.body).contains("<RetrievePropertiesEx");

@@ -1,12 +1,14 @@
 //! What a signal does to a command, at each moment of its life: it ends with the signal's status, and leaves nothing open.
 
+mod shell;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use tempfile::TempDir;
@@ -15,8 +17,8 @@ use vw_sim::http::{Fault, Server};
 use vw_sim::satellite5::{self, Satellite5};
 use vw_sim::vcenter::{Inventory, VCenter};
 
-use crate::support::at_once;
 use crate::support::signals::{self, catches};
+use crate::support::{at_once, ended, until};
 
 const SCAN: &str = env!("CARGO_BIN_EXE_vw-scan-esx");
 const CANDLEPIN: &str = env!("CARGO_BIN_EXE_vw-report-candlepin");
@@ -149,33 +151,14 @@ impl Site {
     }
 }
 
-#[track_caller]
-fn until(what: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(60);
-    while !what() {
-        assert!(Instant::now() < end, "nothing happened");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// Sends the signals, and waits for the end, which must have this status; returns what was said.
 #[track_caller]
 fn ends(mut child: Child, (signals, status): (&[&str], i32), at: &str) -> String {
     for signal in signals {
         signals::send(&child, signal);
     }
-    // It is not the reading of its output that lets it end.
-    let end = Instant::now() + Duration::from_secs(30);
-    let ended = loop {
-        match child.try_wait().unwrap() {
-            Some(ended) => break ended,
-            None if Instant::now() > end => {
-                child.kill().unwrap();
-                panic!("{at}, {signals:?}: it goes on");
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
+    // Its output is not read before its end: it must not need that.
+    let ended = ended(&mut child).unwrap_or_else(|| panic!("{at}, {signals:?}: it goes on"));
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(ended.code(), Some(status), "{at}, {signals:?}: {said}");
@@ -250,7 +233,7 @@ fn a_signal_ends_the_wait_for_a_file() {
 }
 
 #[test]
-fn a_signal_ends_the_connecting() {
+fn a_signal_ends_a_connection_attempt() {
     let site = Site::new(0);
     fs::write(site.path("mapping"), MAPPING).unwrap();
     at_once(SIGNALS, |signal| {
@@ -291,7 +274,7 @@ fn a_signal_ends_the_connecting() {
 }
 
 #[test]
-fn a_signal_during_the_log_in_waits_for_the_session_and_closes_it() {
+fn a_signal_during_the_log_in_closes_the_new_session() {
     at_once(SIGNALS, |signal| {
         let site = Site::new(2);
         site.misbehave(|text| match text {
@@ -308,7 +291,7 @@ fn a_signal_during_the_log_in_waits_for_the_session_and_closes_it() {
 }
 
 #[test]
-fn a_log_in_that_is_never_answered_is_not_waited_for_any_longer() {
+fn a_signal_ends_a_log_in_that_is_never_answered() {
     let site = Site::new(2);
     site.silence("<Login");
     let child = site.scan("");
@@ -434,89 +417,4 @@ fn a_signal_ends_a_result_line_that_nobody_reads() {
         ends(child, signal, "printing the result");
         drop(reader);
     });
-}
-
-#[test]
-fn a_second_signal_some_time_later_ends_the_command_at_once() {
-    let site = Site::new(2);
-    site.misbehave(|text| {
-        let silent = text.contains("<RetrievePropertiesEx") || text.contains("<Logout");
-        silent.then_some(Fault::Silence)
-    });
-    let child = site.scan("");
-    until(|| site.was_asked("<RetrievePropertiesEx"));
-    let first = Instant::now();
-    signals::send(&child, "TERM");
-    until(|| site.was_asked("<Logout"));
-    until(|| first.elapsed() > Duration::from_millis(600));
-    signals::send(&child, "INT");
-    let ended = child.wait_with_output().unwrap();
-    // The log-out would have been waited for until five seconds were over, and the status would be that of the first signal.
-    assert_eq!(ended.status.code(), Some(130));
-}
-
-#[test]
-fn what_was_ignored_at_the_start_stays_ignored() {
-    let site = Site::new(2);
-    site.silence("<RetrievePropertiesEx");
-    let server = site.vcenter.url();
-    let script = format!(
-        "trap '' HUP INT QUIT; exec {SCAN} --server {server} -u sim --password-file {}",
-        site.file("password")
-    );
-    let child = Command::new("sh")
-        .args(["-c", &script])
-        .env("VW_CONFIG", site.path("none.conf"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    until(|| site.was_asked("<RetrievePropertiesEx"));
-    for signal in ["HUP", "INT", "QUIT"] {
-        assert!(!catches(&child, signal));
-        signals::send(&child, signal);
-    }
-    ends(child, (&["TERM"], 143), "under nohup");
-    site.nothing_is_open("under nohup");
-}
-
-#[test]
-fn sigusr1_means_nothing_to_the_other_stages() {
-    let site = Site::new(0);
-    fs::write(
-        site.path("password"),
-        "000102030405060708090a0b0c0d0e0f\nf0e0d0c0b0a090807060504030201000\n",
-    )
-    .unwrap();
-    for (program, words, input) in [
-        (FILTER, "", r#"{"hypervisors":[]}"#),
-        (PASSWORD, "--key-file @password", "s3cret\n"),
-    ] {
-        let mut child = site.spawn(program, words);
-        until(|| catches(&child, "USR1"));
-        signals::send(&child, "USR1");
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        let ended = child.wait_with_output().unwrap();
-        assert_eq!(ended.status.code(), Some(0), "{program}: {ended:?}");
-        assert!(!ended.stdout.is_empty());
-    }
-}
-
-#[test]
-fn timeout_of_the_coreutils_leaves_no_session() {
-    if !Path::new("/usr/bin/timeout").exists() {
-        #[allow(clippy::print_stderr, reason = "a test that could not run says so")]
-        {
-            eprintln!("not tested with timeout: it is missing");
-        }
-        return;
-    }
-    let site = Site::new(2);
-    site.silence("<RetrievePropertiesEx");
-    let server = site.vcenter.url();
-    let words = format!("--preserve-status 3 {SCAN} --server {server} -u sim --password-file @password");
-    let child = site.spawn("/usr/bin/timeout", &words);
-    let ended = child.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(143), "{ended:?}");
-    site.nothing_is_open("timeout");
 }

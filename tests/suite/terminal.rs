@@ -40,7 +40,7 @@ fn mapping() -> Value {
 }
 
 #[test]
-fn json_on_a_terminal_is_escaped_and_in_a_pipe_as_it_was() {
+fn json_is_escaped_on_a_terminal_and_unchanged_in_a_pipe() {
     let input = mapping().to_string();
     let filter = |options: &[&str]| Run::new(FILTER).args(options).stdin(input.clone());
     for options in [&[][..], &["--compact"], &["--layout", "checkin"]] {
@@ -78,7 +78,7 @@ fn bodies_and_plans_on_a_terminal_are_escaped() {
 }
 
 #[test]
-fn a_servers_name_and_those_of_its_machines_are_harmless() {
+fn control_characters_from_a_server_are_escaped_on_a_terminal() {
     let mut inventory = Inventory::empty();
     let host = inventory.add_standalone(Host::new(&format!("esx{STEERING}")));
     let mut blank = Vm::new(&format!("blank{STEERING}"));
@@ -122,7 +122,7 @@ fn a_servers_name_and_those_of_its_machines_are_harmless() {
 }
 
 #[test]
-fn configuration_is_shown_harmlessly() {
+fn control_characters_in_a_configuration_are_escaped_on_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.conf");
     let text = format!(
@@ -152,7 +152,7 @@ fn configuration_is_shown_harmlessly() {
 }
 
 #[test]
-fn a_converter_writes_what_it_is_told() {
+fn vw_escape_writes_control_characters_to_a_terminal() {
     for words in [&["a|1B[2Jb"][..], &["a|1B[2Jb", "c"]] {
         let run = Run::new(ESCAPE).args(["--decode", "vmx-name"]).args(words);
         let decoded = run.run_on_terminal(80);

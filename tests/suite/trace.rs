@@ -72,7 +72,7 @@ fn between<'t>(text: &'t str, open: &str, close: &str) -> &'t str {
 }
 
 #[test]
-fn a_satellites_trace_has_neither_password_nor_session_nor_systemid() {
+fn the_trace_of_a_satellite_has_no_password_session_or_systemid() {
     let site = Site::new(Arc::new(Satellite5::new(satellite5::Settings::default())));
     let (url, state) = (site.server.url(), site.file("state"));
     for trace in ["registered", "again"] {
@@ -107,7 +107,7 @@ fn a_satellites_trace_has_neither_password_nor_session_nor_systemid() {
 }
 
 #[test]
-fn a_candlepins_trace_has_no_credentials() {
+fn the_trace_of_a_candlepin_has_no_credentials() {
     let settings = candlepin::Settings {
         job_time: JobTime::Polls(0),
         ..candlepin::Settings::default()
@@ -138,7 +138,7 @@ fn a_candlepins_trace_has_no_credentials() {
 }
 
 #[test]
-fn a_trace_takes_no_memory() {
+fn a_trace_does_not_hold_answers_in_memory() {
     let vcenter = VCenter::start(Inventory::new(400, 30_000), None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();

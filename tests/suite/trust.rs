@@ -94,7 +94,7 @@ pub(crate) fn thumbprint(refused: &Outcome) -> String {
 }
 
 #[test]
-fn each_certificate_by_authority_by_itself_and_by_thumbprint() {
+fn each_certificate_is_trusted_by_authority_by_itself_or_by_thumbprint() {
     let other = || Certificate::For(vec!["vc.example.com".into(), "10.0.0.1".into()]);
     // What its authority's certificate, and what its own one as --cacert, have to say about it.
     let table = [
@@ -175,7 +175,7 @@ fn each_certificate_by_authority_by_itself_and_by_thumbprint() {
 
 /// Whoever has the key of an ordinary certificate in the file could otherwise speak for any server.
 #[test]
-fn only_an_authority_vouches_for_others() {
+fn only_an_authority_can_vouch_for_another_certificate() {
     let pretended = Authority::pretended().unwrap();
     let tls = pretended.issue(&Certificate::Good).unwrap();
     let own = tls.pem();
@@ -201,7 +201,7 @@ fn only_an_authority_vouches_for_others() {
 }
 
 #[test]
-fn a_file_without_end_is_no_file_of_certificates() {
+fn an_endless_file_of_certificates_is_refused() {
     let site = Site::with(&Certificate::Good);
     let conf = site.write(
         "a.conf",
@@ -243,7 +243,7 @@ fn a_file_without_end_is_no_file_of_certificates() {
 }
 
 #[test]
-fn the_systems_authorities_are_those_of_ssl_cert_file() {
+fn ssl_cert_file_replaces_the_systems_authorities() {
     let site = Site::with(&Certificate::Good);
     let by = |file: &str| {
         site.scan(&format!("127.0.0.1:{}", site.port()), &[])
@@ -277,7 +277,7 @@ fn a_folder_of_authorities_is_read_as_well() {
 }
 
 #[test]
-fn plain_http_to_a_port_that_speaks_tls_and_the_reverse() {
+fn http_to_a_tls_port_and_https_to_a_plain_port_say_so() {
     let site = Site::with(&Certificate::Good);
     let address = format!("localhost:{}", site.port());
     let plain = site.scan(&format!("http://{address}"), &[]).run();
@@ -289,7 +289,7 @@ fn plain_http_to_a_port_that_speaks_tls_and_the_reverse() {
 }
 
 #[test]
-fn what_speaks_no_tls_of_ours() {
+fn a_server_without_a_common_tls_version_or_cipher_says_so() {
     // The alerts of servers that know only older versions, or other ciphers, and something that is no TLS at all.
     for (answer, words) in [
         (&b"\x15\x03\x01\x00\x02\x02\x46"[..], "no TLS connection"),
@@ -341,7 +341,7 @@ pub(crate) fn asked(proxy: &Proxy) -> Option<String> {
 }
 
 #[test]
-fn a_proxy_by_option_and_by_environment() {
+fn a_proxy_is_used_by_option_and_by_environment() {
     const OPTION: &str = "--proxy";
     let table: [(bool, &[&str]); 2] = [
         (
@@ -402,7 +402,7 @@ fn a_proxy_by_option_and_by_environment() {
 }
 
 #[test]
-fn no_proxy_and_the_option_say_when_there_is_none() {
+fn no_proxy_and_an_empty_option_switch_the_proxy_off() {
     let (site, proxy) = behind_a_proxy(true);
     let port = site.port();
     let here = format!("127.0.0.1:{port}");
@@ -445,7 +445,7 @@ fn no_proxy_and_the_option_say_when_there_is_none() {
 }
 
 #[test]
-fn a_proxy_in_trouble_is_told_apart_from_the_server() {
+fn a_failing_proxy_is_named_and_not_the_server() {
     let (site, proxy) = behind_a_proxy(true);
     type Trouble = fn() -> Fault;
     let table: [(Trouble, i32, &str); 5] = [

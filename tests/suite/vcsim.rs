@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Outcome, Run};
+use crate::support::{Outcome, Run, skipped};
 use crate::vw_scan_esx_watch::Watch;
 
 /// A running simulator, which ends when its stdin does.
@@ -26,9 +26,7 @@ impl Vcsim {
         let built = PathBuf::from(env!("CARGO_BIN_EXE_vw-scan-esx")).with_file_name("../vcsim");
         let program = std::env::var_os("VW_VCSIM").map_or(built, PathBuf::from);
         if !program.exists() {
-            let message =
-                "skipped: the scan of vcsim, for want of target/vcsim (go build, see CONTRIBUTING.md)\n";
-            std::io::stderr().write_all(message.as_bytes()).unwrap();
+            skipped("the scan of vcsim: target/vcsim has not been built (see CONTRIBUTING.md)");
             return None;
         }
         let mut child = Command::new(program)
@@ -131,7 +129,7 @@ fn expected(about: &Value, id: &str) -> Vec<(String, Vec<String>)> {
     hosts
 }
 
-fn told(mapping: &str) -> Vec<(String, Vec<String>)> {
+fn hosts_and_guests(mapping: &str) -> Vec<(String, Vec<String>)> {
     let mapping: Value = serde_json::from_str(mapping).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     mapping["hypervisors"]
@@ -167,8 +165,8 @@ fn a_vcenter_is_scanned() {
     };
     for (id, member) in [("uuid", "uuid"), ("hostname", "name")] {
         let mapping = vcsim.scan(&["--hypervisor-id", id]).quiet_success();
-        assert_eq!(told(&mapping), expected(&vcsim.about, member));
-        assert_eq!(told(&mapping).len(), 11);
+        assert_eq!(hosts_and_guests(&mapping), expected(&vcsim.about, member));
+        assert_eq!(hosts_and_guests(&mapping).len(), 11);
         let mapping: Value = serde_json::from_str(&mapping).unwrap();
         let in_clusters = mapping["hypervisors"].as_array().unwrap().iter();
         assert_eq!(
@@ -187,23 +185,23 @@ fn an_esx_host_is_scanned() {
         return;
     };
     let mapping = vcsim.scan(&[]).quiet_success();
-    assert_eq!(told(&mapping), expected(&vcsim.about, "uuid"));
-    assert_eq!(told(&mapping)[0].1.len(), 6);
+    assert_eq!(hosts_and_guests(&mapping), expected(&vcsim.about, "uuid"));
+    assert_eq!(hosts_and_guests(&mapping)[0].1.len(), 6);
     assert_eq!(vcsim.end(), 0, "sessions left open");
 }
 
 #[test]
-fn a_large_vcenter_is_read_page_by_page() {
+fn vcsim_with_many_machines_is_read_page_by_page() {
     let Some(vcsim) = Vcsim::start(&["-copies", "2500"]) else {
         return;
     };
     let mapping = vcsim.scan(&[]).quiet_success();
-    assert_eq!(told(&mapping), expected(&vcsim.about, "uuid"));
+    assert_eq!(hosts_and_guests(&mapping), expected(&vcsim.about, "uuid"));
     assert_eq!(vcsim.end(), 0, "sessions left open");
 }
 
 #[test]
-fn changes_are_watched_and_scanned_meanwhile() {
+fn vcsim_is_watched_and_scanned_while_it_changes() {
     let options = [
         "-clusters",
         "2",
@@ -221,7 +219,10 @@ fn changes_are_watched_and_scanned_meanwhile() {
     };
     let mut command = Command::new(env!("CARGO_BIN_EXE_vw-scan-esx"));
     let watch = Watch::start(command.args(vcsim.options()).args(["--settle", "0"]));
-    assert_eq!(told(&watch.document()), expected(&vcsim.about, "uuid"));
+    assert_eq!(
+        hosts_and_guests(&watch.document()),
+        expected(&vcsim.about, "uuid")
+    );
     let commands = [
         "create new1 DC0_C0_H0",
         "create new2 DC0_H0",
@@ -235,7 +236,11 @@ fn changes_are_watched_and_scanned_meanwhile() {
     for command in commands {
         vcsim.change(command);
         let scan = vcsim.scan(&[]).quiet_success();
-        assert_eq!(told(&scan), expected(&vcsim.about, "uuid"), "{command}");
+        assert_eq!(
+            hosts_and_guests(&scan),
+            expected(&vcsim.about, "uuid"),
+            "{command}"
+        );
         while watch.document() != scan {}
     }
     // Scans, while machines come and go.
@@ -246,7 +251,7 @@ fn changes_are_watched_and_scanned_meanwhile() {
         for scan in scans {
             let outcome = scan.run();
             assert_eq!(outcome.status, 0, "{outcome:?}");
-            assert_eq!(told(&outcome.stdout).len(), hosts);
+            assert_eq!(hosts_and_guests(&outcome.stdout).len(), hosts);
         }
     });
     let mut number = 0;
@@ -259,7 +264,7 @@ fn changes_are_watched_and_scanned_meanwhile() {
     scanning.join().unwrap();
     vcsim.change("power-on new2");
     // Of a machine that goes at the moment when another comes, vcsim does not tell that it has left: it stays in `omitted`.
-    while told(&watch.document()) != expected(&vcsim.about, "uuid") {}
+    while hosts_and_guests(&watch.document()) != expected(&vcsim.about, "uuid") {}
     watch.end();
     assert_eq!(vcsim.end(), 0, "sessions left open");
 }
@@ -276,7 +281,7 @@ fn a_wrong_password_is_refused() {
 }
 
 #[test]
-fn a_trace_of_it_is_replayed_to_the_same_bytes() {
+fn a_trace_of_vcsim_is_replayed_to_the_same_bytes() {
     let Some(vcsim) = Vcsim::start(&["-hosts", "2", "-clusters", "2", "-vms", "4"]) else {
         return;
     };

@@ -91,7 +91,7 @@ fn sections_are_listed() {
 }
 
 #[test]
-fn what_is_in_force_is_shown_with_its_origin_and_no_secret() {
+fn show_prints_each_setting_with_its_origin_and_no_secret() {
     let place = Place::new(TWO);
     let shown = place.run(&["show", "prod"]).quiet_success();
     let line = |key: &str| {
@@ -144,7 +144,7 @@ fn what_is_in_force_is_shown_with_its_origin_and_no_secret() {
 /// Who may read the configuration but not the key sees what is in force all the same; with the key also an encrypted
 /// password for a proxy is no obstacle.
 #[test]
-fn show_needs_no_password_but_that_of_a_proxy_and_takes_its_key() {
+fn show_needs_only_the_password_of_a_proxy() {
     let lines =
         "[prod]\ntype=esx\nserver=vc\nrhsm_hostname=sat\nrhsm_username=u\nrhsm_encrypted_password=00\n";
     let place = Place::new(lines);
@@ -184,7 +184,7 @@ const HIDDEN: &str = "[defaults]\nrhsm_pass=s3cret\n[prod]\ntype=esx\nserver=esx
                       debug=u:s3cret@h\npaswd=s3cret\n";
 
 #[test]
-fn no_secret_is_shown_wherever_it_stands() {
+fn no_secret_is_shown_wherever_it_is_written() {
     let place = Place::new(HIDDEN);
     let mut said = Vec::new();
     for args in [
@@ -250,7 +250,7 @@ fn no_secret_is_shown_wherever_it_stands() {
 }
 
 #[test]
-fn no_configuration_at_all_names_the_places_and_what_to_do() {
+fn without_any_configuration_the_error_names_the_places_and_what_to_do() {
     let place = Place::new("");
     let empty = place.0.path().join("none");
     fs::create_dir(&empty).unwrap();
@@ -314,7 +314,7 @@ const SYSCONFIG: &str = "# General options\nVIRTWHO_DEBUG=1\nVIRTWHO_INTERVAL=60
                          VIRTWHO_ESX_PASSWORD='\"50%\"'\nVIRTWHO_ESX_OWNER=owner\nVIRTWHO_ESX_ENV=env\n";
 
 #[test]
-fn the_first_configuration_is_migrated() {
+fn a_sysconfig_file_is_migrated() {
     let place = Place::new("");
     place.write("virt-who", SYSCONFIG);
     let migrated = place.run(&["migrate", "virt-who", "-q"]).quiet_success();
@@ -368,7 +368,7 @@ fn the_first_configuration_is_migrated() {
 }
 
 #[test]
-fn variables_of_a_sourced_file_are_a_section() {
+fn the_variables_of_a_sourced_sysconfig_file_are_a_section() {
     let place = Place::new("");
     place.write("virt-who", SYSCONFIG);
     let shell = |command: &str| {
@@ -400,7 +400,7 @@ fn variables_of_a_sourced_file_are_a_section() {
 }
 
 #[test]
-fn global_directs_the_messages_of_each_command() {
+fn the_global_section_sets_log_file_and_debug_for_each_command() {
     let place = Place::new("[global]\nlog_dir=.\nlog_file=all.log\n[prod]\ntype=esx\nserver=:2\n");
     let scan = |options: &[&str]| {
         Run::new(env!("CARGO_BIN_EXE_vw-scan-esx"))
@@ -451,7 +451,7 @@ fn global_directs_the_messages_of_each_command() {
 }
 
 #[test]
-fn the_proxies_of_system_environment_count() {
+fn the_proxies_of_system_environment_are_used() {
     let place = Place::new(
         "[system_environment]\nHTTPS_PROXY=socks5://proxy\n[prod]\ntype=esx\nserver=vc\nusername=u\npassword=p\n",
     );
@@ -471,7 +471,7 @@ fn the_proxies_of_system_environment_count() {
 }
 
 #[test]
-fn wrong_options_are_told() {
+fn wrong_options_are_named_in_one_line() {
     let place = Place::new("");
     place.run(&[]).failed(64, "<ACTION>");
     place.run(&["lst"]).failed(64, "'lst'");
@@ -481,7 +481,7 @@ fn wrong_options_are_told() {
 }
 
 #[test]
-fn each_key_and_variable_is_explained_in_the_manual() {
+fn each_key_and_variable_is_documented() {
     use vw::config::{keys, sysconfig};
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man/vw-virt-who.7")).unwrap();
     let items: Vec<&str> = page

@@ -32,7 +32,7 @@ fn fine(args: &[&str], stdin: &str) -> String {
 }
 
 #[test]
-fn each_scheme_both_ways_by_arguments_and_by_lines() {
+fn each_scheme_converts_arguments_and_lines_both_ways() {
     let schemes = [
         ("name", r#"a%b/c\d|e"f"#, r#"a%25b%2fc%5cd|e"f"#),
         ("vmx-name", r#"a%b/c\d|e"f"#, "a%25b%2fc%5cd|7ce|22f"),
@@ -53,7 +53,7 @@ fn each_scheme_both_ways_by_arguments_and_by_lines() {
 }
 
 #[test]
-fn lines_end_as_they_are_asked_to() {
+fn lines_end_with_a_line_feed_or_a_nul_as_asked() {
     assert_eq!(fine(&["name"], ""), "");
     assert_eq!(fine(&["name"], "\n\na/b"), "\n\na%2fb\n");
     assert_eq!(fine(&["-z", "name"], "a/b\nc\0d"), "a%2fb\nc\0d\0");
@@ -65,7 +65,7 @@ fn lines_end_as_they_are_asked_to() {
 }
 
 #[test]
-fn a_line_break_never_makes_two_texts_of_one() {
+fn a_line_break_in_a_text_never_makes_two_texts() {
     assert_eq!(fine(&["-d", "annotation", "one|0Atwo"], ""), "one\ntwo\n");
     let message = "has a line break in it, and would look like two; use -z\n";
     assert_eq!(
@@ -80,7 +80,7 @@ fn a_line_break_never_makes_two_texts_of_one() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_line_and_position() {
+fn an_invalid_text_is_named_with_line_and_position() {
     assert_eq!(
         run(&["-d", "name"], b"a%2Fb\na%2x\n"),
         (
@@ -115,7 +115,7 @@ fn what_is_wrong_is_named_with_line_and_position() {
 }
 
 #[test]
-fn wrong_usage_is_one_line_and_64() {
+fn wrong_options_are_one_line_and_status_64() {
     for args in [&[][..], &["base64"], &["-x", "name"], &["name", "-a"]] {
         let (status, stdout, stderr) = run(args, b"");
         assert_eq!((status, stdout.as_str()), (64, ""), "{args:?}");
@@ -126,7 +126,7 @@ fn wrong_usage_is_one_line_and_64() {
 }
 
 #[test]
-fn a_line_is_answered_before_the_next_is_read() {
+fn each_line_is_converted_before_the_next_one_is_read() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vw-escape"))
         .arg("name")
         .stdin(Stdio::piped())
@@ -147,7 +147,7 @@ fn a_line_is_answered_before_the_next_is_read() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure_and_a_full_disk_is() {
+fn a_closed_pipe_is_no_failure_but_a_full_disk_is() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vw-escape"))
         .arg("name")
         .stdin(Stdio::piped())

@@ -39,14 +39,14 @@ const CHECKIN: &str = concat!(
 );
 
 #[test]
-fn without_rules_all_passes_unchanged() {
+fn without_rules_everything_passes_unchanged() {
     for document in [MAPPING, CHECKIN, "{\"hypervisors\":[]}\n"] {
         assert_eq!(filter(&[], document).quiet_success(), document);
     }
 }
 
 #[test]
-fn indenting_changes_nothing_but_blanks() {
+fn indenting_changes_only_white_space() {
     for document in [MAPPING, CHECKIN, "{\"hypervisors\":[]}\n"] {
         let pretty = filter(&["--pretty"], document).quiet_success();
         assert!(pretty.starts_with("{\n  \"hypervisors\": ["), "{pretty}");
@@ -57,7 +57,7 @@ fn indenting_changes_nothing_but_blanks() {
 }
 
 #[test]
-fn what_is_dropped_is_told_in_omitted() {
+fn dropped_hosts_are_listed_in_omitted() {
     let outcome = filter(&["--exclude-hosts", "nobody, ESX1"], MAPPING);
     let warning = "vw-filter: warning: exclude_hosts has \"nobody\", which matches no hypervisor\n";
     assert_eq!((outcome.status, &*outcome.stderr), (0, warning));
@@ -79,7 +79,7 @@ fn what_is_dropped_is_told_in_omitted() {
 }
 
 #[test]
-fn rules_keep_what_they_say() {
+fn each_rule_keeps_the_hosts_that_it_describes() {
     let ids = |args: &[&str]| -> Vec<String> {
         // What matches nothing is named; see below.
         let stdout = filter(&[args, &["-q"]].concat(), MAPPING).quiet_success();
@@ -175,7 +175,7 @@ fn a_hypervisor_without_an_id_is_left_out_and_named() {
 }
 
 #[test]
-fn documents_are_handled_one_by_one_as_they_come() {
+fn each_document_is_handled_as_soon_as_it_comes() {
     let stream = format!("\u{feff}{MAPPING}{}\n\n{CHECKIN}", CHECKIN.trim_end());
     assert_eq!(
         filter(&[], stream).quiet_success(),
@@ -201,7 +201,7 @@ fn documents_are_handled_one_by_one_as_they_come() {
 }
 
 #[test]
-fn input_that_ends_early_is_said_to_and_leaves_no_document() {
+fn an_input_that_ends_early_is_named_and_leaves_no_document() {
     filter(&[], "").failed(66, "no input: the command before this one failed");
     filter(&[], " \n").failed(66, "no input: ");
     // The library's test cuts it everywhere.
@@ -223,7 +223,7 @@ fn input_that_ends_early_is_said_to_and_leaves_no_document() {
 }
 
 #[test]
-fn input_that_is_no_mapping_is_refused_by_position() {
+fn an_input_that_is_no_mapping_is_refused_with_its_position() {
     let cases = [
         (
             "<html>",
@@ -267,7 +267,7 @@ fn input_that_is_no_mapping_is_refused_by_position() {
 }
 
 #[test]
-fn what_is_too_large_or_too_deep_ends_with_an_error() {
+fn a_document_that_is_too_large_or_too_deep_is_an_error() {
     let deep = format!("{{\"hypervisors\":[{{\"x\":{}", "[".repeat(1000));
     filter(&[], deep).failed(65, "deeper than 128 levels");
     let large = format!("{{\"hypervisors\":[{{\"uuid\":\"{}", "a".repeat(65 << 20));
@@ -275,7 +275,7 @@ fn what_is_too_large_or_too_deep_ends_with_an_error() {
 }
 
 #[test]
-fn parents_that_nobody_names_can_not_be_filtered_by() {
+fn a_parent_list_is_refused_if_no_host_has_a_parent() {
     for option in ["--filter-host-parents=c7", "--exclude-host-parents=c7"] {
         let outcome = filter(&[option], CHECKIN);
         outcome_failed_last(
@@ -306,7 +306,7 @@ fn outcome_failed_last(outcome: &Outcome, status: i32, words: &str) {
 }
 
 #[test]
-fn a_section_has_the_rules_that_no_option_states() {
+fn rules_without_an_option_come_from_the_section() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.conf");
     let section = "[prod]\ntype=esx\nserver=vc\nowner=o\n";
@@ -371,7 +371,7 @@ fn wrong_options_are_usage_errors() {
 }
 
 #[test]
-fn an_output_that_can_not_be_written_is_an_error_unless_its_reader_left() {
+fn an_unwritable_output_is_an_error_unless_the_reader_left() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     command(&[])
         .stdin(MAPPING)
@@ -385,7 +385,7 @@ fn an_output_that_can_not_be_written_is_an_error_unless_its_reader_left() {
 }
 
 #[test]
-fn a_pattern_that_has_several_parents_is_pointed_out() {
+fn a_pattern_that_matches_several_parents_is_pointed_out() {
     let host = |id: usize, parent: &str| {
         format!(
             r#"{{"uuid":"esx{id}","guests":[],"parent":{{"id":"{parent}","type":"ClusterComputeResource"}}}}"#

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::{Outcome, Run};
+use crate::support::{Outcome, Run, skipped};
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 const IV: &str = "f0e0d0c0b0a090807060504030201000";
@@ -81,8 +81,7 @@ fn openssl_reads_and_writes_the_same() {
     let place = Place::new();
     let text = "a longer pässword, of two blocks";
     let Some(theirs) = openssl(&[], text.as_bytes()) else {
-        println!("skipped: openssl is not installed");
-        return;
+        return skipped("passwords against openssl: it is not installed");
     };
     assert_eq!(place.run(&[], text).quiet_success(), hex(&theirs) + "\n");
     let decrypted = place.run(&["--decrypt"], hex(&theirs)).quiet_success();
@@ -90,7 +89,7 @@ fn openssl_reads_and_writes_the_same() {
 }
 
 #[test]
-fn a_missing_key_is_made_and_told() {
+fn a_missing_key_file_is_made_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("virt-who/key");
     let made = password(&key, &[]).stdin("s3cret\n").run();
@@ -107,7 +106,7 @@ fn a_missing_key_is_made_and_told() {
 }
 
 #[test]
-fn systemd_may_hand_the_key_over() {
+fn the_key_may_come_from_systemd_credentials() {
     let place = Place::new();
     let run = Run::new(env!("CARGO_BIN_EXE_vw-password"))
         .env("CREDENTIALS_DIRECTORY", place.0.path().to_str().unwrap())
@@ -117,7 +116,7 @@ fn systemd_may_hand_the_key_over() {
 }
 
 #[test]
-fn each_failure_says_what_it_is() {
+fn each_failure_names_its_cause() {
     let place = Place::new();
     for (options, stdin, status, words) in [
         (&[][..], "", 65, "stdin: is empty"),
@@ -171,7 +170,7 @@ fn each_failure_says_what_it_is() {
 }
 
 #[test]
-fn a_password_that_can_not_be_printed_is_a_failure() {
+fn an_unwritable_output_is_a_failure() {
     let place = Place::new();
     for (options, stdin) in [
         (&[][..], "s3cret"),

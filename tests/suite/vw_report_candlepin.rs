@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use vw_sim::candlepin::{Access, Account, Candlepin, Fate, Generation, JobState, JobTime, Settings};
 use vw_sim::http::{Fault, Request, Response, Server};
 
-use crate::support::{Outcome, Run, at_once, is_utc};
+use crate::support::{Outcome, Run, at_once, is_utc, signals, until};
 
 mod consumer;
 mod documents;
@@ -183,20 +183,4 @@ fn next_line(output: &mut impl BufRead) -> Value {
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     serde_json::from_str(&line).unwrap()
-}
-
-fn send_signal(child: &Child, signal: &str) {
-    let kill = Command::new("sh")
-        .args(["-c", &format!("kill -{signal} {}", child.id())])
-        .status();
-    assert!(kill.unwrap().success());
-}
-
-/// Waits for something that another process brings about.
-fn until(what: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !what() {
-        assert!(Instant::now() < end, "nothing happened");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

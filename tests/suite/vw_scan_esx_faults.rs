@@ -24,7 +24,7 @@ fn calls(site: &Site, name: &str) -> usize {
 }
 
 #[test]
-fn a_scan_during_which_something_vanishes_begins_again() {
+fn a_scan_during_which_an_object_vanishes_starts_again() {
     let site = Site::new(Inventory::new(3, 20));
     site.vcenter.limit_pages(Some(5));
     let whole = site.scan(&[]).quiet_success();
@@ -51,7 +51,7 @@ fn a_scan_during_which_something_vanishes_begins_again() {
 }
 
 #[test]
-fn a_scan_during_which_something_always_vanishes_is_for_later() {
+fn a_scan_during_which_objects_always_vanish_fails_for_now() {
     let site = Site::new(small());
     site.vcenter.vanish_during("RetrievePropertiesEx", usize::MAX);
     let before = calls(&site, "Login");
@@ -67,7 +67,7 @@ fn a_scan_during_which_something_always_vanishes_is_for_later() {
 }
 
 #[test]
-fn a_watch_begins_and_goes_on_though_things_vanish() {
+fn a_watch_starts_and_continues_although_objects_vanish() {
     let site = Site::new(small());
     for call in ["CreateContainerView", "CreateFilter", "WaitForUpdatesEx"] {
         site.vcenter.vanish_during(call, 2);
@@ -123,7 +123,7 @@ fn beside(fault: &'static str, host_paths: &[&str], vm_paths: &[&str]) -> Invent
 }
 
 #[test]
-fn what_vanishes_while_its_properties_are_read_is_left_out() {
+fn an_object_that_vanishes_while_it_is_read_is_left_out() {
     let paths: [(&[&str], &[&str]); 2] = [
         (
             &["hardware.systemInfo.uuid", "vm", "name"],
@@ -153,7 +153,7 @@ fn what_vanishes_while_its_properties_are_read_is_left_out() {
 }
 
 #[test]
-fn a_session_that_ends_within_an_answer_is_replaced() {
+fn a_session_that_ends_during_an_answer_is_replaced() {
     for watched in [false, true] {
         let site = Site::new(beside(
             "NotAuthenticated",
@@ -195,7 +195,7 @@ fn a_session_that_ends_within_an_answer_is_replaced() {
 }
 
 #[test]
-fn a_modification_without_a_changed_property_changes_nothing() {
+fn an_update_without_changed_properties_changes_nothing() {
     let site = Site::new(small());
     let watch = Watch::of(&site, &["--settle", "0", "--guest-names"]);
     let first = watch.document();
@@ -208,7 +208,7 @@ fn a_modification_without_a_changed_property_changes_nothing() {
     site.vcenter.touch("ClusterComputeResource", &cluster.id);
     site.vcenter.touch("HostSystem", &of_cluster.id);
     // What is asked for now has all of it taken in.
-    watch.signal("-USR1");
+    watch.signal("USR1");
     assert_eq!(watch.document(), first);
     site.vcenter
         .change(|inventory| inventory.vm_mut(vm).power = Some("suspended".into()));
@@ -218,7 +218,7 @@ fn a_modification_without_a_changed_property_changes_nothing() {
 }
 
 #[test]
-fn answers_without_end_are_given_up() {
+fn endless_answers_are_given_up() {
     let site = Site::new(small());
     let object = "<objects><obj type=\"HostSystem\">host-1</obj></objects>";
     let large = object.repeat(9000);
@@ -239,7 +239,7 @@ fn answers_without_end_are_given_up() {
 }
 
 #[test]
-fn updates_without_end_are_given_up() {
+fn endless_updates_are_given_up() {
     let site = Site::new(small());
     let truncated = "<returnval><version>1</version><truncated>true</truncated></returnval>";
     answer(&site, "WaitForUpdatesEx", move |_| {
@@ -262,7 +262,7 @@ fn updates_without_end_are_given_up() {
 }
 
 #[test]
-fn after_the_timeout_the_cause_is_told() {
+fn the_timeout_names_the_last_failure() {
     let site = Site::new(small());
     // Refused for a while, then silent.
     answer(&site, "RetrievePropertiesEx", |_| {
@@ -288,7 +288,7 @@ fn after_the_timeout_the_cause_is_told() {
 }
 
 #[test]
-fn a_server_that_trickles_is_given_up() {
+fn a_server_that_answers_too_slowly_is_given_up() {
     let site = Site::new(Inventory::new(3, 20));
     for call in ["<RetrievePropertiesEx ", "<WaitForUpdatesEx "] {
         site.vcenter.server().misbehave(move |_, request| {
@@ -305,7 +305,7 @@ fn a_server_that_trickles_is_given_up() {
 
 /// The names of machines that are left out are part of the first document.
 #[test]
-fn the_first_document_of_a_watch_is_limited_to_its_end() {
+fn the_time_limit_covers_all_of_the_first_document_of_a_watch() {
     let mut inventory = small();
     let host = inventory.hosts().next().unwrap().0;
     inventory.add_vm(

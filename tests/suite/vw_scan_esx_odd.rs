@@ -69,7 +69,7 @@ const HOST_LEFT_OUT: &str = "left out 1 host (see";
 const GUEST_LEFT_OUT: &str = "left out 1 guest (see";
 
 #[test]
-fn one_odd_object_costs_no_more_than_itself() {
+fn one_odd_object_affects_no_others() {
     let table = [
         Row {
             what: "a host without DNS data has its name in the inventory",
@@ -401,7 +401,7 @@ fn ids_by_host_name_leave_out_hosts_without_one() {
 type Change = fn(&mut Inventory, &Usual, HostKey, VmKey);
 
 #[test]
-fn machines_that_vanish_come_or_move_between_two_pages_cost_nothing_else() {
+fn machines_that_vanish_appear_or_move_between_pages_affect_no_others() {
     let table: [(&str, Change); 5] = [
         ("vanishes", |inventory, _, _, moving| inventory.remove_vm(moving)),
         ("vanishes before its page", |inventory, usual, _, _| {

@@ -96,7 +96,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
-fn guests_have_names_only_where_they_are_asked_for() {
+fn guests_have_names_only_with_guest_names() {
     let site = Site::new(with_a_blank_guest());
     let guest = |options: &[&str]| {
         let outcome = site.scan(options);
@@ -117,7 +117,7 @@ fn guests_have_names_only_where_they_are_asked_for() {
 }
 
 #[test]
-fn guests_that_are_left_out_are_named_without_asking_for_the_names_of_others() {
+fn only_the_names_of_omitted_guests_are_requested() {
     let site = Site::new(with_a_blank_guest());
     let trace = site.file("trace");
     let outcome = site.scan(&["--trace", &trace]);
@@ -136,7 +136,7 @@ fn guests_that_are_left_out_are_named_without_asking_for_the_names_of_others() {
 }
 
 #[test]
-fn a_machine_that_vanishes_before_its_name_is_asked_for_does_no_harm() {
+fn a_machine_that_vanishes_before_its_name_is_read_does_no_harm() {
     let mut inventory = Inventory::empty();
     let host = inventory.add_standalone(Host::new("esx1.example.com"));
     let machines: Vec<_> = (0..7)
@@ -172,7 +172,7 @@ fn a_machine_that_vanishes_before_its_name_is_asked_for_does_no_harm() {
 }
 
 #[test]
-fn strict_fails_where_anything_is_left_out() {
+fn strict_fails_if_anything_is_left_out() {
     let site = Site::new(with_a_blank_guest());
     let outcome = site.scan(&["--strict"]);
     outcome.failed(65, "--strict: 1 guest would be left out: guest vm-");
@@ -186,7 +186,7 @@ fn strict_fails_where_anything_is_left_out() {
 }
 
 #[test]
-fn a_stamp_is_the_moment_of_the_scan() {
+fn stamp_adds_the_moment_of_the_scan() {
     let site = Site::new(Inventory::new(1, 1));
     let date = || {
         let output = std::process::Command::new("date")
@@ -234,7 +234,7 @@ fn a_check_logs_in_and_names_the_server() {
 }
 
 #[test]
-fn every_version_of_the_api_is_spoken() {
+fn every_version_of_the_api_works() {
     for api_version in [
         "5.5", "6.0", "6.5", "6.7", "6.7.3", "7.0", "7.0.3.0", "8.0.0.1", "8.0.3.0", "9.0.0.0",
     ] {
@@ -258,7 +258,7 @@ fn every_version_of_the_api_is_spoken() {
 }
 
 #[test]
-fn a_server_is_found_by_every_form_of_its_address() {
+fn every_form_of_a_server_address_works() {
     let site = Site::new(Inventory::new(1, 1));
     let at = site.authority();
     let whole = site.scan(&[]).quiet_success();
@@ -307,7 +307,7 @@ fn a_server_is_found_by_every_form_of_its_address() {
 }
 
 #[test]
-fn a_trace_holds_every_exchange_and_no_secret() {
+fn a_trace_has_every_exchange_and_no_secret() {
     let mut inventory = Inventory::new(2, 10);
     // A name that holds the password, as somebody may have thought clever.
     inventory.add_standalone(Host::new("esx-sim-secret.example.com"));
@@ -360,7 +360,7 @@ fn a_trace_holds_every_exchange_and_no_secret() {
 }
 
 #[test]
-fn a_full_disk_under_a_trace_is_told_and_the_session_closed() {
+fn a_full_disk_under_a_trace_is_an_error_and_the_session_is_closed() {
     let site = Site::new(Inventory::new(40, 800));
     let script = "trap '' XFSZ; ulimit -f 32; exec \"$@\"";
     let (url, password, trace) = (site.vcenter.url(), site.file("password"), site.file("trace"));
@@ -434,7 +434,7 @@ fn a_replay_prints_the_same_without_a_server() {
 }
 
 #[test]
-fn a_replay_without_names_can_not_have_them() {
+fn a_replay_of_a_scan_without_names_has_no_names() {
     let site = Site::new(Inventory::new(1, 1));
     let trace = site.file("trace");
     site.scan(&["--trace", &trace]).quiet_success();
@@ -445,7 +445,7 @@ fn a_replay_without_names_can_not_have_them() {
 }
 
 #[test]
-fn a_scan_that_was_tried_again_is_replayed_to_its_end() {
+fn a_scan_with_retries_is_replayed_to_its_end() {
     let site = Site::new(Inventory::new(3, 30));
     for fault in [
         Fault::Cut(2000),
@@ -472,7 +472,7 @@ fn a_scan_that_was_tried_again_is_replayed_to_its_end() {
 }
 
 #[test]
-fn a_failed_scan_is_replayed_to_its_failure() {
+fn a_failed_scan_is_replayed_to_the_same_failure() {
     let site = Site::new(Inventory::new(3, 30));
     for (fault, status, words) in [
         (0, 75, "before the answer was complete"),

@@ -77,7 +77,7 @@ fn a_section_of_another_type_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_section_of_the_own_type_is_used_however_it_is_found() {
+fn a_section_of_type_esx_is_used_however_it_is_found() {
     let site = Site::new(Inventory::new(1, 1));
     let other = "[hv]\ntype=hyperv\nserver=hv\n[unset]\nserver=x\n";
     let prod = format!("{other}[prod]\ntype=esx\n{ACCOUNT}");
@@ -156,7 +156,7 @@ fn debug_messages_say_what_is_in_force_and_how_long_each_part_took() {
 }
 
 #[test]
-fn options_about_more_documents_need_a_watch() {
+fn options_for_several_documents_need_watch() {
     let site = Site::new(Inventory::new(1, 1));
     for option in ["--settle", "--repeat"] {
         site.scan(&[option, "3"])
@@ -226,7 +226,7 @@ fn machines_that_share_a_uuid_are_kept_and_named() {
 }
 
 #[test]
-fn a_server_is_named_with_a_port_that_is_not_the_usual_one() {
+fn a_server_is_named_with_its_port_unless_it_is_the_default() {
     let site = Site::new(Inventory::new(1, 1));
     let at = site.vcenter.url().replace("http://", "");
     assert_eq!(site.mapping(&[])["source"]["server"], at.as_str());

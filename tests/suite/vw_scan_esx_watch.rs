@@ -1,6 +1,8 @@
 //! vw-scan-esx --watch as its users meet it, against the simulated vCenter: it changes, ends sessions and breaks down.
 
-use std::io::{BufRead, BufReader, Read, Write};
+mod load;
+
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 use vw_sim::http::{Fault, Response};
 use vw_sim::vcenter::{Host, Inventory, Open, Vm};
 
+use crate::support::{signals, until};
 use crate::vw_scan_esx::{PROGRAM, Site, answer, small, soap_fault};
 
 /// How long a test waits for what must come.
@@ -22,14 +25,14 @@ pub(crate) struct Watch {
 }
 
 fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     thread::spawn(move || {
         let lines = BufReader::new(output).lines().map_while(Result::ok);
         lines
-            .take_while(|line| tell.send(line.clone()).is_ok())
+            .take_while(|line| sender.send(line.clone()).is_ok())
             .for_each(drop);
     });
-    told
+    receiver
 }
 
 impl Watch {
@@ -73,15 +76,12 @@ impl Watch {
     }
 
     pub(crate) fn signal(&self, signal: &str) {
-        let killed = Command::new("kill")
-            .args([signal, &self.child.id().to_string()])
-            .status();
-        assert!(killed.unwrap().success());
+        signals::send(&self.child, signal);
     }
 
     /// Ends it by SIGTERM, and answers what it has said since.
     pub(crate) fn end(mut self) -> Vec<String> {
-        self.signal("-TERM");
+        self.signal("TERM");
         assert_eq!(self.child.wait().unwrap().code(), Some(143));
         assert_eq!(
             self.documents.recv_timeout(LIMIT),
@@ -216,16 +216,10 @@ fn an_esx_host_is_watched_into_a_file() {
         .stdout(file.reopen().unwrap())
         .spawn()
         .unwrap();
+    let text = || std::fs::read_to_string(file.path()).unwrap();
     let wait_for = |lines: usize| {
-        let since = Instant::now();
-        loop {
-            let text = std::fs::read_to_string(file.path()).unwrap();
-            if text.ends_with('\n') && text.lines().count() == lines {
-                break text;
-            }
-            assert!(since.elapsed() < LIMIT, "{text}");
-            thread::sleep(Duration::from_millis(20));
-        }
+        until(|| text().ends_with('\n') && text().lines().count() == lines);
+        text()
     };
     assert_eq!(wait_for(1), site.scan(&[]).quiet_success());
     site.vcenter.change(|inventory| {
@@ -233,10 +227,7 @@ fn an_esx_host_is_watched_into_a_file() {
         inventory.remove_vm(vm);
     });
     assert!(wait_for(2).ends_with(&site.scan(&[]).quiet_success()));
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(killed.unwrap().success());
+    signals::send(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(site.vcenter.open(), Open::default());
 }
@@ -265,13 +256,13 @@ fn changes_that_undo_each_other_make_no_document() {
 }
 
 #[test]
-fn sigusr1_and_time_print_the_unchanged_document() {
+fn sigusr1_and_repeat_print_the_unchanged_document() {
     let site = Site::new(small());
     let watch = Watch::of(&site, &["--repeat", "0"]);
     let first = watch.document();
     let since = Instant::now();
     for _ in 0..3 {
-        watch.signal("-USR1");
+        watch.signal("USR1");
         assert_eq!(watch.document(), first);
     }
     // By itself, a wait for news takes 30 seconds.
@@ -286,7 +277,7 @@ fn sigusr1_and_time_print_the_unchanged_document() {
 }
 
 #[test]
-fn a_change_that_has_not_settled_is_printed_by_sigusr1() {
+fn sigusr1_prints_a_change_that_has_not_settled() {
     let site = Site::new(small());
     let watch = Watch::of(&site, &["--settle", "600"]);
     let first = watch.document();
@@ -294,14 +285,14 @@ fn a_change_that_has_not_settled_is_printed_by_sigusr1() {
         let vm = inventory.vms().next().unwrap().0;
         inventory.remove_vm(vm);
     });
-    watch.signal("-USR1");
+    watch.signal("USR1");
     let document = watch.document();
     assert_ne!(document, first);
     assert_eq!(document, site.scan(&[]).quiet_success());
 }
 
 #[test]
-fn the_end_of_a_session_and_an_outage_are_survived() {
+fn a_watch_survives_the_end_of_its_session_and_an_outage() {
     let site = Site::new(small());
     let watch = Watch::of(&site, &["--settle", "0"]);
     watch.document();
@@ -362,11 +353,13 @@ fn the_end_of_a_session_and_an_outage_are_survived() {
 }
 
 #[test]
-fn the_timeout_is_the_first_documents() {
+fn the_timeout_limits_the_first_document_only() {
     let site = Site::new(small());
-    let watch = Watch::of(&site, &["--settle", "0", "--timeout", "3"]);
+    let started = Instant::now();
+    let watch = Watch::of(&site, &["--settle", "0", "--timeout", "5"]);
     let first = watch.document();
-    thread::sleep(Duration::from_millis(3500));
+    // The limit passes, and the watch goes on. This is no wait for an event: nothing happens.
+    thread::sleep(Duration::from_millis(5200).saturating_sub(started.elapsed()));
     site.vcenter.change(|inventory| {
         let vm = inventory.vms().next().unwrap().0;
         inventory.remove_vm(vm);
@@ -380,7 +373,7 @@ fn the_timeout_is_the_first_documents() {
 
 /// The reader is a shell that ends by itself, as `head` does.
 #[test]
-fn it_ends_when_its_reader_is_gone() {
+fn a_watch_ends_when_its_reader_is_gone() {
     let site = Site::new(small());
     let mut child = Command::new(PROGRAM)
         .args(site.options())
@@ -391,17 +384,17 @@ fn it_ends_when_its_reader_is_gone() {
         .unwrap();
     let mut output: BufReader<ChildStdout> = BufReader::new(child.stdout.take().unwrap());
     output.read_line(&mut String::new()).unwrap();
-    // Nothing is written any more: only the end of the reader can tell.
+    // Nothing is written any more, so no write can fail. A wait for news takes 30 seconds.
     let since = Instant::now();
     drop(output);
     let output = child.wait_with_output().unwrap();
-    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(25), "{:?}", since.elapsed());
     assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
     assert_eq!(site.vcenter.open(), Open::default());
 }
 
 #[test]
-fn a_filter_hands_each_document_on_as_it_comes_and_ends_with_its_reader() {
+fn a_filter_passes_each_document_on_and_ends_with_its_reader() {
     let site = Site::new(small());
     let script = format!(
         "'{PROGRAM}' \"$@\" | '{}' --exclude-hosts 'esx3*' --match-names",
@@ -434,83 +427,4 @@ fn a_filter_hands_each_document_on_as_it_comes_and_ends_with_its_reader() {
     let output = shell.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), vec![]));
     assert_eq!(site.vcenter.open(), Open::default());
-}
-
-/// Changes an inventory so many times, with this time from one to the next: machines are switched, moved, created and removed, one at a time.
-fn churn(site: &Site, numbers: std::ops::Range<usize>, period: Duration) {
-    let mut next = Instant::now();
-    for number in numbers {
-        site.vcenter.change(|inventory| {
-            let hosts: Vec<_> = inventory.hosts().map(|(key, _)| key).collect();
-            let host = hosts[number * 7 % hosts.len()];
-            let count = inventory.vms().count();
-            let vm = inventory.vms().nth(number * 31 % count).unwrap().0;
-            match number % 4 {
-                0 => inventory.vm_mut(vm).power = Some(["poweredOff", "suspended"][number / 4 % 2].into()),
-                1 => inventory.move_vm(vm, host),
-                2 => drop(inventory.add_vm(host, Vm::new(&format!("churn {number}")))),
-                _ => inventory.remove_vm(vm),
-            }
-        });
-        next += period;
-        thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
-}
-
-/// Watches many changes, and fails if the last document is no fresh scan's, or if memory grows after the first of them.
-fn watch_many_changes(hosts: usize, vms: usize, first: usize, all: usize, period: Duration) {
-    let site = Site::new(Inventory::new(hosts, vms));
-    let watch = Watch::of(&site, &["--settle", "1", "--repeat", "0"]);
-    let memory = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", watch.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-    };
-    let time = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", watch.child.id())).unwrap();
-        let ticks = |at: usize| stat.split_whitespace().nth(at).unwrap().parse::<u64>().unwrap();
-        ticks(13) + ticks(14)
-    };
-    // Until its document is that of the server, and it is quiet.
-    let settle = || {
-        let scan = site.scan(&[]).quiet_success();
-        let mut documents = 0;
-        while watch.document() != scan {
-            documents += 1;
-        }
-        documents + 1
-    };
-    settle();
-    let (at_start, time_at_start) = (memory(), time());
-    let since = Instant::now();
-    churn(&site, 0..first, period);
-    let mut documents = settle();
-    let after_first = memory();
-    churn(&site, first..all, period);
-    let seconds = since.elapsed().as_secs();
-    documents += settle();
-    let after_all = memory();
-    let figures = format!(
-        "{all} changes in {seconds} s, {documents} documents, {} CPU ticks; memory {at_start} kB, {after_first} kB after {first}, \
-         {after_all} kB after all\n",
-        time() - time_at_start
-    );
-    std::io::stderr().write_all(figures.as_bytes()).unwrap();
-    assert!(
-        after_all <= after_first + after_first / 5,
-        "{after_first} kB, then {after_all} kB"
-    );
-    watch.end();
-    assert_eq!(site.vcenter.open(), Open::default());
-}
-
-#[test]
-fn many_changes_take_no_more_memory_than_some() {
-    watch_many_changes(20, 400, 300, 1500, Duration::from_millis(1));
-}
-
-#[test]
-#[ignore = "it takes two minutes: cargo test --test suite ten_thousand -- --ignored --nocapture"]
-fn ten_thousand_changes_at_a_hundred_a_second_take_no_more_memory_than_a_thousand() {
-    watch_many_changes(50, 500, 1000, 10_000, Duration::from_millis(10));
 }

@@ -26,7 +26,7 @@ fn scan(folder: &TempDir, args: &[&str]) -> Outcome {
 }
 
 #[test]
-fn the_file_is_printed_in_order_with_what_is_left_out() {
+fn the_file_is_printed_in_order_and_omitted_entries_are_named() {
     let outcome = scan(&place(""), &[]);
     assert_eq!(outcome.status, 0);
     assert_eq!(
@@ -44,14 +44,14 @@ fn the_file_is_printed_in_order_with_what_is_left_out() {
 }
 
 #[test]
-fn guests_may_be_this_machines_own() {
+fn is_hypervisor_no_prints_the_guests_of_this_machine() {
     let own = scan(&place("is_hypervisor=no"), &["-q"]).quiet_success();
     let guests = r#"{"hypervisors":[{"guests":[{"guestId":"g1","state":5},{"guestId":"g2","state":1}]}],"#;
     assert!(own.starts_with(guests), "{own}");
 }
 
 #[test]
-fn a_file_that_is_no_mapping_is_a_failure() {
+fn a_file_that_is_no_mapping_is_an_error() {
     let folder = place("");
     let write = |text: &str| fs::write(folder.path().join("m.json"), text).unwrap();
     for (text, status, words) in [

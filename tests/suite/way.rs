@@ -48,7 +48,7 @@ impl Site {
 }
 
 #[test]
-fn a_section_says_how_its_sources_certificate_is_verified() {
+fn a_section_sets_how_the_certificate_of_its_source_is_verified() {
     let authority = Authority::new().unwrap();
     let tls = authority.issue(&Certificate::Good).unwrap();
     let (own, thumbprint) = (tls.pem(), fingerprint(&tls));
@@ -102,7 +102,7 @@ fn a_section_says_how_its_sources_certificate_is_verified() {
 }
 
 #[test]
-fn contradictions_in_a_section_are_told_with_file_line_and_key() {
+fn contradictions_in_a_section_are_named_with_file_line_and_key() {
     let site = Site::new(None);
     site.write("ca.pem", &Authority::new().unwrap().pem());
     let thumbprint = format!("thumbprint={}", "ab".repeat(32));
@@ -153,7 +153,7 @@ fn contradictions_in_a_section_are_told_with_file_line_and_key() {
 }
 
 #[test]
-fn a_sources_proxy_and_its_password_by_section_and_by_file() {
+fn the_proxy_of_a_source_comes_from_section_and_password_file() {
     let (site, proxy) = behind_a_proxy(true);
     site.write("secret", "p:s3cret\n");
     let url = proxy.url().replace("http://", "http://us%40er@");
@@ -230,7 +230,7 @@ fn a_sources_proxy_and_its_password_by_section_and_by_file() {
 }
 
 #[test]
-fn a_password_for_no_proxy_is_told() {
+fn a_proxy_password_without_a_proxy_is_warned_of() {
     let site = Site::with(&Certificate::Good);
     site.write("secret", "s3cret\n");
     let scan = |no_proxy: &str, url: &str| {
@@ -250,7 +250,7 @@ fn a_password_for_no_proxy_is_told() {
 }
 
 #[test]
-fn the_proxy_of_system_environment_is_used_as_by_virt_who() {
+fn the_proxy_of_system_environment_is_used_as_in_virt_who() {
     let (site, proxy) = behind_a_proxy(true);
     let scan = |lines: &str| {
         let text = format!(
@@ -287,7 +287,7 @@ fn the_proxy_of_system_environment_is_used_as_by_virt_who() {
 }
 
 #[test]
-fn https_before_a_proxy_is_taken_for_http_unless_it_would_show_a_password() {
+fn an_https_proxy_is_used_over_http_unless_that_would_show_a_password() {
     let site = Site::with(&Certificate::For(vec!["vc.example.com".into()]));
     let proxy = Proxy::before(site.vcenter.server().address()).unwrap();
     let https = proxy.url().replace("http://", "https://");
@@ -330,7 +330,7 @@ fn https_before_a_proxy_is_taken_for_http_unless_it_would_show_a_password() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_called_one() {
+fn an_unreachable_proxy_is_named_as_a_proxy() {
     let site = Site::new(None);
     // Where nobody listens. A port that was free a moment ago may be another test's by now.
     let closed = "127.0.0.1:1";
@@ -344,7 +344,7 @@ fn a_proxy_that_is_not_there_is_called_one() {
 }
 
 #[test]
-fn debug_messages_say_proxy_trust_and_tls() {
+fn debug_messages_name_proxy_trust_and_tls_version() {
     let (site, proxy) = behind_a_proxy(true);
     let url = known(&proxy);
     let lines = format!("server=vc.example.com\ncacert=ca.pem\nproxy={url}");
@@ -377,7 +377,7 @@ fn debug_messages_say_proxy_trust_and_tls() {
 }
 
 #[test]
-fn vw_config_shows_the_proxy_in_force_and_where_it_comes_from() {
+fn vw_config_shows_the_proxy_in_force_and_its_origin() {
     let folder = tempfile::tempdir().unwrap();
     let show = |text: &str, options: &[&str], environment: &[(&str, &str)]| {
         fs::write(folder.path().join("a.conf"), text).unwrap();

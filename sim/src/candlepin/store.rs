@@ -152,22 +152,14 @@ impl Store {
         Ok(lists)
     }
 
+    /// Applies one entry. The server says nothing about an entry that it loses.
     fn check_in(&mut self, id: &str, entry: &Entry, manner: &Manner, lists: &mut Lists) {
         let key = id.to_lowercase();
         if manner.lost.contains(&key) || odd_sockets(entry) || has_long(entry.facts.as_ref()) {
             return;
         }
         let owner = manner.owner;
-        let system = entry
-            .facts
-            .as_ref()
-            .and_then(|facts| facts.get(SYSTEM_UUID))
-            .map(|uuid| uuid.to_lowercase());
-        let known = self
-            .by_id
-            .get(&key)
-            .or_else(|| self.by_system.get(system.as_ref()?))
-            .copied();
+        let known = self.known(&key, entry);
         let verb = if known.is_some() { "update" } else { "create" };
         let unable = || format!("{id}: Unable to {verb} hypervisor with id {id} in org {owner}");
         if manner.refused.contains(&key)
@@ -181,7 +173,7 @@ impl Store {
         if entry.name.as_deref() == Some("") {
             if let Some(known) = known {
                 let uuid = &self.consumers[known].held.uuid;
-                lists.updated.push(told("", uuid, manner));
+                lists.updated.push(listed("", uuid, manner));
             }
             lists.failed.push(unable());
             return;
@@ -195,25 +187,39 @@ impl Store {
                 } else {
                     &mut lists.unchanged
                 };
-                list.push(told(&held.name, &held.uuid, manner));
+                list.push(listed(&held.name, &held.uuid, manner));
             }
-            None if !manner.create_missing => {
-                lists
-                    .failed
-                    .push(format!("{id}: Unable to find hypervisor in org \"{owner}\""));
+            None if manner.create_missing => {
+                let held = self.create(id, key, entry, manner);
+                lists.created.push(listed(&held.name, &held.uuid, manner));
             }
             None => {
-                let held = Hypervisor {
-                    uuid: fresh::uuid(),
-                    name: entry.name.clone().unwrap_or_else(|| id.to_owned()),
-                    guests: guests(entry).unwrap_or_default(),
-                    facts: entry.facts.clone().unwrap_or_default(),
-                    reporter: manner.reporter.map(str::to_owned),
-                };
-                lists.created.push(told(&held.name, &held.uuid, manner));
-                self.add(Consumer { id: Some(key), held });
+                let failure = format!("{id}: Unable to find hypervisor in org \"{owner}\"");
+                lists.failed.push(failure);
             }
         }
+    }
+
+    /// The place of the consumer that an entry is about: by its hypervisorId, otherwise by its dmi.system.uuid.
+    fn known(&self, key: &str, entry: &Entry) -> Option<usize> {
+        let by_system = || {
+            let system = entry.facts.as_ref()?.get(SYSTEM_UUID)?;
+            self.by_system.get(&system.to_lowercase())
+        };
+        self.by_id.get(key).or_else(by_system).copied()
+    }
+
+    fn create(&mut self, id: &str, key: String, entry: &Entry, manner: &Manner) -> &Hypervisor {
+        let held = Hypervisor {
+            uuid: fresh::uuid(),
+            name: entry.name.clone().unwrap_or_else(|| id.to_owned()),
+            guests: guests(entry).unwrap_or_default(),
+            facts: entry.facts.clone().unwrap_or_default(),
+            reporter: manner.reporter.map(str::to_owned),
+        };
+        let place = self.consumers.len();
+        self.add(Consumer { id: Some(key), held });
+        &self.consumers[place].held
     }
 
     /// Brings a known consumer up to the report; whether that changed it.
@@ -273,7 +279,7 @@ impl Store {
 }
 
 /// An entry of one of the lists: a name and Candlepin's uuid, not the hypervisor's id.
-fn told(name: &str, uuid: &str, manner: &Manner) -> Value {
+fn listed(name: &str, uuid: &str, manner: &Manner) -> Value {
     match manner.generation {
         Generation::Current => json!({"name": name, "owner": {"anonymous": null, "contentAccessMode": null,
             "displayName": null, "href": null, "id": null, "key": manner.owner}, "uuid": uuid}),

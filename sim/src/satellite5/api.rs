@@ -205,35 +205,57 @@ impl State {
         }
         let given: Vec<String> = given.iter().map(text).collect();
         let [label, name, summary, arch, parent] = [0, 1, 2, 3, 4].map(|place| given[place].clone());
+        let checksum = given.get(5).map(String::as_str);
+        let channel = Channel {
+            id: 101 + self.channels.len() as i64,
+            label,
+            name,
+            summary,
+            arch,
+            parent,
+            org: user.org,
+        };
+        self.check_new_channel(&channel, checksum)?;
+        self.channels.push(channel);
+        Ok(Value::Int(1))
+    }
+
+    /// The checks of a new channel, in the server's order.
+    fn check_new_channel(&self, channel: &Channel, checksum: Option<&str>) -> Result<(), Fault> {
+        let Channel {
+            label,
+            name,
+            summary,
+            arch,
+            parent,
+            ..
+        } = channel;
         if summary.is_empty() {
             return Err(internal("edit.channel.invalidchannelsummary"));
         }
-        if !is_name(&name) {
+        if !is_name(name) {
             return Err(fault(1200, &format!("Invalid channel name: {name}")));
         }
-        if !is_label(&label) {
+        if !is_label(label) {
             return Err(fault(1201, &format!("Invalid channel label: {label}")));
         }
-        if self.channels.iter().any(|channel| channel.name == name) {
+        if self.channels.iter().any(|channel| channel.name == *name) {
             return Err(fault(1200, &format!("The channel name {name} is already in use")));
         }
-        if self.channels.iter().any(|channel| channel.label == label) {
+        if self.channels.iter().any(|channel| channel.label == *label) {
             return Err(fault(
                 1201,
                 &format!("The channel label {label} is already in use"),
             ));
         }
-        if !ARCHES.iter().any(|(known, ..)| *known == arch) {
+        if !ARCHES.iter().any(|(known, ..)| known == arch) {
             return Err(internal("Invalid architecture label"));
         }
-        if given
-            .get(5)
-            .is_some_and(|sum| !["sha1", "sha256", "md5"].contains(&sum.as_str()))
-        {
+        if checksum.is_some_and(|sum| !["sha1", "sha256", "md5"].contains(&sum)) {
             return Err(fault(1210, "Invalid checksum type"));
         }
         if !parent.is_empty() {
-            match self.channels.iter().find(|channel| channel.label == parent) {
+            match self.channels.iter().find(|channel| channel.label == *parent) {
                 None => return Err(internal("Invalid parent channel label")),
                 Some(parent) if !parent.parent.is_empty() => {
                     return Err(fault(1202, "Invalid parent channel"));
@@ -244,17 +266,7 @@ impl State {
         if label.chars().count() > 128 || summary.chars().count() > 500 {
             return Err(internal("could not insert: value too long"));
         }
-        let id = 101 + self.channels.len() as i64;
-        self.channels.push(Channel {
-            id,
-            label,
-            name,
-            summary,
-            arch,
-            parent,
-            org: user.org,
-        });
-        Ok(Value::Int(1))
+        Ok(())
     }
 
     fn set_map(&mut self, user: &Account, map: Map) -> Answer {

@@ -42,14 +42,13 @@ impl Satellite5 {
                 | "registration.refresh_hw_profile"
                 | "registration.virt_notify",
                 given,
-            ) => exception(
-                method,
-                &format!(
+            ) => {
+                let text = format!(
                     "TypeError: unexpected number of arguments ({} given)",
                     given.len()
-                ),
-            )
-            .into(),
+                );
+                exception(method, &text).into()
+            }
             _ => Fault {
                 code: -1,
                 text: format!("While running '{method}': caught\nUnknownXML : {method}\n"),
@@ -75,48 +74,17 @@ impl Satellite5 {
             }
             *slots -= 1;
         }
-        let number = FIRST + state.registrations as i64;
-        state.registrations += 1;
-        let id = format!("ID-{number:09}");
-        let profile: String = wanted.profile.chars().take(PROFILE).collect();
-        let secret = systemid::secret();
-        let proof = SystemId {
-            id: &id,
-            release: wanted.release,
-            system: wanted.os,
-            architecture: wanted.arch,
-            username: &account.login,
-            profile: &profile,
-        };
-        let text = proof.text(&secret);
+        let system = state.add_system(account, wanted, channel);
         let none = || Value::Array(Vec::new());
-        let answer = Value::members([
-            ("system_id", text.as_str().into()),
-            ("channels", Value::Array(vec![channel.as_str().into()])),
+        Outcome::Value(Value::members([
+            ("system_id", system.systemid.as_str().into()),
+            ("channels", Value::Array(vec![system.channel.as_str().into()])),
             ("failed_channels", none()),
             ("failed_options", none()),
             ("system_slots", Value::Array(vec!["enterprise_entitled".into()])),
             ("failed_system_slots", none()),
             ("universal_activation_key", none()),
-        ]);
-        let seen = System {
-            id,
-            profile,
-            channel,
-            systemid: text,
-            instances: Vec::new(),
-            plans: 0,
-            refreshed: 0,
-        };
-        let registered = SystemTime::now();
-        state.systems.push(Registered {
-            number,
-            seen,
-            secret,
-            org: account.org,
-            registered,
-        });
-        Outcome::Value(answer)
+        ]))
     }
 
     /// Who registers; the checks come in the server's order.
@@ -233,6 +201,42 @@ fn notify(state: &mut State, systemid: &Value, plan: &Value) -> Outcome {
 }
 
 impl State {
+    /// Adds a system under the next number, with a new secret.
+    fn add_system(&mut self, account: &Account, wanted: &Wanted, channel: String) -> &System {
+        let number = FIRST + self.registrations as i64;
+        self.registrations += 1;
+        let id = format!("ID-{number:09}");
+        let profile: String = wanted.profile.chars().take(PROFILE).collect();
+        let secret = systemid::secret();
+        let proof = SystemId {
+            id: &id,
+            release: wanted.release,
+            system: wanted.os,
+            architecture: wanted.arch,
+            username: &account.login,
+            profile: &profile,
+        };
+        let systemid = proof.text(&secret);
+        let seen = System {
+            id,
+            profile,
+            channel,
+            systemid,
+            instances: Vec::new(),
+            plans: 0,
+            refreshed: 0,
+        };
+        let place = self.systems.len();
+        self.systems.push(Registered {
+            number,
+            seen,
+            secret,
+            org: account.org,
+            registered: SystemTime::now(),
+        });
+        &self.systems[place].seen
+    }
+
     /// The base channel follows from release and architecture by the organisation's map, not from the name of the system.
     fn base_channel(&self, account: &Account, wanted: &Wanted) -> Result<String, Fault> {
         let arch = api::channel_arch(wanted.arch);

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::inventory::{Inventory, ROOT};
-use super::object::Node;
+use super::object::{ComputeKey, FolderKey, HostKey, Node, VmKey};
 use super::soap::{Fault, escape};
 
 /// A property's value.
@@ -100,87 +100,93 @@ pub(super) fn check(kind: &str, path: &str) -> Result<(), Fault> {
 }
 
 impl Inventory {
-    /// The value at a path that [`check`] let pass; `None` when it is unset.
+    /// The value at a path that [`check`] accepted; `None` if it is unset.
     fn value(&self, node: Node, path: &str) -> Option<Value<'_>> {
         match node {
-            Node::Vm(key) => {
-                let vm = self.vm(key);
-                let string = |text: &'static str, value| Some(Plain(text, value));
-                match path {
-                    "name" | "config.name" => string(STRING, vm.name.as_deref()?),
-                    "parent" => Some(Reference(Node::Folder(self.place_of(key)?.1))),
-                    "config.uuid" => string(STRING, vm.uuid.as_deref()?),
-                    "config.version" => string(STRING, vm.version.as_deref()?),
-                    "resourcePool" => Some(Reference(Node::Pool(self.compute_of(self.place_of(key)?.0)))),
-                    "runtime.host" => Some(Reference(Node::Host(self.place_of(key)?.0))),
-                    "runtime.powerState" => string("VirtualMachinePowerState", vm.power.as_deref()?),
-                    _ => None,
-                }
-            }
-            Node::Host(key) => {
-                let host = self.host(key);
-                let string = |value| Some(Plain(STRING, value));
-                match path {
-                    "name" => string(host.name.as_deref()?),
-                    "parent" => Some(Reference(Node::Compute(self.compute_of(key)))),
-                    "vm" => Some(References(
-                        self.vms_of(key).iter().copied().map(Node::Vm).collect(),
-                    )),
-                    "hardware.systemInfo.uuid" => string(host.uuid.as_deref()?),
-                    "hardware.cpuInfo.numCpuPackages" => Some(Short(host.packages?)),
-                    "config.product.name" => string(host.product.as_deref()?),
-                    "config.product.version" => string(host.version.as_deref()?),
-                    "config.network.dnsConfig.hostName" => string(host.dns_host.as_deref()?),
-                    "config.network.dnsConfig.domainName" => string(host.dns_domain.as_deref()?),
-                    "runtime.connectionState" => {
-                        Some(Plain("HostSystemConnectionState", host.connection.as_deref()?))
-                    }
-                    _ => None,
-                }
-            }
-            Node::Compute(key) => {
-                let compute = self.compute(key);
-                match path {
-                    "name" => Some(Plain(STRING, compute.name.as_deref()?)),
-                    "parent" => Some(Reference(Node::Folder(compute.folder))),
-                    "host" => Some(References(
-                        compute.hosts.iter().copied().map(Node::Host).collect(),
-                    )),
-                    "resourcePool" => Some(Reference(Node::Pool(key))),
-                    _ => None,
-                }
-            }
-            Node::Pool(key) => match path {
-                "name" => Some(Plain(STRING, "Resources")),
-                "parent" | "owner" => Some(Reference(Node::Compute(key))),
-                "resourcePool" => Some(References(Vec::new())),
-                "vm" => {
-                    let hosts = self.compute(key).hosts.iter();
-                    let vms = hosts.flat_map(|host| self.vms_of(*host));
-                    Some(References(vms.copied().map(Node::Vm).collect()))
-                }
-                _ => None,
-            },
-            Node::Folder(key) => {
-                let folder = &self.folders[key.0 as usize];
-                match path {
-                    "name" => Some(Plain(STRING, &folder.name)),
-                    "parent" => Some(Reference(folder.parent?)),
-                    "childEntity" => Some(References(folder.children.clone())),
-                    _ => None,
-                }
-            }
-            Node::Datacenter(at) => {
-                let datacenter = &self.datacenters[at as usize];
-                match path {
-                    "name" => Some(Plain(STRING, &datacenter.name)),
-                    "parent" => Some(Reference(Node::Folder(ROOT))),
-                    "hostFolder" => Some(Reference(Node::Folder(datacenter.hosts))),
-                    "vmFolder" => Some(Reference(Node::Folder(datacenter.vms))),
-                    _ => None,
-                }
-            }
+            Node::Vm(key) => self.vm_value(key, path),
+            Node::Host(key) => self.host_value(key, path),
+            Node::Compute(key) => self.compute_value(key, path),
+            Node::Pool(key) => self.pool_value(key, path),
+            Node::Folder(key) => self.folder_value(key, path),
+            Node::Datacenter(at) => self.datacenter_value(at, path),
         }
+    }
+
+    fn vm_value(&self, key: VmKey, path: &str) -> Option<Value<'_>> {
+        let vm = self.vm(key);
+        Some(match path {
+            "name" | "config.name" => Plain(STRING, vm.name.as_deref()?),
+            "parent" => Reference(Node::Folder(self.place_of(key)?.1)),
+            "config.uuid" => Plain(STRING, vm.uuid.as_deref()?),
+            "config.version" => Plain(STRING, vm.version.as_deref()?),
+            "resourcePool" => Reference(Node::Pool(self.compute_of(self.place_of(key)?.0))),
+            "runtime.host" => Reference(Node::Host(self.place_of(key)?.0)),
+            "runtime.powerState" => Plain("VirtualMachinePowerState", vm.power.as_deref()?),
+            _ => return None,
+        })
+    }
+
+    fn host_value(&self, key: HostKey, path: &str) -> Option<Value<'_>> {
+        let host = self.host(key);
+        Some(match path {
+            "name" => Plain(STRING, host.name.as_deref()?),
+            "parent" => Reference(Node::Compute(self.compute_of(key))),
+            "vm" => References(self.vms_of(key).iter().copied().map(Node::Vm).collect()),
+            "hardware.systemInfo.uuid" => Plain(STRING, host.uuid.as_deref()?),
+            "hardware.cpuInfo.numCpuPackages" => Short(host.packages?),
+            "config.product.name" => Plain(STRING, host.product.as_deref()?),
+            "config.product.version" => Plain(STRING, host.version.as_deref()?),
+            "config.network.dnsConfig.hostName" => Plain(STRING, host.dns_host.as_deref()?),
+            "config.network.dnsConfig.domainName" => Plain(STRING, host.dns_domain.as_deref()?),
+            "runtime.connectionState" => Plain("HostSystemConnectionState", host.connection.as_deref()?),
+            _ => return None,
+        })
+    }
+
+    fn compute_value(&self, key: ComputeKey, path: &str) -> Option<Value<'_>> {
+        let compute = self.compute(key);
+        Some(match path {
+            "name" => Plain(STRING, compute.name.as_deref()?),
+            "parent" => Reference(Node::Folder(compute.folder)),
+            "host" => References(compute.hosts.iter().copied().map(Node::Host).collect()),
+            "resourcePool" => Reference(Node::Pool(key)),
+            _ => return None,
+        })
+    }
+
+    fn pool_value(&self, key: ComputeKey, path: &str) -> Option<Value<'_>> {
+        Some(match path {
+            "name" => Plain(STRING, "Resources"),
+            "parent" | "owner" => Reference(Node::Compute(key)),
+            "resourcePool" => References(Vec::new()),
+            "vm" => {
+                let hosts = self.compute(key).hosts.iter();
+                let vms = hosts.flat_map(|host| self.vms_of(*host));
+                References(vms.copied().map(Node::Vm).collect())
+            }
+            _ => return None,
+        })
+    }
+
+    fn folder_value(&self, key: FolderKey, path: &str) -> Option<Value<'_>> {
+        let folder = &self.folders[key.0 as usize];
+        Some(match path {
+            "name" => Plain(STRING, &folder.name),
+            "parent" => Reference(folder.parent?),
+            "childEntity" => References(folder.children.clone()),
+            _ => return None,
+        })
+    }
+
+    fn datacenter_value(&self, at: u32, path: &str) -> Option<Value<'_>> {
+        let datacenter = &self.datacenters[at as usize];
+        Some(match path {
+            "name" => Plain(STRING, &datacenter.name),
+            "parent" => Reference(Node::Folder(ROOT)),
+            "hostFolder" => Reference(Node::Folder(datacenter.hosts)),
+            "vmFolder" => Reference(Node::Folder(datacenter.vms)),
+            _ => return None,
+        })
     }
 
     /// The objects that a path of an object names, for traversals.
@@ -279,8 +285,8 @@ impl Inventory {
         };
         for path in paths {
             let value = self.value(node, path);
-            let tell_unset = matches!(set, PropertyElement::ChangeSetWithUnset);
-            if self.is_denied(node, path) || (value.is_none() && !tell_unset) {
+            let shows_unset = matches!(set, PropertyElement::ChangeSetWithUnset);
+            if self.is_denied(node, path) || (value.is_none() && !shows_unset) {
                 continue;
             }
             for part in [open, path, after_name] {
@@ -291,6 +297,12 @@ impl Inventory {
             }
             out.write_all(close.as_bytes())?;
         }
+        self.write_denied(out, node, paths)
+    }
+
+    /// Writes a `missingSet` for each property that the account may not read.
+    fn write_denied(&self, out: &mut dyn Write, node: Node, paths: &[&str]) -> io::Result<()> {
+        let (kind, id) = (self.type_of(node), escape(self.id_of(node)));
         let fault = self.fault_of(node);
         let (members, message) = match fault {
             "ManagedObjectNotFound" => (

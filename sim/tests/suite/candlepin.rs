@@ -176,7 +176,7 @@ fn polled(generation: Generation, polls: u32) -> Candlepin {
 }
 
 #[test]
-fn a_second_report_is_refused_while_one_runs() {
+fn a_second_report_is_blocked_while_one_runs() {
     let server = polled(Generation::Current, 2);
     let empty = json!({"hypervisors": []});
     let (_, first) = ask(&server, "POST", "/hypervisors/testowner?reporter_id=here", &empty);
@@ -255,7 +255,7 @@ fn in_the_old_generation_the_second_report_waits() {
 }
 
 #[test]
-fn what_is_too_long_fails_or_is_lost() {
+fn values_that_are_too_long_fail_or_are_lost() {
     let server = server(Generation::Current);
     let (name, value) = ("n".repeat(251), "v".repeat(300));
     let ended = report(
@@ -313,7 +313,7 @@ fn a_system_uuid_binds_entries_together() {
 }
 
 #[test]
-fn a_test_can_spoil_what_comes_next() {
+fn a_test_can_plan_failures() {
     let server = server(Generation::Current);
     server.doom_next_job(Fate::Fail("the disk is full".into()));
     server.doom_next_job(Fate::Cancel);
@@ -349,7 +349,7 @@ fn a_test_can_spoil_what_comes_next() {
 }
 
 #[test]
-fn paths_and_encodings_are_read_as_the_real_one_reads_them() {
+fn paths_and_encodings_are_read_as_in_candlepin() {
     let owners = vec!["with blank".to_owned()];
     let accounts = vec![account("virtwho", Access::All)];
     let server = Candlepin::new(Settings {

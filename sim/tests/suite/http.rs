@@ -56,7 +56,7 @@ fn one_connection_carries_many_requests() {
 }
 
 #[test]
-fn bodies_in_chunks_and_after_a_continue() {
+fn bodies_in_chunks_and_after_100_continue_are_read() {
     let server = plain();
     let mut client = Client::plain(&server.url());
     client.write(b"PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\nT: t\r\n\r\n");
@@ -68,7 +68,7 @@ fn bodies_in_chunks_and_after_a_continue() {
 }
 
 #[test]
-fn heads_without_bodies() {
+fn answers_to_head_have_no_body() {
     let server = plain();
     let mut head = Client::plain(&server.url());
     head.write(b"HEAD /stream HTTP/1.0\r\n\r\n");
@@ -81,7 +81,7 @@ fn heads_without_bodies() {
 }
 
 #[test]
-fn old_clients_get_no_chunks() {
+fn http_1_0_clients_get_no_chunks() {
     let server = plain();
     let mut client = Client::plain(&server.url());
     client.write(b"GET /stream HTTP/1.0\r\n\r\n");
@@ -91,7 +91,7 @@ fn old_clients_get_no_chunks() {
 }
 
 #[test]
-fn what_is_no_request_is_refused() {
+fn invalid_requests_are_refused() {
     let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(70_000));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(101));
     let cases: [(&[u8], u16); 6] = [
@@ -144,7 +144,7 @@ fn a_certificate_is_trusted_by_its_authority_and_name_only() {
 }
 
 #[test]
-fn it_misbehaves_as_it_is_told() {
+fn each_fault_of_the_server_happens_as_planned() {
     let authority = Authority::new().unwrap();
     let tls = authority.issue(&Certificate::Good).unwrap();
     for server in [plain(), Server::start(Arc::new(Echo), Some(tls)).unwrap()] {
@@ -176,7 +176,7 @@ fn it_misbehaves_as_it_is_told() {
 }
 
 #[test]
-fn nothing_is_left_after_it_was_dropped() {
+fn a_dropped_server_leaves_nothing_open() {
     let server = plain();
     let address = server.address();
     server.misbehave(|_, request| match request.path.as_str() {

@@ -43,7 +43,7 @@ fn a_command_finds_configuration_and_authority() {
 }
 
 #[test]
-fn a_command_finds_what_was_built_beside_it() {
+fn a_command_finds_the_programs_beside_vw_sim() {
     let folder = Path::new(env!("CARGO_BIN_EXE_vw-sim")).parent().unwrap();
     let Output { stdout, .. } = vw_sim(&["--", "sh", "-c", "echo \"$PATH\""])
         .env("PATH", "/usr/bin:/bin")
@@ -123,7 +123,7 @@ fn sigterm_reaches_the_command() {
 }
 
 #[test]
-fn mistakes_get_one_line() {
+fn wrong_options_are_one_line() {
     let cases: [(&[&str], i32); 5] = [
         (&["--hosts", "many"], 64),
         (&["--unknown"], 64),

@@ -44,7 +44,7 @@ fn exchange(proxy: &Proxy, bytes: &str) -> String {
 }
 
 #[test]
-fn it_stands_before_a_server() {
+fn the_proxy_passes_requests_to_its_server() {
     let server = server();
     let proxy = Proxy::before(server.address()).unwrap();
     let mut client = Client::plain(&proxy.url());
@@ -57,7 +57,7 @@ fn it_stands_before_a_server() {
 }
 
 #[test]
-fn it_is_an_http_proxy_for_those_it_knows() {
+fn the_proxy_serves_only_known_targets() {
     let server = server();
     let proxy = Proxy::with_credentials(server.address(), "me", "s3cret").unwrap();
     let known = "Proxy-Authorization: Basic bWU6czNjcmV0\r\n";
@@ -93,7 +93,7 @@ fn it_is_an_http_proxy_for_those_it_knows() {
 }
 
 #[test]
-fn it_loses_delays_trickles_and_sends_what_is_no_http() {
+fn each_fault_of_the_proxy_happens_as_planned() {
     let server = server();
     let proxy = Proxy::before(server.address()).unwrap();
     let with = |fault: Fault| {
@@ -131,7 +131,7 @@ fn it_loses_delays_trickles_and_sends_what_is_no_http() {
 }
 
 #[test]
-fn what_is_endless_ends_with_the_connection() {
+fn endless_answers_end_with_the_connection() {
     let server = server();
     let proxy = Proxy::before(server.address()).unwrap();
     let faults: [fn() -> Fault; 3] = [

@@ -231,7 +231,7 @@ fn sessions_open_and_close() {
 }
 
 #[test]
-fn details_are_for_oneself_and_for_administrators() {
+fn users_see_their_own_details_and_administrators_all() {
     let server = server();
     let (admin, plain) = (login(&server, "sim"), login(&server, "plain"));
     let details = good(&server, "user.getDetails", &[&plain, "plain"]);
@@ -249,7 +249,7 @@ fn details_are_for_oneself_and_for_administrators() {
 }
 
 #[test]
-fn channels_are_checked_as_the_real_ones() {
+fn new_channels_are_checked_as_in_satellite() {
     let server = server();
     let [admin, maker, plain] = ["sim", "channels", "plain"].map(|user| login(&server, user));
     let (arch, name) = ("channel-x86_64", "Hypervisor Base - 1");
@@ -345,7 +345,7 @@ fn channels_are_checked_as_the_real_ones() {
 }
 
 #[test]
-fn registrations_fault_in_the_real_order() {
+fn registrations_are_checked_in_the_real_order() {
     let server = prepared();
     let code = |profile: &str, release: &str, arch: &str, user: &str, password: &str| {
         bad(
@@ -444,7 +444,7 @@ fn each_registration_makes_a_profile_and_a_lost_systemid_is_found_again() {
 }
 
 #[test]
-fn a_wrong_systemid_gets_minus_nine() {
+fn a_wrong_systemid_gets_fault_minus_nine() {
     let server = prepared();
     let systemid = register(&server, "esx hypervisor 1");
     let whole = plan(&[]);
@@ -468,7 +468,7 @@ fn a_wrong_systemid_gets_minus_nine() {
 }
 
 #[test]
-fn the_two_programs_differ() {
+fn the_two_programs_of_satellite_parse_differently() {
     let server = prepared();
     let status = |path: &str, body: &str| post(&server, path, body.into()).status;
     assert_eq!(status("/XMLRPC", ""), 400);
@@ -512,7 +512,7 @@ fn the_two_programs_differ() {
 }
 
 #[test]
-fn trouble_comes_when_it_was_asked_for() {
+fn planned_trouble_happens() {
     let server = prepared();
     server.trouble(NEW, 2, Trouble::Lost(502));
     server.trouble(NEW, 3, Trouble::Fault(-90, "no slots".into()));

@@ -14,7 +14,7 @@ fn plain(inventory: Inventory) -> VCenter {
 }
 
 #[test]
-fn sessions_begin_and_end_by_log_in_and_log_out() {
+fn sessions_last_from_log_in_to_log_out() {
     let vcenter = plain(Inventory::new(2, 2));
     let mut stranger = Vim::new(&vcenter);
     for (user, password) in [
@@ -49,7 +49,7 @@ fn sessions_begin_and_end_by_log_in_and_log_out() {
 }
 
 #[test]
-fn a_server_speaks_its_own_versions_and_older_ones() {
+fn a_server_accepts_its_own_version_and_older_ones() {
     let settings = Settings {
         api_version: "6.7".into(),
         ..Settings::default()
@@ -169,7 +169,7 @@ fn a_view_is_retrieved_page_by_page() {
 }
 
 #[test]
-fn odd_objects_are_shown_as_they_are() {
+fn odd_objects_are_sent_unchanged() {
     let mut inventory = Inventory::empty();
     let cluster = inventory.add_cluster("R&D %2f <lab>");
     let bare = inventory.add_host(
@@ -235,7 +235,7 @@ fn odd_objects_are_shown_as_they_are() {
 }
 
 #[test]
-fn a_filter_tells_everything_in_pages_of_a_hundred() {
+fn a_filter_first_shows_everything_in_pages_of_a_hundred() {
     let vcenter = plain(Inventory::new(20, 300));
     let mut vim = Vim::logged_in(&vcenter);
     let view = vim.view(&["HostSystem", "VirtualMachine", "ClusterComputeResource"]);
@@ -292,7 +292,7 @@ fn a_filter_tells_everything_in_pages_of_a_hundred() {
 }
 
 #[test]
-fn a_filter_tells_what_has_changed() {
+fn a_filter_shows_later_what_has_changed() {
     let vcenter = plain(Inventory::new(2, 4));
     let mut vim = Vim::logged_in(&vcenter);
     vim.collector("CreateFilter", &filter(&from_root()));
@@ -340,7 +340,7 @@ fn a_filter_tells_what_has_changed() {
 }
 
 #[test]
-fn waiting_ends_by_cancel_log_out_and_the_servers_end() {
+fn waiting_ends_by_cancel_log_out_and_server_stop() {
     let vcenter = plain(Inventory::new(1, 1));
     for ending in ["cancel", "expire"] {
         let mut vim = Vim::logged_in(&vcenter);
@@ -389,7 +389,7 @@ fn waiting_ends_by_cancel_log_out_and_the_servers_end() {
 }
 
 #[test]
-fn what_a_real_server_refuses_is_refused() {
+fn calls_that_a_vcenter_refuses_are_refused() {
     let vcenter = plain(Inventory::new(1, 1));
     let mut vim = Vim::logged_in(&vcenter);
     let retrieve = |spec: &str| {

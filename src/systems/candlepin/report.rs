@@ -379,9 +379,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_ends() {
-        let minute = Duration::from_secs(60);
-        assert_eq!(Patience::new(Duration::ZERO).part_of(minute), None);
-        assert!(Patience::new(minute).part_of(minute * 2).unwrap() <= minute);
+    fn a_pause_is_cut_to_what_is_left_of_the_time_limit() {
+        let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
+        let after = |elapsed: Duration| Patience {
+            since: Instant::now().checked_sub(elapsed).unwrap(),
+            limit: hour,
+        };
+        let fits = after(hour / 2).part_of(second);
+        assert_eq!(fits, Some(second), "a pause that fits is not changed");
+        let cut = after(hour / 2).part_of(hour).unwrap();
+        assert!(cut > second && cut <= hour / 2, "{cut:?}");
+        assert_eq!(after(hour).part_of(second), None, "the time is over");
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::Value;
 use tempfile::TempDir;
 use vw_sim::candlepin::{Candlepin, JobTime, Settings};
+use vw_sim::hostile::{answer, page};
 use vw_sim::http::{Fault, Request, Server};
 use vw_sim::proxy::Proxy;
 
-use super::{Call, Row, answer, common, ended, json, meets, page, row, walk};
+use super::{Call, Row, common, ended, json, meets, row, walk};
 use crate::support::{Outcome, Run};
 
 const NAME: &str = "vw-report-candlepin";
@@ -123,12 +124,17 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
 }
 
 #[test]
-fn vw_report_candlepin_meets_all_of_it_at_each_call() {
+fn vw_report_candlepin_survives_every_fault_at_every_call() {
     let mut rows = common();
     rows.extend(json());
     // A job is asked for again, as long as there is time: its server is being deployed.
-    rows.push(row("404 as a page", || page(404), &[75, 76], "Please log in"));
-    rows.push(row("a job with millions of small objects", swarm, &[76], ""));
+    rows.push(row("404 as a page", || page(404), &[75, 76], &["Please log in"]));
+    rows.push(row(
+        "a job with millions of small objects",
+        swarm,
+        &[76],
+        &["resultData", "longer than"],
+    ));
     walk(&rows, &calls(), step);
 }
 

@@ -143,7 +143,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
 }
 
 #[test]
-fn vw_report_sat5_meets_all_of_it_at_each_call() {
+fn vw_report_sat5_survives_every_fault_at_every_call() {
     walk(&common(), &calls(), step);
     // All answers are read by the same code; these two come from the two sides of the server.
     let of_each_side = ["auth.login", "registration.new_system_user_pass"];

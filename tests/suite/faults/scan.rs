@@ -120,7 +120,7 @@ fn step(row: &Row, call: &str) -> Result<(), String> {
 const SLOW: &str = "a byte at a time, slowly";
 
 #[test]
-fn vw_scan_esx_meets_all_of_it_at_each_call() {
+fn vw_scan_esx_survives_every_fault_at_every_call() {
     let mut rows = common();
     rows.extend(xml());
     walk(&rows, &calls(), step);
@@ -128,7 +128,7 @@ fn vw_scan_esx_meets_all_of_it_at_each_call() {
 
 /// What grows in memory, for it could be wanted.
 #[test]
-fn what_is_kept_of_an_inventory_has_an_end() {
+fn what_is_kept_of_an_object_in_memory_is_limited() {
     let object = "<objects><obj type='HostSystem'>host-1</obj>";
     let reference = "<ManagedObjectReference type='VirtualMachine'>vm-1</ManagedObjectReference>";
     let table = [
@@ -150,7 +150,7 @@ fn what_is_kept_of_an_inventory_has_an_end() {
     ];
     let rows = table.map(|(name, text, piece)| {
         let fault = move |start: &str| endless("text/xml", &format!("{start}{object}{text}"), piece);
-        from(name, fault, &[76], "more than")
+        from(name, fault, &[76], &["more than"])
     });
     let calls: Vec<Call> = calls().into_iter().filter(|call| call.large).collect();
     walk(&rows, &calls, step);
@@ -158,13 +158,22 @@ fn what_is_kept_of_an_inventory_has_an_end() {
 
 /// What may have any length, since it is the inventory's, ends by `--timeout` while it is read.
 #[test]
-fn an_inventory_without_end_is_given_up_in_time() {
+fn an_endless_inventory_ends_the_scan_in_time() {
     let object = "<objects><obj type='HostSystem'>host-1</obj></objects>";
     let objects = move |start: &str| endless("text/xml", start, object);
     let calls: Vec<Call> = calls().into_iter().filter(|call| call.large).collect();
-    walk(&[from("objects", objects, &[75, 76], "")], &calls, step);
+    walk(
+        &[from(
+            "objects",
+            objects,
+            &[75, 76],
+            &["far more objects", "--timeout"],
+        )],
+        &calls,
+        step,
+    );
     // Page after page, each with a token that asks for the next one.
-    let pages = from("pages", |_| Fault::Close, &[75, 76], "");
+    let pages = from("pages", |_| Fault::Close, &[76], &["never ends"]);
     for call in calls.iter().filter(|call| call.name == "RetrievePropertiesEx") {
         let site = Site::new();
         site.proxy.server().misbehave(|_, request| {

@@ -6,7 +6,7 @@ pub(crate) mod terminal;
 
 use std::fs;
 use std::io::{self, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -152,6 +152,42 @@ pub(crate) fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, run: impl Fn(
             scope.spawn(move || run(case));
         }
     });
+}
+
+/// How long a test waits for what must come, on a machine that is busy with other tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for something that another process brings about.
+#[track_caller]
+pub(crate) fn until(happened: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < end, "nothing happened");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Waits for the end of a process; None, after killing it, if it goes on.
+pub(crate) fn ended(child: &mut Child) -> Option<ExitStatus> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        if Instant::now() > end {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return None;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Says on stderr what could not be tested. It does not use `eprintln!`, because the harness hides that if the test passes.
+pub(crate) fn skipped(what: &str) {
+    io::stderr()
+        .write_all(format!("skipped: {what}\n").as_bytes())
+        .unwrap();
 }
 
 /// Reads the kernel's high-water mark every few milliseconds: when the process has ended it is gone.

@@ -6,14 +6,10 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
-
-/// Whatever takes longer never comes.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A terminal on which a script runs.
 pub(crate) struct Terminal {
@@ -45,10 +41,7 @@ impl Terminal {
         command.envs(variables.iter().copied());
         let child = command.stdin(stream()).stdout(stream()).stderr(stream()).spawn();
         let Ok(child) = child else {
-            #[allow(clippy::print_stderr, reason = "a test that could not run says so")]
-            {
-                eprintln!("not tested on a terminal: setsid of util-linux is missing");
-            }
+            super::skipped("a terminal: setsid of util-linux is not installed");
             return None;
         };
         drop(device);
@@ -70,7 +63,9 @@ impl Terminal {
         let (screen, changed) = &*self.shown;
         let missing = |screen: &mut String| screen.matches(text).count() < times;
         let screen = screen.lock().unwrap();
-        let (screen, waited) = changed.wait_timeout_while(screen, PATIENCE, missing).unwrap();
+        let (screen, waited) = changed
+            .wait_timeout_while(screen, super::PATIENCE, missing)
+            .unwrap();
         assert!(
             !waited.timed_out(),
             "{text:?} is not {times} times on the screen: {screen}"

@@ -35,7 +35,7 @@ fn esx(lines: &str) -> String {
 }
 
 #[test]
-fn what_would_go_wrong_is_said_before_it_does() {
+fn check_finds_each_mistake_with_file_and_line() {
     // Each configuration, and the end or all of its only finding.
     let table = [
         (
@@ -290,7 +290,7 @@ fn what_would_go_wrong_is_said_before_it_does() {
 }
 
 #[test]
-fn files_that_can_not_be_used_are_named() {
+fn unusable_files_are_named() {
     let place = Place::new("");
     fs::create_dir(place.0.path().join("folder")).unwrap();
     let large = fs::File::create(place.0.path().join("large")).unwrap();
@@ -325,7 +325,7 @@ fn files_that_can_not_be_used_are_named() {
 }
 
 #[test]
-fn what_can_be_read_is_listed_and_checked_and_the_rest_is_named() {
+fn readable_files_are_used_and_the_others_are_named() {
     let place = Place::new("[one]\ntype=esx\nserver=a\nusername=u\npassword=p\nowner=o\n");
     place.write(
         "c.conf",

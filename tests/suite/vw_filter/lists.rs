@@ -98,7 +98,7 @@ fn the_output_is_marked_with_the_section_whose_lists_were_applied() {
 }
 
 #[test]
-fn what_a_filter_before_has_dropped_is_no_pattern_without_a_match() {
+fn a_pattern_that_matches_only_omitted_hosts_is_not_warned_of() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.conf");
     let text = "[prod]\ntype=esx\nserver=vc\nowner=o\nexclude_host_parents=c7\nfilter_host_parents=domain-*, c8\n\
@@ -126,7 +126,7 @@ fn what_a_filter_before_has_dropped_is_no_pattern_without_a_match() {
 }
 
 #[test]
-fn a_slow_pattern_of_a_section_is_wrong_configuration() {
+fn a_too_slow_pattern_of_a_section_is_a_configuration_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.conf");
     std::fs::write(

@@ -67,7 +67,7 @@ fn a_hypervisor_without_a_list_of_guests_is_left_out_and_named() {
 }
 
 #[test]
-fn what_is_wrong_many_times_is_said_ten_times_and_counted() {
+fn a_repeated_flaw_is_named_ten_times_and_counted() {
     let guests = format!("[{}{{\"guestId\":\"g\",\"state\":1}}]", "{},".repeat(5000));
     let outcome = filter(&[], document_of(&guests, "{}"));
     assert_eq!(outcome.status, 0);
@@ -104,7 +104,7 @@ fn what_is_wrong_many_times_is_said_ten_times_and_counted() {
 }
 
 #[test]
-fn in_checkin_layout_what_is_dropped_is_summed_up() {
+fn in_checkin_layout_the_dropped_hosts_are_counted_on_stderr() {
     let hosts: Vec<String> = (0..2470)
         .map(|n| format!(r#"{{"uuid":"esx{n}","guests":[],"name":"n{n}"}}"#))
         .collect();

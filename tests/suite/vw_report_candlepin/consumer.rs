@@ -131,7 +131,7 @@ fn certificate_and_key_can_be_named() {
 }
 
 #[test]
-fn a_system_that_was_deleted_is_told_so() {
+fn a_system_that_was_deleted_on_the_server_is_an_error_that_says_so() {
     let here = Registered::new();
     here.site.candlepin.unregister(&here.uuid);
     let outcome = here.report(&[], MAPPING);
@@ -150,7 +150,7 @@ fn a_certificate_of_another_authority_is_refused() {
 }
 
 #[test]
-fn the_services_authority_is_trusted_and_no_other() {
+fn only_the_authority_of_the_service_is_trusted() {
     let here = Registered::new();
     std::fs::remove_file(here.site.file("ca/sim.pem")).unwrap();
     here.report(&[], MAPPING).failed(77, "not trusted");

@@ -8,7 +8,7 @@ fn document(guests: &str, facts: &str) -> String {
 }
 
 #[test]
-fn a_state_that_is_none_is_sent_as_0_and_named() {
+fn an_unknown_state_is_sent_as_0_and_named() {
     for state in ["99", "-1", "1.5", "\"1\"", "\"running\"", "null", "1,\"state\":5"] {
         let site = Site::new();
         let guests = format!(r#"{{"guestId":"g1","state":{state}}},{{"guestId":"g2","state":1}}"#);
@@ -46,7 +46,7 @@ fn a_state_that_is_none_is_sent_as_0_and_named() {
 }
 
 #[test]
-fn a_fact_that_is_doubled_or_no_text_is_left_out_and_named() {
+fn a_fact_that_is_repeated_or_no_text_is_left_out_and_named() {
     let site = Site::new();
     let facts = r#""a":"1","b":"2","a":"3","c":"\ud800","\udfff":"4","d":"5""#;
     let outcome = site.report(&[], &document("", facts));
@@ -126,7 +126,7 @@ fn copies_of_a_guest_are_sent_once_and_named() {
 }
 
 #[test]
-fn guests_without_an_id_in_masses_take_little_memory_and_few_lines() {
+fn many_guests_without_an_id_take_little_memory_and_few_lines() {
     let site = Site::new();
     let guests = "{},".repeat(1_000_000) + r#"{"guestId":"g1","state":1}"#;
     let (outcome, used) = site

@@ -115,7 +115,7 @@ fn a_refusal_in_the_middle_of_a_document_ends_the_stream() {
 }
 
 #[test]
-fn a_page_of_tomcats_does_not_end_the_stream() {
+fn a_404_page_of_tomcat_does_not_end_the_stream() {
     let site = Site::new();
     site.candlepin.set_deploying(true);
     let (results, outcome) = two_documents(&site, &[], || site.candlepin.set_deploying(false));
@@ -138,7 +138,7 @@ fn a_page_of_tomcats_does_not_end_the_stream() {
 }
 
 #[test]
-fn a_page_instead_of_the_check_in_is_no_unknown_owner() {
+fn a_404_page_for_a_check_in_is_not_an_unknown_owner() {
     let site = Site::new();
     let mut first = true;
     site.server.misbehave(move |_, request: &Request| {
@@ -165,7 +165,7 @@ fn a_certificate_that_is_not_trusted_does_not_end_the_stream() {
 }
 
 #[test]
-fn a_heartbeat_that_is_not_found_is_no_unknown_owner() {
+fn a_404_for_a_heartbeat_is_not_an_unknown_owner() {
     let site = Site::new();
     site.candlepin.lose_heartbeats();
     let outcome = site.report(&["--heartbeat"], MAPPING);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_wrong_with_the_account() {
+fn a_refused_account_says_what_is_wrong_with_it() {
     let account = |name: &str, access| Account {
         username: name.to_owned(),
         password: "sim-secret".to_owned(),
@@ -39,7 +39,7 @@ fn what_is_wrong_with_the_account() {
 }
 
 #[test]
-fn a_port_where_nobody_listens() {
+fn a_port_where_nobody_listens_is_named() {
     let site = Site::new();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut options = site.options();
@@ -51,7 +51,7 @@ fn a_port_where_nobody_listens() {
 }
 
 #[test]
-fn a_server_in_trouble_is_asked_again_later_or_not_in_time() {
+fn an_overloaded_server_is_retried_until_the_time_limit() {
     for status in [429, 500, 502, 503] {
         let site = Site::new();
         site.candlepin.refuse_next([status]);
@@ -65,7 +65,7 @@ fn a_server_in_trouble_is_asked_again_later_or_not_in_time() {
 }
 
 #[test]
-fn answers_that_are_cut_or_not_those_of_a_candlepin() {
+fn cut_and_foreign_answers_are_errors() {
     fn page() -> Fault {
         Fault::Answer(Response::new(
             200,
@@ -163,7 +163,7 @@ fn the_server_says_how_long_to_wait() {
 }
 
 #[test]
-fn a_connection_that_breaks_costs_nothing_but_time() {
+fn a_broken_connection_is_retried() {
     // Before the report has arrived, and after.
     let faults: [fn() -> Fault; 3] = [|| Fault::Close, || Fault::Lose, || Fault::Cut(10)];
     for fault in faults {
@@ -210,7 +210,7 @@ fn a_server_that_restarts_while_the_job_runs_is_asked_again() {
 }
 
 #[test]
-fn a_path_where_no_candlepin_is() {
+fn a_path_without_a_candlepin_is_named() {
     let site = Site::new();
     let mut options = site.options();
     options[1] = format!("{}/nothing", site.server.url());
@@ -276,7 +276,7 @@ fn an_aborted_job_is_given_up_and_one_that_was_blocked_is_sent_again() {
 }
 
 #[test]
-fn a_server_that_lists_nothing_it_can_do_is_an_old_one() {
+fn a_server_without_capabilities_gets_the_old_check_in() {
     let site = Site::with(|settings| {
         settings.generation = Generation::Old;
         settings.asynchronous = false;
@@ -301,7 +301,7 @@ fn a_refusal_of_megabytes_is_read_at_once() {
 }
 
 #[test]
-fn a_job_that_is_not_done_when_the_time_is_over_is_told() {
+fn the_time_limit_names_an_unfinished_job() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
     let outcome = site.report(&["--timeout", "3"], MAPPING);
     failed(&outcome, 75, "no time is left (--timeout) to wait for job ");
@@ -311,7 +311,7 @@ fn a_job_that_is_not_done_when_the_time_is_over_is_told() {
 }
 
 #[test]
-fn a_job_of_somebody_else_that_is_not_done_when_the_time_is_over_is_told() {
+fn the_time_limit_names_an_unfinished_job_of_another_reporter() {
     let site = Site::new();
     let other = site.candlepin.occupy("sim", JobTime::Polls(100_000));
     let outcome = site.report(&["--timeout", "3"], MAPPING);
@@ -324,7 +324,7 @@ fn a_job_of_somebody_else_that_is_not_done_when_the_time_is_over_is_told() {
 }
 
 #[test]
-fn why_the_attempts_failed_is_told_when_the_time_is_over() {
+fn the_time_limit_names_the_last_failure() {
     let site = Site::new();
     let mut first = true;
     site.server.misbehave(move |_, request: &Request| {
@@ -344,7 +344,7 @@ fn why_the_attempts_failed_is_told_when_the_time_is_over() {
 }
 
 #[test]
-fn a_server_that_is_deployed_anew_while_the_job_runs_is_asked_again() {
+fn a_server_that_is_redeployed_while_the_job_runs_is_asked_again() {
     let site = Site::new();
     let mut asked = 0;
     site.server.misbehave(move |_, request: &Request| {
@@ -359,7 +359,7 @@ fn a_server_that_is_deployed_anew_while_the_job_runs_is_asked_again() {
 }
 
 #[test]
-fn an_owner_or_a_job_that_is_a_folder_of_a_path_is_refused() {
+fn an_owner_or_job_that_is_a_dot_or_two_is_refused() {
     let site = Site::new();
     for key in [".", "..", ""] {
         let mut options = site.options();
@@ -384,7 +384,7 @@ fn an_owner_or_a_job_that_is_a_folder_of_a_path_is_refused() {
 }
 
 #[test]
-fn input_that_is_no_document_is_no_report() {
+fn nothing_is_sent_for_an_input_without_a_document() {
     for (input, status) in [
         ("", 66),
         (" \n", 66),
@@ -403,14 +403,14 @@ fn input_that_is_no_document_is_no_report() {
 }
 
 #[test]
-fn a_time_limit_for_the_whole() {
+fn the_time_limit_covers_the_whole_report() {
     let site = Site::new();
     site.server.misbehave(|_, _| Some(Fault::Silence));
     site.run().args(["--timeout", "1"]).run().failed(75, "--timeout");
 }
 
 #[test]
-fn wrong_options_are_told_in_one_line() {
+fn wrong_options_are_named_in_one_line() {
     let site = Site::new();
     for options in [
         &["--job-timeout", "0"][..],

@@ -34,7 +34,7 @@ fn vw_filter(site: &Site, section: &str, input: &str) -> String {
 }
 
 #[test]
-fn what_the_section_excludes_is_not_reported() {
+fn hosts_that_the_section_excludes_are_not_reported() {
     let site = Site::new();
     let outcome = site.filtered("exclude_hosts=H1", &[], MAPPING);
     assert_eq!(outcome.status, 0, "{outcome:?}");
@@ -84,7 +84,7 @@ fn the_only_section_is_used_without_being_named() {
 }
 
 #[test]
-fn parents_count_and_a_document_without_any_is_refused() {
+fn parent_lists_are_applied_and_a_document_without_parents_is_refused() {
     let site = Site::new();
     let outcome = site.filtered("exclude_host_parents=c7", &[], MAPPING);
     assert_eq!(
@@ -123,7 +123,7 @@ fn parents_count_and_a_document_without_any_is_refused() {
 }
 
 #[test]
-fn what_vw_filter_has_filtered_for_the_section_is_taken_as_it_is() {
+fn a_document_that_is_already_filtered_is_not_filtered_again() {
     let site = Site::new();
     site.section("exclude_hosts=H1\nexclude_host_parents=c7");
     // Of the parents nothing is left in what is sent over the air gap; the mark stays.
@@ -142,7 +142,7 @@ fn what_vw_filter_has_filtered_for_the_section_is_taken_as_it_is() {
 }
 
 #[test]
-fn filters_that_leave_nothing_are_not_taken_for_a_scan_account_without_rights() {
+fn filters_that_leave_nothing_are_not_reported_as_an_empty_scan() {
     let site = Site::new();
     let outcome = site.filtered("exclude_hosts=*", &[], MAPPING);
     failed_with_note(
@@ -192,7 +192,7 @@ fn a_pattern_without_a_match_is_named_once_in_a_stream() {
 }
 
 #[test]
-fn a_pattern_that_makes_no_sense_is_wrong_configuration() {
+fn an_invalid_pattern_is_a_configuration_error() {
     let site = Site::new();
     site.filtered("filter_type=regex\nfilter_hosts=(a", &[], MAPPING)
         .failed(78, "virt-who.conf:6: [prod] filter_hosts");
@@ -209,7 +209,7 @@ fn a_pattern_that_makes_no_sense_is_wrong_configuration() {
 }
 
 #[test]
-fn ten_are_named_and_all_with_debug_messages() {
+fn ten_dropped_hosts_are_named_and_all_in_debug_messages() {
     let site = Site::new();
     let ids: Vec<String> = (10..60)
         .map(|n| format!("lab{n}"))
@@ -232,7 +232,7 @@ fn ten_are_named_and_all_with_debug_messages() {
 }
 
 #[test]
-fn what_is_wrong_with_a_host_that_is_left_out_concerns_nobody() {
+fn a_flaw_in_a_filtered_host_is_ignored() {
     let site = Site::new();
     let document = r#"{"hypervisors":[{"uuid":"good","guests":[]},
         {"uuid":"lab","guests":[{},{"guestId":"g","state":9}],"facts":{"a":"1","a":"2"}}]}"#;
@@ -267,7 +267,7 @@ fn what_is_wrong_with_a_host_that_is_left_out_concerns_nobody() {
 }
 
 #[test]
-fn what_filters_leave_out_is_never_cleared() {
+fn hosts_that_filters_drop_are_never_cleared() {
     let site = Site::new();
     let folder = site.file("state");
     let ids: Vec<String> = (0..30).map(|n| format!("esx{n}")).collect();

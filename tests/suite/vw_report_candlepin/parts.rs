@@ -5,7 +5,7 @@ use super::*;
 const FIVE: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 #[test]
-fn batches_go_one_after_the_other_and_have_one_line() {
+fn batches_are_sent_in_order_and_have_one_result_line() {
     let site = Site::new();
     let outcome = site.report(&["--batch", "2"], &mapping(&FIVE, ""));
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
@@ -71,7 +71,7 @@ fn a_failure_in_the_middle_says_what_is_reported_and_a_second_run_completes_it()
 }
 
 #[test]
-fn what_has_arrived_is_not_sent_again_by_a_retry() {
+fn a_retry_does_not_send_accepted_parts_again() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(0));
     let mut posts = 0;
     site.server.misbehave(move |_, request: &Request| {
@@ -86,7 +86,7 @@ fn what_has_arrived_is_not_sent_again_by_a_retry() {
 }
 
 #[test]
-fn without_waiting_all_but_the_last_part_is_waited_for() {
+fn with_no_wait_all_but_the_last_part_are_waited_for() {
     let site = Site::new();
     let outcome = site.report(&["--batch", "2", "--no-wait"], &mapping(&FIVE, ""));
     assert_eq!(outcome.status, 0, "{outcome:?}");

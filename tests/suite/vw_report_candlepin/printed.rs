@@ -17,7 +17,7 @@ fn without_clock(screen: &str) -> String {
 }
 
 #[test]
-fn a_failure_is_told_in_the_result_as_on_stderr() {
+fn a_result_has_the_same_error_as_stderr() {
     let site = Site::new();
     assert_eq!(line(&site.run().run()).get("error"), None);
 
@@ -39,7 +39,7 @@ fn a_failure_is_told_in_the_result_as_on_stderr() {
 }
 
 #[test]
-fn a_state_that_can_not_be_kept_is_an_error_of_its_result() {
+fn a_state_that_cannot_be_saved_is_an_error_in_the_result() {
     let site = Site::new();
     std::fs::write(site.folder.path().join("state"), "").unwrap();
     let outcome = site.report(&["--state-dir", &site.file("state")], MAPPING);
@@ -50,7 +50,7 @@ fn a_state_that_can_not_be_kept_is_an_error_of_its_result() {
 }
 
 #[test]
-fn a_job_that_is_not_done_is_an_error_of_its_result() {
+fn an_unfinished_job_is_an_error_in_its_result() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
     let sent = line(&site.report(&["--no-wait"], MAPPING));
     let job = sent["jobs"][0].as_str().unwrap();

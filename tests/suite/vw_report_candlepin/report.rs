@@ -26,7 +26,7 @@ fn a_report_arrives_and_a_second_one_changes_nothing() {
 }
 
 #[test]
-fn what_goes_over_the_wire() {
+fn a_check_in_has_the_documented_headers_and_body() {
     let site = Site::new();
     site.run().args(["--reporter-id", "me & you"]).run();
     let requests = site.candlepin.requests();
@@ -59,7 +59,7 @@ fn what_goes_over_the_wire() {
 }
 
 #[test]
-fn the_reporter_is_this_machine_unless_said_otherwise() {
+fn the_reporter_id_is_the_machine_id_by_default() {
     let site = Site::new();
     site.run().run();
     let reporters = site.candlepin.reporters();
@@ -73,7 +73,7 @@ fn the_reporter_is_this_machine_unless_said_otherwise() {
 }
 
 #[test]
-fn the_old_generation_is_served_as_well() {
+fn candlepin_2_4_16_accepts_a_report_while_another_job_runs() {
     let site = Site::with(|settings| settings.generation = Generation::Old);
     site.candlepin
         .occupy("sim", JobTime::After(Duration::from_millis(600)));
@@ -115,7 +115,7 @@ fn a_report_that_stays_blocked_ends_with_the_job_timeout() {
 }
 
 #[test]
-fn a_job_that_takes_too_long() {
+fn a_job_beyond_the_job_timeout_is_an_error() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
     let outcome = site.run().args(["--job-timeout", "1"]).run();
     outcome.failed(75, "after 1 s (--job-timeout)");
@@ -127,7 +127,7 @@ fn a_job_that_takes_too_long() {
 }
 
 #[test]
-fn a_job_that_fails_or_is_canceled() {
+fn a_failed_or_canceled_job_is_an_error() {
     for (fate, words) in [
         (Fate::Fail("it broke".to_owned()), "FAILED: it broke"),
         (Fate::Cancel, "CANCELED"),
@@ -171,7 +171,7 @@ fn a_hypervisor_that_the_server_refuses_is_named_with_its_reason() {
 }
 
 #[test]
-fn what_the_server_would_lose_or_refuse_is_left_out_and_named() {
+fn entries_that_the_server_would_lose_or_refuse_are_left_out_and_named() {
     let long = "x".repeat(300);
     let input = format!(
         r#"{{"hypervisors":[{{"uuid":"{long}","name":"1","guests":[]}},
@@ -231,7 +231,7 @@ fn an_old_server_gets_the_synchronous_check_in() {
 }
 
 #[test]
-fn without_waiting_the_job_can_be_asked_for_later() {
+fn with_no_wait_the_job_can_be_looked_up_later() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(2));
     let outcome = site.report(&["--no-wait"], MAPPING);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
@@ -255,7 +255,7 @@ fn without_waiting_the_job_can_be_asked_for_later() {
 }
 
 #[test]
-fn an_empty_mapping_is_refused_unless_it_is_meant() {
+fn an_empty_mapping_is_refused_unless_allowed() {
     let site = Site::new();
     let outcome = site.run().stdin(r#"{"hypervisors":[]}"#).run();
     outcome.failed(65, "--allow-empty");
@@ -272,7 +272,7 @@ fn an_empty_mapping_is_refused_unless_it_is_meant() {
 }
 
 #[test]
-fn what_the_server_would_mix_up_is_left_out_and_named() {
+fn hypervisors_that_the_server_would_mix_up_are_left_out_and_named() {
     let site = Site::new();
     let mapping = r#"{"hypervisors":[{"uuid":"A","name":"1","guests":[]},{"uuid":"a","name":"2","guests":[]},
         {"uuid":"","name":"3","guests":[]},{"uuid":"b","name":"4","guests":[]}]}"#;
@@ -307,7 +307,7 @@ fn what_the_server_would_mix_up_is_left_out_and_named() {
 }
 
 #[test]
-fn a_shared_system_uuid_does_not_leave() {
+fn a_shared_system_uuid_is_not_sent() {
     let site = Site::new();
     let mapping = r#"{"hypervisors":[{"uuid":"a","name":"a","guests":[],"facts":{"dmi.system.uuid":"X1","n":"1"}},
         {"uuid":"b","name":"b","guests":[],"facts":{"dmi.system.uuid":"x1"}}]}"#;

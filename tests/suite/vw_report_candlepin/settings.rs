@@ -33,7 +33,7 @@ fn a_dry_run_prints_the_body_and_needs_no_server() {
 }
 
 #[test]
-fn a_section_says_everything() {
+fn a_section_is_enough_without_options() {
     let site = Site::new();
     let address = site.server.address();
     let section = |name: &str, more: &str| {
@@ -103,7 +103,7 @@ fn debug_messages_show_the_ids_and_no_secret() {
 }
 
 #[test]
-fn debug_messages_show_what_a_section_and_its_files_come_to() {
+fn debug_messages_show_the_settings_in_force() {
     let site = Site::new();
     let section = "[prod]\ntype=esx\nowner=sim\nrhsm_username=me\nrhsm_hostname=127.0.0.1\nrhsm_port=1\n";
     std::fs::write(site.file("virt-who.conf"), section).unwrap();
@@ -135,7 +135,7 @@ fn debug_messages_show_what_a_section_and_its_files_come_to() {
 }
 
 #[test]
-fn a_check_proves_that_a_report_would_be_taken() {
+fn check_proves_that_a_report_would_be_accepted() {
     let site = Site::new();
     let outcome = site.report(&["--check"], "");
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
@@ -154,7 +154,7 @@ fn a_check_proves_that_a_report_would_be_taken() {
 }
 
 #[test]
-fn an_old_document_is_refused_where_its_age_counts() {
+fn an_old_document_is_refused_with_max_age() {
     let site = Site::new();
     let stamped = |time: &str| mapping(&["a"], &format!(r#","source":{{"time":"{time}"}}"#));
     let aged = |input: &str| site.report(&["--max-age", "3600"], input);
@@ -165,7 +165,7 @@ fn an_old_document_is_refused_where_its_age_counts() {
 }
 
 #[test]
-fn rhsm_conf_says_where() {
+fn the_server_comes_from_rhsm_conf() {
     let site = Site::new();
     let conf = format!("[server]\nhostname={}\nprefix=/candlepin\n", site.server.url());
     std::fs::write(site.folder.path().join("rhsm.conf"), conf).unwrap();

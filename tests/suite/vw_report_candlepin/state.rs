@@ -23,7 +23,7 @@ fn state(outcome: &Outcome) -> String {
 }
 
 #[test]
-fn what_did_not_change_is_not_sent_and_the_server_hears_that_we_live() {
+fn an_unchanged_document_sends_only_a_heartbeat() {
     let site = Site::new();
     assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
     let unchanged = site.kept(&[], MAPPING);
@@ -48,7 +48,7 @@ fn what_did_not_change_is_not_sent_and_the_server_hears_that_we_live() {
 }
 
 #[test]
-fn an_old_server_knows_no_heartbeat() {
+fn an_old_server_gets_no_heartbeat() {
     let site = Site::with(|settings| settings.generation = Generation::Old);
     assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
     assert_eq!(state(&site.kept(&[], MAPPING)), "unchanged");
@@ -58,7 +58,7 @@ fn an_old_server_knows_no_heartbeat() {
 }
 
 #[test]
-fn only_what_is_accepted_is_kept() {
+fn only_an_accepted_report_is_saved_as_state() {
     let site = Site::new();
     site.kept(&["--dry-run"], MAPPING).quiet_success();
     assert!(site.kept_file().is_none());
@@ -82,7 +82,7 @@ fn only_what_is_accepted_is_kept() {
 }
 
 #[test]
-fn a_damaged_file_means_sending() {
+fn a_damaged_state_file_causes_a_full_report() {
     let site = Site::new();
     assert_eq!(state(&site.kept(&[], MAPPING)), "finished");
     let file = site.kept_file().unwrap();
@@ -98,7 +98,7 @@ fn a_damaged_file_means_sending() {
 }
 
 #[test]
-fn a_folder_that_can_not_be_used_does_not_keep_the_report_from_arriving() {
+fn an_unusable_state_folder_does_not_prevent_the_report() {
     let site = Site::new();
     std::fs::write(site.folder.path().join("state"), "a file").unwrap();
     let outcome = site.kept(&[], MAPPING);
@@ -108,7 +108,7 @@ fn a_folder_that_can_not_be_used_does_not_keep_the_report_from_arriving() {
 }
 
 #[test]
-fn two_runs_at_once_do_no_harm() {
+fn two_runs_at_once_take_turns() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(1));
     let folder = site.file("state");
     let documents = [MAPPING.to_owned(), MAPPING.replace("g2", "g3")];
@@ -136,7 +136,7 @@ fn two_runs_at_once_do_no_harm() {
 }
 
 #[test]
-fn one_who_waits_for_another_run_in_vain_names_it_and_not_the_server() {
+fn a_run_that_waits_too_long_for_another_names_it_and_not_the_server() {
     let site = Site::new();
     let folder = site.file("state");
     let checks_in = |request: &Request| request.method == "POST";
@@ -179,7 +179,7 @@ fn one_who_waits_for_another_run_in_vain_names_it_and_not_the_server() {
 }
 
 #[test]
-fn a_heartbeat_takes_a_good_scan_for_its_proof() {
+fn heartbeat_reports_nothing_and_needs_a_document_with_hypervisors() {
     let site = Site::new();
     assert_eq!(state(&site.report(&["--heartbeat"], MAPPING)), "heartbeat");
     assert_eq!(site.candlepin.heartbeats().len(), 1);
@@ -204,7 +204,7 @@ fn a_vanished_hypervisor_of_a_small_site_is_cleared() {
 }
 
 #[test]
-fn too_many_that_vanished_are_kept_until_somebody_says_that_it_is_right() {
+fn too_many_vanished_hypervisors_are_kept_until_confirmed() {
     let site = Site::new();
     let ids: Vec<String> = (10..31).map(|n| format!("h{n}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();

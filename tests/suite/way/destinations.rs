@@ -78,7 +78,7 @@ impl Destination {
 }
 
 #[test]
-fn candlepin_by_keys_of_the_section() {
+fn the_rhsm_keys_of_a_section_set_proxy_and_trust() {
     const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-candlepin");
     let settings = vw_sim::candlepin::Settings {
         job_time: vw_sim::candlepin::JobTime::Polls(0),
@@ -171,7 +171,7 @@ fn candlepin_by_keys_of_the_section() {
 }
 
 #[test]
-fn satellite_5_by_keys_of_the_section() {
+fn the_sat_keys_of_a_section_set_proxy_and_trust() {
     const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
     let site = Destination::new(Arc::new(Satellite5::new(Default::default())));
     let address = site.address();

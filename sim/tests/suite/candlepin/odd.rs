@@ -25,7 +25,7 @@ fn ask(candlepin: &Candlepin, method: &str, target: &str, body: &str) -> (u16, S
 const REPORT: &str = r#"{"hypervisors":[{"hypervisorId":{"hypervisorId":"h"},"name":"n","guestIds":[]}]}"#;
 
 #[test]
-fn while_it_is_deployed_tomcat_answers() {
+fn tomcat_answers_while_candlepin_is_deployed() {
     let candlepin = Candlepin::default();
     candlepin.set_deploying(true);
     for path in ["/candlepin/status", "/candlepin/jobs/1"] {
@@ -53,7 +53,7 @@ fn a_job_that_is_aborted_does_nothing() {
 }
 
 #[test]
-fn a_very_old_one_lists_nothing_that_it_can_do() {
+fn a_very_old_server_lists_no_capabilities() {
     let candlepin = Candlepin::new(Settings {
         generation: Generation::Old,
         asynchronous: false,
@@ -67,7 +67,7 @@ fn a_very_old_one_lists_nothing_that_it_can_do() {
 }
 
 #[test]
-fn a_remark_stands_in_each_failed_update() {
+fn each_failed_update_has_its_remark() {
     let candlepin = Candlepin::new(Settings {
         job_time: JobTime::Polls(0),
         ..Settings::default()

@@ -41,7 +41,7 @@ fn a_property_has_the_fault_that_it_is_given() {
 }
 
 #[test]
-fn an_object_is_touched_and_a_view_is_lost() {
+fn touched_objects_and_lost_views_reach_the_waiting_client() {
     let vcenter = VCenter::start(Inventory::new(1, 1), None).unwrap();
     let mut vim = Vim::logged_in(&vcenter);
     let view = vim.view(&["VirtualMachine", "HostSystem"]);
