@@ -2,6 +2,7 @@
 //!
 //! Grouped as the pipeline is: a scan, a filter, a report. A file in `src/bin` calls the `main` of one.
 
+mod advice;
 pub mod config;
 pub mod escape;
 pub mod filter;

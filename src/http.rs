@@ -1,6 +1,7 @@
-//! HTTP and HTTPS to one server: its address, trust, proxy, limits in time and size, and errors that say what to do.
+//! HTTP and HTTPS to one server: its address, trust, proxy, and limits in time and size.
 //!
-//! An [`Endpoint`] holds the settings, [`Http`] keeps its connections, a [`Request`] is sent and a [`Response`] read as it comes:
+//! An [`Endpoint`] holds the settings, and [`Http`] keeps its connections. A [`Request`] is sent, and its [`Response`] is read as
+//! it arrives:
 //!
 //! ```no_run
 //! use vw::cancel::Cancel;
@@ -14,14 +15,19 @@
 //!
 //! An endpoint with a [`Trace`] saves every exchange, without secrets; one with a [`Replay`] answers from what was saved.
 //!
-//! Only this room knows ureq. Redirects are not followed, cookies not kept, statuses not judged (see [`Response::success`]).
+//! Only this room uses ureq. It follows no redirects, keeps no cookies, and takes any status (see [`Response::success`]). It reads
+//! no environment: an endpoint holds the values of the variables.
 
 mod base;
 mod connect;
 mod dial;
 mod error;
-mod message;
+mod link;
+mod lookup;
 mod proxy;
+mod request;
+mod response;
+mod thumbprint;
 mod tls;
 mod trace;
 
@@ -29,63 +35,70 @@ mod trace;
 mod tests;
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use ureq::Agent;
 use ureq::config::AutoHeaderValue;
 use ureq::http::{HeaderValue, Uri};
-use ureq::{Agent, Timeout};
 
 pub use base::Base;
-pub use error::{Error, Limit};
-pub use message::{Body, Request, Response};
+pub use error::{Error, Flaw, Limit};
 pub use proxy::{NoProxy, Proxy, ProxyUrl, Way};
-pub use tls::{BadThumbprint, Flaw, Identity, Thumbprint, Trust, first_certificate};
+pub use request::Request;
+pub use response::{Body, Response};
+pub use thumbprint::{BadThumbprint, Thumbprint};
+pub use tls::{Identity, Trust, common_name};
 pub use trace::Trace;
 pub use trace::replay::Replay;
 
 use crate::cancel::{Cancel, HookGuard};
-use connect::{Dialer, Lookup};
+use crate::environment::Environment;
+use connect::Dialer;
+use link::Link;
+use lookup::Lookup;
 use proxy::Route;
 use tls::Tls;
 
-/// A kept connection is not used again after this pause: Apache closes it after 5 s by default, and a request that crosses
-/// with the closing is lost.
+/// The longest pause after which a kept connection is used again. Apache closes it after 5 s by default, and a request that is sent
+/// at that moment is lost.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// All that there is to say about how to reach a server.
+/// How a server is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Where it is.
+    /// Its address.
     pub base: Base,
     /// How its certificate is verified.
     pub trust: Trust,
-    /// Who we are, where the server asks for a certificate.
+    /// The client certificate, in case the server requests one.
     pub identity: Option<Identity>,
     /// Whether a proxy is used.
     pub proxy: Proxy,
+    /// The variables that [`Proxy::Environment`] and [`Trust::System`] go by.
+    pub environment: Environment,
     /// When all work with this server must be done.
     pub deadline: Option<Instant>,
-    /// The longest time for finding the address, and again for connecting; 10 s.
+    /// The longest time for finding the address, and again for connecting; 10 s by default.
     pub connect_limit: Duration,
-    /// The longest time without a byte; 60 s.
+    /// The longest time without a byte; 60 s by default.
     pub silence_limit: Duration,
     /// Where exchanges are saved.
     pub trace: Option<Trace>,
-    /// Exchanges that were saved, and that answer instead of the server.
+    /// Saved exchanges that answer instead of the server.
     pub replay: Option<Replay>,
 }
 
 impl Endpoint {
-    /// The server at `base`, with the system's trust, the environment's proxy and the usual limits.
+    /// The server at `base`, with the system's trust, an empty environment and the default limits.
     pub fn new(base: Base) -> Self {
         Endpoint {
             base,
             trust: Trust::default(),
             identity: None,
             proxy: Proxy::default(),
+            environment: Environment::default(),
             deadline: None,
             connect_limit: Duration::from_secs(10),
             silence_limit: Duration::from_secs(60),
@@ -93,9 +106,16 @@ impl Endpoint {
             replay: None,
         }
     }
+
+    /// Whether the server is reached through a proxy, and why.
+    ///
+    /// Fails if a proxy is used whose URL is not usable.
+    pub fn way(&self) -> Result<Way, Error> {
+        self.proxy.way(&self.base, &self.environment)
+    }
 }
 
-/// Speaks with one server, over connections that are kept and used again.
+/// A client of one server, whose connections are kept and used again.
 ///
 /// Clones share the connections; several threads may send at once.
 #[derive(Clone)]
@@ -109,15 +129,14 @@ struct Inner {
     link: Arc<Link>,
     /// How many connections were made.
     made: Arc<AtomicUsize>,
-    /// Ends what blocks when a signal comes, as long as we or one of our bodies live.
+    /// Closes the connections when a signal comes, as long as this client or one of its bodies exists.
     hook: Arc<HookGuard>,
 }
 
 impl Http {
     /// Reads the files that the endpoint names. Nothing is sent yet.
     ///
-    /// When `cancel` is set all that blocks on a connection ends at once, with [`Error::Cancelled`], and nothing can be sent
-    /// any more.
+    /// Once `cancel` is set, everything that blocks on a connection fails with [`Error::Cancelled`], and so does every new request.
     pub fn new(endpoint: &Endpoint, cancel: &Cancel) -> Result<Self, Error> {
         let base = &endpoint.base;
         if endpoint.replay.is_some() {
@@ -126,13 +145,14 @@ impl Http {
         if let Some(trace) = &endpoint.trace {
             trace.open()?;
         }
-        let way = endpoint.proxy.way(base, |name| std::env::var(name).ok())?;
-        let route = Route::new(way, base);
+        let route = Route::new(endpoint.way()?, base);
+        let identity = endpoint.identity.as_ref();
         let tls = match base.https {
             true => Some(Tls::new(
                 base,
                 &endpoint.trust,
-                endpoint.identity.as_ref(),
+                identity,
+                &endpoint.environment,
                 cancel,
             )?),
             false => None,
@@ -140,8 +160,8 @@ impl Http {
         Ok(Http::build(endpoint.clone(), route, tls, cancel))
     }
 
-    /// New connections to the same server, with a token and deadline of their own, as the log-out after a signal needs them.
-    pub fn anew(&self, cancel: &Cancel, deadline: Option<Instant>) -> Self {
+    /// A client of the same server with connections, a token and a deadline of its own, such as for the logout after a signal.
+    pub fn reconnect(&self, cancel: &Cancel, deadline: Option<Instant>) -> Self {
         let Inner {
             endpoint, route, tls, ..
         } = &*self.0;
@@ -166,22 +186,6 @@ impl Http {
             Route::Forward(proxy) | Route::Tunnel(proxy) => (proxy.host.clone(), proxy.port),
         };
         let made = Arc::new(AtomicUsize::new(0));
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            // Ours are chosen by ourselves: ureq would speak CONNECT for http:// too, and reads NO_PROXY in its own way.
-            .proxy(None)
-            .user_agent(concat!("vw/", env!("CARGO_PKG_VERSION")))
-            .accept_encoding(AutoHeaderValue::None)
-            .timeout_resolve(Some(endpoint.connect_limit))
-            .timeout_connect(Some(endpoint.connect_limit))
-            .timeout_per_read(Some(endpoint.silence_limit))
-            .timeout_per_write(Some(endpoint.silence_limit))
-            .max_idle_age(IDLE)
-            .max_idle_connections_per_host(16)
-            .max_idle_connections(16)
-            .build();
         let dialer = Dialer {
             link: link.clone(),
             origin: base.origin(),
@@ -192,10 +196,10 @@ impl Http {
         let lookup = Lookup {
             host,
             port,
-            hop: route.hop(&link.server),
+            peer: route.peer(&link.server),
             link: link.clone(),
         };
-        let agent = Agent::with_parts(config, dialer, lookup);
+        let agent = Agent::with_parts(configuration(&endpoint), dialer, lookup);
         let hook = cancel.on_cancel({
             let agent = agent.clone();
             move || agent.shutdown()
@@ -218,13 +222,13 @@ impl Http {
 
     /// Sends a request and reads the answer's header.
     ///
-    /// A status is no error, but a redirect is, and the refusal of a proxy.
+    /// Any status of the server is a success, except a redirect. The refusal of a proxy is an error.
     pub fn send(&self, request: &Request<'_>) -> Result<Response, Error> {
         loop {
             let made = self.0.made.load(Ordering::Relaxed);
             match self.exchange(request) {
-                // The server closed a kept connection while the request was on its way. Where this one did not make a
-                // connection it was such a one; each attempt uses one up.
+                // The server closed a kept connection while the request was on its way: this attempt made no connection, so it
+                // used a kept one. There is an end to that, because each attempt uses one up.
                 Err(Error::Cut { .. })
                     if request.repeatable && self.0.made.load(Ordering::Relaxed) == made => {}
                 done => return done,
@@ -291,7 +295,12 @@ impl Http {
             .method(&request.method)
             .uri(format!("{}{}", endpoint.base, request.path));
         let invalid = |error: ureq::http::Error| link.failed(error.into());
-        for (name, value) in &request.headers {
+        let for_proxy = match &self.0.route {
+            Route::Forward(proxy) => proxy.authorization(),
+            Route::Direct | Route::Tunnel(_) => None,
+        };
+        let for_proxy = for_proxy.map(|value| ("Proxy-Authorization", value));
+        for (name, value) in request.headers.iter().chain(&for_proxy) {
             let value = HeaderValue::from_str(value.expose()).map_err(|error| invalid(error.into()))?;
             built = built.header(*name, sensitive(value));
         }
@@ -321,18 +330,18 @@ impl Http {
             .build()
     }
 
-    /// What no client wants to see as an answer.
+    /// Fails for a redirect and for the refusal of a proxy.
     fn refused(&self, response: &Response) -> Result<(), Error> {
         match (response.status(), &self.0.route) {
             (status @ 407, Route::Forward(proxy)) => {
                 let offered = response.headers("Proxy-Authenticate");
-                Err(connect::refused(proxy, status, offered))
+                Err(proxy.refused(status, offered))
             }
             (status @ (301 | 302 | 303 | 307 | 308), _) => match response.header("Location") {
                 Some(location) => Err(Error::Redirect {
                     server: self.0.link.server.clone(),
                     status,
-                    location: self.place(location),
+                    location: self.shown(location),
                 }),
                 None => Ok(()),
             },
@@ -340,10 +349,10 @@ impl Http {
         }
     }
 
-    /// A redirect's place without what could be secret: user name and query.
-    fn place(&self, location: &str) -> String {
+    /// The URL of a redirect without user name and query, which may be secret.
+    fn shown(&self, location: &str) -> String {
         let Ok(uri) = location.parse::<Uri>() else {
-            return "a place that is no URL".to_owned();
+            return "an invalid URL".to_owned();
         };
         match (uri.scheme_str(), uri.authority()) {
             (Some(scheme), Some(authority)) => {
@@ -355,123 +364,34 @@ impl Http {
     }
 }
 
+/// ureq's settings.
+fn configuration(endpoint: &Endpoint) -> ureq::config::Config {
+    Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // We connect to proxies ourselves: ureq uses CONNECT for http:// too, and reads NO_PROXY in its own way.
+        .proxy(None)
+        .user_agent(concat!("vw/", env!("CARGO_PKG_VERSION")))
+        .accept_encoding(AutoHeaderValue::None)
+        .timeout_resolve(Some(endpoint.connect_limit))
+        .timeout_connect(Some(endpoint.connect_limit))
+        .timeout_per_read(Some(endpoint.silence_limit))
+        .timeout_per_write(Some(endpoint.silence_limit))
+        .max_idle_age(IDLE)
+        .max_idle_connections_per_host(16)
+        .max_idle_connections(16)
+        .build()
+}
+
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Http").field(self.base()).finish()
     }
 }
 
-/// A header field's value that nothing prints.
+/// A header field's value that is never printed.
 fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     value
-}
-
-/// What it takes to tell what went wrong.
-#[derive(Clone)]
-struct Link {
-    server: String,
-    cancel: Cancel,
-    connect_limit: Duration,
-    silence_limit: Duration,
-    deadline: Option<Instant>,
-}
-
-impl Link {
-    /// Whether there is time left, and no signal came.
-    fn check(&self) -> Result<(), Error> {
-        self.cancel.check()?;
-        match self.deadline {
-            Some(deadline) if deadline <= Instant::now() => Err(Error::Timeout {
-                server: self.server.clone(),
-                limit: Limit::Deadline,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// What an error of ureq means for the user.
-    fn failed(&self, error: ureq::Error) -> Error {
-        if let Err(cancelled) = self.cancel.check() {
-            return cancelled.into();
-        }
-        self.failed_with(self.server.clone(), error)
-    }
-
-    /// The same for what happened between us and `server`, which may be a proxy.
-    fn failed_with(&self, server: String, error: ureq::Error) -> Error {
-        let limit = |server, limit| Error::Timeout { server, limit };
-        let cut = |server| Error::Cut {
-            server,
-            unanswered: false,
-        };
-        match error {
-            ureq::Error::Other(carried) => match carried.downcast::<Error>() {
-                Ok(error) => *error,
-                Err(other) => Error::NotHttp {
-                    server,
-                    reason: other.to_string(),
-                },
-            },
-            ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
-                limit(server, Limit::Silence(self.silence_limit))
-            }
-            ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-                limit(server, Limit::Connect(self.connect_limit))
-            }
-            ureq::Error::Timeout(_) => limit(server, Limit::Deadline),
-            ureq::Error::Io(error) => match tls::rustls_error(&error) {
-                Some(error) => tls::explain(&server, error),
-                None if is_cut(&error) => cut(server),
-                None => unreachable(server, &error),
-            },
-            ureq::Error::Decompress(_, error) if is_cut(&error) => cut(server),
-            ureq::Error::BodyExceedsLimit(limit) => Error::TooLarge { server, limit },
-            error @ (ureq::Error::Http(_) | ureq::Error::BadUri(_)) => Error::Request {
-                server,
-                reason: error.to_string(),
-            },
-            error => Error::NotHttp {
-                server,
-                reason: error.to_string(),
-            },
-        }
-    }
-
-    /// What an error while reading means; one that has been told already stays itself.
-    fn failed_reading(&self, error: io::Error) -> Error {
-        match error.downcast::<Error>() {
-            Ok(error) => error,
-            Err(error) => self.failed(error.into()),
-        }
-    }
-}
-
-/// Whether the other side ended the connection.
-fn is_cut(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-    )
-}
-
-fn unreachable(server: String, error: &io::Error) -> Error {
-    let reason = match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            "connection refused; is the server running and the port right?".to_owned()
-        }
-        _ => without_number(&error.to_string()),
-    };
-    Error::Unreachable { server, reason }
-}
-
-/// The system's message without its number, which helps nobody.
-fn without_number(message: &str) -> String {
-    let end = message.find(" (os error").unwrap_or(message.len());
-    let message = &message[..end];
-    let resolver = message.strip_prefix("failed to lookup address information: ");
-    resolver.unwrap_or(message).to_owned()
 }

@@ -20,7 +20,7 @@
 //! 3  systems: vsphere   candlepin   satellite5
 //! 2  filter    config      http
 //! 1  mapping   state
-//! 0  error     secret      cancel       xml      escape    list      backoff
+//! 0  error     secret      cancel       backoff     xml      escape    list      text      environment
 //! ```
 //!
 //! Libraries have one typed error per room, each with a `kind()`; only [`cli`] touches stdin, stdout, stderr and the exit
@@ -31,6 +31,7 @@ pub mod cancel;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod environment;
 pub mod error;
 pub mod escape;
 pub mod filter;
@@ -40,4 +41,5 @@ pub mod mapping;
 pub mod secret;
 pub mod state;
 pub mod systems;
+pub mod text;
 pub mod xml;

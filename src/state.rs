@@ -52,7 +52,7 @@ pub enum Error {
     },
     /// Another process held a lock for as long as there was time to wait.
     #[error(
-        "{holder} still holds the lock {} after {:.0} s; try again when it has ended, or use a longer --timeout",
+        "{holder} still holds the lock {} after {:.0} s",
         path.display(),
         waited.as_secs_f64()
     )]

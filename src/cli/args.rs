@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgMatches, FromArgMatches as _};
 
-pub use connection::{Connection, Keys, Said, https_proxy, way};
+pub use connection::{Connection, Keys, Said, https_proxy};
 pub use duration::{duration, limit};
 pub use hosts::{Hosts, List, filter_type_of};
 pub use output::{Output, Results};

@@ -6,10 +6,12 @@ use crate::error::{Classify, Kind};
 
 /// Why a command failed: an error of ours, its kind, and what it happened in.
 ///
-/// Any error that has a kind becomes one by `?`. With `{:#}` it shows its whole chain, as the one error line of a command does.
+/// Any error that has a kind becomes one by `?`. With `{:#}` it shows its whole chain and the advice after it, as the one error
+/// line of a command does.
 pub struct Error {
     kind: Kind,
     chain: anyhow::Error,
+    advice: Option<String>,
 }
 
 /// The result of what a command does.
@@ -24,8 +26,16 @@ impl Error {
     /// The same with what it happened in, which is shown before it.
     pub fn context(self, context: impl fmt::Display + Send + Sync + 'static) -> Self {
         Error {
-            kind: self.kind,
             chain: self.chain.context(context),
+            ..self
+        }
+    }
+
+    /// The same with what the user can do about it, which is shown after it.
+    pub fn advise(self, advice: impl Into<String>) -> Self {
+        Error {
+            advice: Some(advice.into()),
+            ..self
         }
     }
 
@@ -36,8 +46,8 @@ impl Error {
 
     /// The outermost error of this type, or this one again.
     pub fn downcast<E: Classify>(self) -> std::result::Result<E, Self> {
-        let kind = self.kind;
-        self.chain.downcast().map_err(|chain| Error { kind, chain })
+        let Error { kind, chain, advice } = self;
+        chain.downcast().map_err(|chain| Error { kind, chain, advice })
     }
 
     /// The errors from the outermost to the first cause.
@@ -51,13 +61,18 @@ impl<E: Classify> From<E> for Error {
         Error {
             kind: error.kind(),
             chain: anyhow::Error::new(error),
+            advice: None,
         }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.chain.fmt(f)
+        self.chain.fmt(f)?;
+        match &self.advice {
+            Some(advice) if f.alternate() => write!(f, "; {advice}"),
+            _ => Ok(()),
+        }
     }
 }
 

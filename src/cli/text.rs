@@ -1,59 +1,9 @@
-//! Text from servers and files, made fit for people and terminals.
-//!
-//! All that is printed for people passes [`line()`], [`message()`] or [`printable()`]; JSON that goes to a terminal passes [`Json`].
-//! So nothing in a name can break a line, steer a terminal or turn the direction of what stands beside it.
+//! JSON for terminals, and what makes other text fit for them.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crate::secret::redact;
-
-/// Whether a character steers a terminal or changes how its neighbours are shown: the control characters C0, DEL and C1, the
-/// separators of lines and paragraphs, and what controls the direction of writing.
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Text in one line; what steers is a blank.
-pub fn line(text: &str) -> String {
-    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
-}
-
-/// An error or a message in one line, without the system's error numbers, which help nobody: `(os error 2)`. A URL may come from
-/// an option, which clap repeats: a password in it is not shown.
-pub fn message(text: &str) -> String {
-    line(&without_numbers(&redact::urls(text)))
-}
-
-/// Lines for a terminal: what steers is a blank, apart from the ends of the lines.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if steers(c) && c != '\n' { ' ' } else { c })
-        .collect()
-}
-
-/// Text without the system's error numbers.
-pub fn without_numbers(text: &str) -> Cow<'_, str> {
-    const BEGIN: &str = " (os error ";
-    let mut left = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(BEGIN) {
-        left += before;
-        let number = after.trim_start_matches(|c: char| c.is_ascii_digit());
-        rest = match number.strip_prefix(')') {
-            Some(behind) if number.len() < after.len() => behind,
-            _ => {
-                left += BEGIN;
-                after
-            }
-        };
-    }
-    match left.is_empty() && rest.len() == text.len() {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(left + rest),
-    }
-}
+use crate::text::is_control;
+pub use crate::text::{line, message, printable, without_numbers};
 
 /// JSON for a terminal: characters that steer it are written as `\uXXXX`, which is the same value. For anything else than a
 /// terminal it passes as it is.
@@ -79,7 +29,7 @@ impl<W: Write> Json<W> {
 
     fn escape(&mut self, text: &str) -> io::Result<()> {
         let mut rest = text;
-        while let Some(at) = rest.find(|c| steers(c) && c >= '\u{7f}') {
+        while let Some(at) = rest.find(|c| is_control(c) && c >= '\u{7f}') {
             let (plain, from) = rest.split_at(at);
             self.out.write_all(plain.as_bytes())?;
             let mut chars = from.chars();
@@ -132,7 +82,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const STEERING: &str =
+    const CONTROLS: &str =
         "\u{1b}[2J\u{7}\u{7f}\u{85}\u{9b}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2066}\u{2069}";
 
     fn json(text: &str, is_terminal: bool, size: usize) -> String {
@@ -144,43 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_steers_is_left() {
-        assert_eq!(line("a\nb\u{9b}c\u{202e}d"), "a b c d");
-        assert_eq!(line("Zürich – 東京 👩‍🚀"), "Zürich – 東京 👩‍🚀");
-        assert!(!line(STEERING).contains(steers));
-        assert_eq!(printable("a\u{1b}[2Jb\nc\n"), "a [2Jb\nc\n");
-        assert!(!message(STEERING).contains(steers));
-    }
-
-    #[test]
-    fn numbers_of_the_system_are_left_out() {
-        for (text, expected) in [
-            (
-                "x: No such file or directory (os error 2)",
-                "x: No such file or directory",
-            ),
-            ("a (os error 13); b (os error 2): c", "a; b: c"),
-            (
-                "disk (os error) and (os error x)",
-                "disk (os error) and (os error x)",
-            ),
-            ("cut (os error 2", "cut (os error 2"),
-            (" (os error )", " (os error )"),
-            (" (os error 5)", ""),
-            ("", ""),
-        ] {
-            assert_eq!(message(text), expected);
-        }
-    }
-
-    #[test]
     fn json_for_a_terminal_is_the_same_value() {
-        let value = serde_json::json!({"name": STEERING, "päth": ["\u{202e}", "東京"]});
+        let value = serde_json::json!({"name": CONTROLS, "päth": ["\u{202e}", "東京"]});
         let text = serde_json::to_string_pretty(&value).unwrap() + "\n";
         assert_eq!(json(&text, false, 1), text);
         for size in [1, 2, 3, 5, 1000] {
             let shown = json(&text, true, size);
-            assert!(!shown.contains(|c| steers(c) && c != '\n'), "{shown:?}");
+            assert!(!shown.contains(|c| is_control(c) && c != '\n'), "{shown:?}");
             assert!(shown.contains("\\u202e") && shown.contains("東京"), "{shown}");
             let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
             assert_eq!(read, value);
@@ -192,7 +112,7 @@ mod tests {
         fn any_text_stays_what_it_is(text in any::<String>(), size in 1..9_usize) {
             let written = serde_json::to_string(&text).unwrap();
             let shown = json(&written, true, size);
-            prop_assert!(!shown.contains(steers));
+            prop_assert!(!shown.contains(is_control));
             prop_assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
         }
     }

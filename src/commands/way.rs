@@ -1,7 +1,8 @@
 //! How the servers of a section are reached, as the commands do it and `vw-config show` tells it.
 
 use crate::cli;
-use crate::cli::args::{self, Connection, Keys, Said};
+use crate::cli::args::{Connection, Keys, Said};
+use crate::commands::advice::advised;
 use crate::commands::rhsm;
 use crate::config::{Rhsm, Section};
 use crate::error::Kind;
@@ -62,6 +63,7 @@ pub(super) fn satellite5(connection: &Connection, section: &Section, base: Base)
 /// A failure with the section that it concerns, and with the server if it is about that and its text does not say so. `base` is
 /// none for a failure that is about this machine.
 pub(super) fn placed(error: cli::Error, section: Option<&str>, base: Option<&Base>) -> cli::Error {
+    let error = advised(error);
     let about_server = match error.kind() {
         Kind::Signal(_) | Kind::ReaderGone => return error,
         Kind::Unavailable | Kind::TempFail | Kind::Protocol | Kind::NoPerm => true,
@@ -107,7 +109,7 @@ pub(super) fn of_section(section: &Section, rhsm_conf: Option<&std::path::Path>)
     let is_esx = section.source_type().is_ok_and(|kind| kind == "esx");
     let source = is_esx.then(from).map(|endpoint| ("source", endpoint));
     let told = |(end, endpoint): (_, cli::Result<Endpoint>)| {
-        let way = endpoint.and_then(|endpoint| Ok((args::way(&endpoint)?, endpoint)));
+        let way = endpoint.and_then(|endpoint| Ok((endpoint.way()?, endpoint)));
         match way {
             Ok((way, endpoint)) => Leg {
                 end,

@@ -1,6 +1,5 @@
 //! Encrypted passwords: AES-128 in CBC mode with PKCS#7 padding, written as hex; key and IV stand in a file.
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use crate::error::{Classify, Kind};
 use crate::secret::Secret;
 use crate::state::{self, Folder};
+use crate::text::hex;
 
 /// Where virt-who keeps the key of encrypted passwords.
 pub const KEY_FILE: &str = "/var/lib/virt-who/key";
@@ -129,7 +129,7 @@ pub fn encrypt(password: &Secret, key_file: &Path) -> Result<String, Error> {
     bytes[..plain.len()].copy_from_slice(plain);
     let cipher = Encryptor::<Aes128>::new((&*key).into(), (&*iv).into());
     let encrypted = cipher.encrypt_padded::<Pkcs7>(&mut bytes, plain.len());
-    Ok(to_hex(encrypted.unwrap_or_default()))
+    Ok(hex(encrypted.unwrap_or_default()))
 }
 
 type Bytes = Zeroizing<[u8; BLOCK]>;
@@ -178,9 +178,9 @@ impl Key {
             iv: random()?,
             open_to_others: false,
         };
-        let mut hex = [to_hex(&*key.key), to_hex(&*key.iv)].map(Zeroizing::new);
-        let content = Zeroizing::new(format!("{}\n{}\n", *hex[0], *hex[1]));
-        hex.zeroize();
+        let mut digits = [hex(&*key.key), hex(&*key.iv)].map(Zeroizing::new);
+        let content = Zeroizing::new(format!("{}\n{}\n", *digits[0], *digits[1]));
+        digits.zeroize();
         let folder = match file.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
@@ -219,15 +219,6 @@ fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         }
     }
     Some(bytes)
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        // Writing to a string can't fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

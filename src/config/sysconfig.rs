@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::format::{Block, Entries, Entry};
 use super::similar::did_you_mean;
 use super::{Error, Note, Place, Section, value};
+use crate::environment::is_about_proxies;
 use crate::secret::redact;
 
 /// Variables about virt-who as a whole, and their keys in `[global]`.
@@ -60,9 +61,6 @@ const UNSUPPORTED: [&str; 6] = [
 
 /// What virt-who did as a service; systemd or cron does it now.
 const IGNORED: [&str; 1] = ["VIRTWHO_BACKGROUND"];
-
-/// Variables beside virt-who's own that a file of it may set, because it read all of them; in small letters.
-const PROXIES: [&str; 4] = ["http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 
 /// What else a command takes from the environment.
 const OTHERS: [&str; 1] = ["VIRTWHO_RHSM_PASSWORD"];
@@ -155,7 +153,7 @@ impl Variables {
             let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
             match line.split_once('=') {
                 Some((name, value)) if is_name(name) => {
-                    let is_proxy = PROXIES.contains(&&*name.to_lowercase());
+                    let is_proxy = is_about_proxies(name);
                     match unquoted(value) {
                         _ if !is_proxy && !name.starts_with("VIRTWHO_") => {
                             all.unused.push((name.to_owned(), number));

@@ -1,19 +1,19 @@
-//! TCP connections, for which nobody waits any longer once a signal has come.
+//! TCP connections. A signal ends the wait for one.
 
 use std::fmt;
 
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::time::{Duration, Instant};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport};
 
 use super::Error;
-use super::connect::carried;
 use crate::cancel::Cancel;
 
-/// What ureq's own connector makes of the details.
+/// Connects by ureq's own connector.
 ///
-/// It blocks until the limit for connecting where a server does not answer, and hears of no signal meanwhile; so it runs in a thread,
-/// which ends by itself.
+/// If a server does not answer, that blocks until the limit for connecting, and no signal interrupts it. So it runs in a thread of
+/// its own, which ends by itself.
 pub(super) fn dial(
     cancel: &Cancel,
     details: &ConnectionDetails<'_>,
@@ -41,11 +41,22 @@ pub(super) fn dial(
     };
     match cancel.unblocked(connect) {
         Ok(dialed) => dialed?,
-        Err(cancelled) => Err(carried(Error::from(cancelled))),
+        Err(cancelled) => Err(Error::from(cancelled).into()),
     }
 }
 
-/// The addresses are known: nothing is looked up any more.
+/// The time that is left for connecting; ureq's value is from when connecting began.
+pub(super) fn time_left(details: &ConnectionDetails<'_>) -> NextTimeout {
+    let mut timeout = details.timeout;
+    if let (Duration::Exact(limit), Instant::Exact(start), Instant::Exact(now)) =
+        (timeout.after, details.now, (details.current_time)())
+    {
+        timeout.after = limit.saturating_sub(now.saturating_duration_since(start)).into();
+    }
+    timeout
+}
+
+/// Looks nothing up, because the addresses are known.
 struct Resolved;
 
 impl Resolver for Resolved {
@@ -76,7 +87,7 @@ mod tests {
     use crate::cancel::Signal;
     use crate::http::{Base, Endpoint, Http, Request};
 
-    /// Whether somebody waits for an answer to his SYN from this port (`st` 02 in proc_net(5)).
+    /// Whether a connection to this port waits for the answer to its SYN (`st` 02 in proc_net(5)).
     fn is_being_called(port: u16) -> bool {
         let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
         let called = format!(":{port:04X}");
@@ -88,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_signal_ends_the_wait_for_a_server_that_does_not_answer() {
-        // A queue for one connection, which is there: the next gets no answer.
+        // The queue has room for one connection. Once it is full, the next one gets no answer.
         let deaf = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         bind(&deaf, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         listen(&deaf, 0).unwrap();

@@ -1,4 +1,4 @@
-//! What can go wrong between us and a server.
+//! What can go wrong between us and a server: facts only.
 
 use std::fmt;
 use std::io;
@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use ureq::http::StatusCode;
 
-use super::tls::{Flaw, Thumbprint};
+use super::thumbprint::Thumbprint;
 use crate::cancel::Cancelled;
 use crate::error::{Classify, Kind};
 
 /// A failed exchange with a server, or settings that can't be used for one.
 ///
-/// `server` is always the host and port that were spoken to, a proxy's where the proxy failed. No variant holds a secret.
-/// While a body is read the error travels inside an [`io::Error`]; [`Error::within`] gets it out again.
+/// The errors say what happened; what to do about it is added by the commands. `server` is the host and port that we spoke to,
+/// which are the proxy's if the proxy failed. No variant holds a secret.
+///
+/// While a body is read, the error travels inside an [`io::Error`]; [`Error::within`] gets it out again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -26,10 +28,10 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The text is not the address of a proxy, or of a kind of proxy that is not spoken.
+    /// The text is not the address of a proxy, or of an unsupported kind of proxy.
     #[error("{origin} is not usable: {reason}")]
     Proxy {
-        /// Where the proxy was named: an option, a key or a variable. The text itself could hold a password.
+        /// What names the proxy: an option, a key or a variable. Its text is not shown, because it may hold a password.
         origin: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -43,12 +45,12 @@ pub enum Error {
         reason: String,
     },
     /// The system's store of trusted authorities is empty or unreadable.
-    #[error("no trusted authorities were found on this system ({reason}); name a file of them with --cacert")]
+    #[error("no trusted authorities were found on this system ({reason})")]
     NoAuthorities {
         /// Where they were looked for, or why they could not be read.
         reason: String,
     },
-    /// The request itself is not valid HTTP: a defect of ours.
+    /// The request itself is not valid HTTP, which is a defect of ours.
     #[error("{server}: the request can't be sent: {reason}")]
     Request {
         /// The server.
@@ -64,7 +66,7 @@ pub enum Error {
         /// What the resolver said.
         reason: String,
     },
-    /// No connection was made, or it broke for another reason than its end.
+    /// No connection was made, or it broke in another way than by its end.
     #[error("{server}: {reason}")]
     Unreachable {
         /// The server, or the proxy.
@@ -81,7 +83,7 @@ pub enum Error {
         limit: Limit,
     },
     /// The server's certificate is not trusted.
-    #[error("{server}: its certificate is not trusted: {reason}; {}--thumbprint {thumbprint}", advice(*flaw))]
+    #[error("{server}: its certificate is not trusted: {reason}")]
     Untrusted {
         /// The server.
         server: String,
@@ -92,7 +94,7 @@ pub enum Error {
         /// The SHA-256 of the certificate that the server showed.
         thumbprint: Thumbprint,
     },
-    /// The server wants a certificate of ours, or does not accept the one that it got.
+    /// The server requires a client certificate, or does not accept ours.
     #[error("{server}: the server does not accept our certificate: {reason}")]
     ClientCertificate {
         /// The server.
@@ -100,7 +102,7 @@ pub enum Error {
         /// What the server said.
         reason: String,
     },
-    /// TLS could not be started for another reason than trust.
+    /// TLS could not be started, for another reason than trust.
     #[error("{server}: no TLS connection: {reason}")]
     Tls {
         /// The server.
@@ -114,7 +116,6 @@ pub enum Error {
             format!("; it wants {}, and only Basic authentication is supported", wants.join(", "))
         }
         (407, Some(user)) => format!("; it does not accept the user {user:?} with the given password"),
-        (407, None) => "; give its URL with a user name, http://USER@HOST:PORT, and --proxy-password-file".to_owned(),
         _ => String::new(),
     })]
     ProxyRefused {
@@ -122,18 +123,18 @@ pub enum Error {
         proxy: String,
         /// Its answer.
         status: u16,
-        /// Who we said to be.
+        /// The user that we logged in as.
         user: Option<String>,
         /// The ways to log in that it offers, if it does not offer Basic.
         wants: Vec<String>,
     },
-    /// TLS came where plain HTTP is spoken.
-    #[error("{server} speaks TLS on this port: {advice}")]
+    /// The answer to plain HTTP was TLS.
+    #[error("{server} speaks TLS on this port{}", if *is_proxy { ", and only proxies without TLS are supported" } else { "" })]
     SpeaksTls {
         /// The server, or the proxy.
         server: String,
-        /// What to do.
-        advice: &'static str,
+        /// Whether it is a proxy.
+        is_proxy: bool,
     },
     /// The connection ended before the answer was complete.
     #[error("{server}: the connection ended before the answer was complete{}", match unanswered {
@@ -143,10 +144,10 @@ pub enum Error {
     Cut {
         /// The server.
         server: String,
-        /// Plain HTTP was spoken, and not a single byte came back. Many servers do so that speak TLS.
+        /// Nothing at all came back to plain HTTP, as from many servers that speak TLS.
         unanswered: bool,
     },
-    /// What came is not HTTP, or not what its header promised.
+    /// The answer is not HTTP, or its body is not what its header says.
     #[error("{server}: the answer is not valid HTTP: {reason}")]
     NotHttp {
         /// The server.
@@ -154,46 +155,46 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The answer is longer than what was asked for can be.
+    /// The answer is longer than its limit.
     #[error("{server}: the answer is longer than {limit} bytes")]
     TooLarge {
         /// The server.
         server: String,
-        /// The limit that it passed, after decompression.
+        /// The limit in bytes, after decompression.
         limit: u64,
     },
-    /// The server points elsewhere. It is not followed: credentials go only where the user sent them.
-    #[error("{server}: answered {} to {location}; if that is right, use it as the server's address (--server)", Answered(*status))]
+    /// The server redirects. Redirects are not followed, because credentials go only where the user sent them.
+    #[error("{server}: answered {} to {location}", Answered(*status))]
     Redirect {
         /// The server.
         server: String,
         /// The status.
         status: u16,
-        /// The new place, without user name and query.
+        /// The new URL, without user name and query.
         location: String,
     },
-    /// The server answered with a status that was not wanted.
+    /// The server answered with an unexpected status.
     #[error("{server}: answered {}{}{message}{}", Answered(*status), if message.is_empty() { "" } else { ": " }, Asked(*retry_after))]
     Status {
         /// The server.
         server: String,
         /// The status.
         status: u16,
-        /// What the server said about it, in one line; may be empty.
+        /// What the server said about it, in one line; empty if nothing.
         message: String,
         /// How long the server asks us to wait.
         retry_after: Option<Duration>,
     },
-    /// An exchange can't be saved (`--trace`).
-    #[error("--trace {}: {reason}", path.display())]
+    /// An exchange can't be saved.
+    #[error("the trace {} can't be written: {reason}", path.display())]
     Trace {
         /// The folder, or the file in it.
         path: PathBuf,
         /// Why not.
         reason: String,
     },
-    /// An exchange that was saved can't be read again (`--replay`).
-    #[error("--replay {}: {reason}", path.display())]
+    /// An exchange that was saved can't be read again.
+    #[error("the trace {} can't be replayed: {reason}", path.display())]
     Replay {
         /// The folder, or the file in it.
         path: PathBuf,
@@ -203,12 +204,12 @@ pub enum Error {
     /// An exchange of a trace failed when it was recorded.
     #[error("{}: it failed when it was recorded: {reason}", path.display())]
     Recorded {
-        /// The file that tells it.
+        /// The file that says so.
         path: PathBuf,
         /// What went wrong.
         reason: String,
-        /// Whether what was recorded then began anew, as the replay has to.
-        began_anew: bool,
+        /// Whether the command started again when it was recorded, as the replay has to.
+        started_again: bool,
     },
     /// A signal came.
     #[error(transparent)]
@@ -216,12 +217,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error of this room that an [`io::Error`] from a [`Body`](super::Body) carries.
+    /// The error that an [`io::Error`] from a [`Body`](super::Body) carries.
     pub fn within(error: &io::Error) -> Option<&Error> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// The error of this room that a link of a chain of errors is, boxed or not.
+    /// This type's error in a chain of errors, boxed or not.
     pub fn of<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
         let boxed = || cause.downcast_ref::<Box<Error>>().map(|error| &**error);
         cause.downcast_ref().or_else(boxed)
@@ -244,7 +245,9 @@ impl Classify for Error {
             | Error::File { .. }
             | Error::NoAuthorities { .. } => Kind::Config,
             Error::Trace { .. } => Kind::Io,
-            Error::Recorded { began_anew: true, .. } => Kind::TempFail,
+            Error::Recorded {
+                started_again: true, ..
+            } => Kind::TempFail,
             Error::Replay { .. } | Error::Recorded { .. } => Kind::Data,
             Error::Request { .. } => Kind::Software,
             Error::Name { .. } | Error::Unreachable { .. } | Error::Timeout { .. } | Error::Cut { .. } => {
@@ -273,34 +276,38 @@ impl From<Error> for io::Error {
     }
 }
 
-/// What to do about a certificate that is not trusted; the option for its thumbprint follows. An authority's file is no help
-/// against a wrong name or date.
-fn advice(flaw: Flaw) -> &'static str {
-    match flaw {
-        Flaw::Issuer => {
-            "if it is the right server, pass its authority with --cacert FILE or this certificate with "
-        }
-        Flaw::Name => {
-            "give the server's address as a name in its certificate, or, if it is the right server, pass "
-        }
-        Flaw::Date => "check the clock, renew the certificate, or, if it is the right server, pass ",
-        Flaw::Thumbprint => {
-            "if the server has got a new certificate, compare it with what the server's administrator sees, and pass "
-        }
-        Flaw::Other => "if it is the right server, pass ",
+/// Our error inside ureq's, from within the transports that ureq calls.
+impl From<Error> for ureq::Error {
+    fn from(error: Error) -> Self {
+        ureq::Error::Other(Box::new(error))
     }
+}
+
+/// What is wrong with a certificate that is not trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// No trusted authority has signed it.
+    Issuer,
+    /// It is for another name.
+    Name,
+    /// It has expired, or is not valid yet.
+    Date,
+    /// Its thumbprint is not the given one.
+    Thumbprint,
+    /// Something else.
+    Other,
 }
 
 /// A limit in time, and how long it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// Finding the address, or connecting, TLS and proxy included.
+    /// Finding the address, or connecting, including TLS and the proxy.
     Connect(Duration),
-    /// There is a connection, but TLS could not be started on it.
+    /// There is a connection, but TLS did not start on it.
     Tls(Duration),
-    /// Nothing was received, or nothing could be sent.
+    /// Nothing was received or nothing could be sent for so long.
     Silence(Duration),
-    /// The whole work's deadline (`--timeout`).
+    /// The deadline of the whole work.
     Deadline,
 }
 
@@ -314,12 +321,12 @@ impl fmt::Display for Limit {
                 limit.as_secs_f32()
             ),
             Limit::Silence(limit) => write!(f, "the server was silent for {} s", limit.as_secs_f32()),
-            Limit::Deadline => f.write_str("not done within the time limit (see --timeout)"),
+            Limit::Deadline => f.write_str("not done within the time limit"),
         }
     }
 }
 
-/// What the server asks for beside its status.
+/// How long the server asks us to wait.
 struct Asked(Option<Duration>);
 
 impl fmt::Display for Asked {
@@ -331,7 +338,7 @@ impl fmt::Display for Asked {
     }
 }
 
-/// A status as people know it: `503 Service Unavailable`.
+/// A status with its reason phrase: `503 Service Unavailable`.
 struct Answered(u16);
 
 impl fmt::Display for Answered {

@@ -1,8 +1,8 @@
-//! Which way leads to a server: straight, or through a proxy.
+//! Whether a server is reached directly or through a proxy.
 //!
-//! The choice is curl's (its man page, "Environment" and `--noproxy`): an option or key, else `http_proxy` (lower case only, for
-//! a CGI's client sets `HTTP_PROXY`), `https_proxy` or `HTTPS_PROXY`, then `all_proxy` or `ALL_PROXY`; in each case not for the
-//! hosts in `no_proxy` or `NO_PROXY`. An empty variable is an unset one.
+//! The choice is curl's (its man page, "Environment" and `--noproxy`). An option or key comes first, then `http_proxy` (lower case
+//! only) for `http://` servers, `https_proxy` or `HTTPS_PROXY` for `https://` servers, and then `all_proxy` or `ALL_PROXY`. The
+//! hosts in `no_proxy` or `NO_PROXY` are always reached directly.
 
 mod bypass;
 mod url;
@@ -10,17 +10,12 @@ mod url;
 pub use url::ProxyUrl;
 
 use super::{Base, Error};
-use crate::secret::Secret;
-
-/// The variables that name a proxy for `https://`, the first one that is set counts.
-const FOR_HTTPS: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-/// The same for `http://`.
-const FOR_HTTP: [&str; 3] = ["http_proxy", "all_proxy", "ALL_PROXY"];
+use crate::environment::{ALL_PROXY, Environment, HTTP_PROXY, HTTPS_PROXY, NO_PROXY};
 
 /// Whether a proxy is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proxy {
-    /// None, whatever the environment says.
+    /// No proxy, whatever the environment says.
     None {
         /// The option or key that says so.
         origin: String,
@@ -94,8 +89,8 @@ impl Proxy {
         }
     }
 
-    /// The way to `base`, in an environment that `variable` looks up.
-    pub fn way(&self, base: &Base, variable: impl Fn(&str) -> Option<String>) -> Result<Way, Error> {
+    /// The way to `base` in this environment.
+    pub fn way(&self, base: &Base, environment: &Environment) -> Result<Way, Error> {
         let direct = |why: String| Way {
             proxy: None,
             why,
@@ -105,30 +100,30 @@ impl Proxy {
             Proxy::None { origin } => return Ok(direct(format!("{origin} is empty"))),
             Proxy::Through { proxy, no_proxy } => (Ok(proxy.clone()), no_proxy),
             Proxy::Environment { no_proxy } => {
-                let names = match base.https {
-                    true => &FOR_HTTPS[..],
-                    false => &FOR_HTTP,
+                let own = match base.https {
+                    true => &HTTPS_PROXY[..],
+                    false => &HTTP_PROXY[..1],
                 };
-                match first(names, &variable) {
+                match environment.first(&[own, &ALL_PROXY].concat()) {
                     Some((name, value)) => {
                         let origin = format!("{name} in the environment");
-                        (ProxyUrl::parse_variable(value.expose(), &origin), no_proxy)
+                        (ProxyUrl::parse_variable(value, &origin), no_proxy)
                     }
                     None => return Ok(direct("no proxy is set".to_owned())),
                 }
             }
         };
         let listed = || {
-            let (name, list) = first(&["no_proxy", "NO_PROXY"], &variable)?;
+            let (name, list) = environment.first(&NO_PROXY)?;
             Some(NoProxy {
-                list: list.expose().to_owned(),
+                list: list.to_owned(),
                 origin: format!("{name} in the environment"),
             })
         };
         if let Some(NoProxy { list, origin }) = no_proxy.clone().or_else(listed)
             && let Some(entry) = bypass::exempting(&list, &base.host, base.port)
         {
-            // A proxy that is not usable matters only where it is used.
+            // An unusable proxy is no error unless it is used.
             let unused =
                 proxy.map_or_else(|_| String::new(), |proxy| format!("; unused: {}", proxy.origin()));
             return Ok(Way {
@@ -145,25 +140,14 @@ impl Proxy {
     }
 }
 
-/// The first of these variables that has a value.
-fn first(
-    names: &[&'static str],
-    variable: &impl Fn(&str) -> Option<String>,
-) -> Option<(&'static str, Secret)> {
-    names.iter().find_map(|name| {
-        let value = variable(name).map(Secret::from)?;
-        (!value.expose().is_empty()).then_some((*name, value))
-    })
-}
-
-/// The way to a server, with what is spoken on it.
+/// The way to a server, and how the proxy on it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
-    /// Straight.
+    /// Without a proxy.
     Direct,
-    /// The proxy gets the whole request, its line naming the server (for `http://`).
+    /// The proxy forwards each request, for `http://`.
     Forward(ProxyUrl),
-    /// The proxy connects us (for `https://`).
+    /// The proxy connects us with the server, for `https://`.
     Tunnel(ProxyUrl),
 }
 
@@ -176,8 +160,8 @@ impl Route {
         }
     }
 
-    /// Whom we connect to, for messages: `server`, or the proxy before it.
-    pub(super) fn hop(&self, server: &str) -> String {
+    /// What we connect to, for messages: `server`, or the proxy before it.
+    pub(super) fn peer(&self, server: &str) -> String {
         match self {
             Route::Direct => server.to_owned(),
             Route::Forward(proxy) | Route::Tunnel(proxy) => format!("the proxy {}", proxy.authority()),
@@ -191,11 +175,11 @@ mod tests {
     use crate::error::Classify as _;
 
     fn way(proxy: &Proxy, server: &str, variables: &[(&str, &str)]) -> Result<Way, Error> {
-        let look_up = |name: &str| {
+        let environment = Environment::new(|name| {
             let found = variables.iter().find(|(key, _)| *key == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        proxy.way(&Base::parse(server, 443, "").unwrap(), look_up)
+            found.map(|(_, value)| (*value).into())
+        });
+        proxy.way(&Base::parse(server, 443, "").unwrap(), &environment)
     }
 
     fn route(proxy: &Proxy, server: &str, variables: &[(&str, &str)]) -> String {

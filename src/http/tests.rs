@@ -1,5 +1,6 @@
 //! Exchanges with servers that do what servers should not do.
 
+pub(super) mod der;
 mod files;
 mod server;
 mod trust;
@@ -24,7 +25,8 @@ fn http(endpoint: &Endpoint) -> Http {
 }
 
 fn get(endpoint: &Endpoint) -> Result<String, Error> {
-    let body = http(endpoint).send(&Request::get("/x"))?.success()?.read(1000)?;
+    let http = Http::new(endpoint, &Cancel::default())?;
+    let body = http.send(&Request::get("/x"))?.success()?.read(1000)?;
     Ok(String::from_utf8(body).unwrap())
 }
 
@@ -281,7 +283,7 @@ fn a_redirect_is_not_followed_but_told() {
             "https://vc.example.com:444/new",
         ),
         ("/login?s3cret", "http://ADDRESS/login"),
-        ("http://", "a place that is no URL"),
+        ("http://", "an invalid URL"),
     ] {
         let server =
             once(format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n").leak());
@@ -289,10 +291,7 @@ fn a_redirect_is_not_followed_but_told() {
         let wanted = wanted.replace("ADDRESS", &name(&server));
         assert_eq!(
             error.to_string(),
-            format!(
-                "{}: answered 302 Found to {wanted}; if that is right, use it as the server's address (--server)",
-                name(&server)
-            )
+            format!("{}: answered 302 Found to {wanted}", name(&server))
         );
         assert_eq!((error.kind(), server.connections()), (Kind::Protocol, 1));
     }
@@ -429,7 +428,9 @@ fn a_signal_ends_what_blocks() {
         cancel.cancel(Signal::Terminate);
         assert_eq!(asked.join().unwrap(), Err(wanted.clone()), "{path}");
         assert_eq!(http.send(&Request::get("/")).unwrap_err(), wanted);
-        let log_out = http.anew(&Cancel::default(), None).send(&Request::get("/body"));
+        let log_out = http
+            .reconnect(&Cancel::default(), None)
+            .send(&Request::get("/body"));
         assert_eq!(log_out.unwrap().status(), 200);
         waiting.recv().unwrap();
     }

@@ -16,9 +16,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ureq::http::HeaderMap;
 
-use self::redact::{REDACTED, Redactor};
+use self::redact::Redactor;
 use super::{Base, Error, Request};
 use crate::secret::Secret;
+use crate::secret::redact::REDACTED;
+use crate::text;
 
 /// A folder that exchanges are saved to. Clones are the same folder, and count together.
 #[derive(Clone)]
@@ -287,7 +289,7 @@ fn create(path: &Path) -> io::Result<File> {
 fn failed(path: &Path, error: &io::Error) -> Error {
     Error::Trace {
         path: path.to_owned(),
-        reason: super::without_number(&error.to_string()),
+        reason: text::reason(error),
     }
 }
 

@@ -7,7 +7,6 @@
 //! Facts about real servers, current and old, are from exchanges recorded with Candlepin 4.7.5 and 2.4.16.
 
 mod accepted;
-mod account;
 mod body;
 mod checkin;
 mod consumer;
@@ -15,7 +14,8 @@ mod delivery;
 mod error;
 mod fit;
 mod job;
-mod report;
+mod jobs;
+mod tally;
 
 use std::fmt;
 use std::time::Instant;
@@ -24,15 +24,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub use self::accepted::{Accepted, Place};
-pub use self::account::Tally;
+pub use self::accepted::{Accepted, Series};
 pub use self::body::Batch;
 pub use self::checkin::CheckIn;
 pub use self::consumer::consumer;
 pub use self::delivery::{Delivered, Delivery, Done, Memory, News, Uncleared};
-pub use self::error::{Correlation, Error, Trace};
+pub use self::error::{Correlation, Error, LogIds};
 use self::job::shortened;
-pub use self::report::{Manner, Outcome};
+pub use self::jobs::{Manner, Outcome};
+pub use self::tally::Tally;
 use crate::cancel::Cancel;
 use crate::http::{self, Endpoint, Http, Request, Response};
 use crate::secret::Secret;
@@ -54,7 +54,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Who reports, and for whom.
 #[derive(Debug, Clone)]
-pub struct Reporter {
+pub struct Client {
     /// The owner's key, or organisation's label; case counts.
     pub owner: String,
     /// What the server keeps with each hypervisor as the one who reported it.
@@ -95,7 +95,7 @@ impl fmt::Display for Login {
 #[derive(Debug)]
 pub struct Candlepin {
     http: Http,
-    reporter: Reporter,
+    client: Client,
     cancel: Cancel,
     correlation: Correlation,
     deadline: Option<Instant>,
@@ -134,13 +134,13 @@ impl Candlepin {
     /// Makes ready to talk to a server; nothing is sent yet.
     pub fn new(
         endpoint: &Endpoint,
-        reporter: Reporter,
+        client: Client,
         correlation: Correlation,
         cancel: &Cancel,
     ) -> Result<Self, Error> {
         Ok(Candlepin {
             http: Http::new(endpoint, cancel).map_err(|error| Error::Connection(error.into()))?,
-            reporter,
+            client,
             cancel: cancel.clone(),
             correlation,
             deadline: endpoint.deadline,
@@ -150,17 +150,25 @@ impl Candlepin {
     /// Asks the server what it is and can do. This proves neither the credentials nor that it works.
     pub fn status(&mut self) -> Result<Status, Error> {
         let asked = self.exchange(STATUS, Request::get("/status"));
-        let (response, trace) = asked.map_err(|error| match error {
+        let (response, log_ids) = asked.map_err(|error| match error {
             // Every Candlepin has a status: one that finds none was asked at a wrong path.
-            Error::NotFound { doing, trace, source } => Error::NoCandlepin { doing, trace, source },
+            Error::NotFound {
+                doing,
+                log_ids,
+                source,
+            } => Error::NoCandlepin {
+                doing,
+                log_ids,
+                source,
+            },
             error => error,
         })?;
-        let (status, trace): (Status, Trace) = json(response, LARGEST_STATUS, STATUS, trace)?;
+        let (status, log_ids): (Status, LogIds) = json(response, LARGEST_STATUS, STATUS, log_ids)?;
         if status.version.is_empty() && status.manager_capabilities.is_none() {
             return Err(Error::Answer {
                 doing: STATUS.to_owned(),
                 reason: "it has neither version nor managerCapabilities".to_owned(),
-                trace,
+                log_ids,
             });
         }
         log::debug!(
@@ -176,8 +184,8 @@ impl Candlepin {
     }
 
     /// Sends a request, and makes an error of every answer but a good one.
-    fn exchange(&mut self, doing: &str, request: Request<'_>) -> Result<(Response, Trace), Error> {
-        let mut trace = Trace {
+    fn exchange(&mut self, doing: &str, request: Request<'_>) -> Result<(Response, LogIds), Error> {
+        let mut log_ids = LogIds {
             correlation: self.correlation.clone(),
             request: None,
         };
@@ -185,7 +193,7 @@ impl Candlepin {
             .header("User-Agent", AGENT)
             .header("Accept", "application/json")
             .header("X-Correlation-ID", &self.correlation.0);
-        let request = match &self.reporter.login {
+        let request = match &self.client.login {
             // Everyone may ask for the status, and wrong credentials do not change the answer.
             Login::User { username, password } if doing != STATUS => request.basic(username, password),
             _ => request,
@@ -194,12 +202,12 @@ impl Candlepin {
         let begun = Instant::now();
         let source = match self.http.send(&request) {
             Ok(response) => {
-                trace.request = response.header("x-candlepin-request-uuid").map(shortened);
+                log_ids.request = response.header("x-candlepin-request-uuid").map(shortened);
                 let (status, seconds) = (response.status(), begun.elapsed().as_secs_f32());
-                log::debug!("{doing}: {status} after {seconds:.3} s, {trace}");
+                log::debug!("{doing}: {status} after {seconds:.3} s, {log_ids}");
                 // 200 from current servers, 202 from old ones for a check-in, 204 where there is nothing to tell.
                 if matches!(status, 200 | 202 | 204) {
-                    return Ok((response, trace));
+                    return Ok((response, log_ids));
                 }
                 response.into_error(|body| {
                     let message = displayed(body);
@@ -214,25 +222,33 @@ impl Candlepin {
             http::Error::Status {
                 status: 401 | 403, ..
             } => Error::Refused {
-                who: self.reporter.login.to_string(),
-                trace,
+                who: self.client.login.to_string(),
+                log_ids,
                 source,
             },
             http::Error::Status { status: 410, .. } => Error::Gone {
-                who: self.reporter.login.to_string(),
-                trace,
+                who: self.client.login.to_string(),
+                log_ids,
                 source,
             },
             http::Error::Status { status: 404, .. } => {
                 let doing = doing.to_owned();
                 match candlepins_own {
-                    true => Error::NotFound { doing, trace, source },
-                    false => Error::NoCandlepin { doing, trace, source },
+                    true => Error::NotFound {
+                        doing,
+                        log_ids,
+                        source,
+                    },
+                    false => Error::NoCandlepin {
+                        doing,
+                        log_ids,
+                        source,
+                    },
                 }
             }
             _ => Error::Exchange {
                 doing: doing.to_owned(),
-                trace,
+                log_ids,
                 source,
             },
         })
@@ -249,28 +265,28 @@ fn json<T: DeserializeOwned>(
     response: Response,
     limit: u64,
     doing: &str,
-    trace: Trace,
-) -> Result<(T, Trace), Error> {
+    log_ids: LogIds,
+) -> Result<(T, LogIds), Error> {
     let html = response.is_html();
     let body = match response.read(limit) {
         Ok(body) => body,
         Err(source) => {
             return Err(Error::Exchange {
                 doing: doing.to_owned(),
-                trace,
+                log_ids,
                 source: source.into(),
             });
         }
     };
     match serde_json::from_slice(&body) {
-        Ok(value) => Ok((value, trace)),
+        Ok(value) => Ok((value, log_ids)),
         Err(error) => Err(Error::Answer {
             doing: doing.to_owned(),
             reason: match html {
                 true => "a web page came instead".to_owned(),
                 false => shortened(&error.to_string()),
             },
-            trace,
+            log_ids,
         }),
     }
 }

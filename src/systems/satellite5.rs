@@ -15,6 +15,7 @@ mod method;
 pub mod pickle;
 pub mod plan;
 mod register;
+mod registrant;
 mod report;
 mod roster;
 pub mod systemid;
@@ -25,8 +26,9 @@ use std::time::{Duration, Instant};
 use self::channel::Readiness;
 pub use self::error::Error;
 use self::method::Side;
+pub use self::registrant::Registrant;
 pub use self::report::{Shortfall, Summary};
-pub use self::roster::{Registrant, Roster};
+pub use self::roster::Roster;
 use self::systemid::Registrations;
 use crate::cancel::{Cancel, LateGuard};
 use crate::http::{self, Base, Endpoint, Http};
@@ -98,7 +100,7 @@ impl Satellite5 {
         let deadline = endpoint.deadline;
         let late_deadline = deadline.and_then(|deadline| deadline.checked_add(PATIENCE));
         Ok(Satellite5 {
-            patient: http.anew(&late, late_deadline),
+            patient: http.reconnect(&late, late_deadline),
             _patience: patience,
             http,
             cancel: cancel.clone(),

@@ -7,7 +7,17 @@ use std::path::{Path, PathBuf};
 /// The rooms from below. The rooms of one layer do not know each other, except for the `FRIENDS`. `systems` is not a room itself:
 /// each system is one.
 const LAYERS: [&[&str]; 6] = [
-    &["error", "secret", "cancel", "backoff", "xml", "escape", "list"],
+    &[
+        "error",
+        "secret",
+        "cancel",
+        "backoff",
+        "xml",
+        "escape",
+        "list",
+        "text",
+        "environment",
+    ],
     &["mapping", "state"],
     &["filter", "config", "http"],
     &["systems::vsphere", "systems::candlepin", "systems::satellite5"],
@@ -15,16 +25,17 @@ const LAYERS: [&[&str]; 6] = [
     &["commands"],
 ];
 
-/// Every room of the lowest layer may name an error's kind, and a kind may name a signal.
-const FRIENDS: [(&str, &str); 4] = [
+/// Rooms of the lowest layer that may name another one: errors have a kind, a kind may name a signal, and a message hides passwords.
+const FRIENDS: [(&str, &str); 5] = [
     ("error", "cancel"),
     ("xml", "error"),
     ("escape", "error"),
     ("list", "error"),
+    ("text", "secret"),
 ];
 
 /// Rooms whose modules still name each other in a circle. Nothing may be added here.
-const CIRCLES: [&str; 4] = ["vw::cli", "vw::config", "vw::http", "vw::systems::satellite5"];
+const CIRCLES: [&str; 2] = ["vw::config", "vw::http"];
 
 /// The folder of the systems.
 const HALL: &str = "systems";

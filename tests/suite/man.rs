@@ -125,7 +125,13 @@ fn each_command_has_a_page_with_its_options_and_arguments() {
                 "{command}: the synopsis lacks {argument}"
             );
         }
-        for title in ["DESCRIPTION", "EXIT STATUS", "EXAMPLES", "SEE ALSO"] {
+        for title in [
+            "DESCRIPTION",
+            "EXIT STATUS",
+            "TROUBLESHOOTING",
+            "EXAMPLES",
+            "SEE ALSO",
+        ] {
             assert!(!section(&page, title).is_empty(), "{command}: no {title}");
         }
         assert!(
@@ -151,6 +157,53 @@ fn arguments_of_help(help: &str) -> Vec<String> {
         value = word.starts_with('-');
     }
     names
+}
+
+#[test]
+fn each_symptom_of_the_pages_is_a_message_of_the_commands() {
+    let mut source = String::new();
+    append_sources(&root().join("src"), &mut source);
+    let source = joined_literals(&source);
+    let mut unknown = Vec::new();
+    for section in [1, 5, 7] {
+        for name in names(&root().join("man"), &section.to_string()) {
+            for symptom in symptoms(&page(&name, section)) {
+                let mut words = symptom.split("...").map(str::trim);
+                if !words.all(|words| source.contains(words)) {
+                    unknown.push(format!("{name}: {symptom}"));
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "no message has these words: {unknown:#?}");
+}
+
+/// The messages that a page's TROUBLESHOOTING quotes; `...` stands for what differs from case to case.
+fn symptoms(page: &str) -> Vec<String> {
+    let quoted = section(page, "TROUBLESHOOTING")
+        .into_iter()
+        .filter_map(|line| line.strip_prefix(".It Ql "));
+    quoted.map(plain).collect()
+}
+
+fn append_sources(folder: &Path, text: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            append_sources(&path, text);
+        } else {
+            *text += &fs::read_to_string(&path).unwrap();
+        }
+    }
+}
+
+/// Rust's source with its string literals on one line each, and without their escapes.
+fn joined_literals(source: &str) -> String {
+    let lines = source.split("\\\n").enumerate();
+    let joined: String = lines
+        .map(|(number, part)| if number == 0 { part } else { part.trim_start() })
+        .collect();
+    joined.replace("\\\"", "\"")
 }
 
 /// A command of a page's EXAMPLES, and the output that the page shows.
@@ -265,13 +318,28 @@ fn script(examples: &[Example]) -> String {
 fn the_examples_of_the_pages_do_what_they_show() {
     for section in [1, 5, 7] {
         for name in names(&root().join("man"), &section.to_string()) {
-            let examples = examples(&page(&name, section));
+            let examples = runnable(&name, examples(&page(&name, section)));
             match commands_missing_for(&examples).as_slice() {
                 [] => run_examples(&name, &examples),
                 missing => skipped(&format!("the examples of {name}: there is no {missing:?}")),
             }
         }
     }
+}
+
+/// The examples that this machine can run: those with jq only where it is installed.
+fn runnable(page: &str, examples: Vec<Example>) -> Vec<Example> {
+    let has_jq = Command::new("jq").arg("--version").output().is_ok();
+    let (with_jq, without): (Vec<_>, Vec<_>) = examples
+        .into_iter()
+        .partition(|example| !has_jq && example.command.contains("jq "));
+    if !with_jq.is_empty() {
+        skipped(&format!(
+            "{} examples of {page} need jq, which is not installed",
+            with_jq.len()
+        ));
+    }
+    without
 }
 
 /// The commands that examples call and that have no source yet; what vw.7 does not name either is a slip of the pen.
@@ -399,6 +467,14 @@ fn the_options_in_help_and_pages_are_recognised() {
     let page =
         ".It Fl c , -config Ar FILE\n.Op Fl o | -owner Ar OWNER\n.Fl -why Ns = Ns Ar TEXT .\ntext Fl x";
     assert_eq!(options_of_page(page.lines()), expected);
+}
+
+#[test]
+fn symptoms_are_compared_with_literals_that_span_lines() {
+    let page = ".Sh TROUBLESHOOTING\n.Bl -tag\n.It Ql has \\(dqx\\(dq, and ...\nCause.\n.It other\n.El\n.Sh EXAMPLES\n.It Ql no\n";
+    assert_eq!(symptoms(page), [r#"has "x", and ..."#]);
+    let source = "let text = \"it has \\\"x\\\", \\\n        and more\";";
+    assert_eq!(joined_literals(source), r#"let text = "it has "x", and more";"#);
 }
 
 #[test]

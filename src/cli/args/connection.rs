@@ -11,6 +11,7 @@ use clap::{Arg, Command};
 use crate::cancel::Cancel;
 use crate::cli::{Failure, password};
 use crate::config::{self, TrustKeys};
+use crate::environment::{ALL_PROXY, Environment, HTTP_PROXY, HTTPS_PROXY, NO_PROXY};
 use crate::error::Kind;
 use crate::http::{
     self, BadThumbprint, Base, Endpoint, NoProxy, Proxy, ProxyUrl, Thumbprint, Trace, Trust, Way,
@@ -18,7 +19,7 @@ use crate::http::{
 use crate::secret::Secret;
 
 /// How a server is reached.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Connection {
     /// Trust the authorities or the certificate in the PEM file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["thumbprint", "insecure"])]
@@ -62,6 +63,7 @@ impl Connection {
         said: Said,
     ) -> crate::cli::Result<Endpoint> {
         let mut endpoint = Endpoint::new(base);
+        endpoint.environment = Environment::new(|name| std::env::var_os(name));
         let server = endpoint.base.authority();
         let (trust, origin) = match (self.trust()?, said.trust) {
             (Some(trust), _) | (None, Some(trust)) => trust,
@@ -81,14 +83,12 @@ impl Connection {
         };
         let no_proxy = match said.no_proxy {
             Some(hosts) => Some(hosts),
-            None => {
-                exported(section, &["no_proxy", "NO_PROXY"])?.map(|(list, origin)| NoProxy { list, origin })
-            }
+            None => exported(section, &NO_PROXY)?.map(|(list, origin)| NoProxy { list, origin }),
         };
         if let Some(hosts) = no_proxy {
             endpoint.proxy = endpoint.proxy.with_no_proxy(hosts);
         }
-        tell(&server, &way(&endpoint)?);
+        tell(&server, &endpoint.way()?);
         Ok(endpoint)
     }
 
@@ -104,7 +104,7 @@ impl Connection {
         cancel: &Cancel,
     ) -> crate::cli::Result<()> {
         const OPTION: &str = "--proxy-password-file";
-        let way = way(endpoint)?;
+        let way = endpoint.way()?;
         if let Some(warning) = https_proxy(&way) {
             log::warn!("{warning}");
         }
@@ -221,13 +221,6 @@ pub struct Said {
     pub usual_trust: Trust,
 }
 
-/// How the endpoint's server is reached in this process's environment.
-pub fn way(endpoint: &Endpoint) -> Result<Way, http::Error> {
-    endpoint
-        .proxy
-        .way(&endpoint.base, |name| std::env::var(name).ok())
-}
-
 fn tell(server: &str, way: &Way) {
     let why = &way.why;
     match &way.proxy {
@@ -289,11 +282,9 @@ fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> crate::cli::
     }
     // virt-who uses the first of these for both, and people write only that one. Names in either case: no CGI's client
     // writes into a file.
-    let http = ["http_proxy", "HTTP_PROXY"];
-    let all = ["all_proxy", "ALL_PROXY"];
     let names = match https {
-        true => [&["https_proxy", "HTTPS_PROXY"][..], &all, &http].concat(),
-        false => [http, all].concat(),
+        true => [HTTPS_PROXY, ALL_PROXY, HTTP_PROXY].concat(),
+        false => [HTTP_PROXY, ALL_PROXY].concat(),
     };
     let Some((url, origin)) = exported(section, &names)? else {
         return Ok(Proxy::default());
@@ -388,7 +379,8 @@ mod tests {
     #[test]
     fn options_set_what_they_name_and_nothing_else() {
         let thumbprint = "ab".repeat(32);
-        let usual = Endpoint::new(Base::parse("vc", 443, "").unwrap());
+        let mut usual = Endpoint::new(Base::parse("vc", 443, "").unwrap());
+        usual.environment = endpoint(&[]).unwrap().environment;
         assert_eq!(endpoint(&[]).unwrap(), usual);
         let trust = |options: &[&str]| endpoint(options).unwrap().trust;
         assert_eq!(

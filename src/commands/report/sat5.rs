@@ -7,15 +7,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::builder::NonEmptyStringValueParser;
+
+use super::documents::{self, Attempt};
+use super::setup::{Memo, Setup, first_three, incomplete, warn_of};
 use crate::cancel::Cancel;
 use crate::cli::password::{self, Password};
-use crate::cli::result::{Form, Line, Results, State};
-use crate::cli::words::{Warnings, counts};
+use crate::cli::result::{Results, State};
 use crate::cli::{self, Exit, Failure, args};
-use crate::commands::filtering::{self, Filtering};
-use crate::commands::report::documents::{self, Attempt};
 use crate::commands::way;
-use crate::config::Section;
+use crate::config::{self, Section};
 use crate::error::{Classify as _, Kind};
 use crate::http::Endpoint;
 use crate::mapping::{LeftOut, Mapping};
@@ -23,42 +24,23 @@ use crate::state::Folder;
 use crate::systems::satellite5::plan::{Plan, profile_name};
 use crate::systems::satellite5::systemid::Registrations;
 use crate::systems::satellite5::xmlrpc::Datum;
-use crate::systems::satellite5::{self, Credentials, Roster, Satellite5, Shortfall, Summary};
-use clap::builder::NonEmptyStringValueParser;
+use crate::systems::satellite5::{self, Credentials, Registrant, Roster, Satellite5, Shortfall, Summary};
 
 /// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
 ///
 /// It reads mappings from stdin and prints what became of each: a line on a terminal, else one line of JSON.
-#[derive(clap::Parser)]
+#[derive(Debug, clap::Parser)]
 #[command(name = "vw-report-sat5", version)]
 #[command(after_help = "Example:\n  vw-scan-esx -n prod | vw-filter -n prod | vw-report-sat5 -n prod")]
 struct Args {
     #[command(flatten)]
-    section: args::Section,
-    /// Report to SERVER: a name, NAME:PORT or URL
-    #[arg(long, value_name = "SERVER")]
-    server: Option<String>,
-    #[command(flatten)]
-    account: args::Account,
+    shared: super::Options,
     /// Keep the registrations in DIR
     #[arg(long, value_name = "DIR", default_value = "/var/lib/virt-who")]
     state_dir: PathBuf,
     /// virt-who's type of the source, for names [default: that of the guests]
     #[arg(long = "type", value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
     kind: Option<String>,
-    /// Report also what the section's filters leave out
-    #[arg(long)]
-    no_filter: bool,
-    /// Accept a mapping without any hypervisor
-    #[arg(long)]
-    allow_empty: bool,
-    /// Print the plans that would be sent, and send nothing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    results: args::Results,
-    #[command(flatten)]
-    connection: args::Connection,
 }
 
 /// The name by which `omitted` calls this stage.
@@ -68,223 +50,172 @@ const STAGE: &str = "vw-report-sat5";
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
-        let reporter = Reporter::new(args, &cancel)?;
-        let (timeout, form) = (
-            reporter.args.connection.time(),
-            Form::new(reporter.args.results.json),
-        );
-        documents::report(&reporter, timeout, form, &cancel)
+        let reporter = Satellite5Reporter::new(&args, &cancel)?;
+        documents::report(&reporter, &cancel)
     })
 }
 
-/// What is remembered from one attempt at a document to the next.
-struct Memo {
-    /// Why the document can't be reported at all.
-    refused: Option<cli::Error>,
-    /// Whether it has been said what of it is not sent.
-    told: bool,
-}
-
-/// What to do with each document.
-struct Reporter {
-    args: Args,
-    section: Option<String>,
-    /// The section as messages name it, with its file and line.
-    whence: Option<String>,
-    /// virt-who's type of the source, if anybody said it.
+/// The reporter, with what is in force: options, then section, then defaults.
+struct Satellite5Reporter {
+    setup: Setup,
+    /// virt-who's type of the source, if it is configured.
     kind: Option<String>,
     registrations: Registrations,
-    /// Which hypervisors of a document are reported; all where there is none.
-    filtering: Option<Filtering>,
-    /// Where to report to, and as whom; nowhere with `--dry-run`.
-    destination: Option<(Endpoint, User)>,
+    /// `None` with `--dry-run`.
+    destination: Option<Destination>,
 }
 
-/// Who logs in; the password may have to be asked for.
-struct User {
+/// Where reports go, and who logs in.
+struct Destination {
+    endpoint: Endpoint,
     username: String,
+    /// It may have to be asked for.
     password: Password,
 }
 
-impl Reporter {
-    fn new(args: Args, cancel: &Cancel) -> cli::Result<Self> {
-        let _at_once = cli::end_at_once(cancel);
-        let complete = args.dry_run || args.server.is_some() && args.account.username.is_some();
-        let key_file = args.account.key_file.as_deref();
+impl Args {
+    /// The section to use.
+    fn find_section(&self) -> Result<Section, config::Error> {
+        let user = self.shared.account.username.is_none().then_some("--username");
+        let missing: Vec<&str> = user.into_iter().collect();
         let fits = |section: &Section| Ok(section.has("sat_server"));
-        let section = args.section.find(key_file, complete, fits);
-        let section = section.map_err(|error| match args.server {
-            Some(_) => args::beside_server(error, &["--username"]),
-            None => error,
-        })?;
+        self.shared.find_section(!self.shared.dry_run, &missing, fits)
+    }
+}
+
+impl Destination {
+    /// What options and section say.
+    fn new(args: &Args, section: &Section, cancel: &Cancel) -> cli::Result<Self> {
+        let args = &args.shared;
+        let option_or_key = |option: &Option<String>, key, name| match option {
+            Some(text) => Ok(text.clone()),
+            None => section.need(key, name),
+        };
+        let server = option_or_key(&args.server, "sat_server", "--server")?;
+        let username = option_or_key(&args.account.username, "sat_username", "--username")?;
+        let connection = &args.connection;
+        let mut endpoint = way::satellite5(connection, section, satellite5::base(&server)?)?;
+        connection.proxy_password(&mut endpoint, section, &args::Keys::SATELLITE5, cancel)?;
+        let sources = password::Sources {
+            file: args.account.password_file.as_deref(),
+            section,
+            key: "sat_password",
+            variable: "VIRTWHO_SATELLITE_PASSWORD",
+            named: args.section.name.is_some(),
+            whose: &format!("{username} at {}", endpoint.base.authority()),
+        };
+        let password = Password::look_up(&sources, cancel)?;
+        Ok(Destination {
+            endpoint,
+            username,
+            password,
+        })
+    }
+}
+
+impl Satellite5Reporter {
+    /// Reads the configuration. The password is not asked for yet. A signal ends the process immediately.
+    fn new(args: &Args, cancel: &Cancel) -> cli::Result<Self> {
+        let _at_once = cli::end_at_once(cancel);
+        let section = args.find_section()?;
         let kind = match &args.kind {
             Some(kind) => Some(kind.clone()),
-            // Not virt-who's default, libvirt: it would only be the name of something that is not there.
+            // Without virt-who's default, libvirt: names would say what is not true.
             None => section.text("type")?,
         };
-        let filtering = match args.no_filter {
+        let setup = Setup::new(&args.shared, !args.shared.no_filter, &section, STAGE)?;
+        let destination = match setup.dry_run {
             true => None,
-            false => Filtering::of_section(&section)?,
+            false => Some(Destination::new(args, &section, cancel)?),
         };
-        let destination = match args.dry_run {
-            true => None,
-            false => Some(destination(&args, &section, cancel)?),
-        };
-        let reporter = Reporter {
-            section: section.name().map(str::to_owned),
-            whence: args::whence(&section),
+        let reporter = Satellite5Reporter {
+            setup,
             kind,
-            filtering,
             registrations: Registrations::new(Folder::new(&args.state_dir)),
             destination,
-            args,
         };
-        reporter.tell_what_is_in_force();
+        reporter.log_what_is_in_force(args);
         Ok(reporter)
     }
 
     /// Debug messages that say what options and section come to.
-    fn tell_what_is_in_force(&self) {
-        let state_dir = self.args.state_dir.display();
-        log::debug!("registrations are kept in {state_dir}");
+    fn log_what_is_in_force(&self, args: &Args) {
+        log::debug!("registrations are kept in {}", args.state_dir.display());
         match &self.kind {
             Some(kind) => log::debug!("the source is of type {kind}"),
             None => log::debug!("the source is of the type that its guests say"),
         }
-        let Some((endpoint, account)) = &self.destination else {
+        let Some(Destination {
+            endpoint, username, ..
+        }) = &self.destination
+        else {
             return log::debug!("sending nothing");
         };
-        log::debug!("reporting to {} as user {:?}", endpoint.base, account.username);
-        let (connect, silence) = (endpoint.connect_limit.as_secs(), endpoint.silence_limit.as_secs());
-        let whole = match self.args.connection.time() {
-            Some(time) => format!("{} s for an attempt (--timeout)", time.as_secs()),
-            None => format!("{} s for a document", documents::LONGEST.as_secs()),
-        };
-        log::debug!("limits: connecting {connect} s, silence {silence} s, {whole}");
+        log::debug!("reporting to {} as user {username:?}", endpoint.base);
+        log::debug!(
+            "limits: connecting {} s, silence {} s, {}",
+            endpoint.connect_limit.as_secs(),
+            endpoint.silence_limit.as_secs(),
+            self.setup.whole_limit()
+        );
     }
 }
 
-impl documents::Reporter for Reporter {
-    type Memo = Memo;
+impl documents::Reporter for Satellite5Reporter {
+    type Delivered = ();
 
-    fn ready(&self, mapping: &Mapping, memo: &Memo, cancel: &Cancel) -> cli::Result<()> {
-        let is_refused = memo.refused.is_some() || mapping.hypervisors.is_empty() && !self.args.allow_empty;
-        match &self.destination {
-            Some((_, user)) if !is_refused => user.password.ask(cancel),
-            _ => Ok(()),
-        }
+    fn setup(&self) -> &Setup {
+        &self.setup
     }
 
-    fn begin(&self, mapping: &mut Mapping) -> Memo {
-        Memo {
-            refused: filtering::prepare(mapping, self.filtering.as_ref(), STAGE).err(),
-            told: false,
-        }
+    fn ask_password(&self, cancel: &Cancel) -> cli::Result<()> {
+        let destination = self.destination.as_ref();
+        destination.map_or(Ok(()), |destination| destination.password.ask(cancel))
     }
 
+    /// Sends a document, all of it again in each attempt.
     fn attempt(
         &self,
         mapping: &Mapping,
-        memo: &mut Memo,
+        memo: &mut Memo<()>,
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> Attempt {
         let roster = Roster::new(mapping, self.kind.as_deref());
-        if !std::mem::replace(&mut memo.told, true) {
-            tell(&roster);
+        if memo.is_new() {
+            warn(&roster);
         }
-        let ready = match memo.refused.take() {
-            Some(error) => Err(error),
-            None => self.inspect(mapping, &roster),
+        let ready = memo.check().and_then(|()| {
+            let is_whole = roster.census.left_out.is_empty();
+            Ok(self.setup.inspect(mapping, &roster.census, false, is_whole)?)
+        });
+        let Some(destination) = &self.destination else {
+            return Attempt::without_line(ready.and_then(|()| self.dry_run(&roster)));
         };
-        match &self.destination {
-            None => Attempt::without_line(ready.and_then(|()| self.dry_run(&roster))),
-            Some((endpoint, user)) => {
-                let mut endpoint = endpoint.clone();
-                self.args.connection.apply(&mut endpoint);
-                endpoint.deadline = until;
-                let mut attempt = self.send(ready, &roster, endpoint, user, cancel);
-                if let Some(line) = &mut attempt.line {
-                    line.omitted = mapping.tail.omitted.len() + roster.census.omitted;
-                }
-                attempt
-            }
-        }
-    }
-}
-
-impl Reporter {
-    fn send(
-        &self,
-        ready: cli::Result<()>,
-        roster: &Roster,
-        endpoint: Endpoint,
-        user: &User,
-        cancel: &Cancel,
-    ) -> Attempt {
-        let server = endpoint.base.to_string();
         let mut summary = Summary::default();
         let mut organisation = None;
         let sent = ready.and_then(|()| {
+            let endpoint = self.setup.endpoint(&destination.endpoint, until);
             let credentials = Credentials {
-                username: user.username.clone(),
-                password: user.password.secret()?,
+                username: destination.username.clone(),
+                password: destination.password.secret()?,
             };
             let mut satellite = Satellite5::new(&endpoint, credentials, self.registrations.clone(), cancel)?;
-            summary = satellite.report(roster);
+            summary = satellite.report(&roster);
             organisation = satellite.organisation().map(|number| number.to_string());
             match summary.ended.take() {
-                Some(error) => Err(advice::ended(satellite5::Error::Shared(error))),
+                Some(error) => Err(advice::advised(satellite5::Error::Shared(error))),
                 None => Ok(()),
             }
         });
-        let failed: Vec<LeftOut> = summary.shortfalls.iter().map(advice::left_out).collect();
-        let state = match sent {
-            Err(_) => State::Failed,
-            Ok(()) if failed.is_empty() && roster.census.left_out.is_empty() => State::Finished,
-            Ok(()) if summary.arrived_nowhere() => State::Failed,
-            Ok(()) => State::Partial,
-        };
-        let error = sent
-            .and_then(|()| complete(roster, &summary.shortfalls, &failed))
-            .err();
-        let error = error.map(|error| {
-            let is_local = error
-                .downcast_ref()
-                .is_some_and(satellite5::Error::is_about_this_machine);
-            let base = self.destination.as_ref().map(|(endpoint, _)| &endpoint.base);
-            way::placed(error, self.whence.as_deref(), base.filter(|_| !is_local))
-        });
-        let line = Line {
-            time: String::new(),
-            section: self.section.clone(),
-            server,
-            owner: organisation,
-            state,
-            error: None,
-            hypervisors: roster.census.hypervisors,
-            guests: roster.census.guests,
-            created: summary.created,
-            updated: summary.updated,
-            unchanged: 0,
-            omitted: 0,
-            failed: roster.census.left_out.iter().cloned().chain(failed).collect(),
-            jobs: Vec::new(),
-            seconds: 0.0,
-        };
-        let is_temporary = error.as_ref().is_some_and(|error| error.kind() == Kind::TempFail);
-        Attempt {
-            besides: kinds(roster, &summary.shortfalls).collect(),
-            line: Some(line),
-            again: is_temporary && !summary.is_doubtful(),
-            ends: summary.is_login_refused(),
-            failed: error,
-        }
+        self.conclude(mapping, &roster, summary, organisation, sent, destination)
     }
+}
 
-    /// Prints each hypervisor's plan as a line of JSON.
+impl Satellite5Reporter {
+    /// `--dry-run`: prints each hypervisor's plan as a line of JSON.
     fn dry_run(&self, roster: &Roster) -> cli::Result<()> {
-        let mut shortfalls = Vec::new();
+        let mut missing = Missing::default();
         let mut text = String::new();
         for registrant in &roster.registrants {
             let plan = Plan::of(registrant);
@@ -302,35 +233,63 @@ impl Reporter {
                 }
                 Err(error) => Some(error.into()),
             };
-            let registrant = *registrant;
-            shortfalls.extend(error.map(|error| Shortfall { registrant, error }));
+            if let Some(error) = error {
+                missing.add(registrant, error);
+            }
         }
         cli::print_json(&text)?;
-        let failed: Vec<LeftOut> = shortfalls.iter().map(advice::left_out).collect();
-        complete(roster, &shortfalls, &failed)
+        complete(roster, &missing)
     }
 
-    /// Refuses an empty document.
-    fn inspect(&self, mapping: &Mapping, roster: &Roster) -> cli::Result<()> {
-        if roster.census.hypervisors == 0 && !self.args.allow_empty {
-            return Err(filtering::nothing_to_report(mapping, STAGE).into());
+    /// What came of an attempt: its result line and its failure.
+    fn conclude(
+        &self,
+        mapping: &Mapping,
+        roster: &Roster,
+        summary: Summary,
+        organisation: Option<String>,
+        sent: cli::Result<()>,
+        destination: &Destination,
+    ) -> Attempt {
+        let base = &destination.endpoint.base;
+        let mut line = self.setup.line_of(base, organisation, mapping, &roster.census);
+        line.created = summary.created;
+        line.updated = summary.updated;
+        let arrived_nowhere = summary.arrived_nowhere();
+        let (is_doubtful, is_login_refused) = (summary.is_doubtful(), summary.is_login_refused());
+        let missing = Missing::from(summary.shortfalls);
+        line.failed.extend(missing.hypervisors.iter().cloned());
+        line.state = match sent {
+            Err(_) => State::Failed,
+            Ok(()) if line.failed.is_empty() => State::Finished,
+            Ok(()) if arrived_nowhere => State::Failed,
+            Ok(()) => State::Partial,
+        };
+        let failed = sent.and_then(|()| complete(roster, &missing)).err();
+        let is_temporary = failed
+            .as_ref()
+            .is_some_and(|error| error.kind() == Kind::TempFail);
+        Attempt {
+            line: Some(line),
+            failed: failed.map(|error| self.explain(error, destination)),
+            again: is_temporary && !is_doubtful,
+            ends: is_login_refused,
+            besides: kinds(roster, &missing).collect(),
         }
-        Ok(())
+    }
+
+    /// Adds to an error the section and the server that it concerns.
+    fn explain(&self, error: cli::Error, destination: &Destination) -> cli::Error {
+        let known: Option<&satellite5::Error> = error.downcast_ref();
+        let is_local = known.is_some_and(satellite5::Error::is_about_this_machine);
+        let server = (!is_local).then_some(&destination.endpoint.base);
+        self.setup.placed(error, server)
     }
 }
 
-/// Says what of a document is not sent.
-fn tell(roster: &Roster) {
-    let mut warnings = Warnings::default();
-    for failed in &roster.census.left_out {
-        warnings.say(format_args!("not reported as it is: {failed}"));
-    }
-    warnings.end();
-    let mut warnings = Warnings::default();
-    for shared in &roster.census.shared {
-        warnings.say(shared);
-    }
-    warnings.end();
+/// Warns of what is not sent, or not as the document says it.
+fn warn(roster: &Roster) {
+    warn_of(&roster.census);
     if roster.local {
         log::warn!(
             "this machine's own guests are left out: Satellite 5 takes them only from rhn-virtualization-host"
@@ -347,75 +306,73 @@ struct Planned<'a> {
     plan: &'a Datum<'a>,
 }
 
-/// Where to report to, and as whom, by the options and the section.
-fn destination(args: &Args, section: &Section, cancel: &Cancel) -> cli::Result<(Endpoint, User)> {
-    let given = |option: &Option<String>, key, name| match option {
-        Some(given) => Ok(given.clone()),
-        None => section.need(key, name),
-    };
-    let server = given(&args.server, "sat_server", "--server")?;
-    let username = given(&args.account.username, "sat_username", "--username")?;
-    let connection = &args.connection;
-    let mut endpoint = way::satellite5(connection, section, satellite5::base(&server)?)?;
-    connection.proxy_password(&mut endpoint, section, &args::Keys::SATELLITE5, cancel)?;
-    let sources = password::Sources {
-        file: args.account.password_file.as_deref(),
-        section,
-        key: "sat_password",
-        variable: "VIRTWHO_SATELLITE_PASSWORD",
-        named: args.section.name.is_some(),
-        whose: &format!("{username} at {}", endpoint.base.authority()),
-    };
-    let password = Password::look_up(&sources, cancel)?;
-    Ok((endpoint, User { username, password }))
+/// The hypervisors that are not on the server as they should be, or not with all guests.
+#[derive(Default)]
+struct Missing {
+    hypervisors: Vec<LeftOut>,
+    /// The kinds of their errors.
+    kinds: Vec<Kind>,
 }
 
-/// Fails if anything of a document is not on the server as it should be. `failed` are the entries of `shortfalls`.
-fn complete(roster: &Roster, shortfalls: &[Shortfall], failed: &[LeftOut]) -> cli::Result<()> {
+impl Missing {
+    fn add(&mut self, registrant: &Registrant, error: satellite5::Error) {
+        self.kinds.push(error.kind());
+        let reason = format!("{:#}", advice::advised(error));
+        self.hypervisors.push(registrant.left_out(reason));
+    }
+}
+
+impl From<Vec<Shortfall<'_>>> for Missing {
+    fn from(shortfalls: Vec<Shortfall<'_>>) -> Self {
+        let mut missing = Missing::default();
+        for Shortfall { registrant, error } in shortfalls {
+            missing.add(&registrant, error);
+        }
+        missing
+    }
+}
+
+/// Fails if anything of a document that was reported is not on the server.
+fn complete(roster: &Roster, missing: &Missing) -> cli::Result<()> {
     let mut worst = Results::default();
-    kinds(roster, shortfalls).for_each(|kind| worst.failed(kind));
+    kinds(roster, missing).for_each(|kind| worst.failed(kind));
     let Exit::Failed(kind) = worst.exit() else {
         return Ok(());
     };
-    let causes = causes(failed);
-    let census = &roster.census;
-    if let ([cause], []) = (&causes[..], &census.left_out[..]) {
+    let causes = causes(&missing.hypervisors);
+    let left_out = roster.census.left_out.len() + roster.census.unnamed;
+    if let ([cause], 0) = (&causes[..], left_out) {
         return Err(Failure::new(kind, cause).into());
     }
     for cause in causes {
         log::warn!("{cause}");
     }
-    let left_out = census.left_out.len() + census.unnamed;
-    let counts = counts(&[
+    let counts = [
         (left_out, "left out or changed"),
-        (failed.len(), "missing or incomplete on the server"),
-    ]);
-    Err(Failure::new(kind, format!("not everything is reported as it is: {counts}")).into())
+        (missing.hypervisors.len(), "missing or incomplete on the server"),
+    ];
+    Err(incomplete(kind, &counts).into())
 }
 
-/// The kinds of failures of what is not on the server as it should be.
-fn kinds(roster: &Roster, shortfalls: &[Shortfall]) -> impl Iterator<Item = Kind> {
+/// The kinds of failures of all that is not on the server as it should be.
+fn kinds(roster: &Roster, missing: &Missing) -> impl Iterator<Item = Kind> {
     let left_out = (!roster.census.left_out.is_empty()).then_some(Kind::Data);
-    let shortfalls = shortfalls.iter().map(|shortfall| shortfall.error.kind());
-    left_out.into_iter().chain(shortfalls)
+    left_out.into_iter().chain(missing.kinds.iter().copied())
 }
 
-/// What went wrong, each cause once with those that it met: a missing role meets all of them.
+/// Why hypervisors failed: each reason once, with the hypervisors that it concerns. A missing role, for example, concerns all.
 fn causes(failed: &[LeftOut]) -> Vec<String> {
-    let mut places = HashMap::new();
-    let mut met: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut indices = HashMap::new();
+    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
     for LeftOut { id, reason, .. } in failed {
-        let place = *places.entry(reason.as_str()).or_insert_with(|| {
-            met.push((reason, Vec::new()));
-            met.len() - 1
+        let index = *indices.entry(reason.as_str()).or_insert_with(|| {
+            by_reason.push((reason, Vec::new()));
+            by_reason.len() - 1
         });
-        met[place].1.extend(id.as_deref());
+        by_reason[index].1.extend(id.as_deref());
     }
-    let told = |(error, ids): (&str, Vec<&str>)| match ids.as_slice() {
-        [first, second, third, _, ..] => {
-            format!("{first}, {second}, {third} and {} more: {error}", ids.len() - 3)
-        }
-        ids => format!("{}: {error}", ids.join(", ")),
-    };
-    met.into_iter().map(told).collect()
+    let causes = by_reason.into_iter();
+    causes
+        .map(|(reason, ids)| format!("{}: {reason}", first_three(&ids)))
+        .collect()
 }

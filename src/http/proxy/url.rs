@@ -1,21 +1,27 @@
-//! A proxy's address, and who we are to it.
+//! A proxy's address, and our credentials for it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 
-use super::super::{Error, base, message};
+use super::super::request::basic;
+use super::super::{Error, base};
 use crate::secret::Secret;
+use crate::text::cut;
 
-/// An HTTP proxy: where it is, who we are to it, and who named it.
+/// The most authentication schemes of a proxy that an error lists, and the most characters of each.
+const MOST_SCHEMES: usize = 10;
+const LONGEST_SCHEME: usize = 40;
+
+/// An HTTP proxy: its address, our credentials for it, and what names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyUrl {
     pub(in super::super) host: String,
     pub(in super::super) port: u16,
     user: Option<String>,
     password: Option<Secret>,
-    /// The option, key or variable that named it.
+    /// The option, key or variable that names it.
     origin: String,
     /// The URL said `https://`.
     said_https: bool,
@@ -27,7 +33,7 @@ impl ProxyUrl {
 
     /// Reads `[http://][USER[:PASSWORD]@]HOST[:PORT]`, user and password percent-encoded; the default port is curl's, 1080.
     ///
-    /// `origin` tells in messages where it was found: an option, a key or a variable.
+    /// `origin` is what names it, for messages: an option, a key or a variable.
     pub fn parse(text: &str, origin: &str) -> Result<Self, Error> {
         let proxy = ProxyUrl::parse_variable(text, origin)?;
         match proxy.said_https {
@@ -36,8 +42,8 @@ impl ProxyUrl {
         }
     }
 
-    /// The same for the value of a variable such as `https_proxy`, where people write `https://` and mean a proxy for https.
-    /// It is taken for `http://`, unless that would show a password to the network. See [`ProxyUrl::said_https`].
+    /// Reads the value of a variable such as `https_proxy`. In it people write `https://` and mean a proxy for https; so that is
+    /// read as `http://`, unless it would send a password in clear. See [`ProxyUrl::said_https`].
     pub fn parse_variable(text: &str, origin: &str) -> Result<Self, Error> {
         let fail = |reason| unusable(origin, reason);
         let text = text.trim();
@@ -98,7 +104,7 @@ impl ProxyUrl {
     pub fn with_password(self, password: Secret) -> Result<Self, Error> {
         if self.said_https {
             return Err(self.unusable(
-                "an https:// proxy is spoken to without TLS, so its password would travel in clear; write http:// \
+                "the connection to an https:// proxy has no TLS, so its password would be sent in clear; write http:// \
                  if you accept that",
             ));
         }
@@ -107,7 +113,7 @@ impl ProxyUrl {
         }
         if self.password.is_some() {
             return Err(
-                self.unusable("it has a password already, and there is a password file, too; remove one")
+                self.unusable("it has a password already, and there is a password file too; remove one")
             );
         }
         Ok(ProxyUrl {
@@ -121,28 +127,41 @@ impl ProxyUrl {
         base::authority(&self.host, self.port)
     }
 
-    /// The option, key or variable that named it.
+    /// The option, key or variable that names it.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Who we are to it.
+    /// The user that we log in as.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
-    /// Whether its URL said `https://`, though it is spoken to without TLS.
+    /// Whether its URL says `https://`, although we speak to it without TLS.
     pub fn said_https(&self) -> bool {
         self.said_https
     }
 
-    /// The header field that says who we are, with its line end; empty without credentials.
-    pub(in super::super) fn authorization(&self) -> Secret {
-        let Some(user) = &self.user else {
-            return Secret::from(String::new());
-        };
+    /// The value of the header field `Proxy-Authorization`; `None` without credentials.
+    pub(in super::super) fn authorization(&self) -> Option<Secret> {
         let password = self.password.as_ref().map_or("", Secret::expose);
-        message::basic_field("Proxy-Authorization: ", user, password, "\r\n")
+        Some(basic(self.user.as_ref()?, password))
+    }
+
+    /// The error for its refusal to serve us; `offered` are the values of `Proxy-Authenticate`.
+    pub(in super::super) fn refused<'a>(&self, status: u16, offered: impl Iterator<Item = &'a str>) -> Error {
+        let schemes = offered.filter_map(|value| value.split_whitespace().next());
+        let schemes: Vec<String> = schemes
+            .map(|scheme| cut(scheme.trim_end_matches(','), LONGEST_SCHEME).into_owned())
+            .take(MOST_SCHEMES)
+            .collect();
+        let offers_basic = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("Basic"));
+        Error::ProxyRefused {
+            proxy: self.authority(),
+            status,
+            user: self.user.clone(),
+            wants: if offers_basic { Vec::new() } else { schemes },
+        }
     }
 
     fn unusable(&self, reason: &'static str) -> Error {
@@ -182,10 +201,7 @@ mod tests {
         let proxy: ProxyUrl = "http://us%40er:p%3As3cret@p.example.com:3128/".parse().unwrap();
         assert_eq!(proxy.authority(), "p.example.com:3128");
         let pair = base64::prelude::BASE64_STANDARD.encode("us@er:p:s3cret");
-        assert_eq!(
-            proxy.authorization().expose(),
-            format!("Proxy-Authorization: Basic {pair}\r\n")
-        );
+        assert_eq!(proxy.authorization().unwrap().expose(), format!("Basic {pair}"));
         assert!(!format!("{proxy} {proxy:?}").contains("s3cret"));
         for text in [
             "",

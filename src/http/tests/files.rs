@@ -83,49 +83,37 @@ fn files_that_can_not_be_used() {
     );
 }
 
-/// Runs in a process of its own, below, whose environment names the authorities.
-#[test]
-#[ignore = "is run by the_systems_authorities_are_those_of_the_environment"]
-fn with_the_systems_authorities() {
-    let base = Base::parse(&std::env::var("VW_TEST_SERVER").unwrap(), 0, "").unwrap();
-    let mut endpoint = Endpoint::new(base);
-    endpoint.proxy = Proxy::none("the test");
-    let outcome = Http::new(&endpoint, &Cancel::default()).and_then(|http| http.send(&Request::get("/")));
-    match outcome {
-        Ok(response) => println!("outcome: {}", response.status()),
-        Err(error) => println!("outcome: {error} {:?}", error.kind()),
-    }
-}
-
 #[test]
 fn the_systems_authorities_are_those_of_the_environment() {
     let (config, authority) = named("127.0.0.1");
     let server = Server::with_tls(config);
     let empty = file("");
-    let name = "http::tests::files::with_the_systems_authorities";
-    for (named, wanted) in [
-        (authority.path(), "outcome: 200".to_owned()),
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(authority.path(), folder.path().join("ours.pem")).unwrap();
+    let mut endpoint = server.endpoint("https", "127.0.0.1");
+    for (variable, path, wanted) in [
+        ("SSL_CERT_FILE", authority.path(), None),
+        ("SSL_CERT_DIR", folder.path(), None),
         (
+            "SSL_CERT_FILE",
             empty.path(),
-            format!(
-                "(SSL_CERT_FILE={}); name a file of them with --cacert Config",
-                empty.path().display()
-            ),
+            Some(format!("(SSL_CERT_FILE={})", empty.path().display())),
         ),
         (
+            "SSL_CERT_FILE",
             std::path::Path::new("no/such/file"),
-            "(SSL_CERT_FILE=no/such/file; ".to_owned(),
+            Some("(SSL_CERT_FILE=no/such/file; no/such/file: No such file or directory)".to_owned()),
         ),
     ] {
-        let ran = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--ignored", "--nocapture"])
-            .env_remove("SSL_CERT_DIR")
-            .env("SSL_CERT_FILE", named)
-            .env("VW_TEST_SERVER", format!("https://{}", server.address))
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&ran.stdout);
-        assert!(said.contains(&wanted), "{said}");
+        endpoint.environment = Environment::new(|name| (name == variable).then(|| path.into()));
+        match (get(&endpoint), wanted) {
+            (Ok(answer), None) => assert_eq!(answer, "hello"),
+            (Err(error), Some(wanted)) => {
+                let wanted = format!("no trusted authorities were found on this system {wanted}");
+                assert_eq!((error.to_string(), error.kind()), (wanted, Kind::Config));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 

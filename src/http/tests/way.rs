@@ -54,8 +54,7 @@ fn https_goes_through_a_tunnel() {
 
     let error = get(&through(&proxy, "", endpoint)).unwrap_err();
     let wanted = format!(
-        "the proxy {} answered 407 Proxy Authentication Required; give its URL with a user name, http://USER@HOST:PORT, and \
-         --proxy-password-file",
+        "the proxy {} answered 407 Proxy Authentication Required",
         proxy.address
     );
     assert_eq!((error.to_string(), error.kind()), (wanted, Kind::NoPerm));
@@ -68,7 +67,7 @@ fn a_refusal_of_a_proxy_says_what_to_do_about_it() {
         (
             "",
             "Proxy-Authenticate: Basic realm=\"x\"\r\n",
-            "give its URL with a user name",
+            "answered 407 Proxy Authentication Required",
         ),
         (
             "u:s3cret@",
@@ -133,7 +132,7 @@ fn a_proxy_that_is_not_there_is_called_a_proxy() {
     let error = get(&endpoint).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("the proxy {address}: not done within the time limit (see --timeout)")
+        format!("the proxy {address}: not done within the time limit")
     );
 }
 
@@ -144,7 +143,7 @@ fn a_proxy_that_speaks_tls_itself_is_told() {
     for scheme in ["https", "http"] {
         let error = get(&through(&proxy, "", proxy.endpoint(scheme, "vc.example.com"))).unwrap_err();
         let wanted = format!(
-            "the proxy {} speaks TLS on this port: only proxies without TLS are supported",
+            "the proxy {} speaks TLS on this port, and only proxies without TLS are supported",
             proxy.address
         );
         assert_eq!((error.to_string(), error.kind()), (wanted, Kind::Protocol));
@@ -165,14 +164,12 @@ fn http_goes_to_the_proxy_as_a_whole() {
     }
     assert_eq!(proxy.connections(), 1);
     for request in proxy.seen() {
-        let line =
-            "POST http://vc.example.com/api/x?y HTTP/1.1\r\nProxy-Authorization: Basic dUBzOnA6dw==\r\n";
+        let line = "POST http://vc.example.com/api/x?y HTTP/1.1\r\n";
         assert!(request.starts_with(line), "{}", &request[..200]);
-        assert!(
-            request.contains("\r\nhost: vc.example.com\r\n"),
-            "{}",
-            &request[..200]
-        );
+        for field in ["host: vc.example.com", "proxy-authorization: Basic dUBzOnA6dw=="] {
+            let field = format!("\r\n{field}\r\n");
+            assert_eq!(request.matches(&field).count(), 1, "{}", &request[..200]);
+        }
         assert!(request.ends_with(&long));
     }
 }

@@ -1,6 +1,6 @@
 //! Files with certificates and keys, and the system's store of authorities.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,12 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use super::Error;
 use crate::cancel::Cancel;
+use crate::environment::{CERT_DIR, CERT_FILE, Environment};
+use crate::http::Error;
+use crate::text;
 
-/// The largest file of certificates or keys, in bytes; the store of a whole system is a fortieth of it.
+/// The largest file of certificates or keys, in bytes: forty times a system's whole store.
 pub(super) const LARGEST: usize = 8 << 20;
 
 /// The content of a file or pipe, if it is not larger than [`LARGEST`].
@@ -22,16 +24,16 @@ fn read(path: &Path, cancel: &Cancel) -> Result<Zeroizing<Vec<u8>>, Error> {
         reason,
     };
     let file = path.to_owned();
-    // It may be a FIFO that nobody writes to.
+    // Opening a FIFO that nobody writes to blocks.
     let read = cancel.unblocked(move || {
         let file = File::open(file)?;
-        // Allocated once: what a growing buffer leaves behind may be a key.
+        // Allocated once, because a buffer that grows leaves copies of a key behind.
         let expected = usize::try_from(file.metadata()?.len()).unwrap_or(LARGEST);
         let mut bytes = Zeroizing::new(Vec::with_capacity(expected.min(LARGEST) + 1));
         file.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     })?;
-    let bytes = read.map_err(|error| fail(super::super::without_number(&error.to_string())))?;
+    let bytes = read.map_err(|error| fail(text::reason(&error)))?;
     if bytes.len() > LARGEST {
         return Err(fail(format!(
             "it is larger than {} MiB, so it is not a file of certificates or keys",
@@ -75,12 +77,14 @@ pub(super) fn private_key(path: &Path, cancel: &Cancel) -> Result<PrivateKeyDer<
     Err(Error::File { path, reason })
 }
 
-/// What the system trusts. A part that can't be read is worth a warning; nothing at all is an error.
-pub(super) fn system_certificates(cancel: &Cancel) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let (file, folders) = (set("SSL_CERT_FILE"), set("SSL_CERT_DIR"));
+/// The authorities that the system trusts. An unreadable part causes a warning; no authority at all is an error.
+pub(super) fn system_certificates(
+    environment: &Environment,
+    cancel: &Cancel,
+) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let (file, folders) = (environment.value(CERT_FILE), environment.value(CERT_DIR));
     let (found, problems) = match file.is_some() || folders.is_some() {
-        true => named_certificates(file.as_deref(), folders.as_deref(), cancel)?,
+        true => named_certificates(file, folders, cancel)?,
         false => {
             let found = rustls_native_certs::load_native_certs();
             let problems = found.errors.iter().map(ToString::to_string).collect();
@@ -88,14 +92,13 @@ pub(super) fn system_certificates(cancel: &Cancel) -> Result<Vec<CertificateDer<
         }
     };
     if found.is_empty() {
-        let show = |(name, value): (_, &OsString)| format!("{name}={}", value.display());
-        let variables = [("SSL_CERT_FILE", &file), ("SSL_CERT_DIR", &folders)];
-        let variables = variables
-            .iter()
-            .filter_map(|(name, value)| value.as_ref().map(|value| show((*name, value))));
+        let variables = [CERT_FILE, CERT_DIR].into_iter().filter_map(|name| {
+            let value = environment.value(name)?;
+            Some(format!("{name}={}", value.display()))
+        });
         let mut reason: Vec<String> = variables.chain(problems).collect();
         if reason.is_empty() {
-            reason.push("the usual places are empty".into());
+            reason.push("the usual files and folders are empty".into());
         }
         return Err(Error::NoAuthorities {
             reason: reason.join("; "),
@@ -107,9 +110,10 @@ pub(super) fn system_certificates(cancel: &Cancel) -> Result<Vec<CertificateDer<
     Ok(found)
 }
 
-/// The certificates in `file` and in all files of `folders`, which are separated by colons, and what can't be read.
+/// The certificates in `file` and in all files of `folders`, which are separated by colons; and the problems of those that can't
+/// be read.
 ///
-/// rustls-native-certs would read a file of any length.
+/// Not by rustls-native-certs, which reads files of any length.
 fn named_certificates(
     file: Option<&OsStr>,
     folders: Option<&OsStr>,
@@ -125,7 +129,7 @@ fn named_certificates(
                 files.extend(paths.filter(|path| path.is_file()));
             }
             Err(error) => {
-                let reason = super::super::without_number(&error.to_string());
+                let reason = text::reason(&error);
                 problems.push(format!("{}: {reason}", folder.display()));
             }
         }
@@ -147,7 +151,7 @@ fn named_certificates(
             Err(error) => problems.push(error.to_string()),
         }
     }
-    // In a folder a certificate often has several names.
+    // A certificate in a folder often has several names.
     found.sort_unstable_by(|a, b| a.as_ref().cmp(b.as_ref()));
     found.dedup();
     Ok((found, problems))

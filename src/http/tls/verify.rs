@@ -11,8 +11,8 @@ use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, Uni
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, OtherError, SignatureScheme};
 
-use super::der::{Certificate, Role, common_name};
-use super::{Flaw, Thumbprint};
+use super::certificate::{Certificate, PublicKey};
+use crate::http::{Flaw, Thumbprint};
 
 /// By what a server is trusted.
 #[derive(Debug)]
@@ -67,17 +67,15 @@ impl Verifier {
     ) -> Result<(), (Flaw, String)> {
         match &self.check {
             Check::Nothing => Ok(()),
-            Check::Thumbprint(wanted) if *wanted == thumbprint(cert) => Ok(()),
+            Check::Thumbprint(wanted) if *wanted == Thumbprint::of(cert) => Ok(()),
             Check::Thumbprint(_) => {
-                let reason = format!("its thumbprint is {}, not the one given", thumbprint(cert));
+                let reason = format!("its thumbprint is {}, not the one given", Thumbprint::of(cert));
                 Err((Flaw::Thumbprint, reason))
             }
-            Check::Chain { .. } if Certificate::parse(cert).is_some_and(|cert| cert.version == 1) => {
+            Check::Chain { .. } if Certificate::parse(cert).is_some_and(|cert| cert.is_version_1()) => {
                 Err((Flaw::Other, "it is of X.509 version 1".into()))
             }
-            Check::Chain { own, .. } if own.contains(cert) => {
-                itself(cert, name, now).map_err(|error| told(&error, cert, name))
-            }
+            Check::Chain { own, .. } if own.contains(cert) => itself(cert, name, now),
             Check::Chain { chain: None, .. } => Err((
                 Flaw::Issuer,
                 "none of the given certificates is an authority's (CA:TRUE), or the server's own".into(),
@@ -88,7 +86,7 @@ impl Verifier {
             } => {
                 let verified = chain.verify_server_cert(cert, intermediates, name, &[], now);
                 verified.map(drop).map_err(|error| {
-                    let (flaw, reason) = told(&error, cert, name);
+                    let (flaw, reason) = describe(&error, cert, name);
                     match flaw {
                         Flaw::Issuer if signed_by_no_authority(cert, own) => {
                             let reason = "the trusted certificate that has signed it is not an authority's \
@@ -105,12 +103,12 @@ impl Verifier {
 
 /// Whether one of `own` has the name of the certificate's issuer, but no right to issue certificates.
 fn signed_by_no_authority(cert: &CertificateDer<'_>, own: &[CertificateDer<'_>]) -> bool {
-    let Some(cert) = Role::parse(cert) else {
+    let Some(cert) = Certificate::parse(cert) else {
         return false;
     };
     own.iter()
-        .filter_map(|own| Role::parse(own))
-        .any(|own| own.subject == cert.issuer && !own.is_authority)
+        .filter_map(|own| Certificate::parse(own))
+        .any(|own| cert.names_as_issuer(&own) && !own.is_authority())
 }
 
 impl ServerCertVerifier for Verifier {
@@ -128,7 +126,7 @@ impl ServerCertVerifier for Verifier {
                 let distrust = Distrust {
                     flaw,
                     reason,
-                    thumbprint: thumbprint(cert),
+                    thumbprint: Thumbprint::of(cert),
                 };
                 Err(CertificateError::Other(OtherError(Arc::new(distrust))).into())
             }
@@ -146,7 +144,7 @@ impl ServerCertVerifier for Verifier {
             Check::Chain { .. } => crypto::verify_tls12_signature(message, cert, signed, &self.algorithms),
             // A certificate is public: its thumbprint proves nothing before the server has shown that it has the key.
             Check::Thumbprint(_) => {
-                let key = Certificate::parse(cert).ok_or(CertificateError::BadEncoding)?;
+                let key = key_of(cert)?;
                 let scheme = self
                     .algorithms
                     .mapping
@@ -155,10 +153,10 @@ impl ServerCertVerifier for Verifier {
                 let mut fitting = scheme
                     .into_iter()
                     .flat_map(|(_, algorithms)| *algorithms)
-                    .filter(|algorithm| algorithm.public_key_alg_id().as_ref() == key.key_algorithm);
+                    .filter(|algorithm| algorithm.public_key_alg_id().as_ref() == key.algorithm);
                 if fitting.any(|algorithm| {
                     algorithm
-                        .verify_signature(key.key, message, signed.signature())
+                        .verify_signature(key.bits, message, signed.signature())
                         .is_ok()
                 }) {
                     Ok(HandshakeSignatureValid::assertion())
@@ -179,8 +177,7 @@ impl ServerCertVerifier for Verifier {
             Check::Nothing => Ok(HandshakeSignatureValid::assertion()),
             Check::Chain { .. } => crypto::verify_tls13_signature(message, cert, signed, &self.algorithms),
             Check::Thumbprint(_) => {
-                let key = Certificate::parse(cert).ok_or(CertificateError::BadEncoding)?;
-                let info = SubjectPublicKeyInfoDer::from(key.key_info);
+                let info = SubjectPublicKeyInfoDer::from(key_of(cert)?.info);
                 crypto::verify_tls13_signature_with_raw_key(message, &info, signed, &self.algorithms)
             }
         }
@@ -191,39 +188,40 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Name and dates of a certificate that is trusted by itself. webpki would take a self-signed one only without CA:TRUE, which
-/// openssl sets by default.
-fn itself(cert: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), rustls::Error> {
-    let parsed = ParsedCertificate::try_from(cert)?;
-    verify_server_name(&parsed, name)?;
-    let (begin, end) = Certificate::parse(cert)
-        .ok_or(CertificateError::BadEncoding)?
-        .validity;
-    match i64::try_from(now.as_secs()) {
-        Ok(now) if now < begin => Err(CertificateError::NotValidYet.into()),
-        Ok(now) if now <= end => Ok(()),
-        _ => Err(CertificateError::Expired.into()),
+/// Checks name and dates of a certificate that is trusted by itself. webpki would take a self-signed one only without CA:TRUE,
+/// which openssl sets by default.
+fn itself(cert: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), (Flaw, String)> {
+    let described = |error: rustls::Error| describe(&error, cert, name);
+    let parsed = ParsedCertificate::try_from(cert).map_err(described)?;
+    verify_server_name(&parsed, name).map_err(described)?;
+    let read = Certificate::parse(cert);
+    let (begin, end) = read.map_or((None, None), |cert| (cert.begin(), cert.end()));
+    // An unreadable begin, such as a date before 1970, is in the past as far as anyone can tell.
+    if begin.is_some_and(|begin| now.as_secs() < begin) {
+        return Err(described(CertificateError::NotValidYet.into()));
+    }
+    match end {
+        None => Err((Flaw::Date, "the date when it expires is unreadable".into())),
+        Some(end) if now.as_secs() > end => Err(described(CertificateError::Expired.into())),
+        Some(_) => Ok(()),
     }
 }
 
-pub(super) fn thumbprint(cert: &[u8]) -> Thumbprint {
-    let mut bytes = [0; 32];
-    let suite = crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
-    if let Some(suite) = suite.tls13() {
-        bytes.copy_from_slice(suite.common.hash_provider.hash(cert).as_ref());
-    }
-    Thumbprint(bytes)
+/// The public key in a certificate.
+fn key_of<'a>(cert: &'a CertificateDer<'_>) -> Result<PublicKey<'a>, CertificateError> {
+    let key = Certificate::parse(cert).and_then(|cert| cert.key());
+    key.ok_or(CertificateError::BadEncoding)
 }
 
 /// What is wrong with a certificate, for people.
-fn told(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<'_>) -> (Flaw, String) {
+fn describe(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<'_>) -> (Flaw, String) {
     use CertificateError as Bad;
     let rustls::Error::InvalidCertificate(error) = error else {
         return (Flaw::Other, error.to_string());
     };
     match error {
         Bad::UnknownIssuer => {
-            let issuer = Role::parse(cert).and_then(|role| common_name(role.issuer));
+            let issuer = Certificate::parse(cert).and_then(|cert| cert.issuer_name());
             let issuer = issuer
                 .map(|name| format!(" (its issuer is {name:?})"))
                 .unwrap_or_default();
@@ -241,7 +239,7 @@ fn told(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<'_>)
             (Flaw::Date, dates(error, cert))
         }
         Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            let subject = Role::parse(cert).and_then(|role| common_name(role.subject));
+            let subject = Certificate::parse(cert).and_then(|cert| cert.subject_name());
             let subject = subject
                 .map(|name| format!(", only the CN {name:?}"))
                 .unwrap_or_default();
@@ -273,10 +271,9 @@ fn told(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<'_>)
 /// Which date is over, or still to come. It may be that of an authority between the server's and a trusted one.
 fn dates(error: &CertificateError, cert: &CertificateDer<'_>) -> String {
     use CertificateError as Bad;
-    let (begin, end) = Certificate::parse(cert).map_or((None, None), |cert| {
-        (Some(cert.validity.0), Some(cert.validity.1))
-    });
-    let of = |time: UnixTime| i64::try_from(time.as_secs()).ok();
+    let read = Certificate::parse(cert);
+    let (begin, end) = read.map_or((None, None), |cert| (cert.begin(), cert.end()));
+    let of = |time: UnixTime| Some(time.as_secs());
     let (whose, date, ended) = match error {
         Bad::ExpiredContext { not_after, .. } => (of(*not_after) == end, of(*not_after), true),
         Bad::NotValidYetContext { not_before, .. } => (of(*not_before) == begin, of(*not_before), false),
@@ -295,15 +292,12 @@ fn dates(error: &CertificateError, cert: &CertificateDer<'_>) -> String {
 }
 
 /// `Mon, 01 Jan 2001 00:00:00 GMT`, from seconds since 1970.
-pub(super) fn moment(seconds: i64) -> String {
-    // What httpdate can write.
+pub(super) fn moment(seconds: u64) -> String {
+    // httpdate panics from here on.
     const YEAR_10_000: u64 = 253_402_300_800;
-    match u64::try_from(seconds) {
-        Ok(seconds) if seconds < YEAR_10_000 => {
-            httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
-        }
-        Ok(_) => "a date after the year 9999".into(),
-        Err(_) => "a date before 1970".into(),
+    match seconds < YEAR_10_000 {
+        true => httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
+        false => "a date after the year 9999".into(),
     }
 }
 

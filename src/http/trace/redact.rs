@@ -7,9 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
-
-/// What stands where a secret was.
-pub(super) const REDACTED: &str = "(redacted)";
+use crate::secret::redact::REDACTED;
 
 /// A shorter secret is only hidden where it is a word by itself: every other letter of the rest would fall to it, and tell it.
 const SHORT: usize = 6;

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::redact::REDACTED;
 use crate::http::{Base, Error, Request};
+use crate::secret::redact::REDACTED;
+use crate::text;
 
 /// The most bytes of a saved request, of the head of an answer, and of a file of [`Replay::load`].
 const LIMIT: u64 = 4 << 20;
@@ -53,7 +54,7 @@ impl Replay {
         let entries = fs::read_dir(&folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let entries = entries.map_err(|error| Error::File {
             path: folder.clone(),
-            reason: crate::http::without_number(&error.to_string()),
+            reason: text::reason(&error),
         })?;
         let names = entries
             .iter()
@@ -94,7 +95,7 @@ impl Replay {
             .iter()
             .position(|saved| saved.line == line && matches(&saved.body, body));
         let saved = found.map(|at| unused.remove(at));
-        let began_anew = unused.iter().any(|saved| {
+        let started_again = unused.iter().any(|saved| {
             let first = self.0.first.as_ref();
             first.is_some_and(|first| first.line == saved.line && first.body == saved.body)
         });
@@ -109,7 +110,7 @@ impl Replay {
             });
         };
         let path = self.0.folder.join(format!("{}-response.http", saved.stem));
-        let failure = self.failure(&saved.stem, began_anew)?;
+        let failure = self.failure(&saved.stem, started_again)?;
         match (File::open(&path), failure) {
             (Ok(file), failure) => read_answer(file, failure).map_err(|error| failed(&path, &error)),
             (Err(error), Some(failure)) if error.kind() == io::ErrorKind::NotFound => Err(failure),
@@ -118,13 +119,13 @@ impl Replay {
     }
 
     /// What ended an exchange before its end.
-    fn failure(&self, stem: &str, began_anew: bool) -> Result<Option<Error>, Error> {
+    fn failure(&self, stem: &str, started_again: bool) -> Result<Option<Error>, Error> {
         let path = self.0.folder.join(format!("{stem}-error.txt"));
         match read(&path) {
             Ok(text) => Ok(Some(Error::Recorded {
                 reason: String::from_utf8_lossy(&text).trim_end().to_owned(),
                 path,
-                began_anew,
+                started_again,
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&path, &error)),
@@ -239,7 +240,7 @@ fn no_head() -> io::Error {
 fn failed(path: &Path, error: &io::Error) -> Error {
     Error::Replay {
         path: path.to_owned(),
-        reason: crate::http::without_number(&error.to_string()),
+        reason: text::reason(error),
     }
 }
 

@@ -11,9 +11,9 @@ use crate::state::{Folder, Lock};
 /// The largest file that is read, in bytes; the ids of 100,000 hypervisors take a tenth of it.
 const LARGEST: u64 = 64 << 20;
 
-/// What is reported, by whom and where to: each place has a file of its own.
+/// What is reported, by whom and where to: each series has a file of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Series {
     /// The server's address.
     pub server: String,
     /// The owner.
@@ -24,10 +24,12 @@ pub struct Place {
     pub section: Option<String>,
 }
 
-/// What was accepted last in a place.
+/// What was accepted last in a series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    place: Place,
+    // The name in the file is that of earlier versions.
+    #[serde(rename = "place")]
+    series: Series,
     /// The digest of what was sent; none while a report is under way, for then nobody knows what the server has.
     digest: Option<String>,
     /// When the server accepted it, in seconds since 1970.
@@ -38,18 +40,18 @@ pub struct Accepted {
 
 impl Accepted {
     /// What the server has accepted now, whole.
-    pub fn new(place: Place, check_in: &CheckIn<'_>, digest: String) -> Self {
+    pub fn new(series: Series, check_in: &CheckIn<'_>, digest: String) -> Self {
         Accepted {
-            place,
+            series,
             digest: Some(digest),
             time: now(),
             hypervisors: check_in.ids().map(str::to_owned).collect(),
         }
     }
 
-    /// What was accepted last in this place. A file that can't be used means that nobody knows, and so everything is sent.
-    pub fn read(folder: &Folder, place: &Place) -> Option<Self> {
-        let name = file(place);
+    /// What was accepted last in this series. A file that can't be used means that nobody knows, and so everything is sent.
+    pub fn read(folder: &Folder, series: &Series) -> Option<Self> {
+        let name = file(series);
         let doubt = |reason: String| {
             log::warn!("{}: {reason}; reporting all of it", folder.path(&name).display());
         };
@@ -61,7 +63,7 @@ impl Accepted {
             }
         };
         match serde_json::from_slice::<Accepted>(&content) {
-            Ok(accepted) if accepted.place == *place => Some(accepted),
+            Ok(accepted) if accepted.series == *series => Some(accepted),
             Ok(_) => {
                 doubt("it is about another report".to_owned());
                 None
@@ -78,7 +80,7 @@ impl Accepted {
         let content = serde_json::to_vec(self).map_err(Error::Body)?;
         folder
             .prepare()
-            .and_then(|()| folder.write(&file(&self.place), &content))
+            .and_then(|()| folder.write(&file(&self.series), &content))
             .map_err(Error::State)
     }
 
@@ -113,15 +115,15 @@ impl Accepted {
         self.hypervisors.len()
     }
 
-    /// Keeps other runs from reporting in this place, as long as what is returned lives. Waits for one that does, but not
+    /// Keeps other runs from reporting in this series, as long as what is returned lives. Waits for one that does, but not
     /// beyond `until`.
     pub fn lock(
         folder: &Folder,
-        place: &Place,
+        series: &Series,
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> Result<Lock, Error> {
-        let name = file(place) + ".lock";
+        let name = file(series) + ".lock";
         folder
             .lock(&name, until, cancel)
             .map_err(|error| match error.is_of_waiting() {
@@ -131,14 +133,14 @@ impl Accepted {
     }
 }
 
-/// The file of a place. An owner or section may hold anything, and all of it together be too long for a name.
-fn file(place: &Place) -> String {
-    let Place {
+/// The file of a series. An owner or section may hold anything, and all of it together be too long for a name.
+fn file(series: &Series) -> String {
+    let Series {
         server,
         owner,
         reporter,
         section,
-    } = place;
+    } = series;
     let text = format!(
         "{server}\n{owner}\n{reporter}\n{}",
         section.as_deref().unwrap_or_default()
@@ -163,8 +165,8 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn place() -> Place {
-        Place {
+    fn series() -> Series {
+        Series {
             server: "https://sub.example.com/candlepin".to_owned(),
             owner: "an/owner".to_owned(),
             reporter: "me".to_owned(),
@@ -180,18 +182,18 @@ mod tests {
         let digest = check_in.digest().unwrap();
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::new(temporary.path().join("state"));
-        assert_eq!(Accepted::read(&folder, &place()), None);
+        assert_eq!(Accepted::read(&folder, &series()), None);
 
-        let accepted = Accepted::new(place(), &check_in, digest.clone());
+        let accepted = Accepted::new(series(), &check_in, digest.clone());
         accepted.write(&folder).unwrap();
-        let read = Accepted::read(&folder, &place()).unwrap();
+        let read = Accepted::read(&folder, &series()).unwrap();
         assert_eq!(read, accepted);
         assert!(
             read.covers(&digest, DAY) && !read.covers("other", DAY) && !read.covers(&digest, Duration::ZERO)
         );
-        let other = Place {
+        let other = Series {
             section: Some("x".to_owned()),
-            ..place()
+            ..series()
         };
         assert_eq!(Accepted::read(&folder, &other), None);
 
@@ -202,7 +204,7 @@ mod tests {
             (vec!["a".to_owned()], 2)
         );
         read.doubt(&folder).unwrap();
-        let doubted = Accepted::read(&folder, &place()).unwrap();
+        let doubted = Accepted::read(&folder, &series()).unwrap();
         assert!(!doubted.covers(&digest, DAY));
         assert_eq!(doubted.hypervisors(), 2);
         let ahead = Accepted {
@@ -211,7 +213,7 @@ mod tests {
         };
         assert!(!ahead.covers(&digest, DAY));
 
-        std::fs::write(folder.path(&file(&place())), "{\"place\":").unwrap();
-        assert_eq!(Accepted::read(&folder, &place()), None);
+        std::fs::write(folder.path(&file(&series())), "{\"place\":").unwrap();
+        assert_eq!(Accepted::read(&folder, &series()), None);
     }
 }

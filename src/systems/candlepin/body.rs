@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::account::Sent;
-use super::fit::{self, Faults};
+use super::fit::{self, Misfits};
+use super::tally::Sent;
 use crate::mapping::{Hypervisor, LeftOut, Value};
 
 /// The fact by which the server takes two hypervisors, or a hypervisor and a registered system, for one.
@@ -14,7 +14,7 @@ pub(super) const SYSTEM_UUID: &str = "dmi.system.uuid";
 /// A part of a check-in, which becomes one job on the server.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'c, 'm> {
-    pub(super) hosts: &'c [Host<'m>],
+    pub(super) hosts: &'c [OutgoingHypervisor<'m>],
 }
 
 impl<'c> Batch<'c, '_> {
@@ -43,7 +43,7 @@ impl<'c> Batch<'c, '_> {
     pub fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
         #[derive(serde::Serialize)]
         struct Body<'b, 'm> {
-            hypervisors: &'b [Host<'m>],
+            hypervisors: &'b [OutgoingHypervisor<'m>],
         }
         serde_json::to_vec(&Body {
             hypervisors: self.hosts,
@@ -58,7 +58,7 @@ impl<'c> Batch<'c, '_> {
     }
 
     pub(super) fn sent(&self) -> Vec<Sent<'c>> {
-        let sent = |host: &'c Host<'_>| Sent {
+        let sent = |host: &'c OutgoingHypervisor<'_>| Sent {
             id: &host.id,
             name: host.name,
         };
@@ -67,7 +67,7 @@ impl<'c> Batch<'c, '_> {
 
     /// What was sent by the synchronous request: without names, and so a new hypervisor is called by its id.
     pub(super) fn sent_synchronously(&self) -> Vec<Sent<'c>> {
-        let sent = |host: &'c Host<'_>| Sent {
+        let sent = |host: &'c OutgoingHypervisor<'_>| Sent {
             id: &host.id,
             name: Some(&host.id),
         };
@@ -77,15 +77,15 @@ impl<'c> Batch<'c, '_> {
 
 /// A hypervisor that is sent.
 #[derive(Debug)]
-pub(super) struct Host<'m> {
+pub(super) struct OutgoingHypervisor<'m> {
     pub(super) id: Cow<'m, str>,
     pub(super) name: Option<&'m str>,
-    pub(super) guests: Vec<GuestId<'m>>,
+    pub(super) guests: Vec<OutgoingGuest<'m>>,
     pub(super) facts: Option<Vec<(&'m str, &'m Value)>>,
     pub(super) without_system_uuid: bool,
 }
 
-impl Host<'_> {
+impl OutgoingHypervisor<'_> {
     /// Its system uuid, in the form in which it is compared.
     pub(super) fn system_uuid(&self) -> Option<String> {
         let mut facts = self.facts.iter().flatten();
@@ -104,7 +104,7 @@ impl Host<'_> {
 }
 
 // The names are the server's; `guestIds` is always there, for a missing one would leave the old guests where they were.
-impl Serialize for Host<'_> {
+impl Serialize for OutgoingHypervisor<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut host = serializer.serialize_map(None)?;
         host.serialize_entry(
@@ -134,7 +134,7 @@ struct HypervisorId<'m> {
 /// A guest that is sent.
 #[derive(Debug, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct GuestId<'m> {
+pub(super) struct OutgoingGuest<'m> {
     guest_id: &'m str,
     state: u8,
     attributes: GuestAttributes<'m>,
@@ -148,12 +148,12 @@ struct GuestAttributes<'m> {
 }
 
 /// The guests of a hypervisor that are sent, in the order of their ids.
-pub(super) fn guests<'m>(hypervisor: &'m Hypervisor, faults: &mut Faults) -> Vec<GuestId<'m>> {
-    let mut guests: Vec<GuestId<'m>> = Vec::with_capacity(hypervisor.guests.len());
+pub(super) fn guests<'m>(hypervisor: &'m Hypervisor, faults: &mut Misfits) -> Vec<OutgoingGuest<'m>> {
+    let mut guests: Vec<OutgoingGuest<'m>> = Vec::with_capacity(hypervisor.guests.len());
     for guest in &hypervisor.guests {
         match fit::guest(guest) {
             Err(fault) => faults.push(fault),
-            Ok(()) => guests.push(GuestId {
+            Ok(()) => guests.push(OutgoingGuest {
                 guest_id: &guest.id,
                 state: guest.state.number(),
                 attributes: GuestAttributes {

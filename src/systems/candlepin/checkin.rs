@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::body::{Batch, GuestId, Host, SYSTEM_UUID, guests};
-use super::fit::{self, Faults};
+use super::body::{Batch, OutgoingGuest, OutgoingHypervisor, SYSTEM_UUID, guests};
+use super::fit::{self, Misfits};
 use crate::filter::HostFilter;
 use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
 
@@ -23,8 +23,8 @@ const PLACEHOLDERS: [&str; 3] = [
 /// the same.
 #[derive(Debug)]
 pub struct CheckIn<'m> {
-    hosts: Vec<Host<'m>>,
-    local: Option<Vec<GuestId<'m>>>,
+    hosts: Vec<OutgoingHypervisor<'m>>,
+    local: Option<Vec<OutgoingGuest<'m>>>,
     /// What the document holds, and what of it is not sent.
     pub census: Census<'m>,
     /// The number of this machine's own guests in the document.
@@ -48,7 +48,7 @@ impl<'m> CheckIn<'m> {
             known: known(mapping),
         };
         if let Some(local) = reportable.local {
-            let mut faults = Faults::default();
+            let mut faults = Misfits::default();
             let guests = guests(local, &mut faults);
             check_in.census.omitted += local.guests.len() - guests.len();
             check_in.local = Some(guests);
@@ -62,7 +62,7 @@ impl<'m> CheckIn<'m> {
     }
 
     fn add(&mut self, id: &'m str, hypervisor: &'m Hypervisor) {
-        let mut faults = Faults::default();
+        let mut faults = Misfits::default();
         match fit::id(id) {
             Err(fault) => {
                 self.census.omitted += 1;
@@ -72,7 +72,7 @@ impl<'m> CheckIn<'m> {
                 let name = fit::name(hypervisor, &mut faults);
                 let guests = guests(hypervisor, &mut faults);
                 self.census.omitted += hypervisor.guests.len() - guests.len();
-                self.hosts.push(Host {
+                self.hosts.push(OutgoingHypervisor {
                     id: Cow::Borrowed(id),
                     name,
                     guests,
@@ -84,7 +84,7 @@ impl<'m> CheckIn<'m> {
         self.leave_out(hypervisor, faults);
     }
 
-    fn leave_out(&mut self, hypervisor: &Hypervisor, faults: Faults) {
+    fn leave_out(&mut self, hypervisor: &Hypervisor, faults: Misfits) {
         self.census.unnamed += faults.more().saturating_sub(1);
         self.census
             .left_out
@@ -99,7 +99,7 @@ impl<'m> CheckIn<'m> {
     /// Two hypervisors with one system uuid would become one on the server, which flips at every report.
     fn leave_out_shared_uuids(&mut self) {
         let mut count: HashMap<String, usize> = HashMap::new();
-        for uuid in self.hosts.iter().filter_map(Host::system_uuid) {
+        for uuid in self.hosts.iter().filter_map(OutgoingHypervisor::system_uuid) {
             *count.entry(uuid).or_default() += 1;
         }
         for host in &mut self.hosts {
@@ -153,7 +153,7 @@ impl<'m> CheckIn<'m> {
 
     /// Also sends that these hypervisors, of which the document does not tell, have no guests.
     pub fn clear(&mut self, ids: impl IntoIterator<Item = String>) {
-        self.hosts.extend(ids.into_iter().map(|id| Host {
+        self.hosts.extend(ids.into_iter().map(|id| OutgoingHypervisor {
             id: Cow::Owned(id),
             name: None,
             guests: Vec::new(),
@@ -174,7 +174,7 @@ impl<'m> CheckIn<'m> {
         #[derive(serde::Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Body<'b, 'm> {
-            guest_ids: &'b [GuestId<'m>],
+            guest_ids: &'b [OutgoingGuest<'m>],
         }
         let guest_ids = self.local.as_deref();
         guest_ids

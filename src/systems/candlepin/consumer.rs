@@ -3,16 +3,10 @@
 use std::path::Path;
 
 use percent_encoding::utf8_percent_encode;
-use x509_cert::Certificate;
-use x509_cert::der::asn1::{ObjectIdentifier, PrintableStringRef, TeletexStringRef, Utf8StringRef};
-use x509_cert::der::{Any, Decode as _};
 
 use super::{Candlepin, Error, PLAIN};
 use crate::cancel::Cancel;
 use crate::http::{self, Request};
-
-/// The common name, in X.520.
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// The uuid by which the server knows a registered system: the common name in its certificate, in the PEM file `path`.
 pub fn consumer(path: &Path, cancel: &Cancel) -> Result<String, Error> {
@@ -20,38 +14,16 @@ pub fn consumer(path: &Path, cancel: &Cancel) -> Result<String, Error> {
         path: path.to_owned(),
         reason,
     };
-    let der = http::first_certificate(path, cancel).map_err(|error| match error {
+    let name = http::common_name(path, cancel).map_err(|error| match error {
         http::Error::File { reason, .. } => fail(reason),
         error => Error::Connection(Box::new(error)),
     })?;
-    let certificate = Certificate::from_der(&der)
-        .map_err(|error| fail(format!("its certificate can't be read: {error}")))?;
-    let subject = certificate.tbs_certificate().subject();
-    let names = subject.iter().filter(|part| part.oid == COMMON_NAME);
-    let name = names.filter_map(|part| text(&part.value)).last();
     match name {
         Some(name) if !name.is_empty() => Ok(name),
         _ => Err(fail(
             "its certificate has no common name, and so is not that of a registered system".to_owned(),
         )),
     }
-}
-
-fn text(value: &Any) -> Option<String> {
-    let utf8 = value
-        .decode_as::<Utf8StringRef<'_>>()
-        .map(|text| text.as_str().to_owned());
-    let printable = || {
-        value
-            .decode_as::<PrintableStringRef<'_>>()
-            .map(|text| text.as_str().to_owned())
-    };
-    let teletex = || {
-        value
-            .decode_as::<TeletexStringRef<'_>>()
-            .map(|text| text.as_str().to_owned())
-    };
-    utf8.or_else(|_| printable()).or_else(|_| teletex()).ok()
 }
 
 impl Candlepin {

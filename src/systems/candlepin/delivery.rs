@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Accepted, Batch, Candlepin, CheckIn, Error, Manner, Outcome, Place, Status, Tally};
+use super::{Accepted, Batch, Candlepin, CheckIn, Error, Manner, Outcome, Series, Status, Tally};
 use crate::error::Classify as _;
 use crate::state::Folder;
 
@@ -83,13 +83,13 @@ pub enum Done {
 }
 
 impl Candlepin {
-    /// Delivers a check-in, or what is left of it after an earlier attempt; `place` tells its reports from others.
+    /// Delivers a check-in, or what is left of it after an earlier attempt; `series` tells its reports from others.
     ///
     /// `progress` is told how many hypervisors have arrived.
     pub fn deliver(
         &mut self,
         check_in: &mut CheckIn<'_>,
-        place: &Place,
+        series: &Series,
         delivery: &Delivery,
         delivered: &mut Delivered,
         progress: impl Fn(usize),
@@ -102,13 +102,13 @@ impl Candlepin {
         let mut lock = None;
         let mut news = None;
         if let Some(memory) = &delivery.memory {
-            match Accepted::lock(&memory.folder, place, self.deadline, &self.cancel) {
+            match Accepted::lock(&memory.folder, series, self.deadline, &self.cancel) {
                 Ok(locked) => lock = Some(locked),
                 Err(error @ Error::Locked(_)) => return Err(error),
                 Err(error) => delivered.unkept = Some(error),
             }
-            let last = Accepted::read(&memory.folder, place);
-            let found = check_in.news(place, memory, last.as_ref())?;
+            let last = Accepted::read(&memory.folder, series);
+            let found = check_in.news(series, memory, last.as_ref())?;
             delivered.uncleared.clone_from(&found.uncleared);
             if found.is_known && delivered.batches == 0 && self.is_enough(&status, delivery, delivered)? {
                 return Ok(Done::Unchanged);
@@ -212,10 +212,10 @@ impl CheckIn<'_> {
     ///
     /// Hypervisors that vanished since then are added, where they are to be cleared and are not too many. Those that are too
     /// many are kept, so that they can be cleared later.
-    pub fn news(&mut self, place: &Place, memory: &Memory, last: Option<&Accepted>) -> Result<News, Error> {
+    pub fn news(&mut self, series: &Series, memory: &Memory, last: Option<&Accepted>) -> Result<News, Error> {
         let digest = self.digest().map_err(Error::Body)?;
         let is_known = !memory.force && last.is_some_and(|last| last.covers(&digest, memory.full_every));
-        let mut accepted = Accepted::new(place.clone(), self, digest);
+        let mut accepted = Accepted::new(series.clone(), self, digest);
         let mut uncleared = None;
         if let Some(last) = last.filter(|_| memory.clear_vanished) {
             let (ids, of) = (last.vanished(self), last.hypervisors());

@@ -32,13 +32,13 @@ impl fmt::Display for Correlation {
 
 /// By which ids an exchange is found in the server's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace {
+pub struct LogIds {
     pub(super) correlation: Correlation,
     /// The server's `x-candlepin-request-uuid`, where there was an answer with one.
     pub(super) request: Option<String>,
 }
 
-impl fmt::Display for Trace {
+impl fmt::Display for LogIds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "correlation id {}", self.correlation)?;
         match &self.request {
@@ -60,7 +60,7 @@ pub enum Error {
         /// What was asked for.
         doing: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
         /// What happened.
         #[source]
         source: Box<http::Error>,
@@ -71,18 +71,18 @@ pub enum Error {
         /// The user or consumer.
         who: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
         /// What the server said.
         #[source]
         source: Box<http::Error>,
     },
     /// 410: the system's registration was deleted on the server.
-    #[error("{who} was deleted on the server; register it anew, or give a user name")]
+    #[error("{who} was deleted on the server")]
     Gone {
         /// The consumer.
         who: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
         /// What the server said.
         #[source]
         source: Box<http::Error>,
@@ -93,7 +93,7 @@ pub enum Error {
         /// What was asked for.
         doing: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
         /// What the server said.
         #[source]
         source: Box<http::Error>,
@@ -104,7 +104,7 @@ pub enum Error {
         /// What was asked for.
         doing: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
         /// What the server said.
         #[source]
         source: Box<http::Error>,
@@ -117,7 +117,7 @@ pub enum Error {
         /// The user or consumer.
         who: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
         /// What the server said.
         #[source]
         source: Box<http::Error>,
@@ -130,10 +130,10 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
     },
     /// The server knows no heartbeats.
-    #[error("Candlepin {version} has no heartbeat (hypervisors_heartbeat); report the mapping itself")]
+    #[error("Candlepin {version} has no heartbeat (hypervisors_heartbeat)")]
     NoHeartbeat {
         /// The server's version.
         version: String,
@@ -144,7 +144,7 @@ pub enum Error {
         /// What was asked for.
         doing: &'static str,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
         /// What the server said.
         #[source]
         source: Box<http::Error>,
@@ -167,7 +167,7 @@ pub enum Error {
         /// The server's reason; may be empty.
         reason: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
     },
     /// The job is finished, but what became of the hypervisors is not told.
     #[error("job {job} FINISHED, but does not tell what became of the hypervisors: {reason}")]
@@ -177,10 +177,10 @@ pub enum Error {
         /// What stood where the lists should have been.
         reason: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
     },
     /// The job, or one before it, was not done in time.
-    #[error("gave up after {} s (--job-timeout): job {job} is {state}; it may go on", waited.as_secs())]
+    #[error("job {job} is {state} after {} s; it may go on", waited.as_secs())]
     JobTimeout {
         /// The job.
         job: String,
@@ -189,17 +189,17 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
     },
     /// The job, or one before it, was not done when the time for the whole was over.
-    #[error("no time is left (--timeout) to wait for job {job}, which is {state}; it may go on")]
+    #[error("job {job} is {state}; it may go on")]
     Late {
         /// The job.
         job: String,
         /// Its last state.
         state: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
     },
     /// A signal came while a job was waited for.
     #[error("while waiting for job {job}, which goes on")]
@@ -207,7 +207,7 @@ pub enum Error {
         /// The job.
         job: String,
         /// Where to look for it in the server's log.
-        trace: Trace,
+        log_ids: LogIds,
         /// The signal.
         #[source]
         source: Cancelled,
@@ -225,21 +225,21 @@ pub enum Error {
 
 impl Error {
     /// By which ids the failure is found in the server's log, where it has come so far. Messages end with it.
-    pub fn trace(&self) -> Option<&Trace> {
+    pub fn log_ids(&self) -> Option<&LogIds> {
         match self {
-            Error::Exchange { trace, .. }
-            | Error::Refused { trace, .. }
-            | Error::Gone { trace, .. }
-            | Error::NotFound { trace, .. }
-            | Error::NoCandlepin { trace, .. }
-            | Error::HeartbeatNotFound { trace, .. }
-            | Error::Owner { trace, .. }
-            | Error::Answer { trace, .. }
-            | Error::Job { trace, .. }
-            | Error::Untold { trace, .. }
-            | Error::JobTimeout { trace, .. }
-            | Error::Late { trace, .. }
-            | Error::Waiting { trace, .. } => Some(trace),
+            Error::Exchange { log_ids, .. }
+            | Error::Refused { log_ids, .. }
+            | Error::Gone { log_ids, .. }
+            | Error::NotFound { log_ids, .. }
+            | Error::NoCandlepin { log_ids, .. }
+            | Error::HeartbeatNotFound { log_ids, .. }
+            | Error::Owner { log_ids, .. }
+            | Error::Answer { log_ids, .. }
+            | Error::Job { log_ids, .. }
+            | Error::Untold { log_ids, .. }
+            | Error::JobTimeout { log_ids, .. }
+            | Error::Late { log_ids, .. }
+            | Error::Waiting { log_ids, .. } => Some(log_ids),
             Error::Connection(_)
             | Error::NoHeartbeat { .. }
             | Error::Certificate { .. }

@@ -18,29 +18,29 @@ const SOCKETS: &str = "cpu.cpu_socket(s)";
 
 /// What of one hypervisor does not fit: the first faults, and how many more there are.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+pub(super) struct Misfits {
     named: Vec<String>,
     more: usize,
 }
 
-impl Faults {
+impl Misfits {
     /// How many are named.
     const SOME: usize = 10;
 
     pub(super) fn push(&mut self, fault: String) {
-        match self.named.len() < Faults::SOME {
+        match self.named.len() < Misfits::SOME {
             true => self.named.push(fault),
             false => self.more += 1,
         }
     }
 
-    /// How many are not named, which one more of [`Faults::into_vec`] stands for.
+    /// How many are not named, which one more of [`Misfits::into_vec`] stands for.
     pub(super) fn more(&self) -> usize {
         self.more
     }
 
     pub(super) fn into_vec(self) -> Vec<String> {
-        let Faults { mut named, more } = self;
+        let Misfits { mut named, more } = self;
         if more > 0 {
             named.push(format!("{more} more of its parts do not fit"));
         }
@@ -54,7 +54,7 @@ pub(super) fn id(id: &str) -> Result<(), String> {
 }
 
 /// The name as it can be sent. An empty one says nothing, and the server would refuse the hypervisor for it.
-pub(super) fn name<'m>(hypervisor: &'m Hypervisor, faults: &mut Faults) -> Option<&'m str> {
+pub(super) fn name<'m>(hypervisor: &'m Hypervisor, faults: &mut Misfits) -> Option<&'m str> {
     odd_member(&hypervisor.unknown, "name", "a text", faults);
     odd_member(&hypervisor.unknown, "facts", "an object", faults);
     let name = hypervisor.name.as_deref().filter(|name| !name.is_empty())?;
@@ -70,7 +70,7 @@ pub(super) fn name<'m>(hypervisor: &'m Hypervisor, faults: &mut Faults) -> Optio
 /// The facts as they can be sent; `None` where the hypervisor has none.
 pub(super) fn facts<'m>(
     hypervisor: &'m Hypervisor,
-    faults: &mut Faults,
+    faults: &mut Misfits,
 ) -> Option<Vec<(&'m str, &'m Value)>> {
     if hypervisor.facts.is_empty() {
         return None;
@@ -92,8 +92,8 @@ pub(super) fn guest(guest: &Guest) -> Result<(), String> {
 }
 
 /// The attributes of a guest beside those that are understood, as they can be sent.
-pub(super) fn attributes<'m>(guest: &'m Guest, faults: &mut Faults) -> Vec<(&'m str, &'m Value)> {
-    let mut own = Faults::default();
+pub(super) fn attributes<'m>(guest: &'m Guest, faults: &mut Misfits) -> Vec<(&'m str, &'m Value)> {
+    let mut own = Misfits::default();
     odd_member(&guest.unknown, "attributes", "an object", &mut own);
     let doubled = doubled(&guest.attributes);
     for name in &doubled {
@@ -127,7 +127,7 @@ fn doubled(attributes: &Attributes) -> BTreeSet<&str> {
 }
 
 /// virt-who's type of the source, where it can be sent.
-pub(super) fn kind<'m>(attributes: &'m Attributes, faults: &mut Faults) -> Option<&'m str> {
+pub(super) fn kind<'m>(attributes: &'m Attributes, faults: &mut Misfits) -> Option<&'m str> {
     let kind = attributes.virt_who_type.as_deref()?;
     match text("the attribute virtWhoType", kind, LONGEST) {
         Ok(()) => Some(kind),
@@ -141,7 +141,7 @@ pub(super) fn kind<'m>(attributes: &'m Attributes, faults: &mut Faults) -> Optio
 fn fitting<'m>(
     members: impl Iterator<Item = (&'m str, &'m Value)>,
     fits: impl Fn(&str, &Value) -> Result<(), String>,
-    faults: &mut Faults,
+    faults: &mut Misfits,
 ) -> Vec<(&'m str, &'m Value)> {
     let fitting = members.filter(|(name, value)| match fits(name, value) {
         Ok(()) => true,
@@ -189,7 +189,7 @@ fn text(what: &str, text: &str, limit: usize) -> Result<(), String> {
 }
 
 /// A member of a known name whose value is of another kind; null is as good as none.
-fn odd_member(members: &Members, name: &str, kind: &str, faults: &mut Faults) {
+fn odd_member(members: &Members, name: &str, kind: &str, faults: &mut Misfits) {
     let odd = members.iter().find(|(own, _)| *own == name);
     if odd.is_some_and(|(_, value)| !matches!(value, Value::Other(raw) if raw.get() == "null")) {
         faults.push(format!("its {name:?} is not {kind}"));
@@ -215,7 +215,7 @@ mod tests {
                 "list":[1],"object":{{}},"number":7,"nothing":null,"nul":"\u0000","most":"{}"}}}}"#,
             &long[..255]
         ));
-        let mut faults = Faults::default();
+        let mut faults = Misfits::default();
         let names: Vec<&str> = facts(&host, &mut faults)
             .unwrap()
             .iter()
@@ -226,17 +226,17 @@ mod tests {
         assert_eq!(faults.len(), 6, "{faults:?}");
         assert!(faults[0].contains("cpu.cpu_socket(s)"), "{faults:?}");
         let none = hypervisor(r#"{"uuid":"a","guests":[]}"#);
-        assert!(facts(&none, &mut Faults::default()).is_none());
+        assert!(facts(&none, &mut Misfits::default()).is_none());
         // What is wrong with these is a flaw of the document, which names it.
         let host = hypervisor(r#"{"uuid":"a","guests":[],"facts":{"a":"1","b":"\ud800","a":"2","c":"3"}}"#);
-        let mut faults = Faults::default();
+        let mut faults = Misfits::default();
         assert_eq!(facts(&host, &mut faults).unwrap(), [("c", &Value::from("3"))]);
         assert!(faults.into_vec().is_empty());
     }
 
     #[test]
     fn of_many_faults_the_first_are_named() {
-        let mut faults = Faults::default();
+        let mut faults = Misfits::default();
         (0..1000).for_each(|n| faults.push(n.to_string()));
         let faults = faults.into_vec();
         assert_eq!(
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn names_and_attributes() {
         let long = "n".repeat(251);
-        let mut faults = Faults::default();
+        let mut faults = Misfits::default();
         let mut named = |text: &str| {
             let host = hypervisor(text);
             name(&host, &mut faults).map(str::to_owned)
@@ -288,7 +288,7 @@ mod tests {
             let host = hypervisor(&format!(
                 r#"{{"uuid":"a","guests":[{{"guestId":"g","state":1,"attributes":{{{text}}}}}]}}"#
             ));
-            let mut faults = Faults::default();
+            let mut faults = Misfits::default();
             let names: Vec<String> = attributes(&host.guests[0], &mut faults)
                 .iter()
                 .map(|(name, _)| (*name).to_owned())

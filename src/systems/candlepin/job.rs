@@ -124,13 +124,13 @@ pub(super) enum End {
 pub(super) struct Lists {
     /// Hypervisors that are new to the server.
     #[serde(deserialize_with = "list")]
-    pub(super) created: Vec<Entry>,
+    pub(super) created: Vec<ListedHypervisor>,
     /// Hypervisors of which something changed.
     #[serde(deserialize_with = "list")]
-    pub(super) updated: Vec<Entry>,
+    pub(super) updated: Vec<ListedHypervisor>,
     /// Hypervisors that the server knew so already.
     #[serde(deserialize_with = "list")]
-    pub(super) unchanged: Vec<Entry>,
+    pub(super) unchanged: Vec<ListedHypervisor>,
     /// `<hypervisorId>: <reason>` for each hypervisor that the server refused.
     #[serde(deserialize_with = "list")]
     pub(super) failed_update: Vec<String>,
@@ -173,7 +173,7 @@ fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Resu
 
 /// A hypervisor in a job's lists. The server does not repeat the id under which it was sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub(super) struct Entry {
+pub(super) struct ListedHypervisor {
     /// The name that was sent, or the one that the server had before.
     #[serde(default)]
     pub(super) name: Option<String>,
@@ -269,8 +269,8 @@ mod tests {
         serde_json::from_str(&text).unwrap()
     }
 
-    fn entries(names: &[(&str, &str)]) -> Vec<Entry> {
-        let entry = |(name, uuid): &(&str, &str)| Entry {
+    fn entries(names: &[(&str, &str)]) -> Vec<ListedHypervisor> {
+        let entry = |(name, uuid): &(&str, &str)| ListedHypervisor {
             name: Some((*name).to_owned()),
             uuid: Some((*uuid).to_owned()),
         };

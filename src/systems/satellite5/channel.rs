@@ -180,7 +180,7 @@ impl Satellite5 {
     fn log_out(&self, session: &str) {
         let http = self
             .http
-            .anew(&Cancel::default(), Some(Instant::now() + LOGOUT_TIME));
+            .reconnect(&Cancel::default(), Some(Instant::now() + LOGOUT_TIME));
         let logout = self.call_over(&http, LOGOUT, &[Datum::text(session)]);
         if let Err(error) = logout {
             log::warn!(

@@ -1,7 +1,8 @@
 //! The hypervisors of a mapping, sorted into those that can be reported and those that can't.
 
-use super::{plan, xmlrpc};
-use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
+use super::plan;
+use super::registrant::Registrant;
+use crate::mapping::{Census, Hypervisor, Mapping};
 
 /// virt-who's type of a source if neither the caller nor the document says it.
 const USUAL_KIND: &str = "esx";
@@ -15,17 +16,6 @@ pub struct Roster<'m> {
     pub census: Census<'m>,
     /// Whether the document has this machine's own guests. A Satellite 5 gets them only from the machine itself.
     pub local: bool,
-}
-
-/// A hypervisor that is reported.
-#[derive(Debug, Clone, Copy)]
-pub struct Registrant<'m> {
-    /// Its id.
-    pub id: &'m str,
-    /// virt-who's type of its source, which is part of the names that the server gets.
-    pub kind: &'m str,
-    /// What the document says about it.
-    pub hypervisor: &'m Hypervisor,
 }
 
 impl<'m> Roster<'m> {
@@ -56,33 +46,6 @@ impl<'m> Roster<'m> {
             registrants,
             census,
             local: reportable.local.is_some(),
-        }
-    }
-}
-
-impl Registrant<'_> {
-    /// Why it can't be reported: its id, or the type of its source, has a character that XML can't carry, or that would break
-    /// the lines of a list of profiles.
-    fn unsendable(&self) -> Option<String> {
-        let texts = [("its id", self.id), ("the type of its source", self.kind)];
-        texts.into_iter().find_map(|(what, text)| {
-            let c = text
-                .chars()
-                .find(|c| c.is_control() || !xmlrpc::is_sendable(*c))?;
-            Some(format!(
-                "{what} has the character U+{:04X}, which can't be sent",
-                c as u32
-            ))
-        })
-    }
-
-    /// The entry of this hypervisor in a result line, if it is not on the server as it should be.
-    pub fn left_out(&self, reason: String) -> LeftOut {
-        LeftOut {
-            kind: LeftOut::HOST.into(),
-            id: Some(self.id.to_owned()),
-            name: self.hypervisor.name.clone(),
-            reason,
         }
     }
 }

@@ -61,7 +61,7 @@ impl Client {
     /// for a session that has no end.
     pub(super) fn anew(&self, cancel: &Cancel, deadline: Option<Instant>) -> Self {
         Client {
-            http: self.http.anew(cancel, deadline),
+            http: self.http.reconnect(cancel, deadline),
             ..self.clone()
         }
     }

@@ -304,7 +304,7 @@ fn a_refusal_of_megabytes_is_read_at_once() {
 fn the_time_limit_names_an_unfinished_job() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
     let outcome = site.report(&["--timeout", "3"], MAPPING);
-    failed(&outcome, 75, "no time is left (--timeout) to wait for job ");
+    failed(&outcome, 75, "no time is left (--timeout is 3 s): ");
     failed(&outcome, 75, "--timeout");
     let job = &site.candlepin.jobs()[0].id;
     failed(&outcome, 75, job);

@@ -42,7 +42,7 @@ fn only_the_newest_waiting_document_of_each_source_is_sent() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(
-        stderr.contains(&other) && stderr.contains("passed over"),
+        stderr.contains(&other) && stderr.contains("skipping a document"),
         "{stderr}"
     );
     assert_eq!(output.status.code(), Some(75));

@@ -56,7 +56,7 @@ impl Check {
 
     /// Tells why a server can't be reached as the section has it: `key` is the server's. A proxy may also be the environment's.
     pub(super) fn way(&mut self, section: &Section, key: &str, endpoint: crate::cli::Result<Endpoint>) {
-        let error = match endpoint.and_then(|endpoint| Ok(args::way(&endpoint)?)) {
+        let error = match endpoint.and_then(|endpoint| Ok(endpoint.way()?)) {
             Err(error) => error,
             Ok(way) => {
                 if let Some(warning) = args::https_proxy(&way) {

@@ -1,101 +1,116 @@
-//! What a person should know of a report: what is in force, and what to do about a failure.
+//! What a user should know about a report: what is in force, and what to do about a failure.
 
-use super::{Destination, Report};
-use crate::commands::report::documents;
+use super::{CandlepinReporter, Destination};
+use crate::cli;
 use crate::commands::rhsm::Who;
-use crate::commands::way;
 use crate::config::Rhsm;
+use crate::error::Kind;
 use crate::http;
 use crate::systems::candlepin;
 
-impl Report {
+impl CandlepinReporter {
     /// Debug messages that say what options, section and rhsm.conf come to.
-    pub(super) fn tell_what_is_in_force(&self, rhsm: &Rhsm) {
+    pub(super) fn log_what_is_in_force(&self, rhsm: &Rhsm) {
         let missing = match self.rhsm_conf.exists() {
             true => "",
             false => " (missing: subscription-manager's defaults)",
         };
         log::debug!("rhsm.conf: {}{missing}", self.rhsm_conf.display());
-        let Some(destination) = &self.destination else {
+        let Some(Destination {
+            endpoint,
+            owner,
+            reporter_id,
+            ..
+        }) = &self.destination
+        else {
             return log::debug!("sending nothing");
         };
-        let (base, owner) = (&destination.endpoint.base, &destination.owner);
         log::debug!(
-            "reporting to {base}, owner {owner:?}, as reporter {:?}",
-            destination.reporter_id
+            "reporting to {}, owner {owner:?}, as reporter {reporter_id:?}",
+            endpoint.base
         );
         match &self.login {
             Some(Who::User { username, .. }) => log::debug!("logging in as user {username:?}"),
             Some(Who::System { uuid }) => {
-                let file = match &destination.endpoint.identity {
-                    Some(identity) => &identity.cert,
-                    None => &self.certificate,
-                };
+                let file = endpoint.identity.as_ref().map(|identity| &identity.cert);
+                let file = file.unwrap_or(&self.certificate);
                 log::debug!("logging in as consumer {uuid} with {}", file.display());
             }
-            None => log::debug!("logging in nowhere"),
+            None => log::debug!("not logging in"),
         }
-        let silence = destination.endpoint.silence_limit.as_secs();
         let from = match rhsm.server_timeout {
             Some(_) => " (server_timeout)",
             None => "",
         };
-        let (connect, job) = (
-            destination.endpoint.connect_limit.as_secs(),
+        log::debug!(
+            "limits: connecting {} s, silence {} s{from}, a job {} s, {}",
+            endpoint.connect_limit.as_secs(),
+            endpoint.silence_limit.as_secs(),
             self.delivery.limit.as_secs(),
+            self.setup.whole_limit()
         );
-        let whole = match self.connection.time() {
-            Some(time) => format!("{} s for an attempt (--timeout)", time.as_secs()),
-            None => format!("{} s for a document", documents::LONGEST.as_secs()),
-        };
-        log::debug!("limits: connecting {connect} s, silence {silence} s{from}, a job {job} s, {whole}");
     }
 
-    /// A failure with what has to be known to mend it: the server, the section, and what to look at.
-    pub fn explain(&self, error: crate::cli::Error) -> crate::cli::Error {
+    /// Logs an error in one line, with the ids that find it in the server's log.
+    pub(super) fn log_error(&self, error: &cli::Error) {
+        let ids = error.downcast_ref().and_then(candlepin::Error::log_ids);
+        match (ids, &self.destination) {
+            (Some(ids), _) => log::error!("{error:#} ({ids})"),
+            (None, Some(Destination { correlation, .. })) if error.kind() == Kind::Unavailable => {
+                log::error!("{error:#} (correlation id {correlation})");
+            }
+            _ => log::error!("{error:#}"),
+        }
+    }
+
+    /// Adds to an error what the user needs to mend it: advice, the section, and the server.
+    pub(super) fn explain(&self, error: cli::Error) -> cli::Error {
         let Some(destination) = &self.destination else {
             return error;
         };
-        let base = &destination.endpoint.base;
-        let error = match error
-            .downcast_ref()
-            .and_then(|known| self.advice(known, destination))
-        {
+        let known: Option<&candlepin::Error> = error.downcast_ref();
+        let is_local = known.is_some_and(candlepin::Error::is_about_this_machine);
+        let error = match known.and_then(|known| self.advice(known, destination)) {
             Some(advice) => error.context(advice),
             None => error,
         };
-        let is_local = error
-            .downcast_ref()
-            .is_some_and(candlepin::Error::is_about_this_machine);
-        way::placed(error, self.whence.as_deref(), (!is_local).then_some(base))
+        let server = (!is_local).then_some(&destination.endpoint.base);
+        self.setup.placed(error, server)
     }
 
+    /// What to do about an error, or `None` if it says that itself.
     fn advice(&self, error: &candlepin::Error, destination: &Destination) -> Option<String> {
+        use candlepin::Error;
         let (base, owner) = (&destination.endpoint.base, &destination.owner);
         Some(match (error, &self.login) {
-            (candlepin::Error::Refused { source, .. }, Some(Who::User { username, .. })) => {
-                match is_answer(source, 401) {
-                    true => format!(
-                        "login to {base} as {username:?} failed: wrong user name or password (repeated failures may lock the \
-                         account)"
-                    ),
-                    false => format!(
-                        "{base} does not let user {username:?} report; check the user's role for owner {owner:?}"
-                    ),
-                }
+            (Error::Refused { source, .. }, Some(Who::User { username, .. })) if is_status(source, 401) => {
+                format!(
+                    "login to {base} as {username:?} failed: wrong user name or password (repeated failures may lock the \
+                     account)"
+                )
             }
-            (candlepin::Error::Refused { .. }, _) => format!(
+            (Error::Refused { .. }, Some(Who::User { username, .. })) => {
+                format!(
+                    "{base} does not let user {username:?} report; check the user's role for owner {owner:?}"
+                )
+            }
+            (Error::Refused { .. }, _) => format!(
                 "{base} refuses the certificate {}; check that this system is registered with this server",
                 self.certificate.display()
             ),
+            (Error::Gone { .. }, _) => {
+                format!("register this system with {base} again, or log in as a user (--username)")
+            }
+            (Error::NoHeartbeat { .. }, _) => "report the mapping without --heartbeat".to_owned(),
+            (Error::JobTimeout { .. }, _) => "gave up waiting (--job-timeout)".to_owned(),
             (error, _) if error.is_about_the_path() => format!(
-                "no Candlepin answers at {base}; check the path, which is that of --server, rhsm_prefix or prefix in rhsm.conf"
+                "no Candlepin answers at {base}; check the path (--server, rhsm_prefix, or prefix in rhsm.conf)"
             ),
             _ => return None,
         })
     }
 }
 
-fn is_answer(error: &http::Error, wanted: u16) -> bool {
+fn is_status(error: &http::Error, wanted: u16) -> bool {
     matches!(error, http::Error::Status { status, .. } if *status == wanted)
 }

@@ -1,15 +1,15 @@
-//! How long a document may take, and what is said when its time is over.
+//! How long a document may take, and what an error says when the time is over.
 
 use std::time::{Duration, Instant};
 
-use crate::http;
-use crate::systems::candlepin;
+use crate::cli::Error;
+use crate::systems::{candlepin, satellite5};
+use crate::{http, state};
 
-/// How long a document may take where `--timeout` does not say otherwise: a server that trickles must not hold a reporter
-/// for ever.
+/// How long a document may take without `--timeout`: a server that sends byte by byte must not hold a reporter for ever.
 pub(crate) const LONGEST: Duration = Duration::from_secs(4 * 60 * 60);
 
-/// How long a document is tried again after the end of the input, where `--timeout` does not say otherwise.
+/// How long a document is tried again after the end of the input, without `--timeout`.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// The times that limit the work on one document.
@@ -20,14 +20,13 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// The limit of a document that arrived at this moment: complete, and with no other before it. `timeout` is that of
+    /// The limit of a document that arrived at this moment, complete and with no other before it. `timeout` is that of
     /// `--timeout`.
     pub(super) fn new(timeout: Option<Duration>, arrived: Instant) -> Self {
         Limit { timeout, arrived }
     }
 
-    /// When an attempt that begins at `begun` has to be done: `--timeout` holds for each attempt, the default for the
-    /// document.
+    /// The end of an attempt that begins at `begun`: `--timeout` limits each attempt, [`LONGEST`] the document.
     pub(super) fn of_attempt(&self, begun: Instant) -> Option<Instant> {
         match self.timeout {
             Some(timeout) => begun.checked_add(timeout),
@@ -35,7 +34,7 @@ impl Limit {
         }
     }
 
-    /// When another attempt has to be done at the latest; `ended` is when the input ended, if it has.
+    /// The latest end of another attempt; `ended` is when the input ended, if it has.
     pub(super) fn of_retries(&self, ended: Option<Instant>) -> Option<Instant> {
         let since = ended.map(|ended| ended.max(self.arrived));
         let after_input = since.and_then(|since| since.checked_add(self.timeout.unwrap_or(GRACE)));
@@ -46,18 +45,17 @@ impl Limit {
         after_input.into_iter().chain(of_all).min()
     }
 
-    /// A failure with what has to be known beside it where it only says that the time is over: why the attempt before it
-    /// failed, and which limit it was.
-    pub(super) fn explain(&self, error: crate::cli::Error, before: Option<String>) -> crate::cli::Error {
+    /// Adds to an error that only says that the time is over which limit that was, and why the attempt before it failed.
+    pub(super) fn explain(&self, error: Error, previous: Option<String>) -> Error {
         if !is_late(&error) {
             return error;
         }
-        let error = match before {
-            Some(before) => error.context(format!("{before}; the last attempt")),
+        let error = match previous {
+            Some(previous) => error.context(format!("{previous}; the last attempt")),
             None => error,
         };
         match self.timeout {
-            Some(_) => error,
+            Some(_) => explain_late(error, self.timeout),
             None => {
                 let hours = LONGEST.as_secs() / 3600;
                 error.context(format!(
@@ -68,10 +66,23 @@ impl Limit {
     }
 }
 
+/// Adds to an error that only says that the time is over which limit that was: `timeout` is that of `--timeout`.
+pub(crate) fn explain_late(error: Error, timeout: Option<Duration>) -> Error {
+    let Some(timeout) = timeout.filter(|_| is_late(&error)) else {
+        return error;
+    };
+    let advice = match error.chain().any(is_locked) {
+        true => "; try again when the other process has ended, or use a longer --timeout",
+        false => "",
+    };
+    let limit = timeout.as_secs();
+    error.context(format!("no time is left (--timeout is {limit} s){advice}"))
+}
+
 /// Whether all that an error says is that the time is over.
-pub(super) fn is_late(error: &crate::cli::Error) -> bool {
+pub(super) fn is_late(error: &Error) -> bool {
     error.chain().any(|cause| {
-        let late = http::Error::of(cause).is_some_and(|error| {
+        let deadline = |error: &http::Error| {
             matches!(
                 error,
                 http::Error::Timeout {
@@ -79,9 +90,21 @@ pub(super) fn is_late(error: &crate::cli::Error) -> bool {
                     ..
                 }
             )
-        });
-        late || matches!(cause.downcast_ref(), Some(candlepin::Error::Late { .. }))
+        };
+        http::Error::of(cause).is_some_and(deadline)
+            || matches!(cause.downcast_ref(), Some(candlepin::Error::Late { .. }))
+            || is_locked(cause)
     })
+}
+
+/// Whether another process held a lock until the time was over.
+fn is_locked(cause: &(dyn std::error::Error + 'static)) -> bool {
+    use satellite5::systemid;
+    let error = match cause.downcast_ref() {
+        Some(satellite5::Error::Registration(systemid::Error::File(error))) => Some(error),
+        _ => cause.downcast_ref(),
+    };
+    matches!(error, Some(state::Error::Locked { .. }))
 }
 
 #[cfg(test)]
@@ -94,7 +117,7 @@ mod tests {
     fn without_a_timeout_a_document_has_four_hours_from_its_arrival() {
         let arrived = Instant::now();
         let limit = Limit::new(None, arrived);
-        // However late an attempt begins, and while more input may come.
+        // However late an attempt begins, and while more input may arrive.
         for begun in [arrived, arrived + HOUR, arrived + 3 * HOUR] {
             assert_eq!(limit.of_attempt(begun), Some(arrived + 4 * HOUR));
         }
@@ -122,31 +145,29 @@ mod tests {
         assert_eq!(limit.of_attempt(begun), Some(begun + 9 * HOUR));
         assert_eq!(limit.of_retries(None), None);
         assert_eq!(limit.of_retries(Some(begun)), Some(begun + 9 * HOUR));
-        // A time beyond all clocks is none.
+        // A time beyond the clock's range is no limit.
         let endless = Limit::new(Some(Duration::MAX), arrived);
         assert_eq!(endless.of_attempt(arrived), None);
         assert_eq!(endless.of_retries(Some(arrived)), None);
     }
 
     #[test]
-    fn what_failed_before_the_time_was_over_is_kept() {
+    fn a_late_error_names_its_limit_and_the_failure_before_it() {
         let late = || {
-            crate::cli::Error::from(http::Error::Timeout {
+            Error::from(http::Error::Timeout {
                 server: "sub:443".to_owned(),
                 limit: http::Limit::Deadline,
             })
         };
-        let said = |timeout, before: Option<&str>| {
+        let message = |timeout, previous: Option<&str>| {
             let limit = Limit::new(timeout, Instant::now());
-            format!("{:#}", limit.explain(late(), before.map(str::to_owned)))
+            format!("{:#}", limit.explain(late(), previous.map(str::to_owned)))
         };
-        let told = said(Some(HOUR), Some("sub:443: answered 503"));
-        assert!(
-            told.starts_with("sub:443: answered 503; the last attempt: "),
-            "{told}"
-        );
-        assert!(!said(Some(HOUR), None).contains("4 hours"));
-        assert!(said(None, None).starts_with("given up 4 hours after the document arrived"));
+        let words = "no time is left (--timeout is 3600 s): sub:443: answered 503; the last attempt: ";
+        let text = message(Some(HOUR), Some("sub:443: answered 503"));
+        assert!(text.starts_with(words), "{text}");
+        assert!(!message(Some(HOUR), None).contains("4 hours"));
+        assert!(message(None, None).starts_with("given up 4 hours after the document arrived"));
         // Another failure speaks for itself.
         let limit = Limit::new(None, Instant::now());
         let other = crate::cli::Failure::new(crate::error::Kind::Data, "no");

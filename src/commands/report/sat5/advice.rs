@@ -1,39 +1,24 @@
-//! What an administrator can do about an error of a Satellite 5.
+//! What the user can do about an error of a Satellite 5.
 
 use crate::cli;
-use crate::error::Classify as _;
-use crate::mapping::LeftOut;
-use crate::systems::satellite5::{Error, Shortfall, systemid};
+use crate::commands::advice::advised as advised_of_exchange;
+use crate::systems::satellite5::{Error, systemid};
 
-/// Before an error of a server that is no Satellite 5.
-const ANOTHER_SERVER: &str = "no Satellite 5 or Spacewalk answers there; check the server's address";
-
-/// The entry of a hypervisor in the result line: the error with its causes, and what to do.
-pub(super) fn left_out(shortfall: &Shortfall<'_>) -> LeftOut {
-    shortfall.registrant.left_out(reason(&shortfall.error))
-}
-
-fn reason(error: &Error) -> String {
-    let mut text = error.with_causes();
-    if error.is_about_another_server() {
-        text = format!("{ANOTHER_SERVER}: {text}");
-    }
-    if let Some(advice) = advice(error) {
-        text = format!("{text}; {advice}");
-    }
-    text
-}
-
-/// The error that ended a report.
-pub(super) fn ended(error: Error) -> cli::Error {
-    match error.is_about_another_server() {
-        true => cli::Error::from(error).context(ANOTHER_SERVER),
-        false => error.into(),
+/// The error with advice after it, if there is any.
+pub(super) fn advised(error: Error) -> cli::Error {
+    let advice = advice(&error);
+    let error = cli::Error::from(error);
+    match advice {
+        Some(advice) => error.advise(advice),
+        None => advised_of_exchange(error),
     }
 }
 
 fn advice(error: &Error) -> Option<&'static str> {
     Some(match error.root() {
+        error if error.is_about_another_server() => {
+            "no Satellite 5 or Spacewalk answers there; check the server's address"
+        }
         Error::Login { .. } => "check user name and password (repeated failures may lock the account)",
         Error::Refused { call, fault } => return of_fault(call, fault.code),
         Error::NoBaseChannel { map: Some(_) } => {

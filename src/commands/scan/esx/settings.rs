@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cancel::Cancel;
 use crate::cli::{self, Failure, args, password, stamp};
+use crate::commands::advice::advised;
 use crate::commands::scan::section;
 use crate::commands::way;
 use crate::error::Kind;
@@ -90,7 +91,7 @@ struct Record {
 impl Scan {
     /// Names the section in an error of the scan, since the server's name does not tell which password is wrong.
     pub(super) fn of_section(&self, error: impl Into<cli::Error>) -> cli::Error {
-        let error = error.into();
+        let error = advised(error.into());
         let told = matches!(error.kind(), Kind::Signal(_) | Kind::ReaderGone);
         match &self.source.section {
             Some(section) if !told => error.context(format!("section [{section}]")),

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::job::{Entry, Lists, shortened};
+use super::job::{ListedHypervisor, Lists, shortened};
 use crate::mapping::LeftOut;
 
 /// What became of a report, summed up over its check-ins.
@@ -203,7 +203,7 @@ impl<'a> Entries<'a> {
         };
         let mut seen = HashSet::new();
         let all = [&lists.created, &lists.updated, &lists.unchanged];
-        for Entry { name, uuid } in all.into_iter().flatten() {
+        for ListedHypervisor { name, uuid } in all.into_iter().flatten() {
             let twice = uuid.as_deref().is_some_and(|uuid| !seen.insert(uuid));
             match name {
                 _ if twice => {}
@@ -248,8 +248,8 @@ mod tests {
     }
 
     /// Entries with these names, each with a uuid of its own.
-    fn entries(names: &[&str]) -> Vec<Entry> {
-        let entry = |(n, name): (usize, &&str)| Entry {
+    fn entries(names: &[&str]) -> Vec<ListedHypervisor> {
+        let entry = |(n, name): (usize, &&str)| ListedHypervisor {
             name: Some((*name).to_owned()),
             uuid: Some(format!("{name}-{n}")),
         };
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn two_that_the_server_took_for_one_are_one() {
-        let same = |name: &str| Entry {
+        let same = |name: &str| ListedHypervisor {
             name: Some(name.to_owned()),
             uuid: Some("u".to_owned()),
         };

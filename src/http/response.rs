@@ -1,160 +1,26 @@
-//! Requests and answers.
+//! Answers.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use ureq::http::{HeaderMap, Method};
-use zeroize::Zeroizing;
+use ureq::http::HeaderMap;
 
+use super::Error;
+use super::link::Link;
 use super::trace::Recording;
-use super::{Error, Link};
 use crate::cancel::HookGuard;
-use crate::secret::Secret;
+use crate::text::first_line;
 
-/// How much of a refusal's body is looked at.
-const REFUSAL: u64 = 16 * 1024;
-/// How much of a body's rest is read to keep the connection.
-const REST: u64 = 64 * 1024;
-/// Between the socket and the parser.
+/// The most bytes of a refusal's body that are read.
+const LONGEST_REFUSAL: u64 = 16 * 1024;
+/// The most bytes of a body's rest that are read to keep the connection.
+const LONGEST_REST: u64 = 64 * 1024;
+/// The most characters that an error shows of what a server says.
+const LONGEST_MESSAGE: usize = 300;
+/// The bytes between the socket and the parser.
 const BUFFER: usize = 64 * 1024;
-
-/// A request to a path below the server's [`Base`](super::Base).
-///
-/// Its `Debug` shows no values of header fields and no body, which may hold secrets.
-#[derive(Clone)]
-pub struct Request<'a> {
-    pub(super) method: Method,
-    pub(super) path: String,
-    pub(super) headers: Vec<(&'static str, Secret)>,
-    pub(super) body: Option<&'a [u8]>,
-    pub(super) limit: u64,
-    pub(super) silence: Option<Duration>,
-    pub(super) repeatable: bool,
-    pub(super) label: Option<&'static str>,
-    pub(super) secrets: Vec<Secret>,
-    pub(super) secret_answer: bool,
-}
-
-impl<'a> Request<'a> {
-    fn new(method: Method, path: impl Into<String>, body: Option<&'a [u8]>, repeatable: bool) -> Self {
-        Request {
-            method,
-            path: path.into(),
-            headers: Vec::new(),
-            body,
-            limit: 1 << 30,
-            silence: None,
-            repeatable,
-            label: None,
-            secrets: Vec::new(),
-            secret_answer: false,
-        }
-    }
-
-    /// Asks for what stands at `path`, percent-encoded where needed, which is appended to the base's path.
-    pub fn get(path: impl Into<String>) -> Self {
-        Request::new(Method::GET, path, None, true)
-    }
-
-    /// Removes what stands at `path`.
-    pub fn delete(path: impl Into<String>) -> Self {
-        Request::new(Method::DELETE, path, None, true)
-    }
-
-    /// Sends `body` to be stored at `path`.
-    pub fn put(path: impl Into<String>, content_type: &str, body: &'a [u8]) -> Self {
-        Request::new(Method::PUT, path, Some(body), true).header("Content-Type", content_type)
-    }
-
-    /// Sends `body` to be worked on. See [`repeatable`](Request::repeatable).
-    pub fn post(path: impl Into<String>, content_type: &str, body: &'a [u8]) -> Self {
-        Request::new(Method::POST, path, Some(body), false).header("Content-Type", content_type)
-    }
-
-    /// Adds a header field.
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.push((name, Secret::from(value.to_owned())));
-        self
-    }
-
-    /// Says who we are, by HTTP Basic authentication.
-    pub fn basic(mut self, user: &str, password: &Secret) -> Self {
-        let field = basic_field("", user, password.expose(), "");
-        self.headers.push(("Authorization", field));
-        self.secret(password.expose())
-    }
-
-    /// Lets the server compress its answer; it is decompressed while it is read.
-    pub fn gzip(self) -> Self {
-        self.header("Accept-Encoding", "gzip")
-    }
-
-    /// The greatest number of bytes, after decompression, that the answer's body may have; 1 GiB unless set.
-    pub fn limit(mut self, bytes: u64) -> Self {
-        self.limit = bytes;
-        self
-    }
-
-    /// How long the server may be silent, where that is longer than the endpoint's limit: a poll that waits for news.
-    pub fn silence(mut self, limit: Duration) -> Self {
-        self.silence = Some(limit);
-        self
-    }
-
-    /// The name of what is called, for the names of a [`Trace`](super::Trace)'s files.
-    pub fn label(mut self, name: &'static str) -> Self {
-        self.label = Some(name);
-        self
-    }
-
-    /// Keeps `text` out of the trace of this exchange.
-    pub fn secret(mut self, text: &str) -> Self {
-        self.secrets.push(Secret::from(text.to_owned()));
-        self
-    }
-
-    /// Keeps all texts of the answer out of the trace, for one of them is a secret, such as a session's key: only XML's tags are shown.
-    pub fn secret_answer(mut self) -> Self {
-        self.secret_answer = true;
-        self
-    }
-
-    /// Says that the request does the same whether it arrives once or twice, as one that only reads.
-    ///
-    /// A server may close a kept connection at the moment when the next request is on its way. Then nobody knows whether it was
-    /// worked on, and only a repeatable request is sent again. GET, PUT and DELETE are repeatable by themselves (RFC 9110, 9.2.2).
-    pub fn repeatable(mut self) -> Self {
-        self.repeatable = true;
-        self
-    }
-}
-
-/// `Basic`, and user and password encoded (RFC 7617), between other parts of a header field. No copy is left in memory.
-pub(super) fn basic_field(before: &str, user: &str, password: &str, after: &str) -> Secret {
-    const NAME: &str = "Basic ";
-    let mut pair = Zeroizing::new(String::with_capacity(user.len() + 1 + password.len()));
-    pair.push_str(user);
-    pair.push(':');
-    pair.push_str(password);
-    let length = before.len() + NAME.len() + pair.len().div_ceil(3) * 4 + after.len();
-    // All at once: a text that grows leaves copies behind.
-    let mut field = String::with_capacity(length);
-    field.push_str(before);
-    field.push_str(NAME);
-    base64::prelude::BASE64_STANDARD.encode_string(pair.as_bytes(), &mut field);
-    field.push_str(after);
-    Secret::from(field)
-}
-
-impl fmt::Debug for Request<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.split('?').next().unwrap_or_default();
-        write!(f, "{} {path} {:?}", self.method, self.headers)
-    }
-}
 
 /// An answer, whose body has not been read yet.
 #[derive(Debug)]
@@ -253,7 +119,7 @@ impl Response {
         let (status, html) = (self.status, self.is_html());
         let mut bytes = Vec::new();
         // What came before a failure is still worth showing; a signal counts more.
-        let read = self.body.take(REFUSAL).read_to_end(&mut bytes);
+        let read = self.body.take(LONGEST_REFUSAL).read_to_end(&mut bytes);
         if let Err(error) = read
             && let Some(cancelled @ Error::Cancelled(_)) = Error::within(&error)
         {
@@ -261,13 +127,13 @@ impl Response {
         }
         let text = String::from_utf8_lossy(&bytes);
         let message = message(&bytes)
-            .map(|text| first_line(&text))
+            .map(|text| first_line(&text, LONGEST_MESSAGE))
             .filter(|text| !text.is_empty())
             .unwrap_or_else(|| {
                 if html || looks_like_html(&text) {
                     page(&text)
                 } else {
-                    first_line(&text)
+                    first_line(&text, LONGEST_MESSAGE)
                 }
             });
         Error::Status {
@@ -295,7 +161,7 @@ impl Body {
 
     /// Ends the reading so that the connection can be used again: a short rest is read and dropped.
     pub fn finish(mut self) -> Result<(), Error> {
-        let rest = io::copy(&mut self.0.by_ref().take(REST), &mut io::sink());
+        let rest = io::copy(&mut self.0.by_ref().take(LONGEST_REST), &mut io::sink());
         rest.map(drop).map_err(|error| self.error(error))
     }
 
@@ -382,20 +248,6 @@ fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// The first line that says something, cut to what fits a message.
-fn first_line(text: &str) -> String {
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default();
-    let mut short: String = line.chars().filter(|c| !c.is_control()).take(300).collect();
-    if short.len() < line.len() && line.chars().count() > 300 {
-        short.push('…');
-    }
-    short
-}
-
 fn looks_like_html(text: &str) -> bool {
     let start: String = text
         .trim_start()
@@ -414,7 +266,7 @@ fn page(text: &str) -> String {
         let end = start + lower[start..].find("</title")?;
         Some(text[start..end].split_whitespace().collect::<Vec<_>>().join(" "))
     });
-    match title.map(|title| first_line(&title)) {
+    match title.map(|title| first_line(&title, LONGEST_MESSAGE)) {
         Some(title) if !title.is_empty() => format!("a web page, perhaps a proxy's: {title:?}"),
         _ => "a web page, perhaps a proxy's".to_owned(),
     }
@@ -458,22 +310,5 @@ mod tests {
             assert_eq!(page(text), wanted);
         }
         assert!(!looks_like_html("<?xml version='1.0'?>"));
-    }
-
-    #[test]
-    fn one_line_of_a_text() {
-        assert_eq!(first_line("\n \r\n it is\x1b[1m full \n really"), "it is[1m full");
-        assert_eq!(first_line(&"é".repeat(301)), "é".repeat(300) + "…");
-        assert_eq!(first_line(&"é".repeat(300)), "é".repeat(300));
-    }
-
-    #[test]
-    fn a_request_shows_no_secret() {
-        let request = Request::get("/x?token=s3cret")
-            .basic("me", &Secret::from("s3cret".to_owned()))
-            .header("Cookie", "s3cret");
-        let shown = format!("{request:?}");
-        assert!(shown.starts_with("GET /x "), "{shown}");
-        assert!(!shown.contains("s3cret") && !shown.contains("bWU6"), "{shown}");
     }
 }

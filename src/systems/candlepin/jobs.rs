@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use percent_encoding::utf8_percent_encode;
 
 use super::job::{End, Job, Lists, State, backoff, shortened};
-use super::{Batch, Candlepin, Error, PLAIN, Status, Tally, Trace, can_be_named, json};
+use super::{Batch, Candlepin, Error, LogIds, PLAIN, Status, Tally, can_be_named, json};
 use crate::backoff::Backoff;
 use crate::error::{Classify, Kind};
 use crate::http::{Request, Response};
@@ -71,7 +71,7 @@ impl Candlepin {
                     let awaited = Awaited {
                         job: &others.join(", "),
                         state: "another report of this owner and must end first",
-                        trace: &job.trace,
+                        log_ids: &job.log_ids,
                     };
                     self.pause(&mut pauses, None, &patience, awaited)?;
                     for other in others {
@@ -114,10 +114,14 @@ impl Candlepin {
             b"",
         );
         let job = match self.exchange(doing, request) {
-            Ok((response, trace)) => told(response, doing, trace)?,
+            Ok((response, log_ids)) => told(response, doing, log_ids)?,
             // The owner may be known all the same: not everything before a Candlepin hands this request on.
-            Err(Error::NotFound { trace, source, .. }) => {
-                return Err(Error::HeartbeatNotFound { doing, trace, source });
+            Err(Error::NotFound { log_ids, source, .. }) => {
+                return Err(Error::HeartbeatNotFound {
+                    doing,
+                    log_ids,
+                    source,
+                });
             }
             Err(error) => return Err(error),
         };
@@ -144,7 +148,7 @@ impl Candlepin {
     /// The owner and the reporter, as they stand in a path and a query.
     fn names(&self) -> (String, String) {
         let encoded = |text: &str| utf8_percent_encode(text, PLAIN).to_string();
-        (encoded(&self.reporter.owner), encoded(&self.reporter.id))
+        (encoded(&self.client.owner), encoded(&self.client.id))
     }
 
     fn send(&mut self, body: &[u8]) -> Result<Told, Error> {
@@ -154,7 +158,7 @@ impl Candlepin {
         // Any other type than text/plain is answered with 415.
         let request = Request::post(path, "text/plain", body).repeatable();
         match self.exchange(doing, request) {
-            Ok((response, trace)) => told(response, doing, trace),
+            Ok((response, log_ids)) => told(response, doing, log_ids),
             Err(error) => Err(self.unknown_owner(error)),
         }
     }
@@ -164,14 +168,14 @@ impl Candlepin {
         let doing = "checking in";
         let body = batch.synchronous_body().map_err(Error::Body)?;
         let (owner, reporter) = self.names();
-        let environment = match &self.reporter.environment {
+        let environment = match &self.client.environment {
             Some(environment) => format!("&env={}", utf8_percent_encode(environment, PLAIN)),
             None => String::new(),
         };
         let path = format!("/hypervisors?owner={owner}{environment}&reporter_id={reporter}");
         let request = Request::post(path, "application/json", &body).repeatable();
         match self.exchange(doing, request) {
-            Ok((response, trace)) => Ok(json(response, LARGEST_JOB, doing, trace)?.0),
+            Ok((response, log_ids)) => Ok(json(response, LARGEST_JOB, doing, log_ids)?.0),
             Err(error) => Err(self.unknown_owner(error)),
         }
     }
@@ -179,10 +183,10 @@ impl Candlepin {
     /// The server does not tell an owner of others from none.
     fn unknown_owner(&self, error: Error) -> Error {
         match error {
-            Error::NotFound { trace, source, .. } => Error::Owner {
-                owner: self.reporter.owner.clone(),
-                who: self.reporter.login.to_string(),
-                trace,
+            Error::NotFound { log_ids, source, .. } => Error::Owner {
+                owner: self.client.owner.clone(),
+                who: self.client.login.to_string(),
+                log_ids,
                 source,
             },
             error => error,
@@ -192,17 +196,21 @@ impl Candlepin {
     fn ask(&mut self, id: &str) -> Result<Told, Error> {
         let doing = format!("asking for job {id}");
         if !can_be_named(id) {
-            let trace = Trace {
+            let log_ids = LogIds {
                 correlation: self.correlation.clone(),
                 request: None,
             };
             let reason = "no job can have this id".to_owned();
-            return Err(Error::Answer { doing, reason, trace });
+            return Err(Error::Answer {
+                doing,
+                reason,
+                log_ids,
+            });
         }
         // Without result_data=true old servers hide the result.
         let path = format!("/jobs/{}?result_data=true", utf8_percent_encode(id, PLAIN));
-        let (response, trace) = self.exchange(&doing, Request::get(path))?;
-        told(response, &doing, trace)
+        let (response, log_ids) = self.exchange(&doing, Request::get(path))?;
+        told(response, &doing, log_ids)
     }
 
     /// Waits for the job's end. A server that can't be asked for a while, as it restarts, goes on with it afterwards.
@@ -267,7 +275,7 @@ impl Candlepin {
                 job: awaited.job.to_owned(),
                 state: awaited.state.to_owned(),
                 waited: patience.limit,
-                trace: awaited.trace.clone(),
+                log_ids: awaited.log_ids.clone(),
             });
         };
         let left = self
@@ -276,7 +284,7 @@ impl Candlepin {
         let pause = left.into_iter().chain([pause]).min().unwrap_or(pause);
         self.cancel.sleep(pause).map_err(|source| Error::Waiting {
             job: awaited.job.to_owned(),
-            trace: awaited.trace.clone(),
+            log_ids: awaited.log_ids.clone(),
             source,
         })?;
         match self.is_late() {
@@ -294,7 +302,7 @@ impl Candlepin {
 /// A job, and the exchange that told of it.
 struct Told {
     about: Job,
-    trace: Trace,
+    log_ids: LogIds,
 }
 
 /// A job that is waited for, as it is told if that takes too long.
@@ -302,7 +310,7 @@ struct Told {
 struct Awaited<'a> {
     job: &'a str,
     state: &'a str,
-    trace: &'a Trace,
+    log_ids: &'a LogIds,
 }
 
 impl Awaited<'_> {
@@ -310,7 +318,7 @@ impl Awaited<'_> {
         Error::Late {
             job: self.job.to_owned(),
             state: self.state.to_owned(),
-            trace: self.trace.clone(),
+            log_ids: self.log_ids.clone(),
         }
     }
 }
@@ -320,37 +328,37 @@ impl Told {
         Awaited {
             job: &self.about.id,
             state: self.about.state.as_str(),
-            trace: &self.trace,
+            log_ids: &self.log_ids,
         }
     }
 
     /// What the job says of the hypervisors, if its end is a good one.
     fn finished(self, end: End) -> Result<Lists, Error> {
-        let Told { about, trace } = self;
+        let Told { about, log_ids } = self;
         let job = about.id;
         match end {
             End::Finished(lists) => Ok(lists),
-            End::Untold(reason) => Err(Error::Untold { job, reason, trace }),
+            End::Untold(reason) => Err(Error::Untold { job, reason, log_ids }),
             End::Failed(reason) => Err(Error::Job {
                 job,
                 state: about.state.to_string(),
                 reason,
-                trace,
+                log_ids,
             }),
             End::Blocked(others) => Err(Error::Job {
                 job,
                 state: about.state.to_string(),
                 reason: format!("blocked by {}", others.join(", ")),
-                trace,
+                log_ids,
             }),
         }
     }
 }
 
-fn told(response: Response, doing: &str, trace: Trace) -> Result<Told, Error> {
-    let (about, trace): (Job, Trace) = json(response, LARGEST_JOB, doing, trace)?;
+fn told(response: Response, doing: &str, log_ids: LogIds) -> Result<Told, Error> {
+    let (about, log_ids): (Job, LogIds) = json(response, LARGEST_JOB, doing, log_ids)?;
     log::debug!("job {} {}", about.id, about.state);
-    Ok(Told { about, trace })
+    Ok(Told { about, log_ids })
 }
 
 /// How long a check-in waits for the server's jobs, its own and those before it.
