@@ -1,4 +1,4 @@
-//! Files that outlive a run: written whole or not at all, and readable by their owner only.
+//! Files that outlive a run: written completely or not at all, and readable by their owner only.
 
 mod lock;
 mod temporary;
@@ -17,10 +17,10 @@ pub use temporary::Reserved;
 use crate::cancel::Cancelled;
 use crate::error::{Classify, Kind};
 
-/// A file of the state folder could not be used.
+/// Why a file of the state folder can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file is there and can't be read.
+    /// The file exists and can't be read.
     #[error("reading {}", path.display())]
     Read {
         /// The file.
@@ -36,8 +36,8 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// The file is larger than anything that is kept here.
-    #[error("{} is larger than {limit} bytes; it can't be a file of ours", path.display())]
+    /// The file is larger than any that we write.
+    #[error("{} is larger than {limit} bytes, so it is not a file of vw", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum Error {
         /// The length of the id, in bytes.
         length: usize,
     },
-    /// Another process held a lock for as long as there was time to wait.
+    /// Another process held a lock until no time was left.
     #[error(
         "{holder} still holds the lock {} after {:.0} s",
         path.display(),
@@ -59,9 +59,9 @@ pub enum Error {
     Locked {
         /// The lock's file.
         path: PathBuf,
-        /// Who holds it.
+        /// The process that holds it.
         holder: Holder,
-        /// How long it was waited for.
+        /// How long we waited.
         waited: Duration,
     },
     /// A signal came while another process held a lock.
@@ -69,7 +69,7 @@ pub enum Error {
     Cancelled {
         /// The lock's file.
         path: PathBuf,
-        /// Who holds it.
+        /// The process that holds it.
         holder: Holder,
         /// The signal.
         source: Cancelled,
@@ -77,7 +77,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a lock was waited for in vain: the folder itself can be used.
+    /// Whether waiting for a lock failed. The folder itself can be used.
     pub fn is_of_waiting(&self) -> bool {
         matches!(self, Error::Locked { .. } | Error::Cancelled { .. })
     }
@@ -94,16 +94,16 @@ impl Classify for Error {
     }
 }
 
-/// What can't stand in the name of a file, and the sign that says so.
+/// The characters that file names can't contain, and the sign of an encoded name.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'/').add(b'%');
 
 /// The longest name of a file on the usual file systems, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// The name of the file that belongs to `id`: `prefix` and the id as it is, as virt-who names its files.
+/// The name of the file for `id`: `prefix` and the id, as virt-who names its files.
 ///
-/// An id that can't stand in a name (it holds a slash or a control character) or that could be taken for an encoded one
-/// (it begins with `%`) is percent-encoded behind a `%`. Different ids have different names.
+/// An id with a slash or a control character, or one that begins with `%`, is percent-encoded after a `%`. Different ids have
+/// different names.
 ///
 /// ```
 /// use vw::state::file_name;
@@ -122,24 +122,24 @@ pub fn file_name(prefix: &str, id: &str) -> Result<String, Error> {
     }
 }
 
-/// A folder of such files.
+/// A folder of state files.
 #[derive(Debug, Clone)]
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// The folder at `path`, which need not exist yet.
+    /// The folder at `path`. It need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Folder(path.into())
     }
 
-    /// Where the file of this name lies.
+    /// The path of the file with this name.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    /// Makes the folder where it is missing, and tries whether files can be made in it.
+    /// Creates the folder if it is missing, and proves that files can be created in it.
     ///
-    /// It is for the moment before something is done that is lost unless it can be written down.
+    /// Call it before an action whose result must not get lost.
     pub fn prepare(&self) -> Result<(), Error> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
         made.and_then(|()| self.temporary().map(drop))
@@ -149,7 +149,7 @@ impl Folder {
             })
     }
 
-    /// The content of a file, or `None` when there is no such file; one beyond `limit` bytes is refused.
+    /// The content of a file, or `None` if it does not exist. A file of more than `limit` bytes is an error.
     pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path(name);
         let content = match read(&path, limit) {
@@ -163,12 +163,12 @@ impl Folder {
         }
     }
 
-    /// Whether there is a file of this name.
+    /// Whether a file with this name exists.
     pub fn has(&self, name: &str) -> bool {
         fs::symlink_metadata(self.path(name)).is_ok()
     }
 
-    /// Removes a file, unless there is none of this name.
+    /// Removes a file, if it exists.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
         let path = self.path(name);
         match fs::remove_file(&path) {
@@ -179,9 +179,9 @@ impl Folder {
         }
     }
 
-    /// Writes a file, whole or not at all, unless there is one of this name; says whether it did.
+    /// Writes a file, completely or not at all, unless it exists already; returns whether it did.
     ///
-    /// The folder is made where it is missing.
+    /// Creates the folder if it is missing.
     pub fn create(&self, name: &Path, content: &[u8]) -> Result<bool, Error> {
         let path = self.0.join(name);
         let written = self.prepare().map(|()| self.create_in(&path, content))?;
@@ -203,12 +203,12 @@ impl Folder {
     }
 }
 
-/// Up to one byte more than `limit`. What is no regular file is not opened: a pipe would never answer.
+/// Up to one byte more than `limit`. Only a regular file is opened: a pipe might never answer.
 fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "this is no regular file",
+            "it is not a regular file",
         ));
     }
     let mut content = Vec::new();
@@ -223,7 +223,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
-    fn a_file_is_replaced_whole_and_is_its_owners_alone() {
+    fn a_file_is_replaced_completely_and_readable_by_its_owner_only() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::new(place.path().join("new/folder"));
         assert!(folder.read("a", 10).unwrap().is_none());
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_named_with_its_path() {
+    fn an_unusable_file_is_named_with_its_path() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::new(place.path());
         folder.write("large", b"12345").unwrap();
@@ -252,7 +252,7 @@ mod tests {
         fs::write(folder.path("file"), "").unwrap();
         let below_a_file = Folder::new(folder.path("file/sub"));
         assert_eq!(below_a_file.prepare().unwrap_err().kind(), Kind::Io);
-        // The name of a temporary file is another each time.
+        // The random name of a temporary file helps nobody.
         let Error::Write { source, .. } = Folder::new("/proc").prepare().unwrap_err() else {
             panic!("not about writing");
         };
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_too_long_for_a_name_is_refused() {
+    fn an_id_that_is_too_long_for_a_file_name_is_refused() {
         assert!(file_name("p-", &"x".repeat(253)).is_ok());
         assert_eq!(file_name("p-", &"x".repeat(254)).unwrap_err().kind(), Kind::Data);
     }

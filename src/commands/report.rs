@@ -24,10 +24,10 @@ struct Options {
     server: Option<String>,
     #[command(flatten)]
     account: args::Account,
-    /// Report also what the section's filters leave out
+    /// Ignore the section's filters
     #[arg(long)]
     no_filter: bool,
-    /// Report a mapping without any hypervisor
+    /// Accept a mapping without any hypervisor
     #[arg(long)]
     allow_empty: bool,
     /// Print what would be sent, and send nothing

@@ -1,4 +1,4 @@
-//! Locks: one process at a time works with what a lock stands for.
+//! Locks: only one process at a time holds a lock.
 
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -10,23 +10,23 @@ use std::time::{Duration, Instant};
 use super::{Error, Folder};
 use crate::cancel::Cancel;
 
-/// The pause between two attempts to take a lock. The kernel could wake us, but then neither a signal nor a deadline would.
+/// The pause between two attempts to take a lock. If the kernel waited for us, neither a signal nor a deadline would end the wait.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A lock that is held as long as this lives.
+/// A lock. Dropping it releases it.
 ///
-/// Its file says which process that is, and stays in the folder: two processes could hold a lock whose file is removed.
+/// Its file contains the process id, and is never removed, because two processes could hold a lock whose file was removed.
 #[derive(Debug)]
 pub struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Only for messages: a file that keeps the process id names a process that has ended, once somebody else has the lock.
+        // The process id is only for messages. If it stayed, the next message might name a process that has ended.
         let _ = self.0.set_len(0);
     }
 }
 
-/// The process that holds a lock, as far as it is known.
+/// The process that holds a lock, if it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder(Option<u32>);
 
@@ -48,10 +48,10 @@ impl Holder {
 }
 
 impl Folder {
-    /// Takes the lock file `name`, which is made if it is missing, and its folder, too.
+    /// Takes the lock with the file `name`. Creates the file and the folder if they are missing.
     ///
-    /// If another process holds it, this says so and waits until it is free, until the moment `until`, or until a signal.
-    /// With the lock, temporary files that killed processes left in the folder are removed.
+    /// If another process holds the lock, a message says so, and this waits until it is free, until the moment `until`, or until a
+    /// signal. Once it has the lock, it removes temporary files that killed processes left in the folder.
     pub fn lock(&self, name: &str, until: Option<Instant>, cancel: &Cancel) -> Result<Lock, Error> {
         self.prepare()?;
         let path = self.path(name);
@@ -60,16 +60,16 @@ impl Folder {
             source,
         };
         let since = Instant::now();
-        let mut told = false;
+        let mut announced = false;
         loop {
             if let Some(lock) = take(&path).map_err(failed)? {
                 self.remove_left_over();
                 return Ok(lock);
             }
             let holder = Holder::of(&path);
-            // It writes its id a moment after it has taken the lock.
+            // A process writes its id a moment after it has taken the lock.
             let is_known = holder.0.is_some() || since.elapsed() >= PAUSE;
-            if is_known && !std::mem::replace(&mut told, true) {
+            if is_known && !std::mem::replace(&mut announced, true) {
                 log::info!("waiting for {holder}, which holds the lock {}", path.display());
             }
             let left = until.map_or(PAUSE, |until| until.saturating_duration_since(Instant::now()));
@@ -91,7 +91,7 @@ fn take(path: &Path) -> io::Result<Option<Lock>> {
     let mut file = options.open(path)?;
     match file.try_lock() {
         Ok(()) => {
-            // Nobody but a person who waits needs it: a full disk is no reason to fail.
+            // Only messages need the process id, so a full disk must not be an error.
             let _ = file
                 .set_len(0)
                 .and_then(|()| writeln!(file, "{}", std::process::id()));
@@ -111,7 +111,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn a_lock_is_held_by_one_and_names_it() {
+    fn a_lock_is_held_by_one_process_and_names_it() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::new(place.path().join("new"));
         let cancel = Cancel::default();
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_waits_gets_the_lock_or_ends_with_a_signal() {
+    fn a_wait_ends_with_the_lock_or_with_a_signal() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::new(place.path());
         let cancel = Cancel::default();

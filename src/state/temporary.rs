@@ -1,6 +1,6 @@
-//! Files that have no name yet: what is written goes into one of these, which then takes the file's name at once.
+//! Temporary files: content is written into one, which then takes the name of the real file in one step.
 //!
-//! A process holds a lock on each of its own. So a temporary file that is not locked was left by a process that was killed.
+//! A process holds a lock on each of its temporary files. So an unlocked one was left by a process that was killed.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek as _, Write as _};
@@ -11,15 +11,15 @@ use tempfile::NamedTempFile;
 
 use super::{Error, Folder};
 
-/// What the names of temporary files begin with.
+/// The beginning of a temporary file's name.
 const PREFIX: &str = ".vw-";
-/// How many random letters and digits follow.
+/// The number of random letters and digits that follow.
 const RANDOM: usize = 6;
 
-/// Room on the disk for a file that will be written, and the mark that something is under way of which it will tell.
+/// Disk space for a file that will be written, and a mark that the action it will describe has begun.
 ///
-/// The room is a file with a name of its own, the mark. It is removed when this is dropped, and it stays if the process is killed,
-/// if it is left by [`Reserved::leave`], or if the file can't be written in the end.
+/// The space is a file with a name of its own, the mark. Dropping this removes the mark. It stays if the process is killed, after
+/// [`Reserved::leave`], or if the file can't be written in the end.
 #[derive(Debug)]
 pub struct Reserved {
     file: File,
@@ -29,18 +29,18 @@ pub struct Reserved {
 }
 
 impl Folder {
-    /// Makes sure that the file `name` can be written later, up to `room` bytes even if the disk is full by then. Until then there
-    /// is the file `mark`.
+    /// Makes sure that the file `name` can be written later, with up to `room` bytes even on a full disk. Until then the file
+    /// `mark` exists.
     ///
-    /// It is for the moment before something is done that is lost unless it can be written down.
+    /// Call it before an action whose result must not get lost.
     pub fn reserve(&self, name: &str, mark: &str, room: usize) -> Result<Reserved, Error> {
         let (path, mark) = (self.path(name), self.path(mark));
         let reserve = || {
             let mut file = self.temporary()?;
-            // Zeros would take no room in a file system that compresses.
+            // Zeros would take no space on a file system that compresses.
             let mut filler = vec![0; room];
             rustix::rand::getrandom(&mut filler, rustix::rand::GetRandomFlags::empty())?;
-            // Not by the temporary file itself, whose errors name it: the name says nothing to anybody.
+            // Through the plain file, because errors of the temporary one contain its random name.
             file.as_file_mut().write_all(&filler)?;
             file.as_file().sync_all()?;
             let file = file.persist(&mark)?;
@@ -58,7 +58,7 @@ impl Folder {
         }
     }
 
-    /// Writes a file: whoever looks, also after a crash, finds the old content or the new one.
+    /// Writes a file. Readers find the old content or the new one, also after a crash.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), Error> {
         let path = self.path(name);
         let write = || {
@@ -74,28 +74,28 @@ impl Folder {
         })
     }
 
-    /// A new file with mode 0600 and our lock on it, which vanishes unless it gets a name.
+    /// A new file with mode 0600 and our lock. It is removed unless it gets a name.
     pub(super) fn temporary(&self) -> io::Result<NamedTempFile> {
         let mut new = tempfile::Builder::new();
         let new = new.prefix(PREFIX).rand_bytes(RANDOM);
         loop {
-            // Not by `tempfile_in`, whose errors name the file: that name says nothing to anybody, and is another each time.
+            // `tempfile_in` would put the random name into its errors.
             let file = new.make_in(&self.0, |path| {
                 let mut options = File::options();
                 let options = options.read(true).write(true).create_new(true).mode(0o600);
                 options.open(path)
             })?;
             match file.as_file().try_lock() {
-                // Another process took it for a left-over one in the moment before.
+                // Another process took it for a left-over file before we had the lock.
                 Err(TryLockError::WouldBlock) => {}
                 Ok(()) if file.as_file().metadata()?.nlink() == 0 => {}
-                // Where there are no locks nothing is removed either.
+                // A file system without locks: no process removes left-over files there.
                 Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
             }
         }
     }
 
-    /// Removes the temporary files of processes that were killed. What fails is left for the next time.
+    /// Removes temporary files of killed processes. What can't be removed is left for the next time.
     pub(super) fn remove_left_over(&self) {
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             let regular = entry.file_type().is_ok_and(|kind| kind.is_file());
@@ -114,12 +114,12 @@ fn is_temporary(name: &[u8]) -> bool {
 
 /// Removes a file unless another process has locked it; returns whether it did.
 fn remove_unlocked(path: &Path) -> bool {
-    // The lock is held while the file is removed: its maker may be about to lock it, and then sees that it is gone.
+    // We hold the lock while we remove the file, so its maker, if it is about to lock it, notices that the file is gone.
     File::open(path).is_ok_and(|file| file.try_lock().is_ok() && fs::remove_file(path).is_ok())
 }
 
 impl Reserved {
-    /// Writes the file, whose mark is gone then: whoever looks, also after a crash, finds the old content or the new one.
+    /// Writes the file and removes the mark. Readers find the old content or the new one, also after a crash.
     pub fn write(mut self, content: &[u8]) -> Result<(), Error> {
         let Some(mark) = self.mark.take() else {
             return Ok(());
@@ -138,7 +138,7 @@ impl Reserved {
         })
     }
 
-    /// Leaves the mark: nobody knows what became of what it stands for.
+    /// Leaves the mark, because it is unknown what became of the action.
     pub fn leave(mut self) {
         self.mark = None;
     }
@@ -147,7 +147,7 @@ impl Reserved {
 impl Drop for Reserved {
     fn drop(&mut self) {
         if let Some(mark) = self.mark.take() {
-            // One that stays costs a look at the server.
+            // A mark that stays only costs one question to the server.
             let _ = fs::remove_file(mark);
         }
     }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reserved_is_written_whole_and_its_mark_is_gone_or_left() {
+    fn a_reserved_file_is_written_and_its_mark_removed_or_left() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::new(place.path());
         for content in [&b"short"[..], &[b'x'; 9000]] {
@@ -183,7 +183,7 @@ mod tests {
         folder.reserve("b", "mark", 10).unwrap().leave();
         assert_eq!(names(place.path()), ["a", "mark"]);
 
-        // What can't be written leaves the mark of the attempt.
+        // A file that can't be written leaves the mark.
         fs::create_dir(folder.path("d")).unwrap();
         let reserved = folder.reserve("d", "mark", 10).unwrap();
         let error = reserved.write(b"x").unwrap_err();

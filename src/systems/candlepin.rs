@@ -1,10 +1,10 @@
-//! Candlepin, the subscription service: hypervisors and their guests are checked in with it.
+//! Candlepin, the subscription service: checks hypervisors and their guests in.
 //!
-//! A [`CheckIn`] is what of a mapping is sent, in [`Batch`]es. [`Candlepin::check_in`] sends one, waits for the job that the server
-//! makes of it, compares what the job says with what was sent, and adds that to a [`Tally`]. [`Accepted`] is what is kept of it, so
-//! that what did not change need not be sent again.
+//! A [`CheckIn`] is the part of a mapping that is sent, in [`Batch`]es. [`Candlepin::check_in`] sends a batch, waits for the job
+//! that the server makes of it, compares the job's result with what was sent, and adds it to a [`Tally`]. [`Accepted`] is what is
+//! stored of an accepted report, so that an unchanged mapping is not sent again.
 //!
-//! Facts about real servers, current and old, are from exchanges recorded with Candlepin 4.7.5 and 2.4.16.
+//! The facts about real servers are from exchanges recorded with Candlepin 4.7.5 and 2.4.16.
 
 mod accepted;
 mod body;
@@ -37,29 +37,28 @@ use crate::cancel::Cancel;
 use crate::http::{self, Endpoint, Http, Request, Response};
 use crate::secret::Secret;
 
-/// What each request says of us.
-const AGENT: &str = concat!("vw-report-candlepin/", env!("CARGO_PKG_VERSION"));
-
-/// What the first request does.
+/// What the first request does, for messages.
 const STATUS: &str = "asking for the status";
-/// The largest answer about the server's state, in bytes.
+/// The limit for the answer about the server's status, in bytes.
 const LARGEST_STATUS: u64 = 1 << 20;
 
-/// What may stand in a path or query as it is.
+/// The characters that need no encoding in a path or query.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// Who reports, and for whom.
+/// Who reports, and for which owner.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// The owner's key, or organisation's label; case counts.
+    /// The User-Agent of all requests.
+    pub agent: &'static str,
+    /// The owner's key (in Satellite 6 the organisation's label). Upper and lower case differ.
     pub owner: String,
-    /// What the server keeps with each hypervisor as the one who reported it.
+    /// The reporter id, which the server stores with each hypervisor.
     pub id: String,
-    /// The owner's environment, which only the synchronous check-in of old servers takes.
+    /// The owner's environment. Only the synchronous check-in of old servers uses it.
     pub environment: Option<String>,
     /// Who logs in.
     pub login: Login,
@@ -77,7 +76,7 @@ pub enum Login {
     },
     /// A registered system, by the certificate of the [`Endpoint`].
     Consumer {
-        /// The uuid that the server gave it.
+        /// The uuid that the server gave the system.
         uuid: String,
     },
 }
@@ -101,25 +100,25 @@ pub struct Candlepin {
     deadline: Option<Instant>,
 }
 
-/// What the server says of itself.
+/// What the server says about itself.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// Its version.
     #[serde(default)]
     pub version: String,
-    /// What it can do, such as `hypervisors_async`; a server of before there were such lists has none.
+    /// Its capabilities, such as `hypervisors_async`; `None` on very old servers.
     #[serde(default)]
     pub manager_capabilities: Option<Vec<String>>,
 }
 
 impl Status {
-    /// Whether the server makes jobs of check-ins; one that does not is old, and has the synchronous check-in only.
+    /// Whether the server makes jobs of check-ins. Old servers have only the synchronous check-in.
     pub fn is_asynchronous(&self) -> bool {
         self.can("hypervisors_async")
     }
 
-    /// Whether the server can be told that a reporter is alive though it has nothing new to report.
+    /// Whether the server accepts heartbeats: a reporter is alive and has nothing new to report.
     pub fn has_heartbeat(&self) -> bool {
         self.can("hypervisors_heartbeat")
     }
@@ -131,7 +130,7 @@ impl Status {
 }
 
 impl Candlepin {
-    /// Makes ready to talk to a server; nothing is sent yet.
+    /// Prepares a connection; nothing is sent yet.
     pub fn new(
         endpoint: &Endpoint,
         client: Client,
@@ -147,11 +146,11 @@ impl Candlepin {
         })
     }
 
-    /// Asks the server what it is and can do. This proves neither the credentials nor that it works.
+    /// Asks for the server's version and capabilities. This proves neither the credentials nor that check-ins work.
     pub fn status(&mut self) -> Result<Status, Error> {
         let asked = self.exchange(STATUS, Request::get("/status"));
         let (response, log_ids) = asked.map_err(|error| match error {
-            // Every Candlepin has a status: one that finds none was asked at a wrong path.
+            // Every Candlepin has a status, so the path must be wrong.
             Error::NotFound {
                 doing,
                 log_ids,
@@ -176,42 +175,42 @@ impl Candlepin {
             shortened(&status.version),
             match (status.is_asynchronous(), status.has_heartbeat()) {
                 (false, _) => "checks in without jobs",
-                (true, false) => "makes jobs of check-ins, knows no heartbeat",
-                (true, true) => "makes jobs of check-ins, knows heartbeats",
+                (true, false) => "makes jobs of check-ins, has no heartbeat",
+                (true, true) => "makes jobs of check-ins, has a heartbeat",
             }
         );
         Ok(status)
     }
 
-    /// Sends a request, and makes an error of every answer but a good one.
+    /// Sends a request; returns an error for every status that is not a success.
     fn exchange(&mut self, doing: &str, request: Request<'_>) -> Result<(Response, LogIds), Error> {
         let mut log_ids = LogIds {
             correlation: self.correlation.clone(),
             request: None,
         };
         let request = request
-            .header("User-Agent", AGENT)
+            .header("User-Agent", self.client.agent)
             .header("Accept", "application/json")
             .header("X-Correlation-ID", &self.correlation.0);
         let request = match &self.client.login {
-            // Everyone may ask for the status, and wrong credentials do not change the answer.
+            // The status needs no credentials, and wrong ones do not change the answer.
             Login::User { username, password } if doing != STATUS => request.basic(username, password),
             _ => request,
         };
-        let mut candlepins_own = false;
+        let mut is_from_candlepin = false;
         let begun = Instant::now();
         let source = match self.http.send(&request) {
             Ok(response) => {
                 log_ids.request = response.header("x-candlepin-request-uuid").map(shortened);
                 let (status, seconds) = (response.status(), begun.elapsed().as_secs_f32());
                 log::debug!("{doing}: {status} after {seconds:.3} s, {log_ids}");
-                // 200 from current servers, 202 from old ones for a check-in, 204 where there is nothing to tell.
+                // 202 comes from old servers for a check-in, 204 if the answer has no body.
                 if matches!(status, 200 | 202 | 204) {
                     return Ok((response, log_ids));
                 }
                 response.into_error(|body| {
-                    let message = displayed(body);
-                    candlepins_own = message.is_some();
+                    let message = display_message(body);
+                    is_from_candlepin = message.is_some();
                     message
                 })
             }
@@ -233,7 +232,7 @@ impl Candlepin {
             },
             http::Error::Status { status: 404, .. } => {
                 let doing = doing.to_owned();
-                match candlepins_own {
+                match is_from_candlepin {
                     true => Error::NotFound {
                         doing,
                         log_ids,
@@ -255,7 +254,7 @@ impl Candlepin {
     }
 }
 
-/// Whether an owner or a job can be named in a path: empty, `.` and `..` make another path of it, encoded or not.
+/// Whether an owner or a job can be part of a path. An empty name, `.` and `..` change the path, even if they are encoded.
 pub fn can_be_named(key: &str) -> bool {
     !matches!(key, "" | "." | "..")
 }
@@ -291,8 +290,8 @@ fn json<T: DeserializeOwned>(
     }
 }
 
-/// The message in the body of a Candlepin's refusal.
-fn displayed(body: &[u8]) -> Option<String> {
+/// The message in the body of Candlepin's error answers.
+fn display_message(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Refusal {
@@ -308,7 +307,7 @@ mod tests {
     use percent_encoding::utf8_percent_encode;
 
     #[test]
-    fn the_status_of_both_generations_tells_what_they_can() {
+    fn the_status_of_both_generations_lists_capabilities() {
         for body in [
             &include_bytes!("../../tests/data/candlepin/4.7.5-status.json")[..],
             include_bytes!("../../tests/data/candlepin/2.4.16-status.json"),
@@ -324,8 +323,8 @@ mod tests {
     #[test]
     fn the_message_of_a_refusal() {
         let body = br#"{"displayMessage":"Invalid Credentials","requestUuid":"x"}"#;
-        assert_eq!(displayed(body).as_deref(), Some("Invalid Credentials"));
-        assert_eq!(displayed(b"<html>"), None);
+        assert_eq!(display_message(body).as_deref(), Some("Invalid Credentials"));
+        assert_eq!(display_message(b"<html>"), None);
     }
 
     #[test]

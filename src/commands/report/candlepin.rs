@@ -24,7 +24,7 @@ use crate::systems::candlepin::{
 
 /// Check hypervisors and their guests in with Candlepin
 ///
-/// It reads mappings from stdin and prints what became of each: a line on a terminal, else one line of JSON.
+/// Reads mappings from stdin, and prints a result for each: readable on a terminal, otherwise a line of JSON.
 #[derive(Debug, clap::Parser)]
 #[command(name = "vw-report-candlepin", version)]
 #[command(after_help = "Example:\n  vw-scan-esx -n prod | vw-filter -n prod | vw-report-candlepin -n prod")]
@@ -40,13 +40,13 @@ struct Args {
     /// The certificate's key [default: in the same file]
     #[arg(long, value_name = "FILE", requires = "cert", conflicts_with = "username")]
     key: Option<PathBuf>,
-    /// Read FILE in place of /etc/rhsm/rhsm.conf
+    /// Read FILE instead of /etc/rhsm/rhsm.conf
     #[arg(long, value_name = "FILE")]
     rhsm_conf: Option<PathBuf>,
-    /// Who reports [default: HOSTNAME-MACHINEID]
+    /// Report under this id [default: HOSTNAME-MACHINEID]
     #[arg(long, value_name = "ID")]
     reporter_id: Option<String>,
-    /// Report N hypervisors at a time
+    /// Send N hypervisors per request
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     batch: u32,
     /// How long to wait for one of the server's jobs
@@ -55,22 +55,22 @@ struct Args {
     /// Do not wait for the last job
     #[arg(long)]
     no_wait: bool,
-    /// Only ask what became of the job ID
+    /// Only print what became of the job ID
     #[arg(long, value_name = "ID", value_parser = nameable, conflicts_with_all = ["check", "dry_run", "heartbeat"])]
     job: Option<String>,
-    /// Refuse a mapping that can't be sent whole
+    /// Refuse a mapping that can't be sent as it is
     #[arg(long)]
     strict: bool,
-    /// Refuse a mapping stamped longer ago than this
+    /// Refuse a mapping older than this
     #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
     max_age: Option<Duration>,
-    /// Report this machine's own guests, too
+    /// Also report this machine's own guests
     #[arg(long)]
     local: bool,
-    /// Remember in DIR what was accepted; send only changes
+    /// Remember reports in DIR, and send only changes
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Send everything after this time
+    /// Send everything at least this often
     #[arg(
         long,
         value_name = "SECONDS",
@@ -79,13 +79,13 @@ struct Args {
         requires = "state_dir"
     )]
     full_every: Duration,
-    /// Send everything now; clear however many vanished
+    /// Send everything now, and clear any number
     #[arg(long, requires = "state_dir")]
     force: bool,
     /// Clear the guests of vanished hypervisors
     #[arg(long, requires = "state_dir")]
     clear_vanished: bool,
-    /// Only tell the server that the scan worked
+    /// Only send a heartbeat
     #[arg(long, conflicts_with_all = ["check", "dry_run", "no_wait"])]
     heartbeat: bool,
     /// Only check that a report would be accepted
@@ -97,7 +97,7 @@ struct Args {
 fn nameable(text: &str) -> Result<String, &'static str> {
     match candlepin::can_be_named(text) {
         true => Ok(text.to_owned()),
-        false => Err("it would be read as a folder of the path"),
+        false => Err("it would change the path of the request"),
     }
 }
 
@@ -295,7 +295,7 @@ impl CandlepinReporter {
             Question::Job(id) => self.job(id, cancel),
         };
         answer.or_else(|error| {
-            let error = documents::explain_late(self.explain(error), self.setup.connection.time());
+            let error = documents::advise_if_late(self.explain(error));
             self.log_error(&error);
             Ok(Exit::Failed(error.kind()))
         })
@@ -308,7 +308,7 @@ impl CandlepinReporter {
         candlepin.try_out(&status, self.delivery.limit)?;
         let Destination { endpoint, owner, .. } = self.destination()?;
         let (base, version) = (&endpoint.base, &status.version);
-        let taken = format!("{base}: Candlepin {version}, reports for owner {owner} are taken");
+        let taken = format!("{base}: Candlepin {version}, reports for owner {owner} are accepted");
         cli::print(&format!("{}\n", text::line(&taken)))?;
         Ok(Exit::Ok)
     }
@@ -342,7 +342,7 @@ impl CandlepinReporter {
         done.map(|()| results.exit())
     }
 
-    /// When `--check` or `--job` has to be done.
+    /// When `--check` or `--job` must be done.
     fn end_of_question(&self) -> Option<Instant> {
         Instant::now().checked_add(self.setup.connection.time().unwrap_or(documents::LONGEST))
     }
@@ -352,11 +352,12 @@ impl CandlepinReporter {
         destination.ok_or_else(|| Failure::new(Kind::Software, "nowhere to report to"))
     }
 
-    /// A connection, for work that has to be done by then.
+    /// A connection for work that must be done by `until`.
     fn connect(&self, until: Option<Instant>, cancel: &Cancel) -> cli::Result<Candlepin> {
         let destination = self.destination()?;
         let login = self.login.as_ref().map(Who::login).transpose()?;
         let client = Client {
+            agent: concat!("vw-report-candlepin/", env!("CARGO_PKG_VERSION")),
             owner: destination.owner.clone(),
             id: destination.reporter_id.clone(),
             environment: destination.environment.clone(),

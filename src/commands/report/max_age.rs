@@ -1,4 +1,4 @@
-//! How old a document is, by the time that its scan stamped it with.
+//! The age of a document, by the time with which its scan stamped it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::cli::Failure;
 use crate::error::Kind;
 use crate::mapping::Mapping;
 
-/// Refuses a document that is older than `--max-age` allows, or that does not say how old it is.
+/// Refuses a document that is older than `max_age`, or that does not say its age.
 pub(super) fn check(mapping: &Mapping, max_age: Option<Duration>) -> Result<(), Failure> {
     let Some(max_age) = max_age else {
         return Ok(());
@@ -26,10 +26,10 @@ pub(super) fn check(mapping: &Mapping, max_age: Option<Duration>) -> Result<(), 
     };
     let Ok(made) = time.parse::<Timestamp>() else {
         return refused(format!(
-            "the mapping's source.time is not a time as RFC 3339 writes it: {time:?}"
+            "the mapping's source.time is not an RFC 3339 time: {time:?}"
         ));
     };
-    // A clock that is ahead makes a document young, not old.
+    // A time in the future, from a clock that is ahead, counts as now.
     let age = Timestamp::now().duration_since(made);
     let age = Duration::try_from(age).unwrap_or_default();
     match age > max_age {
@@ -48,7 +48,7 @@ mod tests {
     use crate::mapping::Source;
 
     #[test]
-    fn a_document_of_unknown_age_is_refused_where_age_counts() {
+    fn a_document_that_is_too_old_or_of_unknown_age_is_refused() {
         let stamped = |time: Option<&str>| {
             let mut mapping = Mapping::default();
             mapping.tail.source = Some(Source {
@@ -67,7 +67,7 @@ mod tests {
         assert!(refusal(Some("2020-01-01T00:00:00Z"), Some(60)).contains("--max-age allows 60 s"));
         assert_eq!(refusal(Some("2020-01-01T00:00:00Z"), Some(u32::MAX.into())), "");
         assert_eq!(refusal(Some("2999-01-01T00:00:00Z"), Some(60)), "");
-        // Zones and fractions count; without a zone nobody knows when it was.
+        // Zones and fractions count; without a zone the time is unknown.
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S");
         for zone in ["Z", "z", ".5Z", "+00:00"] {
             assert_eq!(refusal(Some(&format!("{now}{zone}")), Some(600)), "", "{zone}");

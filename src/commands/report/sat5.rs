@@ -28,7 +28,7 @@ use crate::systems::satellite5::{self, Credentials, Registrant, Roster, Satellit
 
 /// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
 ///
-/// It reads mappings from stdin and prints what became of each: a line on a terminal, else one line of JSON.
+/// Reads mappings from stdin, and prints a result for each: readable on a terminal, otherwise a line of JSON.
 #[derive(Debug, clap::Parser)]
 #[command(name = "vw-report-sat5", version)]
 #[command(after_help = "Example:\n  vw-scan-esx -n prod | vw-filter -n prod | vw-report-sat5 -n prod")]

@@ -1,4 +1,4 @@
-//! What the server accepted last, kept so that what did not change need not be sent again.
+//! The last accepted report, stored so that an unchanged mapping is not sent again.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{CheckIn, Error};
 use crate::cancel::Cancel;
 use crate::state::{Folder, Lock};
+use crate::text;
 
-/// The largest file that is read, in bytes; the ids of 100,000 hypervisors take a tenth of it.
+/// The limit for a stored file, in bytes. The ids of 100,000 hypervisors take a tenth of it.
 const LARGEST: u64 = 64 << 20;
 
-/// What is reported, by whom and where to: each series has a file of its own.
+/// What distinguishes the reports that replace each other from all others. Each series has a file of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Series {
     /// The server's address.
@@ -24,13 +25,13 @@ pub struct Series {
     pub section: Option<String>,
 }
 
-/// What was accepted last in a series.
+/// The last accepted report of a series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
     // The name in the file is that of earlier versions.
     #[serde(rename = "place")]
     series: Series,
-    /// The digest of what was sent; none while a report is under way, for then nobody knows what the server has.
+    /// The digest of what was sent; `None` while a report is under way, because the server's state is unknown then.
     digest: Option<String>,
     /// When the server accepted it, in seconds since 1970.
     time: u64,
@@ -39,7 +40,7 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// What the server has accepted now, whole.
+    /// A report that the server has accepted completely, just now.
     pub fn new(series: Series, check_in: &CheckIn<'_>, digest: String) -> Self {
         Accepted {
             series,
@@ -49,33 +50,33 @@ impl Accepted {
         }
     }
 
-    /// What was accepted last in this series. A file that can't be used means that nobody knows, and so everything is sent.
+    /// The last accepted report of a series. `None` if there is none, or if its file can't be used; a warning says so.
     pub fn read(folder: &Folder, series: &Series) -> Option<Self> {
         let name = file(series);
-        let doubt = |reason: String| {
-            log::warn!("{}: {reason}; reporting all of it", folder.path(&name).display());
+        let warn = |reason: String| {
+            log::warn!("{}: {reason}; reporting everything", folder.path(&name).display());
         };
         let content = match folder.read(&name, LARGEST) {
             Ok(content) => content?,
             Err(error) => {
-                doubt(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string));
+                warn(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string));
                 return None;
             }
         };
         match serde_json::from_slice::<Accepted>(&content) {
             Ok(accepted) if accepted.series == *series => Some(accepted),
             Ok(_) => {
-                doubt("it is about another report".to_owned());
+                warn("it belongs to another report".to_owned());
                 None
             }
             Err(error) => {
-                doubt(format!("it is damaged: {error}"));
+                warn(format!("it is damaged: {error}"));
                 None
             }
         }
     }
 
-    /// Keeps it.
+    /// Stores it.
     pub fn write(&self, folder: &Folder) -> Result<(), Error> {
         let content = serde_json::to_vec(self).map_err(Error::Body)?;
         folder
@@ -84,7 +85,7 @@ impl Accepted {
             .map_err(Error::State)
     }
 
-    /// Notes that a report is under way: until it is accepted nobody knows what the server has.
+    /// Marks the server's state as unknown, until a report has been accepted.
     pub fn doubt(mut self, folder: &Folder) -> Result<(), Error> {
         match self.digest.take() {
             Some(_) => self.write(folder),
@@ -92,31 +93,30 @@ impl Accepted {
         }
     }
 
-    /// Whether the server has this already, and was told all of it less than `age` ago.
+    /// Whether the server has this already, from a report less than `age` ago.
     pub fn covers(&self, digest: &str, age: Duration) -> bool {
-        // A time to come is that of a clock that was wrong.
+        // A time in the future comes from a wrong clock.
         let passed = now().checked_sub(self.time);
         self.digest.as_deref() == Some(digest) && passed.is_some_and(|passed| passed < age.as_secs())
     }
 
-    /// The hypervisors that were there and of which a document does not tell any more.
+    /// The hypervisors of this report that a document does not mention any more.
     pub fn vanished(&self, check_in: &CheckIn<'_>) -> Vec<String> {
         let ids = self.hypervisors.iter();
         ids.filter(|id| !check_in.knows(id)).cloned().collect()
     }
 
-    /// Also keeps these hypervisors, which vanished but have not been cleared.
+    /// Adds hypervisors that vanished but have not been cleared.
     pub fn add(&mut self, vanished: &[String]) {
         self.hypervisors.extend_from_slice(vanished);
     }
 
-    /// How many hypervisors there were.
+    /// The number of hypervisors.
     pub fn hypervisors(&self) -> usize {
         self.hypervisors.len()
     }
 
-    /// Keeps other runs from reporting in this series, as long as what is returned lives. Waits for one that does, but not
-    /// beyond `until`.
+    /// Takes the lock of a series, so that only one run at a time reports it. Waits for another run until `until`.
     pub fn lock(
         folder: &Folder,
         series: &Series,
@@ -133,7 +133,7 @@ impl Accepted {
     }
 }
 
-/// The file of a series. An owner or section may hold anything, and all of it together be too long for a name.
+/// The file of a series. Its name is a digest, because owner and section may contain anything and be too long for a name.
 fn file(series: &Series) -> String {
     let Series {
         server,
@@ -141,16 +141,12 @@ fn file(series: &Series) -> String {
         reporter,
         section,
     } = series;
-    let text = format!(
+    let identity = format!(
         "{server}\n{owner}\n{reporter}\n{}",
         section.as_deref().unwrap_or_default()
     );
-    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    let digits: String = digest.as_ref()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("candlepin-{digits}.json")
+    let digest = ring::digest::digest(&ring::digest::SHA256, identity.as_bytes());
+    format!("candlepin-{}.json", text::hex(&digest.as_ref()[..16]))
 }
 
 fn now() -> u64 {
@@ -175,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_accepted_is_known_again() {
+    fn an_accepted_report_is_recognised() {
         let text = r#"{"hypervisors":[{"uuid":"a","guests":[]},{"uuid":"B","guests":[]}]}"#;
         let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();
         let check_in = CheckIn::new(&mapping);

@@ -1,4 +1,4 @@
-//! What goes over the wire: the parts of a check-in, their hypervisors and guests.
+//! The bodies that are sent: the batches of a check-in, their hypervisors and guests.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use super::fit::{self, Misfits};
 use super::tally::Sent;
 use crate::mapping::{Hypervisor, LeftOut, Value};
 
-/// The fact by which the server takes two hypervisors, or a hypervisor and a registered system, for one.
+/// The fact by which the server recognises a hypervisor or a registered system. It takes two with the same value for one.
 pub(super) const SYSTEM_UUID: &str = "dmi.system.uuid";
 
-/// A part of a check-in, which becomes one job on the server.
+/// A part of a check-in: one job on the server.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'c, 'm> {
     pub(super) hosts: &'c [OutgoingHypervisor<'m>],
@@ -21,7 +21,7 @@ impl<'c> Batch<'c, '_> {
     /// A check-in without any hypervisor.
     pub(super) const EMPTY: Batch<'static, 'static> = Batch { hosts: &[] };
 
-    /// How many hypervisors it has.
+    /// The number of its hypervisors.
     pub fn len(&self) -> usize {
         self.hosts.len()
     }
@@ -31,12 +31,10 @@ impl<'c> Batch<'c, '_> {
         self.hosts.is_empty()
     }
 
-    /// Its hypervisors, failed for this reason.
-    pub fn failed(&self, error: &str) -> Vec<LeftOut> {
-        self.hosts
-            .iter()
-            .map(|host| host.failed(error.to_owned()))
-            .collect()
+    /// Its hypervisors, as failed for this reason.
+    pub fn failed(&self, reason: &str) -> Vec<LeftOut> {
+        let hosts = self.hosts.iter();
+        hosts.map(|host| host.failed(reason.to_owned())).collect()
     }
 
     /// The body of the request.
@@ -50,7 +48,7 @@ impl<'c> Batch<'c, '_> {
         })
     }
 
-    /// The body of the synchronous request of old servers, which takes ids and guests only.
+    /// The body of the synchronous request of old servers, which has ids and guests only.
     pub(super) fn synchronous_body(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut body = serde_json::Serializer::new(Vec::new());
         body.collect_map(self.hosts.iter().map(|host| (&host.id, &host.guests)))?;
@@ -65,7 +63,7 @@ impl<'c> Batch<'c, '_> {
         self.hosts.iter().map(sent).collect()
     }
 
-    /// What was sent by the synchronous request: without names, and so a new hypervisor is called by its id.
+    /// What the synchronous request sent. It has no names, so the server names a new hypervisor by its id.
     pub(super) fn sent_synchronously(&self) -> Vec<Sent<'c>> {
         let sent = |host: &'c OutgoingHypervisor<'_>| Sent {
             id: &host.id,
@@ -86,7 +84,7 @@ pub(super) struct OutgoingHypervisor<'m> {
 }
 
 impl OutgoingHypervisor<'_> {
-    /// Its system uuid, in the form in which it is compared.
+    /// Its system uuid, trimmed and in lower case for comparison.
     pub(super) fn system_uuid(&self) -> Option<String> {
         let mut facts = self.facts.iter().flatten();
         let (_, uuid) = facts.find(|(name, _)| *name == SYSTEM_UUID)?;
@@ -103,7 +101,7 @@ impl OutgoingHypervisor<'_> {
     }
 }
 
-// The names are the server's; `guestIds` is always there, for a missing one would leave the old guests where they were.
+// `guestIds` is always written: without it the server would keep the old guests.
 impl Serialize for OutgoingHypervisor<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut host = serializer.serialize_map(None)?;
@@ -117,7 +115,7 @@ impl Serialize for OutgoingHypervisor<'_> {
             host.serialize_entry("name", name)?;
         }
         host.serialize_entry("guestIds", &self.guests)?;
-        // Without facts the server would keep the old ones, a system uuid that is taken out here among them.
+        // Without facts the server would keep the old ones, including a system uuid that is left out here.
         if let Some(facts) = &self.facts {
             host.serialize_entry("facts", &Pairs(facts))?;
         }
@@ -148,18 +146,18 @@ struct GuestAttributes<'m> {
 }
 
 /// The guests of a hypervisor that are sent, in the order of their ids.
-pub(super) fn guests<'m>(hypervisor: &'m Hypervisor, faults: &mut Misfits) -> Vec<OutgoingGuest<'m>> {
+pub(super) fn guests<'m>(hypervisor: &'m Hypervisor, misfits: &mut Misfits) -> Vec<OutgoingGuest<'m>> {
     let mut guests: Vec<OutgoingGuest<'m>> = Vec::with_capacity(hypervisor.guests.len());
     for guest in &hypervisor.guests {
         match fit::guest(guest) {
-            Err(fault) => faults.push(fault),
+            Err(misfit) => misfits.push(misfit),
             Ok(()) => guests.push(OutgoingGuest {
                 guest_id: &guest.id,
                 state: guest.state.number(),
                 attributes: GuestAttributes {
-                    kind: fit::kind(&guest.attributes, faults),
+                    kind: fit::kind(&guest.attributes, misfits),
                     active: guest.attributes.active,
-                    unknown: fit::attributes(guest, faults),
+                    unknown: fit::attributes(guest, misfits),
                 },
             }),
         }

@@ -1,4 +1,4 @@
-//! What of a mapping is sent, and what is not.
+//! Which part of a mapping is sent, and which is not.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -7,20 +7,20 @@ use super::body::{Batch, OutgoingGuest, OutgoingHypervisor, SYSTEM_UUID, guests}
 use super::fit::{self, Misfits};
 use crate::filter::HostFilter;
 use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
+use crate::text;
 
-/// What boards report that nobody gave a uuid of their own, beside the texts and the runs of one digit that
-/// [`is_placeholder`] knows: AMI's, and one counted through the digits.
+/// Placeholder uuids of boards without one: AMI's, and one that counts through the digits. [`is_placeholder`] also recognises
+/// texts and repeated digits.
 const PLACEHOLDERS: [&str; 3] = [
     "03000200-0400-0500-0006-000700080009",
     "12345678-1234-5678-90ab-cddeefaabbcc",
     "00020003-0004-0005-0006-000700080009",
 ];
 
-/// A mapping as it goes to the server: without what the server would lose, refuse or mix up, and that told.
+/// The part of a mapping that is sent: without what the server would lose, refuse or mix up, which is in `census`.
 ///
-/// Of a hypervisor id, name, guests and facts are sent, of a guest id, state and attributes; nothing else leaves. Hypervisors
-/// are in the order of [`crate::mapping::Reportable`] and guests in that of their ids, so that two reports of one inventory are
-/// the same.
+/// Sent are id, name, guests and facts of a hypervisor, and id, state and attributes of a guest. Hypervisors are in the order of
+/// [`crate::mapping::Reportable`] and guests in the order of their ids, so that two reports of one inventory are the same.
 #[derive(Debug)]
 pub struct CheckIn<'m> {
     hosts: Vec<OutgoingHypervisor<'m>>,
@@ -29,9 +29,9 @@ pub struct CheckIn<'m> {
     pub census: Census<'m>,
     /// The number of this machine's own guests in the document.
     pub local_guests: usize,
-    /// What keeps hypervisors out of reports.
+    /// The filter that drops hypervisors before the check-in.
     filter: Option<&'m HostFilter>,
-    /// The ids of all hypervisors that the document tells of, those that a stage left out among them, in lower case.
+    /// The ids of all hypervisors that the document mentions, including those that a stage left out, in lower case.
     known: HashSet<String>,
 }
 
@@ -48,11 +48,11 @@ impl<'m> CheckIn<'m> {
             known: known(mapping),
         };
         if let Some(local) = reportable.local {
-            let mut faults = Misfits::default();
-            let guests = guests(local, &mut faults);
+            let mut misfits = Misfits::default();
+            let guests = guests(local, &mut misfits);
             check_in.census.omitted += local.guests.len() - guests.len();
             check_in.local = Some(guests);
-            check_in.leave_out(local, faults);
+            check_in.leave_out(local, misfits);
         }
         for (id, hypervisor) in reportable.hosts {
             check_in.add(id, hypervisor);
@@ -62,33 +62,33 @@ impl<'m> CheckIn<'m> {
     }
 
     fn add(&mut self, id: &'m str, hypervisor: &'m Hypervisor) {
-        let mut faults = Misfits::default();
+        let mut misfits = Misfits::default();
         match fit::id(id) {
-            Err(fault) => {
+            Err(misfit) => {
                 self.census.omitted += 1;
-                faults.push(fault);
+                misfits.push(misfit);
             }
             Ok(()) => {
-                let name = fit::name(hypervisor, &mut faults);
-                let guests = guests(hypervisor, &mut faults);
+                let name = fit::name(hypervisor, &mut misfits);
+                let guests = guests(hypervisor, &mut misfits);
                 self.census.omitted += hypervisor.guests.len() - guests.len();
                 self.hosts.push(OutgoingHypervisor {
                     id: Cow::Borrowed(id),
                     name,
                     guests,
-                    facts: fit::facts(hypervisor, &mut faults),
+                    facts: fit::facts(hypervisor, &mut misfits),
                     without_system_uuid: false,
                 });
             }
         }
-        self.leave_out(hypervisor, faults);
+        self.leave_out(hypervisor, misfits);
     }
 
-    fn leave_out(&mut self, hypervisor: &Hypervisor, faults: Misfits) {
-        self.census.unnamed += faults.more().saturating_sub(1);
+    fn leave_out(&mut self, hypervisor: &Hypervisor, misfits: Misfits) {
+        self.census.unnamed += misfits.more().saturating_sub(1);
         self.census
             .left_out
-            .extend(faults.into_vec().into_iter().map(|reason| LeftOut {
+            .extend(misfits.into_vec().into_iter().map(|reason| LeftOut {
                 kind: LeftOut::HOST.into(),
                 id: hypervisor.id.clone(),
                 name: hypervisor.name.clone(),
@@ -96,7 +96,8 @@ impl<'m> CheckIn<'m> {
             }));
     }
 
-    /// Two hypervisors with one system uuid would become one on the server, which flips at every report.
+    /// Removes system uuids that several hypervisors share: the server would take these hypervisors for one, and change it with
+    /// every report.
     fn leave_out_shared_uuids(&mut self) {
         let mut count: HashMap<String, usize> = HashMap::new();
         for uuid in self.hosts.iter().filter_map(OutgoingHypervisor::system_uuid) {
@@ -112,7 +113,7 @@ impl<'m> CheckIn<'m> {
         }
     }
 
-    /// How many hypervisors are sent.
+    /// The number of hypervisors that are sent.
     pub fn len(&self) -> usize {
         self.hosts.len()
     }
@@ -122,12 +123,12 @@ impl<'m> CheckIn<'m> {
         self.hosts.is_empty()
     }
 
-    /// Whether the document tells of this machine's own guests, which are no matter of a check-in.
+    /// Whether the document has this machine's own guests, which are not part of the check-in itself.
     pub fn has_local(&self) -> bool {
         self.local.is_some()
     }
 
-    /// The ids of those that are sent without their `dmi.system.uuid`, because it is not theirs alone.
+    /// The ids of hypervisors that are sent without their `dmi.system.uuid`, because it is not unique.
     pub fn without_system_uuid(&self) -> impl Iterator<Item = &str> {
         let hosts = self.hosts.iter();
         hosts
@@ -135,23 +136,23 @@ impl<'m> CheckIn<'m> {
             .map(|host| &*host.id)
     }
 
-    /// The ids of those that are sent.
+    /// The ids of the hypervisors that are sent.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.hosts.iter().map(|host| &*host.id)
     }
 
-    /// Takes hypervisors that this filter drops for known ones.
+    /// Treats hypervisors that this filter drops as known.
     pub fn filtered_by(self, filter: Option<&'m HostFilter>) -> Self {
         CheckIn { filter, ..self }
     }
 
-    /// Whether the document tells of a hypervisor of this id, be it as one that a stage left out, or would be silent about it as
-    /// filters drop it.
+    /// Whether the document mentions a hypervisor with this id, also among those that a stage left out, or the filter drops
+    /// it.
     pub fn knows(&self, id: &str) -> bool {
         self.known.contains(&id.to_lowercase()) || self.filter.is_some_and(|filter| filter.drops_id(id))
     }
 
-    /// Also sends that these hypervisors, of which the document does not tell, have no guests.
+    /// Adds hypervisors that the document does not mention, without guests, so that the server clears theirs.
     pub fn clear(&mut self, ids: impl IntoIterator<Item = String>) {
         self.hosts.extend(ids.into_iter().map(|id| OutgoingHypervisor {
             id: Cow::Owned(id),
@@ -162,14 +163,14 @@ impl<'m> CheckIn<'m> {
         }));
     }
 
-    /// What is sent, in parts of at most `size` hypervisors; a single empty part where there is none.
+    /// What is sent, in batches of at most `size` hypervisors; one empty batch if there is none.
     pub fn batches(&self, size: usize) -> impl Iterator<Item = Batch<'_, 'm>> {
         let empty = self.hosts.is_empty().then_some(&self.hosts[..]);
         let parts = empty.into_iter().chain(self.hosts.chunks(size.max(1)));
         parts.map(|hosts| Batch { hosts })
     }
 
-    /// The body that tells of this machine's own guests, where the document does.
+    /// The body with this machine's own guests, if the document has them.
     pub fn local_body(&self) -> Result<Option<Vec<u8>>, serde_json::Error> {
         #[derive(serde::Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -182,25 +183,19 @@ impl<'m> CheckIn<'m> {
             .transpose()
     }
 
-    /// The SHA-256 of all that is sent, as hexadecimal digits.
+    /// The SHA-256 of everything that is sent, as hexadecimal digits.
     pub fn digest(&self) -> Result<String, serde_json::Error> {
         let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
         for host in &self.hosts {
             digest.update(&serde_json::to_vec(host)?);
         }
         digest.update(&self.local_body()?.unwrap_or_default());
-        let digits = digest
-            .finish()
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        Ok(digits)
+        Ok(text::hex(digest.finish().as_ref()))
     }
 }
 
-/// The ids of all hypervisors that a document tells of, in lower case. A stage that left one out may know it by the name that is
-/// its id for the server.
+/// The ids of all hypervisors that a document mentions, in lower case. Names of omitted ones count too: the id that the server
+/// knows may be the name.
 fn known(mapping: &Mapping) -> HashSet<String> {
     let hypervisors = mapping
         .hypervisors
@@ -216,7 +211,7 @@ fn known(mapping: &Mapping) -> HashSet<String> {
     all.map(|id| id.to_lowercase()).collect()
 }
 
-/// Whether a system uuid (trimmed, lower case) is one that a board reports to which nobody gave its own.
+/// Whether a system uuid (trimmed, lower case) is the placeholder of a board without one.
 fn is_placeholder(uuid: &str) -> bool {
     let mut digits = uuid.chars().filter(|c| c.is_alphanumeric());
     let first = digits.next();
@@ -250,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_what_the_server_is_to_know_leaves() {
+    fn only_known_members_are_sent() {
         let text = r#"{"hypervisors":[{"uuid":"H1","name":"esx1","parent":{"id":"domain-c7"},"secret":1,
             "facts":{"cpu.cpu_socket(s)":"2","dmi.system.uuid":"9705df9f-0000-1000-8000-000000000001"},
             "guests":[{"guestId":"g1","state":5,"attributes":{"active":0,"virtWhoType":"esx","x":"y"},
@@ -266,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_guests_are_always_told_also_where_there_are_none() {
+    fn an_empty_list_of_guests_is_sent() {
         assert_eq!(
             body(r#"{"hypervisors":[{"uuid":"a","guests":[]}]}"#),
             r#"{"hypervisors":[{"hypervisorId":{"hypervisorId":"a"},"guestIds":[]}]}"#
@@ -275,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_ids_are_left_out_whatever_their_case() {
+    fn ids_that_are_equal_ignoring_case_are_left_out() {
         let mapping = mapping(
             r#"{"hypervisors":[{"uuid":"A","name":"1","guests":[]},{"uuid":"b","guests":[]},
                 {"uuid":"a","name":"2","guests":[]},{"uuid":"Ä","guests":[]},{"uuid":"ä","guests":[]}]}"#,
@@ -293,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_an_id_is_named_and_this_machine_is_none_of_them() {
+    fn an_entry_without_an_id_is_named_unless_it_is_this_machine() {
         let mapping = mapping(
             r#"{"hypervisors":[{"guests":[{"guestId":"l","state":1}]},{"uuid":"","name":"n","guests":[]},
                 {"uuid":null,"name":"m","guests":[]},{"name":"o","guests":[]},{"uuid":"b","guests":[]}]}"#,
@@ -319,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_uuid_that_is_not_one_hosts_alone_is_not_sent() {
+    fn a_system_uuid_that_is_not_unique_is_not_sent() {
         let host = |id: &str, uuid: &str| {
             format!(r#"{{"uuid":"{id}","guests":[],"facts":{{"dmi.system.uuid":"{uuid}"}}}}"#)
         };
@@ -342,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_hold_all_in_order() {
+    fn batches_hold_all_hypervisors_in_order() {
         let mapping = mapping(
             r#"{"hypervisors":[{"uuid":"c","guests":[]},{"uuid":"a","guests":[]},{"uuid":"b","guests":[]}],
                 "omitted":[{"kind":"host","id":"HOST-7","name":"esx7","stage":"x","reason":"y"}]}"#,
@@ -367,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_out_in_the_smallest_part() {
+    fn the_smallest_part_that_does_not_fit_is_left_out() {
         let long = "x".repeat(300);
         let mapping = mapping(&format!(
             r#"{{"hypervisors":[{{"uuid":"{long}","guests":[]}},
@@ -391,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_of_boards() {
+    fn placeholder_uuids_are_recognised() {
         for uuid in [
             "",
             "00000000-0000-0000-0000-000000000000",
@@ -411,7 +406,7 @@ mod tests {
         }
     }
     proptest! {
-        /// Whatever the ids: each hypervisor is either sent or named, and no two that are sent have one id for the server.
+        /// Each hypervisor is either sent or named, and no two that are sent have the same id for the server.
         #[test]
         fn each_hypervisor_is_sent_or_named(ids in proptest::collection::vec("[aAbBäÄ]{1,2}", 0..12)) {
             let mapping = Mapping {

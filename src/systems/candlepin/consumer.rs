@@ -1,4 +1,4 @@
-//! This machine itself: who it is to the server, and the guests that it runs.
+//! This machine itself as a registered system: its uuid, and its own guests.
 
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub fn consumer(path: &Path, cancel: &Cancel) -> Result<String, Error> {
 }
 
 impl Candlepin {
-    /// Tells the server which guests run on the registered system `uuid`. `body` is that of
+    /// Sends the guests of the registered system `uuid`. `body` is that of
     /// [`CheckIn::local_body`](super::CheckIn::local_body).
     pub fn put_guests(&mut self, uuid: &str, body: &[u8]) -> Result<(), Error> {
         let path = format!("/consumers/{}", utf8_percent_encode(uuid, PLAIN));
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_named() {
+    fn a_file_without_a_certificate_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for text in [
             "",

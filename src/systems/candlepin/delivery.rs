@@ -1,4 +1,4 @@
-//! A document's way to the server: only if something changed, in parts, one after the other.
+//! The delivery of a document: only if something changed, in batches, one after the other.
 
 use std::time::Duration;
 
@@ -9,63 +9,63 @@ use crate::state::Folder;
 /// How documents are delivered.
 #[derive(Debug)]
 pub struct Delivery {
-    /// How many hypervisors are sent at a time.
+    /// The number of hypervisors in a batch.
     pub batch: usize,
-    /// How long to wait for the job of each batch and for those before it.
+    /// How long to wait for the job of each batch, including the jobs that block it.
     pub limit: Duration,
-    /// Whether to wait for the job of the last batch, too.
+    /// Whether to wait for the job of the last batch.
     pub wait: bool,
-    /// Whether only a heartbeat is sent.
+    /// Whether to send only a heartbeat.
     pub heartbeat: bool,
-    /// The registered system that this machine is, where its own guests are reported.
+    /// The uuid of this machine as a registered system, if its own guests are reported.
     pub consumer: Option<String>,
-    /// What is kept of the reports, if it is.
+    /// Where reports are remembered, if they are.
     pub memory: Option<Memory>,
 }
 
-/// What is kept of the reports.
+/// How accepted reports are remembered.
 #[derive(Debug)]
 pub struct Memory {
-    /// Where it is kept.
+    /// Where they are stored.
     pub folder: Folder,
-    /// After which time everything is sent, changed or not.
+    /// The time after which everything is sent, even if nothing changed.
     pub full_every: Duration,
-    /// Whether everything is sent in any case, and vanished hypervisors cleared however many they are.
+    /// Whether to send everything now, and to clear any number of vanished hypervisors.
     pub force: bool,
-    /// Whether hypervisors that vanished are told to have no guests.
+    /// Whether to clear the guests of hypervisors that are missing since the last accepted report.
     pub clear_vanished: bool,
 }
 
-/// What of a document has been delivered, over all attempts.
+/// What has been delivered of a document, over all attempts.
 #[derive(Debug, Default)]
 pub struct Delivered {
-    /// What the server said of it.
+    /// What the server said about it.
     pub tally: Tally,
-    /// How many batches have arrived.
+    /// The number of batches that have arrived.
     pub batches: usize,
-    /// Why what was accepted could not be kept.
+    /// Why the accepted report could not be stored.
     pub unkept: Option<Error>,
-    /// Hypervisors that vanished and are not cleared.
+    /// Vanished hypervisors that are not cleared.
     pub uncleared: Option<Uncleared>,
 }
 
-/// Hypervisors that vanished, more than are cleared unseen.
+/// Vanished hypervisors, too many to clear without a look by a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncleared {
     /// Their ids.
     pub ids: Vec<String>,
-    /// How many hypervisors there were in all.
+    /// The number of hypervisors in the last accepted report.
     pub of: usize,
 }
 
-/// What a check-in is beside the one that was accepted last.
+/// A check-in compared with the last accepted one.
 #[derive(Debug)]
 pub struct News {
     /// Whether the server has it already.
     pub is_known: bool,
-    /// Hypervisors that vanished and are not cleared.
+    /// Vanished hypervisors that are not cleared.
     pub uncleared: Option<Uncleared>,
-    /// What to keep when it has been accepted.
+    /// The state to store on success.
     accepted: Accepted,
 }
 
@@ -74,18 +74,18 @@ pub struct News {
 pub enum Done {
     /// It was reported.
     Reported,
-    /// It was sent, and the server has accepted it; its last job is not done yet.
+    /// The server has accepted it, but its last job is not done yet.
     Sent,
-    /// The server had it; where it knows heartbeats it got one.
+    /// The server had it already. It got a heartbeat, if it accepts them.
     Unchanged,
     /// The server got a heartbeat.
     Heartbeat,
 }
 
 impl Candlepin {
-    /// Delivers a check-in, or what is left of it after an earlier attempt; `series` tells its reports from others.
+    /// Delivers a check-in, or what earlier attempts left of it.
     ///
-    /// `progress` is told how many hypervisors have arrived.
+    /// `progress` is called with the number of hypervisors that have arrived.
     pub fn deliver(
         &mut self,
         check_in: &mut CheckIn<'_>,
@@ -131,8 +131,8 @@ impl Candlepin {
         Ok(done)
     }
 
-    /// Tells a server that has the document already that the reporter is alive, if it knows heartbeats. One that says it does
-    /// and takes none has to get the document again: it may as well have forgotten the owner.
+    /// Sends a heartbeat to a server that has the document already, if it accepts heartbeats. Returns false if the document must
+    /// be sent again: a server that refuses the heartbeat may have forgotten the owner.
     fn is_enough(
         &mut self,
         status: &Status,
@@ -144,7 +144,7 @@ impl Candlepin {
         }
         match self.heartbeat(status, delivery.limit, &mut delivered.tally) {
             Err(error @ Error::HeartbeatNotFound { .. }) => {
-                log::warn!("{}; reporting all of it instead", error.with_causes());
+                log::warn!("{}; reporting everything instead", error.with_causes());
                 Ok(false)
             }
             sent => sent.map(|()| true),
@@ -172,7 +172,7 @@ impl Candlepin {
         while let Some(batch) = batches.next() {
             let manner = Manner {
                 limit: delivery.limit,
-                // The server drops a report while another one is at work.
+                // The server refuses a report while another one is at work.
                 wait: delivery.wait || batches.peek().is_some(),
             };
             match self.check_in(batch, status, manner, &mut delivered.tally)? {
@@ -201,17 +201,17 @@ impl CheckIn<'_> {
         batches.chain(local).map(|body| body.map_err(Error::Body))
     }
 
-    /// The batches that are sent. An empty report is sent where it is meant, not where all of a document was left out or is
-    /// about this machine.
+    /// The batches that are sent. An empty report is sent only for an empty document: not if everything was left out, or if the
+    /// document has only this machine.
     fn parts(&self, size: usize, local: bool) -> impl Iterator<Item = Batch<'_, '_>> {
         let nothing = self.is_empty() && (self.census.hypervisors > 0 || local);
         self.batches(size).filter(move |_| !nothing)
     }
 
-    /// What the check-in is beside the one that was accepted `last`.
+    /// Compares the check-in with the `last` accepted one.
     ///
-    /// Hypervisors that vanished since then are added, where they are to be cleared and are not too many. Those that are too
-    /// many are kept, so that they can be cleared later.
+    /// Hypervisors that vanished since then are added without guests, if they are to be cleared. If they are too many, they are
+    /// remembered, so that they can be cleared later.
     pub fn news(&mut self, series: &Series, memory: &Memory, last: Option<&Accepted>) -> Result<News, Error> {
         let digest = self.digest().map_err(Error::Body)?;
         let is_known = !memory.force && last.is_some_and(|last| last.covers(&digest, memory.full_every));
@@ -234,7 +234,8 @@ impl CheckIn<'_> {
     }
 }
 
-/// Whether more hypervisors vanished than are cleared unseen: a share, and a number, so that few of a small site may go.
+/// Whether more hypervisors vanished than are cleared without a look: more than 5, and more than a tenth, so that a small site may
+/// lose a few.
 fn is_too_many(vanished: usize, of: usize) -> bool {
     vanished > 5 && vanished * 10 > of
 }
@@ -244,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_and_a_number_make_too_many() {
+    fn too_many_is_a_number_and_a_share() {
         for (vanished, of, expected) in [
             (0, 0, false),
             (1, 3, false),

@@ -1,4 +1,4 @@
-//! Why hypervisors could not be checked in, and where to look for it in the server's log.
+//! Why hypervisors could not be checked in, and the ids that find the failure in the server's log.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -11,14 +11,14 @@ use crate::error::{Classify, Kind};
 use crate::http;
 use crate::state;
 
-/// One random id for all requests of a run, by which they are found in the server's log.
+/// One random id for all requests of a run, which finds them in the server's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Correlation(pub(super) String);
 
 impl Correlation {
-    /// A new one: 32 hexadecimal digits. The server takes up to 40 characters.
+    /// A new id: 32 hexadecimal digits. The server accepts up to 40 characters.
     pub fn random() -> Self {
-        // The keys of a hasher are random, and this is no secret.
+        // A hasher has random keys; this id need not be secret.
         let half = || RandomState::new().build_hasher().finish();
         Correlation(format!("{:016x}{:016x}", half(), half()))
     }
@@ -30,11 +30,11 @@ impl fmt::Display for Correlation {
     }
 }
 
-/// By which ids an exchange is found in the server's log.
+/// The ids that find an exchange in the server's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogIds {
     pub(super) correlation: Correlation,
-    /// The server's `x-candlepin-request-uuid`, where there was an answer with one.
+    /// The server's `x-candlepin-request-uuid`, if there was an answer with one.
     pub(super) request: Option<String>,
 }
 
@@ -51,26 +51,26 @@ impl fmt::Display for LogIds {
 /// Why hypervisors could not be checked in.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The connection can't be set up as it was asked for.
+    /// The connection can't be set up.
     #[error("connecting to Candlepin")]
     Connection(#[source] Box<http::Error>),
-    /// An exchange failed; what the server said is in the source.
+    /// An exchange failed. The source has the server's words.
     #[error("{doing}")]
     Exchange {
-        /// What was asked for.
+        /// What the request was for.
         doing: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
         /// What happened.
         #[source]
         source: Box<http::Error>,
     },
-    /// 401, 403: the credentials are wrong, or the user has no role. The status request never tells this.
+    /// 401 or 403: the credentials are wrong, or the user lacks a role. The status request never fails like this.
     #[error("{who} was refused")]
     Refused {
         /// The user or consumer.
         who: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
         /// What the server said.
         #[source]
@@ -81,69 +81,69 @@ pub enum Error {
     Gone {
         /// The consumer.
         who: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
         /// What the server said.
         #[source]
         source: Box<http::Error>,
     },
-    /// 404 in Candlepin's own words: what was asked for, such as a job or a consumer, is not there.
+    /// 404 from Candlepin itself: the job or consumer that the request was for does not exist.
     #[error("{doing}")]
     NotFound {
-        /// What was asked for.
+        /// What the request was for.
         doing: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
         /// What the server said.
         #[source]
         source: Box<http::Error>,
     },
-    /// 404 in other words than Candlepin's, or for its status: a server whose Candlepin has not started yet, or a wrong path.
+    /// 404 that is not from Candlepin, or for the status: Candlepin has not started yet, or the path is wrong.
     #[error("{doing}: no Candlepin answers there")]
     NoCandlepin {
-        /// What was asked for.
+        /// What the request was for.
         doing: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
         /// What the server said.
         #[source]
         source: Box<http::Error>,
     },
-    /// 404 in Candlepin's own words for a check-in. The server does not tell an owner of others from none.
-    #[error("owner {owner:?} is unknown, or {who} has no right to it; case counts")]
+    /// 404 from Candlepin itself for a check-in. The server answers the same for an unknown owner and for one without access.
+    #[error("owner {owner:?} is unknown (upper and lower case differ), or {who} has no access to it")]
     Owner {
         /// The owner.
         owner: String,
         /// The user or consumer.
         who: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
         /// What the server said.
         #[source]
         source: Box<http::Error>,
     },
-    /// What came is no answer of a Candlepin.
+    /// The answer is not from a Candlepin.
     #[error("{doing}: the answer is not one of Candlepin: {reason}")]
     Answer {
-        /// What was asked for.
+        /// What the request was for.
         doing: String,
         /// What is wrong with it.
         reason: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
     },
-    /// The server knows no heartbeats.
+    /// The server does not accept heartbeats.
     #[error("Candlepin {version} has no heartbeat (hypervisors_heartbeat)")]
     NoHeartbeat {
         /// The server's version.
         version: String,
     },
-    /// 404 for a heartbeat, from a server that says it knows them. It need not mean that the owner is unknown.
-    #[error("{doing}: the server takes none at this path")]
+    /// 404 for a heartbeat, from a server that says it accepts them. The owner need not be unknown.
+    #[error("{doing}: the server accepts none at this path")]
     HeartbeatNotFound {
-        /// What was asked for.
+        /// What the request was for.
         doing: &'static str,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
         /// What the server said.
         #[source]
@@ -157,7 +157,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The server gave the job up.
+    /// The job failed.
     #[error("job {job} {state}: {}", if reason.is_empty() { "the server does not say why" } else { reason })]
     Job {
         /// The job.
@@ -166,65 +166,65 @@ pub enum Error {
         state: String,
         /// The server's reason; may be empty.
         reason: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
     },
-    /// The job is finished, but what became of the hypervisors is not told.
-    #[error("job {job} FINISHED, but does not tell what became of the hypervisors: {reason}")]
-    Untold {
+    /// The job is finished, but its answer does not say what became of the hypervisors.
+    #[error("job {job} FINISHED, but does not say what became of the hypervisors: {reason}")]
+    NoLists {
         /// The job.
         job: String,
-        /// What stood where the lists should have been.
+        /// What the answer has instead of the lists.
         reason: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
     },
-    /// The job, or one before it, was not done in time.
-    #[error("job {job} is {state} after {} s; it may go on", waited.as_secs())]
+    /// The job, or one that blocks it, was not done within the limit for jobs.
+    #[error("gave up after {} s: job {job} is {state}; it may go on", waited.as_secs())]
     JobTimeout {
         /// The job.
         job: String,
         /// Its last state.
         state: String,
-        /// How long it was waited for.
+        /// How long we waited for it.
         waited: Duration,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
     },
-    /// The job, or one before it, was not done when the time for the whole was over.
-    #[error("job {job} is {state}; it may go on")]
+    /// The job, or one that blocks it, was not done when the time for everything was over.
+    #[error("no time is left to wait for job {job}, which is {state}; it may go on")]
     Late {
         /// The job.
         job: String,
         /// Its last state.
         state: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
     },
-    /// A signal came while a job was waited for.
+    /// A signal came while waiting for a job.
     #[error("while waiting for job {job}, which goes on")]
     Waiting {
         /// The job.
         job: String,
-        /// Where to look for it in the server's log.
+        /// The ids in the server's log.
         log_ids: LogIds,
         /// The signal.
         #[source]
         source: Cancelled,
     },
-    /// What was reported last can't be kept.
-    #[error("keeping what was reported")]
+    /// The accepted report can't be stored.
+    #[error("storing what was reported")]
     State(#[source] state::Error),
-    /// Another run of the same report did not end in time, or a signal came first.
+    /// Another run of the same series did not end in time, or a signal came first.
     #[error("not reported")]
     Locked(#[source] state::Error),
-    /// The body could not be made: a defect of ours.
-    #[error("making the body")]
+    /// The body could not be written as JSON: a defect.
+    #[error("writing the body")]
     Body(#[source] serde_json::Error),
 }
 
 impl Error {
-    /// By which ids the failure is found in the server's log, where it has come so far. Messages end with it.
+    /// The ids that find the failure in the server's log, if the request got that far. Messages end with them.
     pub fn log_ids(&self) -> Option<&LogIds> {
         match self {
             Error::Exchange { log_ids, .. }
@@ -236,7 +236,7 @@ impl Error {
             | Error::Owner { log_ids, .. }
             | Error::Answer { log_ids, .. }
             | Error::Job { log_ids, .. }
-            | Error::Untold { log_ids, .. }
+            | Error::NoLists { log_ids, .. }
             | Error::JobTimeout { log_ids, .. }
             | Error::Late { log_ids, .. }
             | Error::Waiting { log_ids, .. } => Some(log_ids),
@@ -249,8 +249,8 @@ impl Error {
         }
     }
 
-    /// Whether every report would fail the same way until a person does something: nobody is let in, or the owner is
-    /// unknown. Who goes on trying may get the account locked.
+    /// Whether every report would fail the same way until a person does something: the login is refused, or the owner is unknown.
+    /// More attempts may lock the account.
     pub fn is_lasting(&self) -> bool {
         match self {
             Error::Refused { .. } | Error::Gone { .. } | Error::Owner { .. } => true,
@@ -261,7 +261,7 @@ impl Error {
         }
     }
 
-    /// Whether the path may be wrong: something answers there, and it is no Candlepin.
+    /// Whether the path may be wrong: what answers is not a Candlepin.
     pub fn is_about_the_path(&self) -> bool {
         match self {
             Error::NoCandlepin { .. } => true,
@@ -270,7 +270,7 @@ impl Error {
         }
     }
 
-    /// Whether it is about files of this machine.
+    /// Whether it is about files on this machine.
     pub fn is_about_this_machine(&self) -> bool {
         matches!(
             self,
@@ -278,7 +278,7 @@ impl Error {
         )
     }
 
-    /// Whether the same again may work: the failure is one for now, and not the end of the time that was to be waited.
+    /// Whether another attempt may work: the failure is temporary, and not the end of the time for jobs.
     pub fn may_pass(&self) -> bool {
         self.kind() == Kind::TempFail && !matches!(self, Error::JobTimeout { .. })
     }
@@ -303,7 +303,7 @@ impl Classify for Error {
             Error::NoCandlepin { .. }
             | Error::HeartbeatNotFound { .. }
             | Error::Answer { .. }
-            | Error::Untold { .. } => Kind::Protocol,
+            | Error::NoLists { .. } => Kind::Protocol,
             Error::Certificate { .. } => Kind::Config,
             Error::NoHeartbeat { .. } | Error::Job { .. } => Kind::Unavailable,
             Error::JobTimeout { .. } | Error::Late { .. } => Kind::TempFail,
@@ -320,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_correlation_id_is_one_that_the_server_keeps() {
+    fn a_correlation_id_fits_the_server_and_is_random() {
         let id = Correlation::random().to_string();
         assert!(
             id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit()),

@@ -1,4 +1,4 @@
-//! The job that a check-in becomes on the server: what the server says of it, and what that means.
+//! The job that the server makes of a check-in: what the server says about it, and what that means.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,60 +9,61 @@ use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use crate::backoff::Backoff;
+use crate::text;
 
-/// What stands before the ids in the answer to a check-in that came while another one of its owner ran.
+/// What precedes the ids in the answer to a check-in while another one of its owner runs.
 const BLOCKED: &str = "Job blocked by the following existing jobs:";
 
-/// The most hypervisors in one list of a job. No answer of an honest server has room for more.
+/// The limit for the hypervisors in one list of a job.
 const MOST_ENTRIES: usize = 500_000;
 
-/// The longest id of a job, in bytes. Those of current servers have 32, those of old ones about 60.
+/// The limit for a job's id, in bytes. Ids of current servers have 32, ids of old ones about 60.
 const LONGEST_ID: usize = 255;
 
-/// The part of a server's own text that is worth repeating.
+/// How much of a server's text a message repeats, in characters.
 const LONGEST_TEXT: usize = 500;
 
-/// A job as the answer to a check-in, or to a question for it, describes it.
+/// A job as the server describes it, in the answer to a check-in or to a question.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Job {
-    /// The id under which the server can be asked for it.
+    /// Its id.
     #[serde(deserialize_with = "id")]
     pub(super) id: String,
-    /// Where it stands.
+    /// Its state.
     pub(super) state: State,
-    /// The lists of a finished job, the text of a failed one, null, or on old servers `"[cloaked]"`. It is kept as it came: the
-    /// values of a hostile answer need two hundred times its memory.
+    /// The lists of a finished job, the text of a failed one, null, or on old servers `"[cloaked]"`. It stays unparsed, because
+    /// the values of a hostile answer need two hundred times its memory.
     #[serde(default, rename = "resultData")]
     data: Option<Box<RawValue>>,
-    /// What old servers say of a failed job; their `resultData` is null then.
+    /// What old servers say about a failed job; their `resultData` is null then.
     #[serde(default)]
     result: Option<String>,
 }
 
 /// The states of a job.
 ///
-/// The first two and the last four are those of current servers, where a blocked job is FAILED; older ones have a second
-/// report of an owner WAITING or PENDING until the first is through.
+/// CREATED, RUNNING, FINISHED, FAILED, CANCELED and ABORTED are those of current servers, where a blocked job is FAILED. On older
+/// ones a second report of an owner is WAITING or PENDING until the first is done.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub(super) enum State {
-    /// Accepted, not begun.
+    /// Accepted, not started.
     Created,
-    /// At work.
+    /// Running.
     Running,
     /// In the queue of an older server.
     Waiting,
     /// In the queue of an older server.
     Pending,
-    /// At its end; what became of the hypervisors is in its result.
+    /// Done; what became of the hypervisors is in its result.
     Finished,
-    /// Given up by the server.
+    /// Failed.
     Failed,
-    /// Given up by an administrator.
+    /// Canceled by an administrator.
     Canceled,
-    /// Given up by the server before it ran.
+    /// Ended by the server before it ran.
     Aborted,
-    /// A state that we do not know: no end that could be trusted, so it is waited for like a running job.
+    /// An unknown state, which counts as running.
     Unknown(String),
 }
 
@@ -83,7 +84,7 @@ impl From<String> for State {
 }
 
 impl State {
-    /// The server's word for it.
+    /// The server's name for it.
     pub(super) fn as_str(&self) -> &str {
         match self {
             State::Created => "CREATED",
@@ -108,13 +109,13 @@ impl fmt::Display for State {
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum End {
-    /// Dropped by the server because these jobs were under way; wait for them and send again.
+    /// Refused because these jobs were running: wait for them and send again.
     Blocked(Vec<String>),
     /// Done.
     Finished(Lists),
-    /// Finished, but the server does not say what became of the hypervisors; the text says what stood there instead.
-    Untold(String),
-    /// Given up; the text is the server's reason, empty where it has none.
+    /// Finished, but the server does not say what became of the hypervisors. The text says what it answered instead.
+    NoLists(String),
+    /// Failed; the text is the server's reason, or empty.
     Failed(String),
 }
 
@@ -125,10 +126,10 @@ pub(super) struct Lists {
     /// Hypervisors that are new to the server.
     #[serde(deserialize_with = "list")]
     pub(super) created: Vec<ListedHypervisor>,
-    /// Hypervisors of which something changed.
+    /// Hypervisors that the server changed.
     #[serde(deserialize_with = "list")]
     pub(super) updated: Vec<ListedHypervisor>,
-    /// Hypervisors that the server knew so already.
+    /// Hypervisors that were the same on the server.
     #[serde(deserialize_with = "list")]
     pub(super) unchanged: Vec<ListedHypervisor>,
     /// `<hypervisorId>: <reason>` for each hypervisor that the server refused.
@@ -136,7 +137,7 @@ pub(super) struct Lists {
     pub(super) failed_update: Vec<String>,
 }
 
-/// Reads an id of no more than [`LONGEST_ID`]: messages and result lines repeat it.
+/// Reads an id, which must not be longer than [`LONGEST_ID`] because messages and result lines repeat it.
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let id = String::deserialize(deserializer)?;
     match id.len() {
@@ -145,7 +146,7 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     }
 }
 
-/// Reads a list of no more than [`MOST_ENTRIES`].
+/// Reads a list of at most [`MOST_ENTRIES`].
 fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     struct List<T>(PhantomData<T>);
 
@@ -171,19 +172,19 @@ fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Resu
     deserializer.deserialize_seq(List(PhantomData))
 }
 
-/// A hypervisor in a job's lists. The server does not repeat the id under which it was sent.
+/// A hypervisor in a job's lists. The server does not repeat the id that was sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct ListedHypervisor {
-    /// The name that was sent, or the one that the server had before.
+    /// The name that was sent, or the server's earlier one.
     #[serde(default)]
     pub(super) name: Option<String>,
-    /// The server's own id of the hypervisor.
+    /// The server's own id for it.
     #[serde(default)]
     pub(super) uuid: Option<String>,
 }
 
 impl Job {
-    /// How the job ended; nothing as long as it has to be asked for again.
+    /// How the job ended; `None` if it has not.
     pub(super) fn end(&self) -> Option<End> {
         let data = self.data.as_deref().map_or("null", RawValue::get);
         Some(match self.state {
@@ -191,12 +192,12 @@ impl Job {
                 return None;
             }
             State::Finished => match read::<String>(data) {
-                _ if data == "null" => End::Untold("its resultData is null".to_owned()),
-                Some(text) if text == "[cloaked]" => End::Untold("its resultData is cloaked".to_owned()),
+                _ if data == "null" => End::NoLists("its resultData is null".to_owned()),
+                Some(text) if text == "[cloaked]" => End::NoLists("its resultData is cloaked".to_owned()),
                 Some(text) => End::Failed(shortened(&text)),
                 None => match serde_json::from_str(data) {
                     Ok(lists) => End::Finished(lists),
-                    Err(error) => End::Untold(shortened(&format!("its resultData: {error}"))),
+                    Err(error) => End::NoLists(shortened(&format!("its resultData: {error}"))),
                 },
             },
             State::Failed | State::Canceled | State::Aborted => {
@@ -211,38 +212,33 @@ impl Job {
     }
 }
 
-/// What some servers say of a failed job in place of a text.
+/// What some servers answer about a failed job instead of a text.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Refusal {
     display_message: String,
 }
 
-/// The value of this JSON, if it is of this type.
+/// JSON as a value of this type, if it is one.
 fn read<T: de::DeserializeOwned>(json: &str) -> Option<T> {
     serde_json::from_str(json).ok()
 }
 
 fn ids_of(text: &str) -> Vec<String> {
     let ids = text.split(|c: char| c == ',' || c.is_whitespace());
-    // One report of an owner is at work at a time; a long list is no honest answer.
+    // Only one report of an owner runs at a time, so a longer list is hostile.
     ids.filter(|id| (1..=LONGEST_ID).contains(&id.len()))
         .take(10)
         .map(str::to_owned)
         .collect()
 }
 
-/// A text of the server, in a length that fits a message.
+/// A text from the server, cut to a length that fits a message.
 pub(super) fn shortened(text: &str) -> String {
-    let text = text.trim();
-    match text.char_indices().nth(LONGEST_TEXT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    text::cut(text.trim(), LONGEST_TEXT).into_owned()
 }
 
-/// The pauses between two questions for a job: short at first, as small reports take a moment only, then longer, as large
-/// ones take minutes.
+/// The pauses between two questions about a job: short at first for small reports, then longer, because large ones take minutes.
 pub(super) fn backoff() -> Backoff {
     Backoff::new(Duration::from_millis(250), Duration::from_secs(10))
 }
@@ -278,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_job_is_pending_on_both_generations() {
+    fn an_accepted_job_has_not_ended_on_both_generations() {
         let job = recorded!("4.7.5-created");
         assert_eq!(job.id, "ff808081a20676b601a206783640000e");
         assert_eq!(job.end(), None);
@@ -337,7 +333,7 @@ mod tests {
             reason(job("ABORTED", r#""the server stops""#)),
             "the server stops"
         );
-        // A text where the lists should be means failure, whatever the state says.
+        // A text instead of lists means failure, whatever the state says.
         assert_eq!(reason(job("FINISHED", r#""no way""#)), "no way");
         assert!(reason(recorded!("4.7.5-heartbeat")).starts_with("Last hypervisor check-in"));
         let long = format!("\"{}\"", "ü".repeat(10_000));
@@ -345,17 +341,17 @@ mod tests {
     }
 
     #[test]
-    fn a_job_whose_result_is_hidden_is_no_success() {
+    fn a_finished_job_without_lists_is_not_a_success() {
         for data in ["null", r#""[cloaked]""#, "[]", "{}", r#"{"created":[]}"#, "7"] {
             assert!(
-                matches!(job("FINISHED", data).end(), Some(End::Untold(_))),
+                matches!(job("FINISHED", data).end(), Some(End::NoLists(_))),
                 "{data}"
             );
         }
     }
 
     #[test]
-    fn lists_without_end_are_refused_before_they_fill_the_memory() {
+    fn a_list_that_is_too_long_is_refused() {
         let lists = |entries: usize| {
             let created = vec!["{}"; entries].join(",");
             let data = format!(r#"{{"created":[{created}],"updated":[],"unchanged":[],"failedUpdate":[]}}"#);
@@ -364,7 +360,7 @@ mod tests {
         assert!(
             matches!(lists(MOST_ENTRIES), Some(End::Finished(lists)) if lists.created.len() == MOST_ENTRIES)
         );
-        let Some(End::Untold(reason)) = lists(MOST_ENTRIES + 1) else {
+        let Some(End::NoLists(reason)) = lists(MOST_ENTRIES + 1) else {
             panic!("not refused");
         };
         assert!(reason.contains("more than 500000"), "{reason}");
@@ -378,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_job_is_an_error() {
+    fn an_answer_that_is_not_a_job_is_an_error() {
         for body in [
             "",
             "<html>",

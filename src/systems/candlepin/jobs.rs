@@ -1,4 +1,4 @@
-//! Checking in, and the jobs that come of it.
+//! Check-ins and heartbeats, and waiting for the jobs that the server makes of them.
 
 use std::time::{Duration, Instant};
 
@@ -10,32 +10,32 @@ use crate::backoff::Backoff;
 use crate::error::{Classify, Kind};
 use crate::http::{Request, Response};
 
-/// The largest answer about a job in bytes; one of 100,000 hypervisors has about 25 MB.
+/// The limit for an answer about a job, in bytes. One with 100,000 hypervisors has about 25 MB.
 const LARGEST_JOB: u64 = 32 << 20;
 
 /// How a check-in is done.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
-    /// How long to wait for its job and those before it.
+    /// How long to wait for its job, including the jobs that block it.
     pub limit: Duration,
-    /// Whether to wait for its job at all.
+    /// Whether to wait for its job.
     pub wait: bool,
 }
 
 /// What became of a check-in, or of a job that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The server has done it, and said what became of each hypervisor.
+    /// The server has finished it, and said what became of each hypervisor.
     Finished,
     /// The server has accepted it; it is not done yet.
     Pending,
 }
 
 impl Candlepin {
-    /// Sends a batch and waits for its job to the end, as `manner` says.
+    /// Sends a batch and waits until its job ends, as `manner` says.
     ///
-    /// What the server says is added to the tally, the job's id also where the check-in fails. A report may be sent
-    /// twice: it only says how things are. `status` is that of [`Candlepin::status`].
+    /// Adds the server's answer to the tally, and the job's id also if the check-in fails. Sending a batch twice is harmless: it
+    /// describes a state, not a change. `status` is that of [`Candlepin::status`].
     pub fn check_in(
         &mut self,
         batch: Batch<'_, '_>,
@@ -50,15 +50,15 @@ impl Candlepin {
         }
         let body = batch.body().map_err(Error::Body)?;
         let patience = Patience::new(manner.limit);
-        // They grow over all attempts, so that two reporters don't livelock.
+        // Pauses grow over all attempts, so that two reporters don't livelock.
         let mut pauses = backoff();
         loop {
             let job = self.send(&body)?;
-            let blocked = matches!(job.about.end(), Some(End::Blocked(_)));
+            let blocked = matches!(job.job.end(), Some(End::Blocked(_)));
             if !blocked {
-                tally.jobs.push(job.about.id.clone());
+                tally.jobs.push(job.job.id.clone());
             }
-            if !manner.wait && job.about.end().is_none() {
+            if !manner.wait && job.job.end().is_none() {
                 return Ok(Outcome::Pending);
             }
             let (end, job) = self.wait(job, &patience)?;
@@ -86,20 +86,20 @@ impl Candlepin {
         }
     }
 
-    /// Proves that a report would be taken: an empty check-in, which changes nothing.
+    /// Proves that a report would be accepted, by an empty check-in, which changes nothing.
     pub fn try_out(&mut self, status: &Status, limit: Duration) -> Result<(), Error> {
         if !status.is_asynchronous() {
             return self.check_in_synchronously(Batch::EMPTY).map(drop);
         }
         let job = self.send(&Batch::EMPTY.body().map_err(Error::Body)?)?;
         match self.wait(job, &Patience::new(limit))? {
-            // Whoever has to wait for another report has been let in.
+            // Blocked by another report means that the login was accepted.
             (End::Blocked(_), _) => Ok(()),
             (end, job) => job.finished(end).map(drop),
         }
     }
 
-    /// Tells the server that the reporter is alive and what it reported still holds.
+    /// Sends a heartbeat: the reporter is alive, and its last report is still true.
     pub fn heartbeat(&mut self, status: &Status, limit: Duration, tally: &mut Tally) -> Result<(), Error> {
         if !status.has_heartbeat() {
             return Err(Error::NoHeartbeat {
@@ -107,15 +107,15 @@ impl Candlepin {
             });
         }
         let doing = "sending a heartbeat";
-        let (owner, reporter) = self.names();
+        let (owner, reporter) = self.encoded_names();
         let request = Request::put(
             format!("/hypervisors/{owner}/heartbeat?reporter_id={reporter}"),
             "application/json",
             b"",
         );
         let job = match self.exchange(doing, request) {
-            Ok((response, log_ids)) => told(response, doing, log_ids)?,
-            // The owner may be known all the same: not everything before a Candlepin hands this request on.
+            Ok((response, log_ids)) => tracked(response, doing, log_ids)?,
+            // The owner may be known nevertheless: some proxies in front of Candlepin don't pass this request on.
             Err(Error::NotFound { log_ids, source, .. }) => {
                 return Err(Error::HeartbeatNotFound {
                     doing,
@@ -125,10 +125,10 @@ impl Candlepin {
             }
             Err(error) => return Err(error),
         };
-        tally.jobs.push(job.about.id.clone());
+        tally.jobs.push(job.job.id.clone());
         let (end, job) = self.wait(job, &Patience::new(limit))?;
-        match (&job.about.state, end) {
-            // Its result is a sentence.
+        match (&job.job.state, end) {
+            // The result of a heartbeat is a sentence, not lists.
             (State::Finished, _) => Ok(()),
             (_, end) => job.finished(end).map(drop),
         }
@@ -137,37 +137,37 @@ impl Candlepin {
     /// Asks what became of a job.
     pub fn job(&mut self, id: &str, tally: &mut Tally) -> Result<Outcome, Error> {
         let job = self.ask(id)?;
-        tally.jobs.push(job.about.id.clone());
-        let Some(end) = job.about.end() else {
+        tally.jobs.push(job.job.id.clone());
+        let Some(end) = job.job.end() else {
             return Ok(Outcome::Pending);
         };
         tally.add(&[], &job.finished(end)?);
         Ok(Outcome::Finished)
     }
 
-    /// The owner and the reporter, as they stand in a path and a query.
-    fn names(&self) -> (String, String) {
+    /// The owner and the reporter id, encoded for a path and a query.
+    fn encoded_names(&self) -> (String, String) {
         let encoded = |text: &str| utf8_percent_encode(text, PLAIN).to_string();
         (encoded(&self.client.owner), encoded(&self.client.id))
     }
 
-    fn send(&mut self, body: &[u8]) -> Result<Told, Error> {
+    fn send(&mut self, body: &[u8]) -> Result<TrackedJob, Error> {
         let doing = "checking in";
-        let (owner, reporter) = self.names();
+        let (owner, reporter) = self.encoded_names();
         let path = format!("/hypervisors/{owner}?reporter_id={reporter}");
-        // Any other type than text/plain is answered with 415.
+        // The server answers any other type than text/plain with 415.
         let request = Request::post(path, "text/plain", body).repeatable();
         match self.exchange(doing, request) {
-            Ok((response, log_ids)) => told(response, doing, log_ids),
+            Ok((response, log_ids)) => tracked(response, doing, log_ids),
             Err(error) => Err(self.unknown_owner(error)),
         }
     }
 
-    /// The check-in of servers that know no jobs: they answer with the lists at once.
+    /// The check-in of servers without jobs: the answer has the lists.
     fn check_in_synchronously(&mut self, batch: Batch<'_, '_>) -> Result<Lists, Error> {
         let doing = "checking in";
         let body = batch.synchronous_body().map_err(Error::Body)?;
-        let (owner, reporter) = self.names();
+        let (owner, reporter) = self.encoded_names();
         let environment = match &self.client.environment {
             Some(environment) => format!("&env={}", utf8_percent_encode(environment, PLAIN)),
             None => String::new(),
@@ -180,7 +180,7 @@ impl Candlepin {
         }
     }
 
-    /// The server does not tell an owner of others from none.
+    /// The error of a check-in that got 404: the owner does not exist, or the user has no access to it.
     fn unknown_owner(&self, error: Error) -> Error {
         match error {
             Error::NotFound { log_ids, source, .. } => Error::Owner {
@@ -193,7 +193,7 @@ impl Candlepin {
         }
     }
 
-    fn ask(&mut self, id: &str) -> Result<Told, Error> {
+    fn ask(&mut self, id: &str) -> Result<TrackedJob, Error> {
         let doing = format!("asking for job {id}");
         if !can_be_named(id) {
             let log_ids = LogIds {
@@ -210,28 +210,28 @@ impl Candlepin {
         // Without result_data=true old servers hide the result.
         let path = format!("/jobs/{}?result_data=true", utf8_percent_encode(id, PLAIN));
         let (response, log_ids) = self.exchange(&doing, Request::get(path))?;
-        told(response, &doing, log_ids)
+        tracked(response, &doing, log_ids)
     }
 
-    /// Waits for the job's end. A server that can't be asked for a while, as it restarts, goes on with it afterwards.
-    fn wait(&mut self, mut job: Told, patience: &Patience) -> Result<(End, Told), Error> {
+    /// Waits until the job ends. Temporary failures don't end the wait: a server that restarts continues the job afterwards.
+    fn wait(&mut self, mut job: TrackedJob, patience: &Patience) -> Result<(End, TrackedJob), Error> {
         let begun = Instant::now();
         let mut pauses = backoff();
         let mut trouble: Option<Error> = None;
         loop {
-            if let Some(end) = job.about.end() {
+            if let Some(end) = job.job.end() {
                 let seconds = begun.elapsed().as_secs_f32();
-                log::debug!("job {} {} after {seconds:.1} s", job.about.id, job.about.state);
+                log::debug!("job {} {} after {seconds:.1} s", job.job.id, job.job.state);
                 return Ok((end, job));
             }
             let asked = trouble.as_ref().and_then(Error::retry_after);
             let paused = self.pause(&mut pauses, asked, patience, job.awaited());
-            match paused.and_then(|()| self.ask(&job.about.id)) {
-                Ok(told) => {
-                    job = told;
+            match paused.and_then(|()| self.ask(&job.job.id)) {
+                Ok(answer) => {
+                    job = answer;
                     trouble = None;
                 }
-                // The path was right a moment ago: a server that restarts answers so until its Candlepin is there.
+                // The path was right a moment ago: a server that restarts answers like this until Candlepin is up.
                 Err(error)
                     if (error.may_pass() || matches!(error, Error::NoCandlepin { .. }))
                         && !self.is_late() =>
@@ -239,7 +239,7 @@ impl Candlepin {
                     log::warn!("{}; asking again", error.with_causes());
                     trouble = Some(error);
                 }
-                // The time is over: what kept us from hearing of the end says more than that.
+                // The time is over: the last trouble says more than that.
                 Err(error) => {
                     return Err(match (error.kind(), trouble) {
                         (Kind::TempFail, Some(trouble)) => trouble,
@@ -251,7 +251,7 @@ impl Candlepin {
         }
     }
 
-    /// Waits for a job of somebody else, of which we may not be allowed to hear.
+    /// Waits for a job of another reporter, which we may not be allowed to see.
     fn wait_for_other(&mut self, id: &str, patience: &Patience) -> Result<(), Error> {
         match self.ask(id) {
             Ok(job) => self.wait(job, patience).map(drop),
@@ -261,7 +261,7 @@ impl Candlepin {
         }
     }
 
-    /// Lets time go by before the job is asked for again, as long as the server asks for it.
+    /// Pauses before the next question about a job, at least as long as the server asked for.
     fn pause(
         &self,
         pauses: &mut Backoff,
@@ -293,19 +293,19 @@ impl Candlepin {
         }
     }
 
-    /// Whether the time for the whole is over.
+    /// Whether the time for everything is over.
     fn is_late(&self) -> bool {
         self.deadline.is_some_and(|end| end <= Instant::now())
     }
 }
 
-/// A job, and the exchange that told of it.
-struct Told {
-    about: Job,
+/// A job, and the ids of the exchange that described it.
+struct TrackedJob {
+    job: Job,
     log_ids: LogIds,
 }
 
-/// A job that is waited for, as it is told if that takes too long.
+/// A job that we wait for, as an error names it if that takes too long.
 #[derive(Debug, Clone, Copy)]
 struct Awaited<'a> {
     job: &'a str,
@@ -323,31 +323,35 @@ impl Awaited<'_> {
     }
 }
 
-impl Told {
+impl TrackedJob {
     fn awaited(&self) -> Awaited<'_> {
         Awaited {
-            job: &self.about.id,
-            state: self.about.state.as_str(),
+            job: &self.job.id,
+            state: self.job.state.as_str(),
             log_ids: &self.log_ids,
         }
     }
 
-    /// What the job says of the hypervisors, if its end is a good one.
+    /// The job's lists of hypervisors, if it succeeded.
     fn finished(self, end: End) -> Result<Lists, Error> {
-        let Told { about, log_ids } = self;
-        let job = about.id;
+        let TrackedJob { job, log_ids } = self;
+        let Job { id, state, .. } = job;
         match end {
             End::Finished(lists) => Ok(lists),
-            End::Untold(reason) => Err(Error::Untold { job, reason, log_ids }),
+            End::NoLists(reason) => Err(Error::NoLists {
+                job: id,
+                reason,
+                log_ids,
+            }),
             End::Failed(reason) => Err(Error::Job {
-                job,
-                state: about.state.to_string(),
+                job: id,
+                state: state.to_string(),
                 reason,
                 log_ids,
             }),
             End::Blocked(others) => Err(Error::Job {
-                job,
-                state: about.state.to_string(),
+                job: id,
+                state: state.to_string(),
                 reason: format!("blocked by {}", others.join(", ")),
                 log_ids,
             }),
@@ -355,13 +359,14 @@ impl Told {
     }
 }
 
-fn told(response: Response, doing: &str, log_ids: LogIds) -> Result<Told, Error> {
-    let (about, log_ids): (Job, LogIds) = json(response, LARGEST_JOB, doing, log_ids)?;
-    log::debug!("job {} {}", about.id, about.state);
-    Ok(Told { about, log_ids })
+/// Reads an answer that describes a job.
+fn tracked(response: Response, doing: &str, log_ids: LogIds) -> Result<TrackedJob, Error> {
+    let (job, log_ids): (Job, LogIds) = json(response, LARGEST_JOB, doing, log_ids)?;
+    log::debug!("job {} {}", job.id, job.state);
+    Ok(TrackedJob { job, log_ids })
 }
 
-/// How long a check-in waits for the server's jobs, its own and those before it.
+/// How long a check-in waits for its job and the jobs that block it.
 struct Patience {
     since: Instant,
     limit: Duration,
@@ -375,7 +380,7 @@ impl Patience {
         }
     }
 
-    /// The pause, or the part of it that is left; none when nothing is left.
+    /// The pause, or the rest of the time if that is shorter; `None` if no time is left.
     fn part_of(&self, pause: Duration) -> Option<Duration> {
         let left = self.limit.saturating_sub(self.since.elapsed());
         (!left.is_zero()).then(|| pause.min(left))

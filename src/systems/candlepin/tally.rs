@@ -1,31 +1,31 @@
-//! Comparing what was sent with what the server says became of it: a real one loses hypervisors without a word.
+//! Compares what was sent with what the server says became of it: real servers lose hypervisors without a word.
 
 use std::collections::{HashMap, HashSet};
 
 use super::job::{ListedHypervisor, Lists, shortened};
 use crate::mapping::LeftOut;
 
-/// What became of a report, summed up over its check-ins.
+/// What became of a report: the sum over its check-ins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many hypervisors were new to the server.
+    /// The number of hypervisors that are new to the server.
     pub created: usize,
-    /// How many the server changed.
+    /// The number that the server changed.
     pub updated: usize,
-    /// How many the server knew so already.
+    /// The number that were the same on the server.
     pub unchanged: usize,
-    /// Those that the server refused or lost. Where hypervisors share a name the server's answer does not tell which of
-    /// them it lost; then this holds all of them, and more than were lost.
+    /// Those that the server refused or lost. If several hypervisors share a name, the answer does not show which of them it
+    /// lost: then all of them are here, more than `lost`.
     pub failed: Vec<LeftOut>,
-    /// How many the server refused.
+    /// The number that the server refused.
     pub refused: usize,
-    /// How many of those sent are nowhere in the server's answer.
+    /// The number that were sent and are nowhere in the server's answer.
     pub lost: usize,
-    /// The ids of the server's jobs, in their order.
+    /// The ids of the server's jobs, in order.
     pub jobs: Vec<String>,
 }
 
-/// A hypervisor that was sent, as far as the server's answer can be compared with it.
+/// A hypervisor that was sent: what the server's answer is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sent<'a> {
     pub(super) id: &'a str,
@@ -33,10 +33,10 @@ pub(super) struct Sent<'a> {
 }
 
 impl Tally {
-    /// Adds what a finished job says of the hypervisors that were sent.
+    /// Adds what a finished job says about the hypervisors that were sent.
     ///
-    /// The server's entries carry a name and the server's own uuid, but not the id that was sent; only what it refused is
-    /// told by id. So hypervisors are found again by name, and what is left on both sides is counted.
+    /// The server's entries have a name and the server's own uuid, but not the id that was sent; only refusals have the id. So
+    /// hypervisors are found by name, and the rest on both sides is counted.
     pub(super) fn add(&mut self, sent: &[Sent<'_>], lists: &Lists) {
         self.created += lists.created.len();
         self.updated += lists.updated.len();
@@ -44,7 +44,7 @@ impl Tally {
 
         let refusals = Refusals::new(sent, &lists.failed_update);
         self.refused += refusals.of_sent.iter().flatten().count() + refusals.unknown;
-        self.failed.extend(refusals.nobodys);
+        self.failed.extend(refusals.unmatched);
         let mut awaited: Vec<Sent<'_>> = Vec::new();
         let mut refused: Vec<Sent<'_>> = Vec::new();
         for (host, error) in sent.iter().zip(refusals.of_sent) {
@@ -59,7 +59,7 @@ impl Tally {
 
         let mut entries = Entries::new(lists);
         let missing: Vec<Sent<'_>> = entries.take_by_name(awaited.iter());
-        // A host that is refused may stand in `updated` as well: that entry stands for no other host.
+        // A refused hypervisor may be in `updated` as well: that entry must not cover another one.
         entries.take_by_name(refused.iter());
         let lost = missing.len().saturating_sub(entries.left());
         self.lost += lost;
@@ -69,8 +69,10 @@ impl Tally {
         let names: HashSet<Option<&str>> = missing.iter().map(|host| host.name).collect();
         let suspects: Vec<&Sent<'_>> = awaited.iter().filter(|host| names.contains(&host.name)).collect();
         let error = match suspects.len() {
-            all if all == lost => "the server lost it: its job finished without a word about it".to_owned(),
-            all => format!("perhaps lost: the server's job is silent about {lost} of {all} such hypervisors"),
+            all if all == lost => "the server lost it: its job finished without mentioning it".to_owned(),
+            all => format!(
+                "perhaps lost: the server's job does not mention {lost} of {all} hypervisors of this name"
+            ),
         };
         self.failed
             .extend(suspects.into_iter().map(|host| failed(host, error.clone())));
@@ -86,16 +88,16 @@ fn failed(host: &Sent<'_>, reason: String) -> LeftOut {
     }
 }
 
-/// So many refusals that name no hypervisor of ours are repeated; an honest server has none.
+/// How many refusals without one of our hypervisors are repeated; an honest server sends none.
 const MOST_UNKNOWN: usize = 100;
 
 /// The server's refusals, `<hypervisorId>: <reason>`, by the hypervisors that were sent.
 struct Refusals {
     /// For each hypervisor that was sent, why it was refused.
     of_sent: Vec<Option<String>>,
-    /// Refusals that name no hypervisor of ours; the last one stands for those beyond [`MOST_UNKNOWN`].
-    nobodys: Vec<LeftOut>,
-    /// How many those are.
+    /// Refusals that name none of our hypervisors; the last one counts those beyond [`MOST_UNKNOWN`].
+    unmatched: Vec<LeftOut>,
+    /// How many refusals name none of our hypervisors.
     unknown: usize,
 }
 
@@ -104,10 +106,10 @@ impl Refusals {
         let ids = Ids::new(sent);
         let mut refusals = Refusals {
             of_sent: vec![None; sent.len()],
-            nobodys: Vec::new(),
+            unmatched: Vec::new(),
             unknown: 0,
         };
-        let nobodys = |reason: String| LeftOut {
+        let unmatched = |reason: String| LeftOut {
             kind: LeftOut::HOST.into(),
             id: None,
             name: None,
@@ -115,32 +117,32 @@ impl Refusals {
         };
         for text in texts {
             match ids.named_by(text) {
-                Some((host, reason)) => refusals.of_sent[host] = Some(told(reason)),
+                Some((host, reason)) => refusals.of_sent[host] = Some(reason_of(reason)),
                 None => {
                     refusals.unknown += 1;
                     if refusals.unknown <= MOST_UNKNOWN {
-                        refusals.nobodys.push(nobodys(shortened(text)));
+                        refusals.unmatched.push(unmatched(shortened(text)));
                     }
                 }
             }
         }
         if let Some(more @ 1..) = refusals.unknown.checked_sub(MOST_UNKNOWN) {
             let error = format!("{more} more refusals name no hypervisor of this report");
-            refusals.nobodys.push(nobodys(error));
+            refusals.unmatched.push(unmatched(error));
         }
         refusals
     }
 }
 
-/// The server's reason for a refusal, if it gives one.
-fn told(reason: &str) -> String {
+/// The server's reason for a refusal, or that it gives none.
+fn reason_of(reason: &str) -> String {
     match shortened(reason) {
         none if none.is_empty() => "the server refused it and does not say why".to_owned(),
         reason => reason,
     }
 }
 
-/// The ids that were sent, in order, with their places. The server compares them without case, and answers in lower case.
+/// The ids that were sent, in order, with their indices. The server ignores case, and answers in lower case.
 struct Ids(Vec<(String, usize)>);
 
 impl Ids {
@@ -153,16 +155,16 @@ impl Ids {
         Ids(ids)
     }
 
-    /// The hypervisor whose id stands before a colon at the beginning of the text, and what stands behind that. An id may hold
-    /// colons itself: the longest one that fits counts.
+    /// The hypervisor whose id, with a colon, begins the text, and what follows. An id may contain colons: the longest match
+    /// counts.
     ///
-    /// The text comes from the server and may be megabytes of colons: it is read once, and only as far as any id agrees with it.
+    /// The text comes from the server and may be megabytes of colons. It is read once, and only as far as any id matches.
     fn named_by<'t>(&self, text: &'t str) -> Option<(usize, &'t str)> {
         let mut fitting = &self.0[..];
         let mut read = 0;
         let mut found = None;
         for (place, c) in lower(text) {
-            // Of those that begin with what was read, the one that is no longer comes first.
+            // Of the ids that begin with what was read, the shortest comes first.
             if let [(id, host), ..] = fitting
                 && c == ':'
                 && id.len() == read
@@ -182,20 +184,20 @@ impl Ids {
     }
 }
 
-/// The characters of a text in lower case, each with the place in the text of the one that it comes from.
+/// The characters of a text in lower case, each with the position of its original.
 fn lower(text: &str) -> impl Iterator<Item = (usize, char)> {
     let all = text.char_indices();
     all.flat_map(|(place, c)| c.to_lowercase().map(move |c| (place, c)))
 }
 
-/// The entries of a job's lists that have not been found among the hypervisors yet.
+/// The entries of a job's lists that have not been matched with a hypervisor yet.
 struct Entries<'a> {
     named: HashMap<&'a str, usize>,
     nameless: usize,
 }
 
 impl<'a> Entries<'a> {
-    /// Counts a uuid once: two hypervisors that the server took for one are one on the server.
+    /// Counts each uuid once: two hypervisors that the server took for one are one on the server.
     fn new(lists: &'a Lists) -> Self {
         let mut entries = Entries {
             named: HashMap::new(),
@@ -214,7 +216,7 @@ impl<'a> Entries<'a> {
         entries
     }
 
-    /// Takes one entry for each host that one bears the name of, and gives back the hosts for which there was none.
+    /// Removes the entry of each hypervisor by its name; returns the hypervisors without one.
     fn take_by_name<'s, 'h: 's>(&mut self, hosts: impl Iterator<Item = &'s Sent<'h>>) -> Vec<Sent<'h>> {
         let without = hosts.filter(|host| {
             let entry = host.name.and_then(|name| self.named.get_mut(name));
@@ -229,7 +231,7 @@ impl<'a> Entries<'a> {
         without.copied().collect()
     }
 
-    /// How many entries are left: they stand for hypervisors to which the server gave another name.
+    /// The number of entries that are left: hypervisors to which the server gave another name.
     fn left(&self) -> usize {
         self.named.values().sum::<usize>() + self.nameless
     }
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_was_sent_is_found_again_whatever_the_order() {
+    fn all_that_was_sent_is_found_in_any_order() {
         let lists = Lists {
             created: entries(&["b"]),
             updated: entries(&["c"]),
@@ -298,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_with_one_name_all_are_suspects() {
+    fn all_hypervisors_that_share_the_name_of_a_lost_one_are_named() {
         let lists = Lists {
             created: entries(&["a", "a", "b"]),
             ..Lists::default()
@@ -307,7 +309,7 @@ mod tests {
         let tally = tally(&hosts, &lists);
         assert_eq!((tally.lost, ids(&tally)), (1, vec!["1", "2", "3"]));
         assert!(
-            tally.failed[0].reason.contains("silent about 1 of 3"),
+            tally.failed[0].reason.contains("does not mention 1 of 3"),
             "{tally:?}"
         );
     }
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_found_by_its_id_and_its_entry_covers_nobody_else() {
+    fn the_entry_of_a_refused_hypervisor_covers_no_other_one() {
         let lists = Lists {
             updated: entries(&["a"]),
             failed_update: vec!["urn:x:1: no: good".to_owned(), "odd".to_owned()],
@@ -339,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_end_costs_no_more_than_its_length() {
+    fn a_hostile_refusal_is_read_once() {
         let long = ":".repeat(255);
         let hosts = [
             sent("urn", "a"),
@@ -350,19 +352,19 @@ mod tests {
         let texts = vec![":".repeat(4 << 20), "urn:X: no".to_owned(), "URN: x".to_owned()];
         let begun = std::time::Instant::now();
         let refusals = Refusals::new(&hosts, &texts);
-        // Each prefix by itself took hours.
+        // Comparing each prefix took hours.
         assert!(begun.elapsed() < std::time::Duration::from_secs(60));
         let reasons: Vec<_> = refusals.of_sent.iter().map(Option::as_deref).collect();
         assert_eq!(reasons[..2], [Some("x"), Some("no")]);
         assert_eq!(refusals.of_sent.iter().flatten().count(), 3);
-        // Case folds to other lengths.
+        // Lower case may have another length.
         let hosts = [sent("\u{130}1\u{3a3}", "a")];
         let refusals = Refusals::new(&hosts, &["\u{130}1\u{3a3}: no".to_owned()]);
         assert_eq!(refusals.of_sent, [Some("no".to_owned())]);
     }
 
     #[test]
-    fn refusals_of_nobody_are_counted_and_not_all_repeated() {
+    fn refusals_of_unknown_hypervisors_are_counted_and_some_are_repeated() {
         let lists = Lists {
             failed_update: vec![String::new(); 100_000],
             ..Lists::default()
@@ -375,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn two_that_the_server_took_for_one_are_one() {
+    fn two_hypervisors_with_one_uuid_count_once() {
         let same = |name: &str| ListedHypervisor {
             name: Some(name.to_owned()),
             uuid: Some("u".to_owned()),
@@ -393,7 +395,7 @@ mod tests {
     }
 
     proptest! {
-        /// With names of their own, exactly those that the server kept silent about are named.
+        /// If names are unique, exactly the lost hypervisors are named.
         #[test]
         fn exactly_the_lost_are_named(fates in proptest::collection::vec(0..5_u8, 0..40)) {
             let names: Vec<(String, String)> = (0..fates.len()).map(|n| (format!("id{n}"), format!("name{n}"))).collect();

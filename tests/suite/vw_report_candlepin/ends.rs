@@ -169,7 +169,7 @@ fn a_404_for_a_heartbeat_is_not_an_unknown_owner() {
     let site = Site::new();
     site.candlepin.lose_heartbeats();
     let outcome = site.report(&["--heartbeat"], MAPPING);
-    outcome.failed(76, "takes none at this path");
+    outcome.failed(76, "accepts none at this path");
     assert!(!outcome.stderr.contains("unknown"), "{outcome:?}");
 
     // Where it would stand for a report that report is made.
@@ -182,6 +182,6 @@ fn a_404_for_a_heartbeat_is_not_an_unknown_owner() {
         (0, &json!("finished")),
         "{again:?}"
     );
-    assert!(again.stderr.contains("reporting all of it instead"), "{again:?}");
+    assert!(again.stderr.contains("reporting everything instead"), "{again:?}");
     assert_eq!(line(&again)["unchanged"], 2);
 }

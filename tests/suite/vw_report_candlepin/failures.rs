@@ -26,7 +26,7 @@ fn a_refused_account_says_what_is_wrong_with_it() {
         (
             ["--username", "other"],
             69,
-            "owner \"sim\" is unknown, or user \"other\" has no right to it",
+            "owner \"sim\" is unknown (upper and lower case differ), or user \"other\" has no access to it",
         ),
         (["--owner", "Sim"], 69, "owner \"Sim\" is unknown"),
     ] {
@@ -304,7 +304,7 @@ fn a_refusal_of_megabytes_is_read_at_once() {
 fn the_time_limit_names_an_unfinished_job() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
     let outcome = site.report(&["--timeout", "3"], MAPPING);
-    failed(&outcome, 75, "no time is left (--timeout is 3 s): ");
+    failed(&outcome, 75, "no time is left to wait for job ");
     failed(&outcome, 75, "--timeout");
     let job = &site.candlepin.jobs()[0].id;
     failed(&outcome, 75, job);

@@ -118,7 +118,8 @@ fn a_report_that_stays_blocked_ends_with_the_job_timeout() {
 fn a_job_beyond_the_job_timeout_is_an_error() {
     let site = Site::with(|settings| settings.job_time = JobTime::Polls(100_000));
     let outcome = site.run().args(["--job-timeout", "1"]).run();
-    outcome.failed(75, "gave up waiting (--job-timeout)");
+    outcome.failed(75, "gave up after 1 s: job ");
+    outcome.failed(75, "; see --job-timeout");
     let line = line(&outcome);
     assert_eq!(
         (&line["state"], &line["jobs"]),

@@ -102,7 +102,7 @@ fn an_unusable_state_folder_does_not_prevent_the_report() {
     let site = Site::new();
     std::fs::write(site.folder.path().join("state"), "a file").unwrap();
     let outcome = site.kept(&[], MAPPING);
-    failed(&outcome, 74, "keeping what was reported");
+    failed(&outcome, 74, "storing what was reported");
     assert_eq!(line(&outcome)["state"], "finished");
     assert_eq!(site.held(), ["h1", "h2"]);
 }

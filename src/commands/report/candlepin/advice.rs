@@ -70,16 +70,21 @@ impl CandlepinReporter {
         };
         let known: Option<&candlepin::Error> = error.downcast_ref();
         let is_local = known.is_some_and(candlepin::Error::is_about_this_machine);
-        let error = match known.and_then(|known| self.advice(known, destination)) {
-            Some(advice) => error.context(advice),
+        let advice = known.and_then(advice);
+        let error = match known.and_then(|known| self.refusal(known, destination)) {
+            Some(refusal) => error.context(refusal),
             None => error,
         };
         let server = (!is_local).then_some(&destination.endpoint.base);
-        self.setup.placed(error, server)
+        let error = self.setup.placed(error, server);
+        match advice {
+            Some(advice) => error.advise(advice),
+            None => error,
+        }
     }
 
-    /// What to do about an error, or `None` if it says that itself.
-    fn advice(&self, error: &candlepin::Error, destination: &Destination) -> Option<String> {
+    /// What it means that the server refuses us, or that no Candlepin answers.
+    fn refusal(&self, error: &candlepin::Error, destination: &Destination) -> Option<String> {
         use candlepin::Error;
         let (base, owner) = (&destination.endpoint.base, &destination.owner);
         Some(match (error, &self.login) {
@@ -98,16 +103,22 @@ impl CandlepinReporter {
                 "{base} refuses the certificate {}; check that this system is registered with this server",
                 self.certificate.display()
             ),
-            (Error::Gone { .. }, _) => {
-                format!("register this system with {base} again, or log in as a user (--username)")
-            }
-            (Error::NoHeartbeat { .. }, _) => "report the mapping without --heartbeat".to_owned(),
-            (Error::JobTimeout { .. }, _) => "gave up waiting (--job-timeout)".to_owned(),
             (error, _) if error.is_about_the_path() => format!(
                 "no Candlepin answers at {base}; check the path (--server, rhsm_prefix, or prefix in rhsm.conf)"
             ),
             _ => return None,
         })
+    }
+}
+
+/// What to do about an error whose own text says what happened.
+fn advice(error: &candlepin::Error) -> Option<&'static str> {
+    use candlepin::Error;
+    match error {
+        Error::Gone { .. } => Some("register it again, or log in as a user (--username)"),
+        Error::NoHeartbeat { .. } => Some("report the mapping itself, without --heartbeat"),
+        Error::JobTimeout { .. } => Some("see --job-timeout"),
+        _ => None,
     }
 }
 

@@ -45,7 +45,7 @@ impl Limit {
         after_input.into_iter().chain(of_all).min()
     }
 
-    /// Adds to an error that only says that the time is over which limit that was, and why the attempt before it failed.
+    /// Adds to an error that only says that the time is over which limit that was, and why the previous attempt failed.
     pub(super) fn explain(&self, error: Error, previous: Option<String>) -> Error {
         if !is_late(&error) {
             return error;
@@ -55,28 +55,25 @@ impl Limit {
             None => error,
         };
         match self.timeout {
-            Some(_) => explain_late(error, self.timeout),
+            Some(_) => advise_if_late(error),
             None => {
                 let hours = LONGEST.as_secs() / 3600;
-                error.context(format!(
-                    "given up {hours} hours after the document arrived (--timeout sets another limit)"
-                ))
+                let limit = format!("given up {hours} hours after the document arrived");
+                error.context(limit).advise("--timeout sets another limit")
             }
         }
     }
 }
 
-/// Adds to an error that only says that the time is over which limit that was: `timeout` is that of `--timeout`.
-pub(crate) fn explain_late(error: Error, timeout: Option<Duration>) -> Error {
-    let Some(timeout) = timeout.filter(|_| is_late(&error)) else {
-        return error;
-    };
-    let advice = match error.chain().any(is_locked) {
-        true => "; try again when the other process has ended, or use a longer --timeout",
-        false => "",
-    };
-    let limit = timeout.as_secs();
-    error.context(format!("no time is left (--timeout is {limit} s){advice}"))
+/// The error with advice after it, if all that it says is that the time is over.
+pub(crate) fn advise_if_late(error: Error) -> Error {
+    if error.chain().any(is_locked) {
+        error.advise("try again when it has ended, or use a longer --timeout")
+    } else if is_late(&error) {
+        error.advise("see --timeout")
+    } else {
+        error
+    }
 }
 
 /// Whether all that an error says is that the time is over.
@@ -163,11 +160,19 @@ mod tests {
             let limit = Limit::new(timeout, Instant::now());
             format!("{:#}", limit.explain(late(), previous.map(str::to_owned)))
         };
-        let words = "no time is left (--timeout is 3600 s): sub:443: answered 503; the last attempt: ";
         let text = message(Some(HOUR), Some("sub:443: answered 503"));
-        assert!(text.starts_with(words), "{text}");
+        assert!(
+            text.starts_with("sub:443: answered 503; the last attempt: ")
+                && text.ends_with("; see --timeout"),
+            "{text}"
+        );
         assert!(!message(Some(HOUR), None).contains("4 hours"));
-        assert!(message(None, None).starts_with("given up 4 hours after the document arrived"));
+        let text = message(None, None);
+        assert!(
+            text.starts_with("given up 4 hours after the document arrived: "),
+            "{text}"
+        );
+        assert!(text.ends_with("; --timeout sets another limit"), "{text}");
         // Another failure speaks for itself.
         let limit = Limit::new(None, Instant::now());
         let other = crate::cli::Failure::new(crate::error::Kind::Data, "no");
