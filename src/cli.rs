@@ -2,6 +2,7 @@
 //!
 //! Only this room touches stdin, stdout, stderr and the exit status.
 
+pub mod advice;
 pub mod args;
 mod error;
 mod events;
@@ -109,7 +110,7 @@ fn start<A: Parser, E: Into<Exit>>(
         Ok(Err(error)) => {
             let kind = error.kind();
             if kind != Kind::ReaderGone {
-                ::log::error!("{error:#}");
+                ::log::error!("{:#}", advice::advised(error));
             }
             ExitCode::from(status(kind))
         }

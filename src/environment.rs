@@ -1,7 +1,7 @@
 //! The variables of the environment that say how servers are reached.
 //!
-//! Their names are listed here once: for what the process got, for the key `[system_environment]`, and for virt-who's
-//! sysconfig file. No other room reads them: a command hands an [`Environment`] on.
+//! The one list of their names, for the process's environment, virt-who's section `[system_environment]` and its sysconfig file.
+//! Libraries do not read the environment: a command passes them the values.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;

@@ -19,8 +19,8 @@
 //! 4  cli
 //! 3  systems: vsphere   candlepin   satellite5
 //! 2  filter    config      http
-//! 1  mapping   state
-//! 0  error     secret      cancel       backoff     xml      escape    list      text      environment
+//! 1  mapping   state       retry
+//! 0  error     secret      cancel       backoff     xml      escape    list      text      environment   pace
 //! ```
 //!
 //! Libraries have one typed error per room, each with a `kind()`; only [`cli`] touches stdin, stdout, stderr and the exit
@@ -38,6 +38,8 @@ pub mod filter;
 pub mod http;
 pub mod list;
 pub mod mapping;
+pub mod pace;
+pub mod retry;
 pub mod secret;
 pub mod state;
 pub mod systems;

@@ -6,7 +6,8 @@ use std::cell::RefCell;
 use libfuzzer_sys::fuzz_target;
 use vw::cancel::Cancel;
 use vw::http::{Base, Endpoint, Proxy};
-use vw::systems::vsphere::{self, Credentials, HypervisorId, Session};
+use vw::mapping::HypervisorId;
+use vw::systems::vsphere::{self, Credentials, Session};
 use vw_sim::hostile;
 use vw_sim::vcenter::{Inventory, VCenter};
 

@@ -14,7 +14,9 @@ pub use duration::{duration, limit};
 pub use hosts::{Hosts, List, filter_type_of};
 pub use output::{Output, Results};
 
+use super::Failure;
 use crate::config::{self, sysconfig::Variables};
+use crate::error::Kind;
 
 /// What is said on stderr.
 #[derive(Debug, Default, clap::Args)]
@@ -33,7 +35,7 @@ pub struct Messages {
 impl Messages {
     pub(super) fn from_matches(matches: &ArgMatches) -> Self {
         let mut messages = Messages::from_arg_matches(matches).unwrap_or_default();
-        let on = |value: std::ffi::OsString| value.to_str().and_then(config::flag) == Some(true);
+        let on = |value: std::ffi::OsString| value.to_str().and_then(config::parse_flag) == Some(true);
         messages.debug |= std::env::var_os("VIRTWHO_DEBUG").is_some_and(on) && !messages.quiet;
         messages
     }
@@ -71,7 +73,7 @@ impl Section {
 
     fn files(&self) -> (config::Files, Variables) {
         let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
-        (files, Variables::of_environment(std::env::vars_os()))
+        (files, Variables::from_environment(std::env::vars_os()))
     }
 
     /// The section to use: the one that was named, else that of the environment if it fits and no file was named, else the
@@ -147,13 +149,15 @@ pub fn whence(section: &config::Section) -> Option<String> {
 /// what its user forgot.
 ///
 /// `missing` names the options that were not given.
-pub fn beside_server(error: config::Error, missing: &[&str]) -> config::Error {
+pub fn beside_server(error: config::Error, missing: &[&str]) -> super::Error {
     match error {
-        config::Error::SeveralSections { names } if !missing.is_empty() => config::Error::Incomplete {
-            missing: missing.join(" and "),
-            names,
-        },
-        error => error,
+        config::Error::SeveralSections { names } if !missing.is_empty() => {
+            let (missing, names) = (missing.join(" and "), super::advice::sections(&names));
+            let problem =
+                format!("--server without {missing}: add that, or choose a section with -n: {names}");
+            Failure::new(Kind::Config, problem).into()
+        }
+        error => error.into(),
     }
 }
 
@@ -226,10 +230,7 @@ mod tests {
     #[test]
     fn the_choice_is_told_where_it_must_be_made() {
         let text = "[a]\ntype=esx\n[b]\ntype=esx\n";
-        assert_eq!(
-            find(text, &[], false).unwrap_err(),
-            "several sections fit: choose one with -n: a, b"
-        );
+        assert_eq!(find(text, &[], false).unwrap_err(), "several sections fit: a, b");
         assert_eq!(
             find(text, &["-n", "c"], false).unwrap_err(),
             "there is no section [c]; there are a, b"

@@ -2,13 +2,24 @@
 
 use crate::cli;
 use crate::http::{Error, Flaw, Limit};
+use crate::systems::vsphere;
 
 /// The error with advice after it, if it comes from a failed exchange that an option helps with.
 pub(super) fn advised(error: cli::Error) -> cli::Error {
-    match error.chain().find_map(Error::of).and_then(advice) {
+    match error.chain().find_map(exchange).and_then(advice) {
         Some(advice) => error.advise(advice),
         None => error,
     }
+}
+
+/// The failed exchange that a link of a chain of errors is.
+fn exchange<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    // This one is transparent, so its exchange is no link of its own.
+    let in_vsphere = || match cause.downcast_ref()? {
+        vsphere::Error::Http(error) => Some(error),
+        _ => None,
+    };
+    Error::of(cause).or_else(in_vsphere)
 }
 
 fn advice(error: &Error) -> Option<String> {
@@ -104,6 +115,16 @@ mod tests {
             unanswered: false,
         };
         assert!(shown(cut).ends_with("before the answer was complete"));
+    }
+
+    #[test]
+    fn a_scan_gets_the_same_advice() {
+        let late = Error::Timeout {
+            server: "vc:443".into(),
+            limit: Limit::Deadline,
+        };
+        let error = advised(vsphere::Error::from(late).into());
+        assert!(format!("{error:#}").ends_with("; see --timeout"), "{error:#}");
     }
 
     #[test]

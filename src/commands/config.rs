@@ -1,19 +1,19 @@
-//! Looks at virt-who's configuration: vw-config(1).
+//! Lists, shows, checks and migrates virt-who's configuration: vw-config(1).
 
 mod check;
-mod shown;
+mod display;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use self::check::{Check, Checked, Surroundings};
-use crate::cli::{self, Exit, Failure, args, table};
+use crate::cli::{self, Exit, Failure, advice, args, table};
 use crate::commands::scan::section;
 use crate::commands::way;
-use crate::config::keys::{Origin, Shown};
+use crate::config::keys::EffectiveKey;
 use crate::config::sysconfig::{self, Variables};
-use crate::config::{self, Config, Rhsm};
+use crate::config::{self, Config, Rhsm, Section};
 use crate::error::Kind;
 use crate::secret::redact;
 use clap::builder::PossibleValuesParser;
@@ -26,8 +26,8 @@ use serde_json::{Value, json};
     version,
     after_help = "Actions:\n  \
         list            the sections\n  \
-        show [SECTION]  what is in force in a section, and where it comes from\n  \
-        check [SECTION] all that is wrong, or would go wrong\n  \
+        show [SECTION]  the values in force, and where they come from\n  \
+        check [SECTION] all errors, and what would fail\n  \
         migrate [FILE]  VIRTWHO_* as sections [default: /etc/sysconfig/virt-who]\n\n\
         Example: vw-config check"
 )]
@@ -40,7 +40,7 @@ struct Args {
     /// Read this file, or this folder's *.conf (repeatable)
     #[arg(short, long, value_name = "FILE")]
     config: Vec<PathBuf>,
-    /// List nothing but the names
+    /// List only the names
     #[arg(long)]
     names: bool,
     /// Print JSON
@@ -49,7 +49,7 @@ struct Args {
     /// Read encrypted passwords with the key in FILE
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Read FILE in place of /etc/rhsm/rhsm.conf
+    /// Read FILE instead of /etc/rhsm/rhsm.conf
     #[arg(long, value_name = "FILE")]
     rhsm_conf: Option<PathBuf>,
 }
@@ -59,14 +59,14 @@ pub fn main() -> ExitCode {
     cli::main(|args: Args| {
         let argument = args.argument.as_deref();
         if args.names && args.action != "list" {
-            return Err(Failure::new(Kind::Usage, "--names is for list").into());
+            return Err(Failure::new(Kind::Usage, "--names is only for list").into());
         }
         match (args.action.as_str(), argument) {
             ("migrate", file) => migrate(Path::new(file.unwrap_or(sysconfig::FILE)), &args),
             ("show", name) => show(name, &args),
             ("check", name) => check(name, &args),
             (action, Some(argument)) => {
-                let message = format!("{action} takes no argument, and got '{argument}'");
+                let message = format!("{action} takes no argument, but got '{argument}'");
                 Err(Failure::new(Kind::Usage, message).into())
             }
             (_, None) => list(&args),
@@ -94,61 +94,82 @@ fn print(args: &Args, json: &Value, text: &str) -> cli::Result<()> {
 
 fn list(args: &Args) -> cli::Result<Exit> {
     let config = load(args)?;
-    if args.names && !args.json {
-        let names: String = config.names().map(|name| format!("{name}\n")).collect();
-        cli::print(&names)?;
-        return complete(&config);
-    }
     if args.names {
         let names: Vec<&str> = config.names().collect();
-        print(args, &json!({ "names": names }), "")?;
+        let text: String = names.iter().map(|name| format!("{name}\n")).collect();
+        print(args, &json!({ "names": names }), &text)?;
         return complete(&config);
     }
-    let mut rows = vec![
-        ["SECTION", "TYPE", "SERVER", "REPORTED TO", "FILE"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    let mut sections = Vec::new();
-    for section in config.sections().chain(config.environment()) {
-        let text = |key| match section.broken() {
-            None => section.text(key).ok().flatten().map(|text| redact::value(&text)),
-            Some(_) => None,
-        };
-        let kind = section.source_type().ok().filter(|_| section.broken().is_none());
-        let kind = kind.map(|kind| redact::value(&kind));
-        let place = section.place();
-        sections.push(json!({
-            "section": section.name(),
-            "type": kind,
-            "server": text("server"),
-            "owner": text("owner"),
-            "sat_server": text("sat_server"),
-            "file": place.map(|place| place.file.to_string_lossy()),
-            "line": place.map(|place| place.line),
-            "broken": section.broken().map(ToString::to_string),
-        }));
-        let to = match (text("sat_server"), text("owner")) {
-            (Some(server), _) => Some(format!("Satellite 5 {server}")),
-            (None, owner) => owner.map(|owner| format!("owner {owner}")),
-        };
-        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        rows.push(vec![
-            section.name().unwrap_or("(environment)").to_owned(),
-            match section.broken() {
-                Some(_) => "broken".to_owned(),
-                None => or_none(kind),
-            },
-            or_none(text("server")),
-            or_none(to),
-            place.map_or_else(|| "-".to_owned(), ToString::to_string),
-        ]);
-    }
-    print(args, &json!({ "sections": sections }), &table::of(&rows))?;
+    let listed: Vec<Listed> = config
+        .sections()
+        .chain(config.environment())
+        .map(Listed::new)
+        .collect();
+    let header = ["SECTION", "TYPE", "SERVER", "REPORTED TO", "FILE"].map(str::to_owned);
+    let rows: Vec<_> = [header.to_vec()]
+        .into_iter()
+        .chain(listed.iter().map(Listed::row))
+        .collect();
+    print(args, &json!({ "sections": listed }), &table::of(&rows))?;
     complete(&config)
 }
 
-/// What was printed is all there is, or an error that names the files that are missing in it.
+/// A section in the output of `list`. The fields are those of its JSON.
+#[derive(serde::Serialize)]
+struct Listed {
+    section: Option<String>,
+    r#type: Option<String>,
+    server: Option<String>,
+    owner: Option<String>,
+    sat_server: Option<String>,
+    file: Option<String>,
+    line: Option<usize>,
+    broken: Option<String>,
+}
+
+impl Listed {
+    fn new(section: &Section) -> Self {
+        let is_usable = section.broken().is_none();
+        let text = |key| {
+            let text = section.text(key).ok().flatten().filter(|_| is_usable);
+            text.map(|text| redact::value(&text))
+        };
+        let kind = section.source_type().ok().filter(|_| is_usable);
+        let place = section.place();
+        Listed {
+            section: section.name().map(str::to_owned),
+            r#type: kind.map(|kind| redact::value(&kind)),
+            server: text("server"),
+            owner: text("owner"),
+            sat_server: text("sat_server"),
+            file: place.map(|place| place.file.to_string_lossy().into_owned()),
+            line: place.map(|place| place.line),
+            broken: section.broken().map(ToString::to_string),
+        }
+    }
+
+    /// The columns of the table.
+    fn row(&self) -> Vec<String> {
+        let to = match (&self.sat_server, &self.owner) {
+            (Some(server), _) => Some(format!("Satellite 5 {server}")),
+            (None, owner) => owner.as_ref().map(|owner| format!("owner {owner}")),
+        };
+        let place = self.file.as_ref().zip(self.line);
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        vec![
+            self.section.clone().unwrap_or_else(|| "(environment)".to_owned()),
+            match self.broken {
+                Some(_) => "broken".to_owned(),
+                None => or_dash(self.r#type.clone()),
+            },
+            or_dash(self.server.clone()),
+            or_dash(to),
+            or_dash(place.map(|(file, line)| format!("{file}:{line}"))),
+        ]
+    }
+}
+
+/// Fails if files could not be read, so that the output is incomplete.
 fn complete(config: &Config) -> cli::Result<Exit> {
     let unreadable: Vec<String> = config.unreadable().iter().map(ToString::to_string).collect();
     match unreadable.is_empty() {
@@ -163,53 +184,47 @@ fn show(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
         (Some(name), _) => config.named(name)?,
         (None, Some(environment)) => environment.clone(),
         (None, None) => config.only(|_| Ok(true)).map_err(|error| match error {
-            // Here it is an argument, and no option.
-            config::Error::SeveralSections { names } => cli::Error::from(Failure::new(
-                Kind::Usage,
-                format!(
+            // In this command, the section is an argument and not an option.
+            config::Error::SeveralSections { names } => {
+                let problem = format!(
                     "there are several sections; name one of them: {}",
-                    config::some(&names)
-                ),
-            )),
+                    advice::sections(&names)
+                );
+                cli::Error::from(Failure::new(Kind::Usage, problem))
+            }
             error => error.into(),
         })?,
     };
     if section.name().is_none() && !section.is_variables() {
-        return Err(Failure::new(Kind::Config, config.nothing()).into());
+        return Err(config::Error::NoSection(Box::new(config.no_section())).into());
     }
     let section = section.with_key_file(Some(args::key_file(args.key_file.as_deref())));
-    let mut shown = section.shown();
+    let mut shown = section.effective_keys();
     let missing = |key: &str| !section.has(key);
     if missing("type") && !section.is_variables() {
-        shown.push(Shown::built_in("type", "libvirt"));
+        shown.push(EffectiveKey::built_in("type", "libvirt"));
     }
     if missing("hypervisor_id") {
-        shown.push(Shown::built_in("hypervisor_id", "uuid"));
+        shown.push(EffectiveKey::built_in("hypervisor_id", "uuid"));
     }
     if missing("sat_server") {
-        shown.extend(Rhsm::shown(args.rhsm_conf.as_deref(), &section)?);
+        shown.extend(Rhsm::effective_keys(args.rhsm_conf.as_deref(), &section)?);
     }
-    let mut global = section.global().shown();
-    for shown in &mut global {
-        // Among variables and files alike it is what [global] is about.
-        if shown.origin != Origin::Environment {
-            shown.origin = Origin::Global;
-        }
-    }
+    let global = section.global().effective_keys();
     let title = section.name().unwrap_or("(environment)");
-    let mut text = format!("[{}]\n{}", table::line(title), shown::table(&shown));
-    let ways = way::of_section(&section, args.rhsm_conf.as_deref());
-    if !ways.is_empty() {
-        let _ = write!(text, "\n{}", shown::ways(&ways));
+    let mut text = format!("[{}]\n{}", table::line(title), display::table(&shown));
+    let routes = way::routes(&section, args.rhsm_conf.as_deref());
+    if !routes.is_empty() {
+        let _ = write!(text, "\n{}", display::routes(&routes));
     }
     if !global.is_empty() {
-        let _ = write!(text, "\n[global]\n{}", shown::table(&global));
+        let _ = write!(text, "\n[global]\n{}", display::table(&global));
     }
     let json = json!({
         "section": section.name(),
-        "keys": shown.iter().map(shown::in_json).collect::<Vec<_>>(),
-        "proxies": ways,
-        "global": global.iter().map(shown::in_json).collect::<Vec<_>>(),
+        "keys": shown.iter().map(display::in_json).collect::<Vec<_>>(),
+        "proxies": routes,
+        "global": global.iter().map(display::in_json).collect::<Vec<_>>(),
     });
     print(args, &json, &text)?;
     Ok(Exit::Ok)
@@ -229,13 +244,13 @@ fn check(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
     );
     let mut text = String::new();
     let mut messages = Vec::new();
-    let unknown = Variables::of_environment(std::env::vars_os()).unknown();
+    let unknown = Variables::from_environment(std::env::vars_os()).unknown();
     let unknown = unknown.iter().map(|note| (false, note));
     let found = check.findings.iter().map(|found| (found.is_error, &found.note));
     for (is_error, note) in found.chain(unknown) {
         let level = if is_error { "error" } else { "warning" };
         let _ = writeln!(text, "{level}: {}", table::line(&note.to_string()));
-        messages.push(shown::note_in_json(level, note));
+        messages.push(display::note_in_json(level, note));
     }
     let usable = check.sections.iter().filter(|section| section.usable).count();
     let sentence = format!("{usable} of {} sections usable", check.sections.len());
@@ -263,7 +278,7 @@ fn check(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
         return Ok(Exit::Ok);
     }
     let problem = match (check.sections.len(), check.unreadable) {
-        (0, _) => config.nothing(),
+        (0, _) => return Err(config::Error::NoSection(Box::new(config.no_section())).into()),
         (_, 0) => format!("{sentence}: fix the errors above"),
         (_, 1) => format!("{sentence}, and 1 file can't be read: fix the errors above"),
         (_, files) => format!("{sentence}, and {files} files can't be read: fix the errors above"),
@@ -271,7 +286,7 @@ fn check(name: Option<&str>, args: &Args) -> cli::Result<Exit> {
     Err(Failure::new(Kind::Config, problem).into())
 }
 
-/// The command that shows what the section makes of its source.
+/// The command to try next: it scans the section's source.
 fn next(section: &Checked, args: &Args) -> String {
     let mut options: String = args.config.iter().fold(String::new(), |options, file| {
         format!("{options} -c {}", quoted(&file.to_string_lossy()))
@@ -286,7 +301,7 @@ fn next(section: &Checked, args: &Args) -> String {
     }
 }
 
-/// A word as sh takes it.
+/// A word quoted for sh.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
@@ -319,9 +334,9 @@ fn migrate(file: &Path, args: &Args) -> cli::Result<Exit> {
         }
         let _ = writeln!(text, "{}[{name}]", if text.is_empty() { "" } else { "\n" });
         for (key, value) in &keys {
-            let written = crate::config::written(value);
+            let written = crate::config::written_form(value);
             let written = written.ok_or_else(|| {
-                let problem = format!("{key} has a value that virt-who's files have no way to write");
+                let problem = format!("{key}: virt-who's files can't express its value");
                 Failure::new(Kind::Config, problem)
             })?;
             let _ = writeln!(text, "{key}={written}");
@@ -329,10 +344,10 @@ fn migrate(file: &Path, args: &Args) -> cli::Result<Exit> {
         json.insert(name.to_owned(), json!(keys));
     }
     if json.is_empty() {
-        log::warn!("{}: has nothing to migrate", file.display());
+        log::warn!("{}: nothing to migrate", file.display());
     }
     if variables.has_password() {
-        log::info!("the output contains a password: chmod 600 the file that you write it to");
+        log::info!("the output contains a password: chmod 600 the file that you redirect it to");
     }
     print(args, &Value::Object(json), &text)?;
     Ok(Exit::Ok)

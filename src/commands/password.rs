@@ -17,7 +17,7 @@ use crate::config;
     after_help = "Example: pass show vc | vw-password"
 )]
 struct Args {
-    /// Read an encrypted password, and print it decrypted
+    /// Read an encrypted password and print it decrypted
     #[arg(long)]
     decrypt: bool,
     /// Use the key in FILE; if it is missing, encryption makes it

@@ -1,17 +1,17 @@
 //! Reports: from mappings on stdin to a subscription service.
 //!
-//! This file holds the options that all reporters share. [`setup`] is what is in force in every reporter, [`documents`] the loop
+//! This file holds the options that all reporters share, [`settings`] what these and the section come to, and [`documents`] the loop
 //! over the documents on stdin.
 
 pub mod candlepin;
 mod documents;
 mod max_age;
 pub mod sat5;
-mod setup;
+mod settings;
 
 use std::path::Path;
 
-use crate::cli::args;
+use crate::cli::{self, args};
 use crate::config::{self, Section};
 
 /// The options that all reporters share.
@@ -49,13 +49,13 @@ impl Options {
         needs_server: bool,
         missing: &[&str],
         fits: impl Fn(&Section) -> Result<bool, config::Error>,
-    ) -> Result<Section, config::Error> {
+    ) -> cli::Result<Section> {
         let complete = !needs_server || self.server.is_some() && missing.is_empty();
         let key_file: Option<&Path> = self.account.key_file.as_deref();
         let section = self.section.find(key_file, complete, fits);
         section.map_err(|error| match self.server {
             Some(_) => args::beside_server(error, missing),
-            None => error,
+            None => error.into(),
         })
     }
 }

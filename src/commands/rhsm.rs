@@ -1,4 +1,4 @@
-//! The way to the subscription service, and who we are to it, from what the configuration says.
+//! The connection to the subscription service and the login there, from options, section and rhsm.conf.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,9 @@ use crate::error::Kind;
 use crate::http::{self, Base, Endpoint, Identity, NoProxy, Proxy, ProxyUrl, Trust};
 use crate::systems::candlepin::{self, Login};
 
-/// The server that the section and rhsm.conf name, or `server` in its place, which may do without port and path.
+/// The server that section and rhsm.conf name. `server`, from an option, replaces it, and needs no port and no path.
 ///
-/// Beside the system's authorities it trusts those of the service, which subscription-manager brings.
+/// Besides the system's authorities, those of the service are trusted, which subscription-manager installs.
 pub(super) fn endpoint(
     rhsm: &Rhsm,
     section: &Section,
@@ -49,8 +49,8 @@ pub(super) fn endpoint(
     Ok(endpoint)
 }
 
-/// The proxy that section or rhsm.conf name, or none if the section says so.
-fn proxy(proxy: &config::Proxy) -> Result<Proxy, http::Error> {
+/// The proxy of the section or of rhsm.conf; no proxy if the section says so.
+fn proxy(proxy: &config::RhsmProxy) -> Result<Proxy, http::Error> {
     if proxy.hostname.is_empty() {
         return Ok(Proxy::none(&proxy.origin));
     }
@@ -71,7 +71,7 @@ fn proxy(proxy: &config::Proxy) -> Result<Proxy, http::Error> {
     })
 }
 
-/// The files with authorities that the configuration names. They need not be there: not every system came with them.
+/// The files of authorities in the folder that rhsm.conf names, and that of the service. Not every system has them.
 fn authorities(rhsm: &Rhsm) -> Result<Vec<PathBuf>, Failure> {
     let unreadable =
         |path: &Path, error: &io::Error| Failure::new(Kind::Config, format!("{}: {error}", path.display()));
@@ -97,26 +97,26 @@ fn authorities(rhsm: &Rhsm) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-/// Who we are to the service, as options and configuration say it.
+/// The options about the login.
 #[derive(Debug)]
-pub(super) struct Account<'a> {
+pub(super) struct LoginOptions<'a> {
     /// `--username`, `--password-file` and `--key-file`.
     pub options: &'a args::Account,
     /// `--cert` and `--key`.
     pub identity: Option<Identity>,
-    /// Was the section named by `-n`?
+    /// Whether the section was named by `-n`.
     pub named: bool,
 }
 
-/// Who logs in.
+/// A login whose password may still have to be asked for.
 #[derive(Debug)]
-pub(super) enum Who {
-    /// This system, by its certificate.
+pub(super) enum PendingLogin {
+    /// This system logs in, with its certificate.
     System {
         /// The system's uuid.
         uuid: String,
     },
-    /// A user, whose password may have to be asked for.
+    /// A user logs in.
     User {
         /// The name.
         username: String,
@@ -125,20 +125,20 @@ pub(super) enum Who {
     },
 }
 
-impl Who {
+impl PendingLogin {
     /// Asks for the password, unless it is known.
     pub(super) fn ask(&self, cancel: &Cancel) -> cli::Result<()> {
         match self {
-            Who::System { .. } => Ok(()),
-            Who::User { password, .. } => password.ask(cancel),
+            PendingLogin::System { .. } => Ok(()),
+            PendingLogin::User { password, .. } => password.ask(cancel),
         }
     }
 
-    /// What the server is told; the password has been asked for.
+    /// The login for the server. The password must be known, see [`PendingLogin::ask`].
     pub(super) fn login(&self) -> Result<Login, Failure> {
         Ok(match self {
-            Who::System { uuid } => Login::Consumer { uuid: uuid.clone() },
-            Who::User { username, password } => Login::User {
+            PendingLogin::System { uuid } => Login::Consumer { uuid: uuid.clone() },
+            PendingLogin::User { username, password } => Login::User {
                 username: username.clone(),
                 password: password.secret()?,
             },
@@ -146,15 +146,15 @@ impl Who {
     }
 }
 
-impl Account<'_> {
-    /// Who logs in: a user where one is named, else this system by its certificate, which the endpoint gets.
+impl LoginOptions<'_> {
+    /// The login of a user, if one is named, else of this system. The endpoint gets this system's certificate.
     pub(super) fn login(
         self,
         section: &Section,
         rhsm: &Rhsm,
         endpoint: &mut Endpoint,
         cancel: &Cancel,
-    ) -> cli::Result<Who> {
+    ) -> cli::Result<PendingLogin> {
         let username = match (&self.identity, &self.options.username) {
             (Some(_), _) => None,
             (None, Some(username)) => Some(username.clone()),
@@ -167,12 +167,12 @@ impl Account<'_> {
             };
             if !endpoint.base.https {
                 let problem =
-                    "a certificate says who we are over https:// only; give a user name, or another --server";
+                    "a certificate can only be used over https://; give --username, or another --server";
                 return Err(Failure::new(Kind::Config, problem).into());
             }
             let uuid = candlepin::consumer(&identity.cert, cancel)?;
             endpoint.identity = Some(identity);
-            return Ok(Who::System { uuid });
+            return Ok(PendingLogin::System { uuid });
         };
         let sources = password::Sources {
             file: self.options.password_file.as_deref(),
@@ -183,20 +183,20 @@ impl Account<'_> {
             whose: &format!("{username} at {}", endpoint.base.authority()),
         };
         let password = Password::look_up(&sources, cancel)?;
-        Ok(Who::User { username, password })
+        Ok(PendingLogin::User { username, password })
     }
 }
 
-/// Where a registered system has its certificate.
+/// The file with the certificate of a registered system.
 pub(super) fn certificate(rhsm: &Rhsm) -> PathBuf {
     rhsm.consumer_cert_dir.join("cert.pem")
 }
 
-/// The certificate and key of this system, where it is registered.
+/// The certificate and key of this system, if it is registered.
 fn registered(rhsm: &Rhsm, section: &Section, server: &str) -> Result<Identity, Failure> {
     let cert = certificate(rhsm);
     if cert.try_exists().is_ok_and(|there| !there) {
-        let place = match section.name() {
+        let advice = match section.name() {
             Some(name) if section.has("sat_server") => {
                 format!("use vw-report-sat5, because section [{name}] has sat_server; or give --username")
             }
@@ -204,7 +204,7 @@ fn registered(rhsm: &Rhsm, section: &Section, server: &str) -> Result<Identity, 
             None => "give --username, or set rhsm_username in a section".to_owned(),
         };
         let problem = format!(
-            "no login configured for {server}: {place}, or register this system ({} is missing)",
+            "no login configured for {server}: {advice}, or register this system ({} is missing)",
             cert.display()
         );
         return Err(Failure::new(Kind::Config, problem));
@@ -213,13 +213,13 @@ fn registered(rhsm: &Rhsm, section: &Section, server: &str) -> Result<Identity, 
     Ok(Identity { cert, key })
 }
 
-/// Who reports unless an option says otherwise: `reporter_id` of `[global]`, or `VIRTWHO_REPORTER_ID`, else the machine's
-/// name and its id, as virt-who has it.
+/// The default reporter: `VIRTWHO_REPORTER_ID`, else `reporter_id` of `[global]`, else host name and machine id, as in virt-who.
 pub(super) fn reporter_id(section: &Section) -> Result<String, config::Error> {
-    let told = section.global().text("reporter_id")?;
-    Ok(told.unwrap_or_else(this_machine))
+    let configured = section.global().text("reporter_id")?;
+    Ok(configured.unwrap_or_else(this_machine))
 }
 
+/// Host name and machine id; the host name alone if there is no machine id.
 fn this_machine() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     match machine_id(Path::new("/etc/machine-id")) {
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_named_takes_the_place_of_the_configured_one() {
+    fn a_named_server_replaces_the_configured_one() {
         let base = |server| {
             endpoint(&rhsm(), &Section::default(), server, &args::Connection::default())
                 .unwrap()
@@ -276,11 +276,11 @@ mod tests {
     }
 
     #[test]
-    fn trust_and_proxy_are_taken_over() {
+    fn verification_and_proxy_come_from_rhsm_conf() {
         let mut rhsm = rhsm();
         rhsm.insecure = true;
         rhsm.no_proxy = Some(("a,b".to_owned(), "no_proxy in rhsm.conf:3".to_owned()));
-        rhsm.proxy = Some(config::Proxy {
+        rhsm.proxy = Some(config::RhsmProxy {
             origin: "proxy_hostname in rhsm.conf:2".to_owned(),
             hostname: "::1".to_owned(),
             port: 3128,
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authorities_of_the_service_are_trusted_beside_the_systems() {
+    fn the_authorities_of_the_service_are_trusted_besides_the_systems() {
         let folder = tempfile::tempdir().unwrap();
         let mut rhsm = rhsm();
         assert_eq!(
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_that_is_not_registered_has_to_name_a_user() {
+    fn a_system_that_is_not_registered_needs_a_user() {
         let error = registered(&rhsm(), &Section::default(), "sub.example.com:443").unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
         assert_eq!(
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_id_is_one_line() {
+    fn an_empty_machine_id_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("machine-id");
         assert!(machine_id(&file).is_err());

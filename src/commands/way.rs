@@ -1,7 +1,7 @@
-//! How the servers of a section are reached, as the commands do it and `vw-config show` tells it.
+//! How the commands reach the servers of a section, and how `vw-config show` describes it.
 
-use crate::cli;
 use crate::cli::args::{Connection, Keys, Said};
+use crate::cli::{self, advice};
 use crate::commands::advice::advised;
 use crate::commands::rhsm;
 use crate::config::{Rhsm, Section};
@@ -11,9 +11,9 @@ use crate::secret::redact;
 use crate::systems::satellite5;
 use crate::systems::vsphere::Address;
 
-/// The source at `address`, which `--server` gave, or else the section's key `server`.
+/// The source at `address`, which comes from `--server` or from the section's key `server`.
 ///
-/// A libvirt URI may say something of trust and proxy itself. One of the option beats the section's keys; one of the key may not
+/// A libvirt URI may configure verification and proxy itself. In the option it overrides the section's keys; in the key it must not
 /// contradict them.
 pub(super) fn source(
     connection: &Connection,
@@ -23,16 +23,16 @@ pub(super) fn source(
 ) -> cli::Result<Endpoint> {
     let keys = Keys::SOURCE.trust;
     let proxy = Keys::SOURCE.proxy.into_iter().collect::<Vec<_>>();
-    let counts = |said: &str, against: &[&str]| -> cli::Result<bool> {
-        // What [defaults] says gives way to what the section does.
+    let is_in_force = |parameter: &str, against: &[&str]| -> cli::Result<bool> {
+        // The section overrides [defaults].
         let rivals = against.iter().filter(|key| section.is_set(key) && !from_option);
         for key in rivals {
-            match (section.is_of_defaults("server"), section.is_of_defaults(key)) {
+            match (section.is_from_defaults("server"), section.is_from_defaults(key)) {
                 (true, false) => return Ok(false),
                 (false, true) => {}
                 _ => {
                     let reason = format!(
-                        "contradicts {said} in {}; remove one of them",
+                        "contradicts {parameter} in {}; remove one of them",
                         section.origin("server")
                     );
                     return Err(section.wrong(key, &reason).into());
@@ -42,12 +42,12 @@ pub(super) fn source(
         Ok(true)
     };
     let said = Said {
-        trust: match address.insecure && counts("no_verify=1", &[keys.cacert, keys.thumbprint])? {
+        trust: match address.insecure && is_in_force("no_verify=1", &[keys.cacert, keys.thumbprint])? {
             true => Some((Trust::Insecure, "no_verify=1 of the server's URI".to_owned())),
             false => None,
         },
         proxy: match &address.proxy {
-            Some(own) if counts("proxy=", &proxy)? => Some(own.clone()),
+            Some(own) if is_in_force("proxy=", &proxy)? => Some(own.clone()),
             _ => None,
         },
         ..Said::default()
@@ -60,8 +60,8 @@ pub(super) fn satellite5(connection: &Connection, section: &Section, base: Base)
     connection.endpoint(base, section, &Keys::SATELLITE5, Said::default())
 }
 
-/// A failure with the section that it concerns, and with the server if it is about that and its text does not say so. `base` is
-/// none for a failure that is about this machine.
+/// Adds the section to an error, and the server if the error is about it and does not name it. `base` is none if the error is about
+/// this machine.
 pub(super) fn placed(error: cli::Error, section: Option<&str>, base: Option<&Base>) -> cli::Error {
     let error = advised(error);
     let about_server = match error.kind() {
@@ -78,26 +78,26 @@ pub(super) fn placed(error: cli::Error, section: Option<&str>, base: Option<&Bas
     }
 }
 
-/// How one of the section's servers is reached, for people.
+/// How one of the section's servers is reached, for a message.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
-pub(super) struct Leg {
+pub(super) struct Route {
     /// `source` or `destination`.
     pub end: &'static str,
     /// The server's host and port, unless there is an error.
     pub server: Option<String>,
-    /// The proxy's URL, without credentials; none if there is none.
+    /// The proxy's URL, without credentials, if there is a proxy.
     pub proxy: Option<String>,
-    /// The option, key or variable that names the proxy, or why there is none.
+    /// The option, key or variable that names the proxy, or why no proxy is used.
     pub why: Option<String>,
-    /// Why nobody can tell.
+    /// Why the server can't be reached like this.
     pub error: Option<String>,
 }
 
-/// How the servers of the section are reached without any options; not that of a source of another type than esx.
-pub(super) fn of_section(section: &Section, rhsm_conf: Option<&std::path::Path>) -> Vec<Leg> {
+/// How the section's servers are reached without options. A source is included only if its type is esx.
+pub(super) fn routes(section: &Section, rhsm_conf: Option<&std::path::Path>) -> Vec<Route> {
     let none = Connection::default();
     let from = || -> cli::Result<Endpoint> {
-        let address = Address::parse(&section.need("server", "--server")?)?;
+        let address = Address::parse(&section.need("server")?)?;
         source(&none, section, &address, false)
     };
     let to = || -> cli::Result<Endpoint> {
@@ -108,28 +108,28 @@ pub(super) fn of_section(section: &Section, rhsm_conf: Option<&std::path::Path>)
     };
     let is_esx = section.source_type().is_ok_and(|kind| kind == "esx");
     let source = is_esx.then(from).map(|endpoint| ("source", endpoint));
-    let told = |(end, endpoint): (_, cli::Result<Endpoint>)| {
+    let describe = |(end, endpoint): (_, cli::Result<Endpoint>)| {
         let way = endpoint.and_then(|endpoint| Ok((endpoint.way()?, endpoint)));
         match way {
-            Ok((way, endpoint)) => Leg {
+            Ok((way, endpoint)) => Route {
                 end,
                 server: Some(endpoint.base.authority()),
                 proxy: way.proxy.map(|proxy| proxy.to_string()),
                 why: Some(way.why),
                 error: None,
             },
-            Err(error) => Leg {
+            Err(error) => Route {
                 end,
                 server: None,
                 proxy: None,
                 why: None,
-                error: Some(redact::urls(&format!("{error:#}"))),
+                error: Some(redact::urls(&format!("{:#}", advice::advised(error)))),
             },
         }
     };
     source
         .into_iter()
         .chain([("destination", to())])
-        .map(told)
+        .map(describe)
         .collect()
 }

@@ -1,11 +1,11 @@
-//! Which keys there are, and what a section makes of them: for those who look at a configuration rather than use it.
+//! Which keys there are, and which values are in force: for a look at the configuration.
 
 use std::collections::BTreeSet;
 
 use super::section::{ENCRYPTED, RENAMED};
 use super::similar::{did_you_mean, similar};
 use super::virt_who::{Config, SPECIAL};
-use super::{Note, Place, Section, value};
+use super::{Note, Place, Section, interpolation};
 use crate::secret::redact;
 
 /// The keys of a section that describes a source, and so of `[defaults]`.
@@ -91,7 +91,7 @@ const RHSM: [&str; 13] = [
     "consumercertdir",
 ];
 
-/// Does any section know the key?
+/// Whether any section knows the key.
 pub(super) fn is_known(key: &str) -> bool {
     [&SECTION[..], &GLOBAL, &RHSM]
         .iter()
@@ -112,27 +112,27 @@ pub enum Origin {
     Environment,
     /// rhsm.conf.
     Rhsm,
-    /// Nobody said anything, so it is this.
+    /// The built-in default.
     BuiltIn,
 }
 
-/// A value that is in force.
+/// A key and the value that is in force.
 #[derive(Debug, Clone)]
-pub struct Shown {
-    /// The key, under its name of today.
+pub struct EffectiveKey {
+    /// The key, by its new name if it was renamed.
     pub key: String,
-    /// The value without passwords, or the error; none where the whole value is secret, or the key is unknown.
+    /// The value without passwords, or its error. None if the value is secret, or may be because the key is unknown.
     pub value: Option<Result<String, String>>,
     /// Where it comes from.
     pub origin: Origin,
-    /// The same to the line, where it stands in a file.
+    /// Its file and line, if it is in a file.
     pub place: Option<Place>,
 }
 
-impl Shown {
-    /// A value that nobody gave.
+impl EffectiveKey {
+    /// A built-in default.
     pub fn built_in(key: &str, value: &str) -> Self {
-        Shown {
+        EffectiveKey {
             key: key.to_owned(),
             value: Some(Ok(value.to_owned())),
             origin: Origin::BuiltIn,
@@ -142,12 +142,12 @@ impl Shown {
 }
 
 impl Section {
-    /// All that is in force, in the order of the keys. Of a password that stands there in both forms only the encrypted one
-    /// is.
-    pub fn shown(&self) -> Vec<Shown> {
+    /// All values that are in force, in the order of their keys. If a password is there in both forms, only the encrypted one
+    /// is in force.
+    pub fn effective_keys(&self) -> Vec<EffectiveKey> {
         let mut keys: BTreeSet<&str> = BTreeSet::new();
         for block in &self.blocks {
-            for key in block.entries.keys().chain(block.default.keys()) {
+            for key in block.assignments.keys().chain(block.default.keys()) {
                 let today = RENAMED
                     .iter()
                     .find(|(old, _)| old == key)
@@ -160,19 +160,21 @@ impl Section {
                 keys.remove(plain);
             }
         }
-        keys.into_iter().filter_map(|key| self.shown_key(key)).collect()
+        keys.into_iter()
+            .filter_map(|key| self.effective_key(key))
+            .collect()
     }
 
-    /// One of them.
-    pub(super) fn shown_key(&self, key: &str) -> Option<Shown> {
-        let (block, entry) = self.find(key)?;
-        let value = match value::of(key, &entry.value, block) {
-            // An unknown key may be a mistyped one: nobody knows what is in it.
+    /// The value of one key.
+    pub(super) fn effective_key(&self, key: &str) -> Option<EffectiveKey> {
+        let (block, assignment) = self.find(key)?;
+        let value = match interpolation::expand(key, &assignment.value, block) {
+            // An unknown key may be a mistyped one, and its value a password.
             Ok(value) if value.secret || !is_known(key) => None,
             Ok(value) => Some(Ok(redact::value(&value.text))),
             Err(reason) => Some(Err(redact::message(&reason))),
         };
-        Some(Shown {
+        Some(EffectiveKey {
             key: key.to_owned(),
             value,
             origin: match block.name.as_str() {
@@ -181,32 +183,32 @@ impl Section {
                 "global" => Origin::Global,
                 _ => Origin::Section,
             },
-            place: block.note(entry.line, None, String::new()).place,
+            place: block.place_of(assignment.line),
         })
     }
 
-    /// What a section without a type may be instead.
+    /// A note about a section without a type whose name is similar to that of a special section.
     fn mistaken_name(&self) -> Option<Note> {
         let block = self.blocks.first()?;
-        let meant = similar(&block.name, SPECIAL).filter(|_| !block.entries.contains_key("type"))?;
+        let meant = similar(&block.name, SPECIAL).filter(|_| !block.assignments.contains_key("type"))?;
         let message = format!("is the section of a source; did you mean [{meant}]?");
         Some(block.note(block.place.line, None, message))
     }
 
-    /// Keys that no command knows.
+    /// Notes about unknown keys.
     fn unknown_keys(&self, known: &[&str]) -> Vec<Note> {
         let Some(block) = self.blocks.iter().find(|block| !block.is_variables) else {
             return Vec::new();
         };
         let unknown = block
-            .entries
+            .assignments
             .iter()
             .filter(|(key, _)| !known.contains(&key.as_str()));
         unknown
-            .map(|(key, entry)| {
+            .map(|(key, assignment)| {
                 let meant = did_you_mean(key, known.iter().copied());
                 block.note(
-                    entry.line,
+                    assignment.line,
                     Some(key),
                     format!("unknown key, so it is ignored{meant}"),
                 )
@@ -216,7 +218,7 @@ impl Section {
 }
 
 impl Config {
-    /// Keys that no command knows, and sections whose names look like those of the special ones.
+    /// Notes about unknown keys, and about sections whose names are similar to those of special ones.
     pub fn unknown(&self) -> Vec<Note> {
         let mut notes = self.global().unknown_keys(&GLOBAL);
         notes.extend(self.defaults().unknown_keys(&SECTION));

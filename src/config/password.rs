@@ -1,4 +1,4 @@
-//! Encrypted passwords: AES-128 in CBC mode with PKCS#7 padding, written as hex; key and IV stand in a file.
+//! Encrypted passwords: AES-128 in CBC mode with PKCS#7 padding, in hexadecimal digits. Key and IV are in a file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,63 +20,53 @@ pub const KEY_FILE: &str = "/var/lib/virt-who/key";
 /// The length of key, IV and block, in bytes.
 const BLOCK: usize = 16;
 
-/// Why a password can't be encrypted, or read again.
+/// Why a password can't be encrypted or decrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no key file.
-    #[error("the key file {} does not exist; name it with --key-file, or encrypt the password again", .0.display())]
+    #[error("the key file {} does not exist", .0.display())]
     NoKeyFile(PathBuf),
     /// The key file can't be read; usually only root may.
     #[error("the key file {} can't be read: {reason}", file.display())]
     UnreadableKeyFile {
         /// The file.
         file: PathBuf,
-        /// What the system says; as text, for it ends up in a note, which has no chain.
+        /// What the system says, as text, because a note has no chain of errors.
         reason: String,
     },
-    /// The key file holds something else.
+    /// The key file has other content.
     #[error(
         "the key file {} does not have two lines of at least 32 hexadecimal digits, key and IV; it is not virt-who's",
         .0.display()
     )]
     NoKey(PathBuf),
-    /// A new key can't be written down; usually only root may.
-    #[error("making a key")]
+    /// A new key can't be stored; usually only root may.
+    #[error("making a key file")]
     NewKey(#[source] state::Error),
     /// The system has no random numbers for a new key.
-    #[error("making a key: the system gives no random numbers")]
+    #[error("making a key: the system has no random numbers")]
     NoRandom(#[source] io::Error),
-    /// A character is missing or more likely a blank or a quote crept in.
-    #[error("is not made of hexadecimal digits alone; copy what virt-who-password or vw-password printed")]
+    /// There are other characters, often a blank or a quote.
+    #[error("is not made of hexadecimal digits alone")]
     NotHex,
     /// A digit is missing.
-    #[error(
-        "has {0} hexadecimal digits, an odd number, so one is missing; copy all that virt-who-password or vw-password \
-         printed"
-    )]
+    #[error("has {0} hexadecimal digits, an odd number, so one is missing")]
     Odd(usize),
     /// Digits are missing.
-    #[error(
-        "has {0} hexadecimal digits, but their number must be a multiple of 32; copy all that virt-who-password or \
-         vw-password printed"
-    )]
+    #[error("has {0} hexadecimal digits, but their number must be a multiple of 32")]
     Length(usize),
-    /// Decryption yields no padded text.
-    #[error("the key in {} does not fit; encrypt the password again, or name the right file with --key-file", .0.display())]
+    /// Decryption yields text without padding.
+    #[error("the key in {} does not fit", .0.display())]
     WrongKey(PathBuf),
-    /// Decryption yields bytes that are no UTF-8, as with a wrong key that by chance ends in a padding.
-    #[error(
-        "is no UTF-8 text when it is decrypted by the key in {}; encrypt the password again, or name the right file \
-         with --key-file", .0.display()
-    )]
+    /// Decryption yields bytes that are not UTF-8. A wrong key may yield a valid padding by chance.
+    #[error("is not UTF-8 text when it is decrypted with the key in {}", .0.display())]
     NoText(PathBuf),
-    /// What was encrypted is the empty text.
-    #[error("holds an empty password; encrypt the password again")]
+    /// The password is empty.
+    #[error("holds an empty password")]
     Empty,
 }
 
 impl Classify for Error {
-    /// The kind of this failure: that of the key file, or of what is to be decrypted.
     fn kind(&self) -> Kind {
         match self {
             Error::NoKeyFile(_)
@@ -91,7 +81,7 @@ impl Classify for Error {
     }
 }
 
-/// The password that stands encrypted in `hex`.
+/// Decrypts a password from hexadecimal digits.
 pub fn decrypt(hex: &str, key_file: &Path) -> Result<Secret, Error> {
     let mut bytes = from_hex(hex).ok_or(Error::NotHex)?;
     if !hex.len().is_multiple_of(2) {
@@ -112,19 +102,19 @@ pub fn decrypt(hex: &str, key_file: &Path) -> Result<Secret, Error> {
     }
 }
 
-/// Tries whether the key file holds a key; says whether everyone may read it, though only its owner should.
+/// Reads the key file, and returns whether everyone may read it, though only its owner should.
 pub fn try_key(key_file: &Path) -> Result<bool, Error> {
     Ok(Key::read(key_file)?.open_to_others)
 }
 
-/// The password encrypted, as hex. Where the key file is missing, it is made, for its owner alone.
+/// Encrypts a password into hexadecimal digits. A missing key file is made, readable by its owner alone.
 pub fn encrypt(password: &Secret, key_file: &Path) -> Result<String, Error> {
     let Key { key, iv, .. } = match Key::read(key_file) {
         Err(Error::NoKeyFile(_)) => Key::make(key_file)?,
         read => read?,
     };
     let plain = password.expose().as_bytes();
-    // With room for its padding, which fills the last block or is one.
+    // With room for the padding, which fills the last block or is a whole block.
     let mut bytes = Zeroizing::new(vec![0; plain.len() / BLOCK * BLOCK + BLOCK]);
     bytes[..plain.len()].copy_from_slice(plain);
     let cipher = Encryptor::<Aes128>::new((&*key).into(), (&*iv).into());
@@ -141,7 +131,7 @@ struct Key {
 }
 
 impl Key {
-    /// Key and IV: the first bytes of the file's first two lines.
+    /// Reads key and IV, which are the first bytes of the file's first two lines.
     fn read(file: &Path) -> Result<Self, Error> {
         let content = super::read(file).map_err(|error| match error {
             super::Error::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
@@ -171,7 +161,7 @@ impl Key {
         }
     }
 
-    /// A new key, written down before it is used; if another process was quicker, that one's.
+    /// Makes a key and stores it before it is used. If another process was quicker, its key is returned.
     fn make(file: &Path) -> Result<Self, Error> {
         let key = Key {
             key: random()?,
@@ -197,7 +187,7 @@ impl Key {
 
 fn random() -> Result<Bytes, Error> {
     let mut bytes = Bytes::default();
-    // So few bytes come whole, says getrandom(2); what is less would be no key.
+    // getrandom(2) returns so few bytes at once. Fewer are not a key.
     let got = rustix::rand::getrandom(&mut *bytes, rustix::rand::GetRandomFlags::empty());
     match got {
         Ok(BLOCK) => Ok(bytes),
@@ -206,9 +196,9 @@ fn random() -> Result<Bytes, Error> {
     }
 }
 
-/// Bytes from their hexadecimal digits; an odd one at the end counts for the caller, who knows the length.
+/// Bytes from hexadecimal digits; none if there is another character. The caller checks for an odd digit.
 fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    // Allocated once, for a growing buffer leaves copies behind.
+    // Allocated once, because a growing buffer leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 2));
     let mut high = None;
     for c in text.chars() {
@@ -258,8 +248,8 @@ mod tests {
     }
 
     #[test]
-    fn what_openssl_encrypted_is_read() {
-        // Only the first 16 bytes of a line count.
+    fn passwords_encrypted_by_openssl_are_decrypted() {
+        // Only the first 16 bytes of a line are used.
         for key in [
             format!("{KEY}\n{IV}\n"),
             format!("{KEY}ff00\r\n{IV}aa"),
@@ -277,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_has_its_message_and_none_is_an_empty_password() {
+    fn each_error_has_its_message() {
         let key = format!("{KEY}\n{IV}\n");
         let secret = SECRETS[0].1;
         let length = "but their number must be a multiple of 32";
@@ -304,7 +294,7 @@ mod tests {
             (
                 NOT_UTF_8.to_owned(),
                 key.clone(),
-                "is no UTF-8 text when it is decrypted by the key in KEY",
+                "is not UTF-8 text when it is decrypted with the key in KEY",
             ),
             (
                 secret.to_owned(),
@@ -342,10 +332,7 @@ mod tests {
     fn the_key_file_must_be_there() {
         let folder = tempfile::tempdir().unwrap();
         let gone = decrypt(SECRETS[0].1, &folder.path().join("key")).unwrap_err();
-        assert!(
-            gone.to_string()
-                .ends_with("key does not exist; name it with --key-file, or encrypt the password again")
-        );
+        assert!(gone.to_string().ends_with("key does not exist"));
         assert!(matches!(
             decrypt(SECRETS[0].1, folder.path()),
             Err(Error::NoKey(_))
@@ -353,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encrypted_is_what_openssl_makes_of_it() {
+    fn the_result_is_the_same_as_from_openssl() {
         let file = key_file(&format!("{KEY}\n{IV}\n"));
         for (password, hex) in SECRETS {
             let password = Secret::from(password.to_owned());
@@ -362,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_key_is_made_once_and_for_its_owner_alone() {
+    fn a_missing_key_is_made_once_and_readable_by_its_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("virt-who/key");
@@ -379,14 +366,14 @@ mod tests {
         assert_eq!(encrypt(&password, &file).unwrap(), hex);
         assert_eq!(decrypt(&hex, &file).unwrap().expose(), "größe");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), key);
-        // One that is there and no key is left alone.
+        // A file with other content is not replaced.
         std::fs::write(&file, "mine\n").unwrap();
         assert!(matches!(encrypt(&password, &file), Err(Error::NoKey(_))));
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine\n");
     }
 
     #[test]
-    fn where_no_key_can_be_made_there_is_no_password() {
+    fn a_password_is_not_encrypted_if_no_key_can_be_made() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
@@ -396,7 +383,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_encrypted_comes_back(password in ".{1,80}") {
+        fn a_password_survives_encryption(password in ".{1,80}") {
             let file = key_file(&format!("{KEY}\n{IV}\n"));
             let hex = encrypt(&Secret::from(password.clone()), file.path()).unwrap();
             let read = decrypt(&hex, file.path()).unwrap();

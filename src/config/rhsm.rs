@@ -1,17 +1,17 @@
-//! rhsm.conf: where Candlepin is, and how this machine reaches it.
+//! rhsm.conf: the address of Candlepin, and how this machine reaches it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::format::{self, Block, Entries, Entry};
-use super::keys::{Origin, Shown};
+use super::format::{self, Assignment, Block};
+use super::keys::{EffectiveKey, Origin};
 use super::section::Section;
 use super::{Error, Place};
 use crate::secret::Secret;
 
-/// What subscription-manager takes where rhsm.conf says nothing.
+/// subscription-manager's defaults for keys that rhsm.conf does not have: section, key, value.
 const DEFAULTS: [(&str, &str, &str); 6] = [
     ("server", "hostname", "subscription.rhsm.redhat.com"),
     ("server", "port", "443"),
@@ -34,47 +34,47 @@ const OVERRIDES: [(&str, &str); 9] = [
     ("rhsm_no_proxy", "no_proxy"),
 ];
 
-/// The port of a proxy without one, as subscription-manager has it.
+/// The default port of a proxy in subscription-manager.
 const PROXY_PORT: u16 = 3128;
 
-/// The subscription service as a section sees it: its `rhsm_*` keys, then rhsm.conf, then subscription-manager's
-/// defaults, each key by itself.
+/// How a section reaches the subscription service. Each value comes from its `rhsm_*` key, else from rhsm.conf, else from
+/// subscription-manager's defaults.
 #[derive(Debug, Clone)]
 pub struct Rhsm {
     /// Host name or address.
     pub hostname: String,
     /// TCP port.
     pub port: u16,
-    /// The path before Candlepin's own, as in `/subscription`.
+    /// The first part of the path, as in `/subscription`.
     pub prefix: String,
-    /// Is the server's certificate to be taken unseen? `insecure=1`.
+    /// Whether the server's certificate is not verified (`insecure=1`).
     pub insecure: bool,
-    /// The account of an organisation's user (`rhsm_username`), with which the machine needs no registration.
+    /// The name of a user of the organisation (`rhsm_username`). With it, this machine need not be registered.
     pub username: Option<String>,
-    /// How long the server may be silent, in seconds, if rhsm.conf says so (`server_timeout`).
+    /// How long the server may be silent, in seconds (`server_timeout` of rhsm.conf).
     pub server_timeout: Option<u32>,
     /// The proxy, if there is one.
-    pub proxy: Option<Proxy>,
-    /// Hosts that are reached without the proxy, between commas, and the key that lists them, for messages.
+    pub proxy: Option<RhsmProxy>,
+    /// Hosts that are reached without the proxy, between commas, and the key that lists them with its place, for messages.
     pub no_proxy: Option<(String, String)>,
-    /// The folder of authorities that servers of the service may have their certificates from.
+    /// The folder with certificates of authorities for the service's servers.
     pub ca_cert_dir: PathBuf,
-    /// The authority of the service itself.
+    /// The certificate of the service's own authority.
     pub repo_ca_cert: PathBuf,
-    /// The folder with the machine's identity, `cert.pem` and `key.pem`.
+    /// The folder with the identity of this machine, `cert.pem` and `key.pem`.
     pub consumer_cert_dir: PathBuf,
 }
 
 /// An HTTP proxy between this machine and the service.
 #[derive(Debug, Clone)]
-pub struct Proxy {
-    /// The key that names it, and its place, for messages.
+pub struct RhsmProxy {
+    /// The key that names it with its place, for messages.
     pub origin: String,
-    /// Host name or address. Empty: the section says that no proxy is used, whatever the environment says.
+    /// Host name or address. If it is empty, the section says that no proxy is used, not even that of the environment.
     pub hostname: String,
     /// TCP port.
     pub port: u16,
-    /// The user's name, if the proxy wants one.
+    /// The user name, if the proxy needs one.
     pub user: Option<String>,
     /// The user's password.
     pub password: Option<Secret>,
@@ -84,8 +84,8 @@ impl Rhsm {
     /// Where subscription-manager keeps its configuration.
     pub const FILE: &str = "/etc/rhsm/rhsm.conf";
 
-    /// What rhsm.conf, or else subscription-manager's defaults, say for keys that `section` does not override.
-    pub fn shown(file: Option<&Path>, section: &Section) -> Result<Vec<Shown>, Error> {
+    /// The values of rhsm.conf, or subscription-manager's defaults, for the keys that `section` does not override.
+    pub fn effective_keys(file: Option<&Path>, section: &Section) -> Result<Vec<EffectiveKey>, Error> {
         let (server, rhsm) = read_or_default(file)?;
         let mut shown = Vec::new();
         let keys = OVERRIDES.iter().filter(|(above, _)| !section.has(above));
@@ -93,14 +93,14 @@ impl Rhsm {
         let folders = ["ca_cert_dir", "repo_ca_cert", "consumercertdir"].map(|key| (&rhsm, key, key));
         for (below, name, key) in keys.chain(folders) {
             if let Some(found) = below
-                .shown_key(key)
+                .effective_key(key)
                 .filter(|found| found.value != Some(Ok(String::new())))
             {
                 let origin = match found.place.as_ref().map(|place| place.line) {
                     Some(0) => Origin::BuiltIn,
                     _ => Origin::Rhsm,
                 };
-                shown.push(Shown {
+                shown.push(EffectiveKey {
                     key: name.to_owned(),
                     origin,
                     place: found.place.filter(|_| origin == Origin::Rhsm),
@@ -111,21 +111,21 @@ impl Rhsm {
         Ok(shown)
     }
 
-    /// What `section` and rhsm.conf say together.
+    /// Reads rhsm.conf below `section`.
     ///
-    /// `file` is the one that an option named and that must exist; without it [`Rhsm::FILE`] is read, which may be missing.
+    /// If a `file` is named, it must exist. Without one, [`Rhsm::FILE`] is read, which may be missing.
     pub fn load(file: Option<&Path>, section: &Section) -> Result<Self, Error> {
         let (server, rhsm) = read_or_default(file)?;
         let server = Layers {
             above: section,
             below: &server,
         };
-        let folder = |key, option| rhsm.need(key, option).map(PathBuf::from);
+        let folder = |key| rhsm.need(key).map(PathBuf::from);
         Ok(Rhsm {
             hostname: server.need("rhsm_hostname", "hostname")?,
             port: server.port("rhsm_port", "port")?.unwrap_or(443),
             prefix: server.text("rhsm_prefix", "prefix")?.unwrap_or_default(),
-            // Whoever says in the section what to verify the certificate by, wants it verified.
+            // A section that says how to verify the certificate overrides insecure=1 of rhsm.conf.
             insecure: !["rhsm_cacert", "rhsm_thumbprint"]
                 .iter()
                 .any(|key| section.has(key))
@@ -138,15 +138,15 @@ impl Rhsm {
             no_proxy: server
                 .text("rhsm_no_proxy", "no_proxy")?
                 .map(|list| (list, server.origin("rhsm_no_proxy", "no_proxy"))),
-            ca_cert_dir: folder("ca_cert_dir", "--cacert")?,
-            repo_ca_cert: folder("repo_ca_cert", "--cacert")?,
-            consumer_cert_dir: folder("consumercertdir", "--cert and --key")?,
+            ca_cert_dir: folder("ca_cert_dir")?,
+            repo_ca_cert: folder("repo_ca_cert")?,
+            consumer_cert_dir: folder("consumercertdir")?,
         })
     }
 }
 
-/// A section's `rhsm_*` keys above the same things of rhsm.conf. An empty proxy or user takes rhsm.conf's away, any other
-/// empty key counts as not set.
+/// A section's `rhsm_*` keys above those of rhsm.conf. An empty proxy or user overrides rhsm.conf; any other empty key counts as
+/// not set.
 struct Layers<'a> {
     above: &'a Section,
     below: &'a Section,
@@ -170,14 +170,14 @@ impl Layers<'_> {
     }
 
     fn need(&self, above: &str, below: &str) -> Result<String, Error> {
-        self.of(above, below, |section, key| section.need(key, "--server"))
+        self.of(above, below, Section::need)
     }
 
     fn port(&self, above: &str, below: &str) -> Result<Option<u16>, Error> {
         self.of(above, below, Section::port)
     }
 
-    /// The section or file that a key comes from, and its name there.
+    /// The section that a value comes from, and the name of its key there.
     fn source<'k>(&self, above: &'k str, below: &'k str) -> (&Section, &'k str) {
         match self.above.has(above) {
             true => (self.above, above),
@@ -185,18 +185,18 @@ impl Layers<'_> {
         }
     }
 
-    /// The key and its place, for messages.
+    /// The key of a value and its place, for messages.
     fn origin(&self, above: &str, below: &str) -> String {
         let (section, key) = self.source(above, below);
         section.origin(key)
     }
 
-    fn proxy(&self) -> Result<Option<Proxy>, Error> {
+    fn proxy(&self) -> Result<Option<RhsmProxy>, Error> {
         const HOSTNAME: (&str, &str) = ("rhsm_proxy_hostname", "proxy_hostname");
         const PORT: (&str, &str) = ("rhsm_proxy_port", "proxy_port");
         let (section, key) = self.source(HOSTNAME.0, HOSTNAME.1);
         let Some(text) = section.text(key)? else {
-            return Ok(self.above.has(HOSTNAME.0).then(|| Proxy {
+            return Ok(self.above.has(HOSTNAME.0).then(|| RhsmProxy {
                 origin: section.origin(key),
                 hostname: String::new(),
                 port: PROXY_PORT,
@@ -206,7 +206,7 @@ impl Layers<'_> {
         };
         let (hostname, own_port) = host_and_port(&text).map_err(|reason| section.wrong(key, reason))?;
         let port = self.port(PORT.0, PORT.1)?;
-        // The section's port counts before rhsm.conf's, whichever key has it.
+        // The section's port overrides that of rhsm.conf, whichever key has it.
         let port = match (own_port, port) {
             (Some(own), Some(port))
                 if self.above.has(HOSTNAME.0) == self.above.has(PORT.0) && own != port =>
@@ -218,7 +218,7 @@ impl Layers<'_> {
             (Some(own), _) if !self.above.has(PORT.0) => Some(own),
             (own, port) => port.or(own),
         };
-        Ok(Some(Proxy {
+        Ok(Some(RhsmProxy {
             origin: section.origin(key),
             hostname,
             port: port.unwrap_or(PROXY_PORT),
@@ -227,7 +227,7 @@ impl Layers<'_> {
         }))
     }
 
-    /// Unlike a section's own password one of rhsm.conf may be empty, as it is in the file that comes with the system.
+    /// Unlike in a section, the password in rhsm.conf may be empty, as it is in the file that comes with the system.
     fn secret(&self, above: &str, below: &str) -> Result<Option<Secret>, Error> {
         if let Some(secret) = self.above.secret(above)? {
             return Ok(Some(secret));
@@ -236,17 +236,18 @@ impl Layers<'_> {
     }
 }
 
-/// Reads a proxy's name or address as people write it: alone, or as `http://HOST`, with a port or without. The reasons show
-/// nothing of the text, which may hold a password.
+/// Parses `HOST`, `HOST:PORT` or `http://HOST:PORT`. The errors quote nothing of the text, because it may contain a password.
 fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
     const NO_HOST: &str = "is not the name or address of a proxy; write HOST or HOST:PORT";
     let text = match text.split_once("://") {
         None => text,
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest.trim_end_matches('/'),
-        Some(_) => return Err("is not an http:// proxy, and no other is supported; write its name alone"),
+        Some(_) => {
+            return Err("is not an http:// proxy, and no other kind is supported; write HOST or HOST:PORT");
+        }
     };
     if text.contains('@') {
-        return Err("has a user name; put user name and password into the keys for them");
+        return Err("has a user name; put user name and password into their own keys");
     }
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -257,7 +258,7 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
                 port => (host, port),
             }
         }
-        // More than one colon: an IPv6 address.
+        // Text with more than one colon is an IPv6 address.
         None => match text.split_once(':').filter(|(_, port)| !port.contains(':')) {
             Some((host, port)) => (host, Some(port)),
             None => (text, None),
@@ -290,7 +291,7 @@ fn read(file: &Path) -> Result<(Section, Section), Error> {
     parse(file, &content.bytes)
 }
 
-/// `[server]` and `[rhsm]`, completed by the defaults.
+/// `[server]` and `[rhsm]`, with subscription-manager's defaults for what is missing.
 fn parse(file: &Path, bytes: &[u8]) -> Result<(Section, Section), Error> {
     let file: Arc<Path> = Arc::from(file);
     let mut document = format::parse(&file, bytes);
@@ -298,17 +299,10 @@ fn parse(file: &Path, bytes: &[u8]) -> Result<(Section, Section), Error> {
         let found = document.blocks.iter().position(|block| block.name == name);
         let mut block = match found {
             Some(at) => document.blocks.swap_remove(at),
-            None => Block {
-                name: name.to_owned(),
-                place: Place {
-                    file: file.clone(),
-                    line: 0,
-                },
-                entries: Entries::new(),
-                default: Arc::default(),
-                broken: None,
-                is_variables: false,
-            },
+            None => {
+                let file = file.clone();
+                Block::empty(name, Place { file, line: 0 })
+            }
         };
         if let Some(broken) = block.broken {
             return Err(Error::Wrong(broken));
@@ -316,9 +310,9 @@ fn parse(file: &Path, bytes: &[u8]) -> Result<(Section, Section), Error> {
         for (_, key, value) in DEFAULTS.iter().filter(|(section, ..)| *section == name) {
             let (key, value) = ((*key).to_owned(), Zeroizing::new((*value).to_owned()));
             block
-                .entries
+                .assignments
                 .entry(key.clone())
-                .or_insert(Entry { key, value, line: 0 });
+                .or_insert(Assignment { key, value, line: 0 });
         }
         Ok(Section::new(block))
     };

@@ -1,4 +1,4 @@
-//! A section as a command meets it.
+//! A section as a command uses it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::format::{Block, Entry};
+use super::format::{Assignment, Block};
+use super::interpolation::{self, Expanded};
 use super::keys;
 use super::password::{self, KEY_FILE};
-use super::value::{self, Value};
-use super::{Error, Note, Place, sysconfig};
+use super::{Error, Lack, MissingKey, NoSection, Note, Place, sysconfig};
 use crate::list;
 use crate::secret::{Secret, redact};
 
-/// Keys that virt-who renamed, with the name of today.
+/// Keys that virt-who renamed, and their new names.
 pub(super) const RENAMED: [(&str, &str); 2] = [
     ("filter_host_uuids", "filter_hosts"),
     ("exclude_host_uuids", "exclude_hosts"),
 ];
 
-/// Each password and the key that holds it encrypted, which beats the plain one.
+/// The key of each password, and the key of the same password encrypted, which has precedence.
 pub(super) const ENCRYPTED: [(&str, &str); 4] = [
     ("password", "encrypted_password"),
     ("rhsm_password", "rhsm_encrypted_password"),
@@ -28,16 +28,16 @@ pub(super) const ENCRYPTED: [(&str, &str); 4] = [
     ("sat_password", "sat_encrypted_password"),
 ];
 
-/// Keys that say how one certificate is verified: one of them in a section beats the others in `[defaults]`.
+/// Keys that say how one certificate is verified. One of them in a section overrides all of them in `[defaults]`.
 const TRUST: [[&str; 3]; 3] = [
     ["cacert", "thumbprint", "insecure"],
     ["rhsm_cacert", "rhsm_thumbprint", "rhsm_insecure"],
     ["sat_cacert", "sat_thumbprint", "sat_insecure"],
 ];
 
-/// Keys that mean something when they are empty: no proxy, or none with a user, whatever rhsm.conf has, as in virt-who; and for
-/// a filter an error, because it would keep nothing. Any other empty key counts as not set.
-const EMPTY: [&str; 5] = [
+/// Keys whose empty value has a meaning. As in virt-who, an empty proxy or user overrides that of rhsm.conf; an empty filter is an
+/// error, because it would keep nothing. Any other empty key counts as not set.
+const MEANINGFUL_EMPTY: [&str; 5] = [
     "filter_hosts",
     "filter_host_uuids",
     "filter_host_parents",
@@ -45,84 +45,83 @@ const EMPTY: [&str; 5] = [
     "rhsm_proxy_user",
 ];
 
-/// What one section says, `[defaults]` included.
+/// The keys of one section, and of `[defaults]` below it.
 ///
-/// A command asks for the keys that it uses, and only what it asks for can fail. Each getter's error names file, line,
-/// section and key. [`Section::default`] is one without a name that says nothing.
+/// A command asks for the keys that it uses, and only these can be errors. Each error names file, line, section and key.
+/// [`Section::default`] has no name and no keys.
 #[derive(Debug, Clone, Default)]
 pub struct Section {
     pub(super) name: Option<String>,
-    /// Where its keys stand; what stands in an earlier one beats what stands in a later one.
+    /// Where its keys are. An earlier block overrides a later one.
     pub(super) blocks: Vec<Arc<Block>>,
-    /// The file with the key of encrypted passwords.
+    /// The file with the key of encrypted passwords; without one [`KEY_FILE`].
     pub(super) key_file: Option<PathBuf>,
-    /// What `[global]` says.
+    /// The blocks of `[global]`.
     pub(super) global: Vec<Arc<Block>>,
-    /// What `[system_environment]` says.
+    /// The blocks of `[system_environment]`.
     pub(super) exported: Vec<Arc<Block>>,
-    /// Where there is no section: what was looked for in vain, for the message about a missing key.
-    pub(super) in_vain: Option<String>,
+    /// The sections that exist, if none of them is used: for the error about a missing key.
+    pub(super) without: Option<NoSection>,
 }
 
 impl Section {
-    /// The section's name; none where options say everything.
+    /// The section's name; none if no section of a file is used.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The key `type`: what kind of source the section describes; virt-who's default is `libvirt`.
+    /// The type of source that the section describes: the key `type`, or virt-who's default `libvirt`.
     pub fn source_type(&self) -> Result<String, Error> {
         Ok(self.text("type")?.unwrap_or_else(|| "libvirt".to_owned()))
     }
 
-    /// `is_hypervisor=no` of a `type=fake`: the guests of its first hypervisor are this machine's own. For any other type the key
-    /// means nothing.
+    /// Whether the guests of the first hypervisor are this machine's own: `is_hypervisor=no` with `type=fake`. Other types
+    /// ignore the key.
     pub fn is_local(&self) -> Result<bool, Error> {
         Ok(self.source_type()? == "fake" && self.flag("is_hypervisor")? == Some(false))
     }
 
-    /// Is the key there, and not empty unless that means something?
+    /// Whether the key is set. Most empty keys count as not set.
     pub fn has(&self, key: &str) -> bool {
         self.find(key).is_some()
     }
 
-    /// A value of one line; an empty one counts as none.
+    /// A value of one line; none if it is empty.
     pub fn text(&self, key: &str) -> Result<Option<String>, Error> {
         let value = self.line(key)?.filter(|value| !value.text.is_empty());
         Ok(value.map(|value| value.text.to_string()))
     }
 
-    /// A value that the command can't do without; `option` is what could be given instead, as in `--server`.
-    pub fn need(&self, key: &str, option: &str) -> Result<String, Error> {
+    /// A value of one line that the command needs; [`Error::Missing`] if there is none.
+    pub fn need(&self, key: &str) -> Result<String, Error> {
         if let Some(text) = self.text(key)? {
             return Ok(text);
         }
-        if self.has(key) || self.empty(key).is_some() {
-            return Err(self.wrong(key, &format!("is empty; give it a value, or give {option}")));
-        }
-        let message = match (&self.name, &self.in_vain) {
-            _ if self.is_variables() => format!("is missing; set it, or give {option}"),
-            (Some(_), _) => format!("is missing; add it, or give {option}"),
-            (None, Some(in_vain)) => {
-                format!("is missing; give {option}, or choose a section that has it with -n: {in_vain}")
-            }
-            (None, None) => format!("is missing; give {option}, or choose a section that has it with -n"),
+        let (lack, message) = match &self.name {
+            _ if self.has(key) || self.empty(key).is_some() => (Lack::Empty, "is empty"),
+            _ if self.is_variables() => (Lack::Unset, "is missing"),
+            Some(_) => (Lack::Absent, "is missing"),
+            None => (Lack::NoSection(self.without.clone().map(Box::new)), "is missing"),
         };
-        Err(self.wrong(key, &message))
+        Err(Error::Missing(Box::new(MissingKey {
+            key: key.to_owned(),
+            note: self.note(key, message),
+            lack,
+        })))
     }
 
-    /// Yes or no: `yes`, `true`, `on`, `1` or `no`, `false`, `off`, `0`, in any case.
+    /// A switch: `yes`, `true`, `on`, `1` or `no`, `false`, `off`, `0`, in any case.
     pub fn flag(&self, key: &str) -> Result<Option<bool>, Error> {
         let Some(text) = self.text(key)? else {
             return Ok(None);
         };
-        match value::flag(&text) {
+        match interpolation::parse_flag(&text) {
             None => Err(self.wrong_value(key, "is neither yes nor no (true, on, 1; false, off, 0)")),
             flag => Ok(flag),
         }
     }
 
-    /// A number within `T`.
+    /// A number that fits `T`.
     pub fn number<T: FromStr>(&self, key: &str) -> Result<Option<T>, Error> {
         let Some(text) = self.text(key)? else {
             return Ok(None);
@@ -144,7 +143,7 @@ impl Section {
         }
     }
 
-    /// The items of a list, as [`list::parse`] reads them. A `filter_*` without a value yields an empty list.
+    /// The items of a list, as [`list::parse`] reads them. An empty `filter_*` is an empty list.
     pub fn list(&self, key: &str) -> Result<Option<Vec<String>>, Error> {
         let Some(value) = self.value(key)? else {
             return Ok(None);
@@ -155,7 +154,7 @@ impl Section {
             .map_err(|error| self.wrong(key, &error.to_string()))
     }
 
-    /// A password: `key`, or the key that holds it encrypted, which beats the plain one.
+    /// A password, from `key` or from the key of the encrypted password, which has precedence.
     pub fn secret(&self, key: &str) -> Result<Option<Secret>, Error> {
         let encrypted = ENCRYPTED
             .iter()
@@ -166,9 +165,10 @@ impl Section {
         {
             let file = self.key_file.as_deref().unwrap_or(Path::new(KEY_FILE));
             let secret = password::decrypt(&value.text, file);
-            return secret
-                .map(Some)
-                .map_err(|fault| self.wrong(encrypted, &fault.to_string()));
+            return secret.map(Some).map_err(|reason| Error::Encrypted {
+                note: Box::new(self.note(encrypted, &reason.to_string())),
+                reason,
+            });
         }
         match self.line(key)? {
             Some(value) if value.text.is_empty() => {
@@ -179,14 +179,14 @@ impl Section {
         }
     }
 
-    /// Does a password of this key stand there encrypted?
+    /// Whether the password of this key is there in encrypted form.
     pub fn is_encrypted(&self, key: &str) -> bool {
         ENCRYPTED
             .iter()
             .any(|(plain, encrypted)| *plain == key && self.has(encrypted))
     }
 
-    /// The section with its encrypted passwords read by the key in `file` instead of [`KEY_FILE`].
+    /// The same section, with `file` as the key file of encrypted passwords.
     pub fn with_key_file(self, file: Option<PathBuf>) -> Self {
         Section {
             key_file: file.or(self.key_file),
@@ -194,8 +194,8 @@ impl Section {
         }
     }
 
-    /// The error that `key` has an invalid value. `reason` says why and what to do; if it quotes the value, the passwords in
-    /// that are taken out.
+    /// The error that `key` has an invalid value. `reason` says why and what to do. Passwords are removed from a value that it
+    /// quotes.
     pub fn wrong(&self, key: &str, reason: &str) -> Error {
         let reason = &match self.value(key) {
             Ok(Some(value)) if value.text.contains('@') => {
@@ -206,16 +206,16 @@ impl Section {
         Error::Wrong(self.note(key, reason))
     }
 
-    /// What there is to say about a key, at its line if it has one.
+    /// A note about a key, with its line if it has one.
     pub fn note(&self, key: &str, reason: &str) -> Note {
         let reason = &redact::message(reason);
         match self.find(key).or_else(|| self.empty(key)) {
-            Some((block, entry)) => {
+            Some((block, assignment)) => {
                 let key = match block.is_variables {
-                    true => entry.key.clone(),
-                    false => entry.key.to_lowercase(),
+                    true => assignment.key.clone(),
+                    false => assignment.key.to_lowercase(),
                 };
-                block.note(entry.line, Some(&key), reason.to_owned())
+                block.note(assignment.line, Some(&key), reason.to_owned())
             }
             None => Note {
                 place: self.place().cloned(),
@@ -229,7 +229,7 @@ impl Section {
         }
     }
 
-    /// The error of [`Section::wrong`], with the value itself before the reason unless it is secret.
+    /// The error of [`Section::wrong`], which quotes the value before the reason unless it is secret.
     pub fn wrong_value(&self, key: &str, reason: &str) -> Error {
         match self.value(key) {
             Ok(Some(value)) if !value.secret => self.wrong(
@@ -240,24 +240,24 @@ impl Section {
         }
     }
 
-    /// Is the note about this section, or about the file that it stands in?
+    /// Whether the note is about this section or its file.
     pub fn is_subject_of(&self, note: &Note) -> bool {
         match (&note.section, &note.place, self.place()) {
-            // Only variables of the environment stand nowhere.
+            // Only variables of the environment have no place.
             (None, None, _) => self.is_variables(),
-            // Whatever is wrong with [defaults] is wrong with each section.
+            // An error in [defaults] is an error in each section.
             (Some(section), ..) => section == "defaults" || self.name.as_ref() == Some(section),
             (None, Some(noted), Some(own)) => noted.file == own.file,
             _ => false,
         }
     }
 
-    /// Is it the section that `VIRTWHO_*` variables are?
+    /// Whether the section is made of `VIRTWHO_*` variables.
     pub fn is_variables(&self) -> bool {
         self.blocks.first().is_some_and(|block| block.is_variables)
     }
 
-    /// `[global]`, with the variables of the environment that are above it.
+    /// `[global]`, and the variables that override it.
     pub fn global(&self) -> Section {
         Section {
             name: Some("global".to_owned()),
@@ -266,21 +266,16 @@ impl Section {
         }
     }
 
-    /// A variable that `[system_environment]` sets, by its name in the case that was written.
-    pub fn exported(&self, name: &str) -> Result<Option<String>, Error> {
-        let section = Section {
+    /// `[system_environment]`.
+    pub(super) fn system_environment(&self) -> Section {
+        Section {
             name: Some("system_environment".to_owned()),
             blocks: self.exported.clone(),
             ..Section::default()
-        };
-        let key = name.to_lowercase();
-        match section.find(&key) {
-            Some((_, entry)) if entry.key == name => section.text(&key),
-            _ => Ok(None),
         }
     }
 
-    /// Where the section begins.
+    /// The line of its header; none for variables, or without a section of a file.
     pub fn place(&self) -> Option<&Place> {
         let own = self
             .blocks
@@ -297,7 +292,7 @@ impl Section {
         }
     }
 
-    /// Puts what stands in one more file before what is there, unless it is broken.
+    /// Adds the keys of another file, which override those that are there. A broken block is ignored.
     pub(super) fn add(&mut self, block: Block) {
         if block.broken.is_none() {
             self.name = Some(block.name.clone());
@@ -305,85 +300,92 @@ impl Section {
         }
     }
 
-    /// Why the section can't be used.
+    /// Why the section can't be used, if so.
     pub fn broken(&self) -> Option<&Note> {
         self.blocks.first()?.broken.as_ref()
     }
 
-    /// All keys as they were written, and their values.
+    /// All keys, as they were written, and their values.
     pub(super) fn variables(&self) -> Result<Vec<(String, String)>, Error> {
         let keys: BTreeSet<&str> = self
             .blocks
             .iter()
-            .flat_map(|block| block.entries.keys().map(String::as_str))
+            .flat_map(|block| block.assignments.keys().map(String::as_str))
             .collect();
         let found = keys.into_iter().filter_map(|key| {
-            let (_, entry) = self.find(key)?;
+            let (_, assignment) = self.find(key)?;
             let value = self.line(key).transpose()?;
-            Some(value.map(|value| (entry.key.clone(), value.text.to_string())))
+            Some(value.map(|value| (assignment.key.clone(), value.text.to_string())))
         });
         found.collect()
     }
 
     /// A value of one line, which may be empty.
-    fn line(&self, key: &str) -> Result<Option<Value>, Error> {
+    fn line(&self, key: &str) -> Result<Option<Expanded>, Error> {
         let value = self.value(key)?;
         if value.as_ref().is_some_and(|value| value.text.contains('\n')) {
             return Err(self.wrong(
                 key,
-                "has more than one line, for an indented line continues the value before it; \
+                "has more than one line, because an indented line continues the value before it; \
                  begin each key at the start of its line",
             ));
         }
         Ok(value)
     }
 
-    fn value(&self, key: &str) -> Result<Option<Value>, Error> {
-        let Some((block, entry)) = self.find(key) else {
+    fn value(&self, key: &str) -> Result<Option<Expanded>, Error> {
+        let Some((block, assignment)) = self.find(key) else {
             return Ok(None);
         };
-        value::of(key, &entry.value, block)
+        interpolation::expand(key, &assignment.value, block)
             .map(Some)
             .map_err(|reason| Error::Wrong(self.note(key, &reason)))
     }
 
-    /// Finds the key that is in force, by its name or its old name.
-    pub(super) fn find(&self, key: &str) -> Option<(&Block, &Entry)> {
+    /// Finds the assignment that is in force, by the name or the old name of its key.
+    pub(super) fn find(&self, key: &str) -> Option<(&Block, &Assignment)> {
         let old = old_name(key);
         for block in &self.blocks {
-            let filled = |key: &str| block.entry(key).filter(|entry| !is_unset(key, entry));
-            let entry = filled(key).or_else(|| filled(old?));
-            if let Some(entry) = entry {
-                return Some((block, entry));
-            }
-            // What a section says in other words beats [defaults].
-            let says = |other: &&str| {
-                let is_switch = other.ends_with("insecure");
-                filled(other).is_some_and(|entry| !is_switch || value::flag(unquoted(entry)) == Some(true))
+            let filled = |key: &str| {
+                block
+                    .assignment(key)
+                    .filter(|assignment| !is_unset(key, assignment))
             };
-            if rivals(key).iter().any(says) {
+            let assignment = filled(key).or_else(|| filled(old?));
+            if let Some(assignment) = assignment {
+                return Some((block, assignment));
+            }
+            // Another key with the same purpose overrides [defaults].
+            let is_set = |other: &&str| {
+                let is_switch = other.ends_with("insecure");
+                filled(other).is_some_and(|assignment| {
+                    !is_switch || interpolation::parse_flag(unquoted(assignment)) == Some(true)
+                })
+            };
+            if rivals(key).iter().any(is_set) {
                 return None;
             }
         }
         None
     }
 
-    /// Where a key is that counts as not set because it is empty.
-    fn empty(&self, key: &str) -> Option<(&Block, &Entry)> {
+    /// The assignment of a key that counts as not set because it is empty.
+    fn empty(&self, key: &str) -> Option<(&Block, &Assignment)> {
         let old = old_name(key);
         self.blocks.iter().find_map(|block| {
-            let entry = block.entry(key).or_else(|| block.entry(old?))?;
-            Some((&**block, entry))
+            let assignment = block.assignment(key).or_else(|| block.assignment(old?))?;
+            Some((&**block, assignment))
         })
     }
 }
 
+/// The name of a key before it was renamed.
 fn old_name(key: &str) -> Option<&'static str> {
     let found = RENAMED.iter().find(|(_, today)| key == *today);
     found.map(|(old, _)| *old)
 }
 
-/// The keys that say the same thing in another form.
+/// The other keys with the same purpose.
 fn rivals(key: &str) -> Vec<&'static str> {
     let encrypted = ENCRYPTED
         .iter()
@@ -396,43 +398,45 @@ fn rivals(key: &str) -> Vec<&'static str> {
     group
 }
 
-/// Is the key empty, and does that not mean anything?
-fn is_unset(key: &str, entry: &Entry) -> bool {
-    unquoted(entry).is_empty() && !EMPTY.contains(&key)
+/// Whether the key is empty, and therefore not set.
+fn is_unset(key: &str, assignment: &Assignment) -> bool {
+    unquoted(assignment).is_empty() && !MEANINGFUL_EMPTY.contains(&key)
 }
 
-fn unquoted(entry: &Entry) -> &str {
-    value::unquoted(&entry.value)
+fn unquoted(assignment: &Assignment) -> &str {
+    interpolation::unquoted(&assignment.value)
 }
 
-/// What is odd about a section but keeps nobody from using it.
+/// Warnings about a section that can be used.
 pub(super) fn oddities(block: &Block) -> Vec<Note> {
     let mut notes = Vec::new();
-    for (key, entry) in &block.entries {
-        let mut note = |message: String| notes.push(block.note(entry.line, Some(key), message));
+    for (key, assignment) in &block.assignments {
+        let mut note = |message: String| notes.push(block.note(assignment.line, Some(key), message));
         let today = RENAMED
             .iter()
             .find(|(old, _)| old == key)
             .map(|(_, today)| *today);
-        if let Some(today) = today.filter(|today| block.entries.contains_key(*today)) {
+        if let Some(today) = today.filter(|today| block.assignments.contains_key(*today)) {
             note(format!(
-                "is the old name of {today}, which is there too; only {today} counts"
+                "is the old name of {today}, which is there too; only {today} is used"
             ));
         }
-        if is_unset(key, entry) && keys::is_known(key) {
+        if is_unset(key, assignment) && keys::is_known(key) {
             note("is empty, so it counts as not set; give it a value, or remove the line".to_owned());
         }
-        if let Some(message) = comment(key, entry) {
+        if let Some(message) = comment(key, assignment) {
             note(message);
         }
     }
     notes
 }
 
-/// The warning about what looks like a comment after a value, unless quotes show that it belongs there.
-fn comment(key: &str, entry: &Entry) -> Option<String> {
-    let mark = [" #", " ;"].into_iter().find(|mark| entry.value.contains(mark))?;
-    if unquoted(entry).len() < entry.value.len() {
+/// The warning about a value that seems to end with a comment. Quotes show that it does not.
+fn comment(key: &str, assignment: &Assignment) -> Option<String> {
+    let mark = [" #", " ;"]
+        .into_iter()
+        .find(|mark| assignment.value.contains(mark))?;
+    if unquoted(assignment).len() < assignment.value.len() {
         return None;
     }
     let cut = match mark {
@@ -444,26 +448,26 @@ fn comment(key: &str, entry: &Entry) -> Option<String> {
         false => "put a comment on a line of its own",
     };
     Some(format!(
-        "'{mark}' and what follows it belong to the value{cut}; {advice}"
+        "'{mark}' and the text after it are part of the value{cut}; {advice}"
     ))
 }
 
-/// Does it hold a password that can be read as it stands?
-pub(super) fn holds_password(block: &Block) -> bool {
+/// Whether it contains a password that is not encrypted.
+pub(super) fn has_password(block: &Block) -> bool {
     let is_encrypted = |key: &str| ENCRYPTED.iter().any(|(_, encrypted)| *encrypted == key);
-    block.entries.iter().any(|(key, entry)| {
+    block.assignments.iter().any(|(key, assignment)| {
         let is_plain = redact::is_secret_name(key) && !is_encrypted(key);
-        is_plain && !entry.value.is_empty() || redact::value(&entry.value) != *entry.value
+        is_plain && !assignment.value.is_empty() || redact::value(&assignment.value) != *assignment.value
     })
 }
 
-/// As much of a value as a message bears.
+/// The value, cut to 80 characters.
 struct Excerpt<'a>(&'a str);
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const ENOUGH: usize = 80;
-        match self.0.char_indices().nth(ENOUGH) {
+        const MOST_CHARACTERS: usize = 80;
+        match self.0.char_indices().nth(MOST_CHARACTERS) {
             Some((end, _)) => write!(f, "{}…", &self.0[..end]),
             None => f.write_str(self.0),
         }

@@ -1,6 +1,6 @@
-//! What a mistyped name may have meant.
+//! Suggestions for mistyped names.
 
-/// The name that was probably meant: one letter or two away, or the only one that begins with the word.
+/// The name that was probably meant: it differs in one or two letters, or is the only one that begins with `word`.
 pub(super) fn similar<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
@@ -10,7 +10,7 @@ pub(super) fn similar<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
     for name in names {
         let other = name.to_lowercase();
         let distance = strsim::osa_distance(&word, &other);
-        // As many differences as letters is no similarity.
+        // A word that differs in each letter is not similar.
         let is_near = distance <= most && distance < length;
         if is_near && nearest.is_none_or(|(least, _)| distance < least) {
             nearest = Some((distance, name));
@@ -26,7 +26,7 @@ pub(super) fn similar<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) 
     }
 }
 
-/// ` (did you mean NAME?)`, or nothing.
+/// ` (did you mean NAME?)`, or nothing if no name is similar.
 pub fn did_you_mean<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     similar(word, names).map_or_else(String::new, |name| format!(" (did you mean {name}?)"))
 }
@@ -37,7 +37,7 @@ mod tests {
     use crate::config::keys::SECTION;
 
     #[test]
-    fn what_was_meant_is_found_and_nothing_else() {
+    fn only_similar_names_are_suggested() {
         for (word, meant) in [
             ("pasword", Some("password")),
             ("passwd", Some("password")),

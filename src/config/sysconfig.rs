@@ -1,4 +1,7 @@
 //! `VIRTWHO_*` variables: virt-who's first configuration, in the environment or in /etc/sysconfig/virt-who.
+//!
+//! That file is a list of assignments for a shell, not an INI file. rust-ini does not fit: it has no `export`, joins no quoted
+//! parts as in `a'b'"c"`, ends a value at no blank, and would keep a `$` that a shell replaces.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,13 +10,13 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::format::{Block, Entries, Entry};
+use super::format::{Assignment, Block};
 use super::similar::did_you_mean;
-use super::{Error, Note, Place, Section, value};
+use super::{Error, Note, Place, Section, interpolation};
 use crate::environment::is_about_proxies;
 use crate::secret::redact;
 
-/// Variables about virt-who as a whole, and their keys in `[global]`.
+/// Variables about virt-who itself, and their keys in `[global]`.
 pub(super) const GENERAL: [(&str, &str); 7] = [
     ("VIRTWHO_DEBUG", "debug"),
     ("VIRTWHO_INTERVAL", "interval"),
@@ -49,7 +52,7 @@ const SWITCHES: [&str; 5] = [
     "VIRTWHO_SATELLITE6",
 ];
 
-/// Switches that choose a source that no command of ours reads.
+/// Switches that choose a source that is not supported.
 const UNSUPPORTED: [&str; 6] = [
     "VIRTWHO_LIBVIRT",
     "VIRTWHO_XEN",
@@ -59,19 +62,19 @@ const UNSUPPORTED: [&str; 6] = [
     "VIRTWHO_KUBEVIRT",
 ];
 
-/// What virt-who did as a service; systemd or cron does it now.
+/// Variables about virt-who as a service, which systemd or cron replace.
 const IGNORED: [&str; 1] = ["VIRTWHO_BACKGROUND"];
 
-/// What else a command takes from the environment.
+/// Other variables that commands read.
 const OTHERS: [&str; 1] = ["VIRTWHO_RHSM_PASSWORD"];
 
-/// Where virt-who had them.
+/// virt-who's file with these variables.
 pub const FILE: &str = "/etc/sysconfig/virt-who";
 
 /// Keys and their values.
 pub type Keys = BTreeMap<String, String>;
 
-/// All variables that mean something.
+/// All variables that are known.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let with_keys = GENERAL
         .iter()
@@ -85,7 +88,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
         .chain(OTHERS)
 }
 
-/// The variable that a key of the section or of `[global]` comes from.
+/// The variable for a key of a section or of `[global]`.
 pub(super) fn variable(key: &str) -> Option<&'static str> {
     let all = [&GENERAL[..], &ESX, &SATELLITE].concat();
     all.iter().find(|(_, of)| *of == key).map(|(name, _)| *name)
@@ -96,17 +99,17 @@ pub(super) fn variable(key: &str) -> Option<&'static str> {
 pub struct Variables {
     file: Option<Arc<Path>>,
     found: BTreeMap<String, Variable>,
-    /// Proxies that a file sets, by their names in small letters, and whether they were written so.
+    /// Proxies that a file sets, by their names in lower case, and whether the file has the name in lower case.
     proxies: BTreeMap<String, (bool, Zeroizing<String>)>,
-    /// Variables of a file that no command uses, and their lines.
+    /// Variables of a file that are not used, and their lines.
     unused: Vec<(String, usize)>,
-    /// What is wrong with the file, and what of it is not understood.
+    /// Notes about the file and its lines.
     notes: Vec<Note>,
 }
 
 struct Variable {
     value: Zeroizing<String>,
-    /// 0 in an environment.
+    /// Counted from 1; 0 in an environment.
     line: usize,
 }
 
@@ -117,22 +120,22 @@ impl std::fmt::Debug for Variable {
 }
 
 impl Variables {
-    /// Those among the variables of an environment, as from [`std::env::vars_os`].
-    pub fn of_environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
-        let mut all = Variables::default();
-        for (name, value) in variables {
+    /// The `VIRTWHO_*` variables among those of an environment, as from [`std::env::vars_os`].
+    pub fn from_environment(environment: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let mut variables = Variables::default();
+        for (name, value) in environment {
             let Some(name) = name.to_str().filter(|name| name.starts_with("VIRTWHO_")) else {
                 continue;
             };
             match value.into_string() {
-                Ok(value) => all.add(name, value, 0),
-                Err(_) => all.note(name, 0, "is not UTF-8, so it is ignored"),
+                Ok(value) => variables.add(name, value, 0),
+                Err(_) => variables.note(name, 0, "is not UTF-8, so it is ignored"),
             }
         }
-        all
+        variables
     }
 
-    /// Those in a file of assignments, as a shell reads it: /etc/sysconfig/virt-who.
+    /// Reads a file of assignments as a shell does: /etc/sysconfig/virt-who.
     pub fn read(file: &Path) -> Result<Self, Error> {
         let content = super::read(file)?;
         let Ok(text) = std::str::from_utf8(&content.bytes) else {
@@ -141,7 +144,7 @@ impl Variables {
                 reason: "is not UTF-8; save it as UTF-8".to_owned(),
             });
         };
-        let mut all = Variables {
+        let mut variables = Variables {
             file: Some(Arc::from(file)),
             ..Variables::default()
         };
@@ -156,17 +159,17 @@ impl Variables {
                     let is_proxy = is_about_proxies(name);
                     match unquoted(value) {
                         _ if !is_proxy && !name.starts_with("VIRTWHO_") => {
-                            all.unused.push((name.to_owned(), number));
+                            variables.unused.push((name.to_owned(), number));
                         }
-                        Ok(value) if is_proxy => all.add_proxy(name, value),
-                        Ok(value) => all.add(name, value, number),
-                        Err(reason) => all.note(name, number, reason),
+                        Ok(value) if is_proxy => variables.add_proxy(name, value),
+                        Ok(value) => variables.add(name, value, number),
+                        Err(reason) => variables.note(name, number, reason),
                     }
                 }
-                _ => all.note("", number, "the line is not NAME=value, so it is ignored"),
+                _ => variables.note("", number, "the line is not NAME=value, so it is ignored"),
             }
         }
-        Ok(all)
+        Ok(variables)
     }
 
     /// What a person should know about them.
@@ -176,7 +179,7 @@ impl Variables {
             let switch = SWITCHES.contains(&name.as_str()) || UNSUPPORTED.contains(&name.as_str());
             let message = match self.switch(name) {
                 Some(true) if UNSUPPORTED.contains(&name.as_str()) => {
-                    "is not supported: no command reads such a source"
+                    "is not supported: there is no command for such a source"
                 }
                 None if switch && !variable.value.is_empty() => "is neither 0 nor 1, so it counts as 0",
                 _ => continue,
@@ -187,18 +190,18 @@ impl Variables {
             notes.push(self.note_on(
                 "VIRTWHO_SATELLITE5",
                 0,
-                "and VIRTWHO_SAM or VIRTWHO_SATELLITE6 contradict each other; the reporter that is run decides",
+                "contradicts VIRTWHO_SAM or VIRTWHO_SATELLITE6; the destination is whichever reporter you run",
             ));
         }
         notes
     }
 
-    /// Those that mean nothing to any command, in the order of their lines.
+    /// Notes about variables that are not used, in the order of their lines.
     pub fn unknown(&self) -> Vec<Note> {
         let known: Vec<&str> = names().collect();
         let unknown = self.found.iter().filter_map(|(name, variable)| {
             let message = match IGNORED.contains(&name.as_str()) {
-                true if matches!(value::flag(&variable.value), Some(true)) => {
+                true if matches!(interpolation::parse_flag(&variable.value), Some(true)) => {
                     "is ignored: systemd or cron runs the commands".to_owned()
                 }
                 false if !known.contains(&name.as_str()) => {
@@ -220,29 +223,29 @@ impl Variables {
         notes.into_iter().map(|(_, note)| note).collect()
     }
 
-    /// The section that they are; none where they choose neither a source nor Satellite 5.
+    /// The section that the variables make; none if they choose neither a source nor Satellite 5.
     pub fn section(&self) -> Option<Section> {
         let (esx, satellite5) = (self.is_esx(), self.is_satellite5());
         if !esx && !satellite5 {
             return None;
         }
         let mut block = self.block();
-        let mut say = |key: &str, switch: &str, value: &str| {
+        let mut set = |key: &str, switch: &str, value: &str| {
             let line = self.found.get(switch).map_or(0, |variable| variable.line);
             let (key, value) = (key.to_owned(), Zeroizing::new(value.to_owned()));
-            let entry = Entry {
+            let assignment = Assignment {
                 key: switch.to_owned(),
                 value,
                 line,
             };
-            block.entries.insert(key, entry);
+            block.assignments.insert(key, assignment);
         };
         if esx {
-            say("type", "VIRTWHO_ESX", "esx");
+            set("type", "VIRTWHO_ESX", "esx");
         }
         match (self.is_sam(), satellite5) {
-            (true, false) => say("sm_type", "VIRTWHO_SAM", "sam"),
-            (false, true) => say("sm_type", "VIRTWHO_SATELLITE5", "satellite"),
+            (true, false) => set("sm_type", "VIRTWHO_SAM", "sam"),
+            (false, true) => set("sm_type", "VIRTWHO_SATELLITE5", "satellite"),
             _ => {}
         }
         if esx {
@@ -257,14 +260,14 @@ impl Variables {
         })
     }
 
-    /// The same as the keys of `[global]`, of `[system_environment]` and of a section, passwords too: to be written into
-    /// virt-who.conf.
+    /// The keys of `[global]`, of `[system_environment]` and of a section that have the same meaning in virt-who.conf. They include
+    /// passwords.
     pub fn migrated(&self) -> [Keys; 3] {
         let section = self.section().unwrap_or_default();
         let [global, section] = [&[Arc::new(self.global())][..], &section.blocks].map(|blocks| {
-            let entries = blocks.iter().flat_map(|block| block.entries.iter());
-            entries
-                .map(|(key, entry)| (key.clone(), entry.value.to_string()))
+            let assignments = blocks.iter().flat_map(|block| block.assignments.iter());
+            assignments
+                .map(|(key, assignment)| (key.clone(), assignment.value.to_string()))
                 .collect()
         });
         let proxies = self.proxies.iter();
@@ -272,7 +275,7 @@ impl Variables {
         [global, proxies.collect(), section]
     }
 
-    /// Is there a password among them?
+    /// Whether there is a password among them.
     pub fn has_password(&self) -> bool {
         let found = self.found.iter();
         let mut proxies = self.proxies.values();
@@ -282,7 +285,7 @@ impl Variables {
             || proxies.any(|(_, value)| redact::value(value) != **value)
     }
 
-    /// What they say of `[global]`.
+    /// The keys of `[global]` that the variables set.
     pub(super) fn global(&self) -> Block {
         let mut block = self.block();
         self.fill(&mut block, &GENERAL);
@@ -291,42 +294,37 @@ impl Variables {
 
     fn block(&self) -> Block {
         let file = self.file.clone();
+        let file = file.unwrap_or_else(|| Arc::from(Path::new("the environment")));
         Block {
-            name: String::new(),
-            place: Place {
-                file: file.unwrap_or_else(|| Arc::from(Path::new("the environment"))),
-                line: 0,
-            },
-            entries: Entries::new(),
-            default: Arc::default(),
-            broken: None,
             is_variables: true,
+            ..Block::empty("", Place { file, line: 0 })
         }
     }
 
-    /// Puts the variables that have a value under their keys.
+    /// Adds the keys whose variables have a value.
     fn fill(&self, block: &mut Block, keys: &[(&str, &str)]) {
         for (name, key) in keys {
             if let Some(variable) = self.found.get(*name).filter(|found| !found.value.is_empty()) {
-                let entry = Entry {
+                let assignment = Assignment {
                     key: (*name).to_owned(),
                     value: variable.value.clone(),
                     line: variable.line,
                 };
-                block.entries.insert((*key).to_owned(), entry);
+                block.assignments.insert((*key).to_owned(), assignment);
             }
         }
     }
 
-    /// `VIRTWHO_ESX`; where it is not set, whoever names a server or account means it. A password alone may belong to options.
+    /// `VIRTWHO_ESX`. If it is not set, a server or user chooses ESX, too. A password alone does not, because the rest may be
+    /// options.
     fn is_esx(&self) -> bool {
         self.switch("VIRTWHO_ESX").unwrap_or_else(|| {
-            let says = |(name, key): &(&str, &str)| *key != "password" && self.has(name);
-            !self.has("VIRTWHO_ESX") && ESX.iter().any(says)
+            let is_set = |(name, key): &(&str, &str)| *key != "password" && self.has(name);
+            !self.has("VIRTWHO_ESX") && ESX.iter().any(is_set)
         })
     }
 
-    /// As virt-who had it, `VIRTWHO_SATELLITE` is Satellite 5.
+    /// As in virt-who, `VIRTWHO_SATELLITE` is Satellite 5.
     fn is_satellite5(&self) -> bool {
         let switches = ["VIRTWHO_SATELLITE5", "VIRTWHO_SATELLITE"];
         if switches.iter().any(|name| self.switch(name) == Some(true)) {
@@ -344,17 +342,17 @@ impl Variables {
         self.found.get(name).is_some_and(|found| !found.value.is_empty())
     }
 
-    /// Yes or no, if it says so.
+    /// The value of a switch; none if it is neither yes nor no.
     fn switch(&self, name: &str) -> Option<bool> {
-        value::flag(&self.found.get(name)?.value)
+        interpolation::parse_flag(&self.found.get(name)?.value)
     }
 
-    /// A proxy in small letters beats the same in capitals, as for curl; virt-who knows them in small letters only.
+    /// As in curl, a name in lower case has precedence over the same in upper case, which virt-who ignores.
     fn add_proxy(&mut self, name: &str, value: String) {
         let lower = name.to_lowercase();
         let (is_lower, value) = (lower == name, Zeroizing::new(value));
-        let beats = |(was_lower, _): &(bool, _)| is_lower || !was_lower;
-        if !value.is_empty() && self.proxies.get(&lower).is_none_or(beats) {
+        let is_overridden = |(was_lower, _): &(bool, _)| is_lower || !was_lower;
+        if !value.is_empty() && self.proxies.get(&lower).is_none_or(is_overridden) {
             self.proxies.insert(lower, (is_lower, value));
         }
     }
@@ -383,11 +381,10 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// The value of an assignment as a shell understands it, or why only a shell could.
+/// The value of an assignment as a shell reads it. The error says why this needs a shell.
 fn unquoted(text: &str) -> Result<String, &'static str> {
-    const SHELL: &str =
-        "has a $ or ` for the shell, so it is ignored; write the value itself, in single quotes";
-    const OPEN: &str = "has a quote that is never closed, so it is ignored";
+    const SHELL: &str = "has a $ or `, which only a shell can replace, so it is ignored; write the value itself, in single quotes";
+    const OPEN: &str = "has a quote that is not closed, so it is ignored";
     let mut value = String::with_capacity(text.len());
     let mut quote = None;
     let mut chars = text.chars();

@@ -70,7 +70,7 @@ fn section(lines: &str) -> (Machine, Section) {
 }
 
 #[test]
-fn files_beat_each_other_as_in_virt_who() {
+fn files_override_each_other_as_in_virt_who() {
     let mut machine = Machine::new(&[
         (
             "virt-who.conf",
@@ -102,11 +102,11 @@ fn files_beat_each_other_as_in_virt_who() {
     assert_eq!(
         machine.notes(),
         [
-            "virt-who.d/.hidden.conf: looks like configuration but is ignored, for its name begins with a dot or does \
+            "virt-who.d/.hidden.conf: looks like configuration but is ignored, because its name begins with a dot or does \
              not end in .conf; rename it",
-            "virt-who.d/10.conf:1: [a] takes the place of the section of this name in virt-who.conf:6",
-            "virt-who.d/10.conf:4: [global] is ignored here; it belongs into virt-who.conf",
-            "virt-who.d/e.conf.rpmsave: looks like configuration but is ignored, for its name begins with a dot or does \
+            "virt-who.d/10.conf:1: [a] replaces the section of this name in virt-who.conf:6",
+            "virt-who.d/10.conf:4: [global] is ignored here; it belongs in virt-who.conf",
+            "virt-who.d/e.conf.rpmsave: looks like configuration but is ignored, because its name begins with a dot or does \
              not end in .conf; rename it",
         ]
     );
@@ -144,12 +144,12 @@ fn the_variable_lists_files_between_colons() {
 }
 
 #[test]
-fn a_section_in_an_ignored_file_is_told_where_it_is_missed() {
+fn an_ignored_file_with_a_section_is_named_if_a_section_is_missing() {
     let machine = Machine::new(&[("virt-who.d/prod.conf.bak", "[prod]\ntype=esx\n")]);
     assert_eq!(
         machine.said(machine.load().named("prod").unwrap_err()),
-        "there is no section [prod]: there is no section in virt-who.conf and virt-who.d/*.conf; add one, or name another \
-         file with -c; virt-who.d/prod.conf.bak: looks like configuration but is ignored, for its name begins with a dot \
+        "there is no section [prod]: there is no section in virt-who.conf and virt-who.d/*.conf; \
+         virt-who.d/prod.conf.bak: looks like configuration but is ignored, because its name begins with a dot \
          or does not end in .conf; rename it"
     );
 }
@@ -160,11 +160,10 @@ fn no_file_is_no_error() {
     let section = machine.load().only(|_| Ok(true)).unwrap();
     assert_eq!(section.name(), None);
     assert_eq!(section.text("server").unwrap(), None);
-    let nowhere = "there is no configuration file (looked for virt-who.conf and virt-who.d/*.conf); write one, or name one \
-                   with -c";
+    let nowhere = "there is no configuration file (looked for virt-who.conf and virt-who.d/*.conf)";
     assert_eq!(
-        machine.said(section.need("server", "--server").unwrap_err()),
-        format!("server: is missing; give --server, or choose a section that has it with -n: {nowhere}")
+        machine.said(section.need("server").unwrap_err()),
+        format!("server: is missing, and {nowhere}")
     );
     assert_eq!(
         machine.said(machine.load().named("prod").unwrap_err()),
@@ -173,7 +172,7 @@ fn no_file_is_no_error() {
 }
 
 #[test]
-fn a_folder_that_is_named_stands_for_its_conf_files() {
+fn a_named_folder_means_its_conf_files() {
     let mut machine = Machine::new(&[
         ("virt-who.d/20.conf", "[b]\nserver=b\n[a]\nserver=twenty\n"),
         (
@@ -183,10 +182,9 @@ fn a_folder_that_is_named_stands_for_its_conf_files() {
         ("virt-who.d/.hidden.conf", "[d]\ntype=esx\n"),
         ("virt-who.d/README", "[f]\nno sources here\n"),
     ]);
-    let ignored = "virt-who.d/.hidden.conf: looks like configuration but is ignored, for its name begins with a dot or does \
+    let ignored = "virt-who.d/.hidden.conf: looks like configuration but is ignored, because its name begins with a dot or does \
                    not end in .conf; rename it";
-    let replaced =
-        "virt-who.d/20.conf:3: [a] takes the place of the section of this name in virt-who.d/10.conf:1";
+    let replaced = "virt-who.d/20.conf:3: [a] replaces the section of this name in virt-who.d/10.conf:1";
     machine.files.main = machine.path("gone");
     machine.files.folder = machine.path("gone.d");
     let given = (vec![machine.path("virt-who.d")], None);
@@ -205,15 +203,15 @@ fn a_folder_that_is_named_stands_for_its_conf_files() {
     machine.files.given = vec![machine.path("empty")];
     machine.files.listed = None;
     assert_eq!(
-        machine.said(machine.load().nothing()),
-        "there is no configuration file (looked for empty/*.conf); write one, or name one with -c"
+        machine.said(machine.load().no_section()),
+        "there is no configuration file (looked for empty/*.conf)"
     );
 }
 
 #[test]
-fn a_file_that_was_named_must_be_readable() {
+fn a_named_file_must_be_readable() {
     let mut machine = Machine::new(&[]);
-    machine.write("large.conf", &vec![b'#'; LARGEST_FILE + 1]);
+    machine.write("large.conf", &vec![b'#'; MAX_FILE_SIZE + 1]);
     let mut message = |name: &str| {
         machine.files.given = vec![machine.path(name)];
         let error = Config::load(&machine.files).unwrap_err();
@@ -223,21 +221,18 @@ fn a_file_that_was_named_must_be_readable() {
     assert_eq!(message("gone.conf"), "reading gone.conf");
     assert_eq!(
         message("large.conf"),
-        "large.conf: is larger than 4 MiB, so it is no configuration"
+        "large.conf: is larger than 4 MiB, the limit for a configuration file"
     );
 }
 
 #[test]
-fn a_file_that_was_only_found_may_be_unreadable() {
+fn other_files_may_be_unreadable() {
     let mut machine = Machine::new(&[("virt-who.d/b.conf", "[b]\nserver=b\n")]);
     fs::create_dir(machine.path("virt-who.conf")).unwrap();
     fs::create_dir(machine.path("virt-who.d/a.conf")).unwrap();
-    machine.write("virt-who.d/c.conf", &vec![b'#'; LARGEST_FILE + 1]);
+    machine.write("virt-who.d/c.conf", &vec![b'#'; MAX_FILE_SIZE + 1]);
     let config = machine.load();
-    assert_eq!(
-        config.named("b").unwrap().need("server", "--server").unwrap(),
-        "b"
-    );
+    assert_eq!(config.named("b").unwrap().need("server").unwrap(), "b");
     let unreadable: Vec<String> = config
         .unreadable()
         .iter()
@@ -246,15 +241,15 @@ fn a_file_that_was_only_found_may_be_unreadable() {
     assert_eq!(
         unreadable,
         [
-            "virt-who.conf: is a folder, and a file is needed",
-            "virt-who.d/c.conf: is larger than 4 MiB, so it is no configuration",
+            "virt-who.conf: is a folder, not a file",
+            "virt-who.d/c.conf: is larger than 4 MiB, the limit for a configuration file",
         ]
     );
     assert_eq!(
         machine.said(config.named("prod").unwrap_err()),
-        "there is no section [prod]; there is b; virt-who.conf: is a folder, and a file is needed; \
-         virt-who.d/a.conf: is no regular file, so it is ignored; \
-         virt-who.d/c.conf: is larger than 4 MiB, so it is no configuration"
+        "there is no section [prod]; there is b; virt-who.conf: is a folder, not a file; \
+         virt-who.d/a.conf: is not a regular file, so it is ignored; \
+         virt-who.d/c.conf: is larger than 4 MiB, the limit for a configuration file"
     );
     machine.files.folder = machine.path("gone");
     assert_eq!(machine.load().names().count(), 0);
@@ -272,7 +267,7 @@ fn the_section_is_named_or_the_only_one_that_fits() {
     assert_eq!(config.only(of_type("libvirt")).unwrap().name(), Some("d"));
     assert_eq!(
         config.only(of_type("esx")).unwrap_err().to_string(),
-        "several sections fit: choose one with -n: a, b"
+        "several sections fit: a, b"
     );
     assert_eq!(
         config.named("prod").unwrap_err().to_string(),
@@ -282,8 +277,8 @@ fn the_section_is_named_or_the_only_one_that_fits() {
     assert_eq!(none.name(), None);
     assert_eq!(none.text("owner").unwrap().as_deref(), Some("o"));
     assert_eq!(
-        none.need("server", "--server").unwrap_err().to_string(),
-        "server: is missing; give --server, or choose a section that has it with -n: none of a, b, c, d fits"
+        none.need("server").unwrap_err().to_string(),
+        "server: is missing, and none of a, b, c, d fits"
     );
     let machine = Machine::new(&[("virt-who.conf", "[a]\ntype=%(kind)s\n[b]\ntype=esx\n")]);
     let config = machine.load();
@@ -327,7 +322,7 @@ fn passwords_that_everyone_may_read_are_noted() {
     }
     assert_eq!(
         machine.notes(),
-        ["virt-who.conf: holds passwords and everyone may read it; chmod 600 it"]
+        ["virt-who.conf: contains passwords and is readable by everyone; chmod 600 it"]
     );
     let config = machine.load();
     let note = &config.notes()[0];
@@ -367,7 +362,7 @@ fn a_thousand_sections_are_no_trouble() {
     assert!(
         error.ends_with(
             "there are s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16, s17, s18, \
-                         s19 and 980 more (vw-config list)"
+                         s19 and 980 more"
         ),
         "{error}"
     );

@@ -1,48 +1,47 @@
-//! How a section says that a server's certificate is verified, and where a key is.
+//! How a section configures the verification of certificates, and where its values come from.
 
 use std::path::PathBuf;
 
 use super::{Error, Note, Section};
 
-/// The keys that say how one server's certificate is verified.
+/// The keys that configure how one server's certificate is verified.
 #[derive(Debug, Clone, Copy)]
 pub struct TrustKeys {
-    /// The file with authorities, or with the server's own certificate.
+    /// The file with certificates of authorities, or with the server's own.
     pub cacert: &'static str,
     /// The certificate's SHA-256.
     pub thumbprint: &'static str,
-    /// Whether it is not verified at all.
+    /// The switch that turns verification off.
     pub insecure: &'static str,
 }
 
-/// How a server's certificate is verified, as a section says it.
+/// How a section configures the verification of a server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trust {
+pub enum Verification {
     /// By the certificates in a file.
     Authorities(PathBuf),
-    /// By its SHA-256, which is not checked here.
+    /// By its SHA-256, as it was written.
     Thumbprint(String),
     /// Not at all.
     Insecure,
 }
 
 impl Section {
-    /// How the certificate of a server is verified, and the key that says so. `None` if no key says anything, or if it is only
-    /// said that the certificate is verified.
+    /// How the certificate of a server is verified, and the key that says so. `None` if no key is set, or only `insecure=no`.
     ///
-    /// One key says it: two of them in the section are an error. What the section says counts more than what `[defaults]` does,
-    /// by whichever key.
-    pub fn trust(&self, keys: &TrustKeys) -> Result<Option<(&'static str, Trust)>, Error> {
+    /// Two keys in the section contradict each other, which is an error. Any key in the section overrides all keys in
+    /// `[defaults]`.
+    pub fn verification(&self, keys: &TrustKeys) -> Result<Option<(&'static str, Verification)>, Error> {
         let insecure = self.flag(keys.insecure)?;
         for defaults in [false, true] {
-            let said = |key: &&str| self.is_set(key) && self.is_of_defaults(key) == defaults;
-            let mut said: Vec<&'static str> = [keys.cacert, keys.thumbprint, keys.insecure]
+            let is_set = |key: &&str| self.is_set(key) && self.is_from_defaults(key) == defaults;
+            let mut set: Vec<&'static str> = [keys.cacert, keys.thumbprint, keys.insecure]
                 .into_iter()
-                .filter(said)
+                .filter(is_set)
                 .collect();
-            // That the certificate is verified contradicts nothing.
-            said.retain(|key| *key != keys.insecure || insecure == Some(true));
-            let (first, others) = match said.split_first() {
+            // insecure=no contradicts nothing.
+            set.retain(|key| *key != keys.insecure || insecure == Some(true));
+            let (first, others) = match set.split_first() {
                 None => continue,
                 Some(split) => split,
             };
@@ -51,9 +50,9 @@ impl Section {
                 return Err(self.wrong(other, &reason));
             }
             let trust = match self.text(first)? {
-                _ if *first == keys.insecure => Trust::Insecure,
-                Some(text) if *first == keys.cacert => Trust::Authorities(text.into()),
-                Some(text) => Trust::Thumbprint(text),
+                _ if *first == keys.insecure => Verification::Insecure,
+                Some(text) if *first == keys.cacert => Verification::Authorities(text.into()),
+                Some(text) => Verification::Thumbprint(text),
                 None => continue,
             };
             return Ok(Some((first, trust)));
@@ -61,22 +60,20 @@ impl Section {
         Ok(None)
     }
 
-    /// Has the key a value that is not empty?
+    /// Whether the key has a value that is not empty.
     pub fn is_set(&self, key: &str) -> bool {
         self.find(key)
-            .is_some_and(|(_, entry)| !entry.value.trim().is_empty())
+            .is_some_and(|(_, assignment)| !assignment.value.trim().is_empty())
     }
 
-    /// Does the value of the key come from `[defaults]`?
-    pub fn is_of_defaults(&self, key: &str) -> bool {
+    /// Whether the value of the key comes from `[defaults]`.
+    pub fn is_from_defaults(&self, key: &str) -> bool {
         self.find(key).is_some_and(|(block, _)| block.name == "defaults")
     }
 
-    /// The key and its place, for messages: `proxy in a.conf:3`, or its variable.
+    /// The key and its place for messages, as in `proxy in a.conf:3`; for a variable its name.
     pub fn origin(&self, key: &str) -> String {
-        let Error::Wrong(Note { place, key: name, .. }) = self.wrong(key, "") else {
-            return key.to_owned();
-        };
+        let Note { place, key: name, .. } = self.note(key, "");
         let name = name.unwrap_or_else(|| key.to_owned());
         match place.filter(|_| self.has(key)) {
             Some(place) => format!("{name} in {place}"),
@@ -84,23 +81,17 @@ impl Section {
         }
     }
 
-    /// A variable that `[system_environment]` sets, and where, for messages. Its name counts in the case of `name`.
-    pub fn exported_from(&self, name: &str) -> Result<Option<(String, String)>, Error> {
-        let Some(value) = self.exported(name)? else {
+    /// The value of a variable that `[system_environment]` sets, and its place for messages. `name` must match in case.
+    pub fn exported_variable(&self, name: &str) -> Result<Option<(String, String)>, Error> {
+        let section = self.system_environment();
+        let key = name.to_lowercase();
+        let Some((block, assignment)) = section.find(&key).filter(|(_, found)| found.key == name) else {
             return Ok(None);
         };
-        let section = Section {
-            name: Some("system_environment".to_owned()),
-            blocks: self.exported.clone(),
-            ..Section::default()
-        };
-        let origin = match section.find(&name.to_lowercase()) {
-            Some((block, entry)) => match block.note(entry.line, None, String::new()).place {
-                Some(place) => format!("{name} in [system_environment] ({place})"),
-                None => format!("{name} in [system_environment]"),
-            },
+        let origin = match block.place_of(assignment.line) {
+            Some(place) => format!("{name} in [system_environment] ({place})"),
             None => format!("{name} in [system_environment]"),
         };
-        Ok(Some((value, origin)))
+        Ok(section.text(&key)?.map(|value| (value, origin)))
     }
 }

@@ -1,4 +1,4 @@
-//! virt-who's files and the sections in them.
+//! virt-who's files and their sections.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -8,25 +8,24 @@ use std::sync::Arc;
 use super::format::{self, Block};
 use super::section::{self, Section};
 use super::sysconfig::Variables;
-use super::{Content, Error, Note, Place};
+use super::{Content, Error, NoSection, Note, Place};
 
-/// Sections that describe no source.
+/// Sections that do not describe a source.
 pub(super) const SPECIAL: [&str; 3] = ["global", "defaults", "system_environment"];
 
 /// Which files make up the configuration.
 ///
-/// Without any choice these are `main` and the `*.conf` in `folder`, where a section in `folder` beats one of the same
-/// name in `main`. `listed`, from `VW_CONFIG`, replaces both. With `given`, from `-c`, only those files' sections
-/// describe sources, as in virt-who; `[global]`, `[defaults]` and `[system_environment]` still come from `main` or
-/// `listed`. They also count in the given files, which virt-who ignores though everyone expects it; of a key in several
-/// files the last one counts.
+/// By default these are `main` and the `*.conf` in `folder`. A section in `folder` replaces one of the same name in `main`.
+/// `listed` replaces both. If files are `given`, only their sections describe sources, as in virt-who; `[global]`,
+/// `[defaults]` and `[system_environment]` still come from `main` or `listed`. Unlike in virt-who, these sections are also read in
+/// the given files. If a key is in several files, the last one is used.
 ///
-/// A folder in place of a file stands for the `*.conf` in it.
+/// A folder in place of a file means the `*.conf` in it.
 #[derive(Debug, Clone)]
 pub struct Files {
-    /// Files named by `-c`.
+    /// Files that the user named for this run.
     pub given: Vec<PathBuf>,
-    /// Files named by `VW_CONFIG`.
+    /// Files that the environment names.
     pub listed: Option<Vec<PathBuf>>,
     /// virt-who.conf; it need not exist.
     pub main: PathBuf,
@@ -46,7 +45,7 @@ impl Default for Files {
 }
 
 impl Files {
-    /// The files named by `-c`, and those in the value of `VW_CONFIG`, between colons; an empty variable is none.
+    /// The `given` files, and those in a variable, between colons. An empty variable counts as not set.
     pub fn new(given: Vec<PathBuf>, variable: Option<OsString>) -> Self {
         let listed = variable.filter(|variable| !variable.is_empty()).map(|variable| {
             let files = std::env::split_paths(&variable);
@@ -59,7 +58,7 @@ impl Files {
         }
     }
 
-    /// Where sections are looked for, for a message.
+    /// Where sections are looked for, in the words of a message.
     fn looked_at(&self) -> Vec<String> {
         let name = |path: &PathBuf| match path.is_dir() {
             true => format!("{}/*.conf", path.display()),
@@ -80,88 +79,87 @@ impl Files {
 #[derive(Debug, Default)]
 pub struct Config {
     sections: Vec<Section>,
-    /// The place of each section in `sections`.
+    /// The index of each section in `sections`, by its name.
     index: HashMap<String, usize>,
     global: Section,
     defaults: Section,
     system_environment: Section,
     environment: Option<Section>,
     notes: Vec<Note>,
-    /// Files that were not read and not named, so that only a command that misses something cares.
+    /// Files that were not read and that nobody named. They matter only if a section is missing.
     unread: Vec<Note>,
-    /// Those of `notes` that say that a file can't be read, not that it is ignored.
+    /// Those of `notes` that say that a file can't be read.
     unreadable: Vec<Note>,
-    /// The files that were looked at, in their order.
+    /// The files that were looked at, in order.
     files: Vec<PathBuf>,
     /// Where sections were looked for.
     looked_at: Vec<String>,
 }
 
-/// What becomes of a file that was named and can't be read.
+/// What to do about a named file that can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Named {
-    /// It makes loading fail.
-    Needed,
-    /// It becomes a note.
-    Noted,
+enum OnUnreadable {
+    /// Loading fails.
+    Fail,
+    /// A note says so.
+    Note,
 }
 
-/// What a file counts for.
+/// Which sections of a file are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// All of its sections.
+enum Scope {
+    /// All.
     Whole,
-    /// Only sections that describe sources: virt-who.d.
+    /// Those that describe sources: virt-who.d.
     Sources,
-    /// Only the others: virt-who.conf beside `-c`.
+    /// The others: virt-who.conf if files were given.
     Special,
 }
 
 impl Config {
-    /// Reads the files. Only one that was named can make this fail; whatever else is wrong becomes a note.
+    /// Reads the files. It fails if a named file can't be read; everything else becomes a note.
     pub fn load(files: &Files) -> Result<Self, Error> {
         Config::load_with(files, &Variables::default())
     }
 
-    /// The same in an environment with `variables`: they are a section of their own, and above `[global]`.
+    /// The same with variables, which are a section of their own and override `[global]`.
     pub fn load_with(files: &Files, variables: &Variables) -> Result<Self, Error> {
-        Config::load_as(Named::Needed, files, variables)
+        Config::load_as(OnUnreadable::Fail, files, variables)
     }
 
-    /// The same for those who look at the configuration rather than use it: whatever can't be read is only noted, see
-    /// [`Config::unreadable`].
+    /// The same for a look at the configuration: a note says what can't be read, see [`Config::unreadable`].
     pub fn load_what_is_readable(files: &Files, variables: &Variables) -> Result<Self, Error> {
-        Config::load_as(Named::Noted, files, variables)
+        Config::load_as(OnUnreadable::Note, files, variables)
     }
 
-    fn load_as(named: Named, files: &Files, variables: &Variables) -> Result<Self, Error> {
+    fn load_as(unreadable: OnUnreadable, files: &Files, variables: &Variables) -> Result<Self, Error> {
         let mut config = Config::default();
         let base = if files.given.is_empty() {
-            Part::Whole
+            Scope::Whole
         } else {
-            Part::Special
+            Scope::Special
         };
         match &files.listed {
             Some(listed) => {
                 for file in listed {
-                    config.add_named(file, base, named)?;
+                    config.add_named(file, base, unreadable)?;
                 }
             }
             None => {
                 config.add_found(&files.main, base);
                 if files.given.is_empty() {
-                    config.add_folder(&files.folder, Part::Sources);
+                    config.add_folder(&files.folder, Scope::Sources);
                 }
             }
         }
         for file in &files.given {
-            config.add_named(file, Part::Whole, named)?;
+            config.add_named(file, Scope::Whole, unreadable)?;
         }
         config.looked_at = files.looked_at();
         config.environment = variables.section();
         config.notes.extend(variables.notes());
         let general = variables.global();
-        if !general.entries.is_empty() {
+        if !general.assignments.is_empty() {
             config.global.blocks.insert(0, Arc::new(general));
         }
         for section in config.sections.iter_mut().chain(config.environment.as_mut()) {
@@ -172,7 +170,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The section of this name, to be used.
+    /// The section of this name; an error if it is broken.
     pub fn named(&self, name: &str) -> Result<Section, Error> {
         let section = self.known(name)?;
         match section.broken() {
@@ -181,22 +179,21 @@ impl Config {
         }
     }
 
-    /// The section of this name, be it broken.
+    /// The section of this name, broken or not.
     pub fn known(&self, name: &str) -> Result<&Section, Error> {
         match self.index.get(name).and_then(|at| self.sections.get(*at)) {
             Some(section) => Ok(section),
             None => Err(Error::UnknownSection {
                 name: name.to_owned(),
-                known: self.names().map(str::to_owned).collect(),
-                looked_at: self.without_sections(),
-                also: self.unread.clone(),
+                found: Box::new(self.no_section()),
             }),
         }
     }
 
-    /// The only section that fits, or one without a name where none does.
+    /// The only section that fits; if none does, [`Config::nameless`].
     ///
-    /// Several that fit are an error. So is a broken section where no other fits, for it may be the one that was meant.
+    /// If several sections fit, that is an error. If none fits and one is broken, its error is returned, because it may be the one
+    /// that was meant.
     pub fn only(&self, fits: impl Fn(&Section) -> Result<bool, Error>) -> Result<Section, Error> {
         let mut fitting = Vec::new();
         let mut doubt = None;
@@ -223,53 +220,38 @@ impl Config {
         }
     }
 
-    /// A section without a name, for a command whose options say everything; it says what `[defaults]` says.
+    /// A section without a name, which has the keys of `[defaults]`, for a command that needs no section.
     pub fn nameless(&self) -> Section {
         Section {
             name: None,
-            in_vain: Some(self.nothing()),
+            without: Some(self.no_section()),
             global: self.global.blocks.clone(),
             exported: self.system_environment.blocks.clone(),
             ..self.defaults.clone()
         }
     }
 
-    /// What was looked at in vain, for a message.
-    pub fn nothing(&self) -> String {
-        let names: Vec<String> = self.names().map(str::to_owned).collect();
-        let mut in_vain = match names.is_empty() {
-            false => format!("none of {} fits", super::some(&names)),
-            true => self.without_sections(),
-        };
-        for note in &self.unread {
-            in_vain += &format!("; {note}");
-        }
-        in_vain
-    }
-
-    /// Where no section was found, and what to do about it.
-    fn without_sections(&self) -> String {
-        let places = self.looked_at.join(" and ");
-        match (self.files.is_empty(), self.looked_at.is_empty()) {
-            (_, true) => "no configuration file was named; name one with -c".to_owned(),
-            (true, _) => format!(
-                "there is no configuration file (looked for {places}); write one, or name one with -c"
-            ),
-            (false, _) => format!("there is no section in {places}; add one, or name another file with -c"),
+    /// Which sections there are, and where they were looked for, for an error that none fits.
+    pub fn no_section(&self) -> NoSection {
+        NoSection {
+            sections: self.names().map(str::to_owned).collect(),
+            looked_at: self.looked_at.clone(),
+            has_files: !self.files.is_empty(),
+            unread: self.unread.clone(),
         }
     }
 
-    /// Which files, in their order, were looked at: read, ignored or unreadable.
+    /// The files that were looked at, in order: read, ignored or unreadable.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// The notes on files that exist and can't be read, so that sections may be missing.
+    /// The notes about files that exist and can't be read. Sections may be missing because of them.
     pub fn unreadable(&self) -> &[Note] {
         &self.unreadable
     }
 
-    /// The section that variables of the environment are, if they choose a source or a destination.
+    /// The section that is made of variables, if they choose a source or a destination.
     pub fn environment(&self) -> Option<&Section> {
         self.environment.as_ref()
     }
@@ -299,32 +281,32 @@ impl Config {
         &self.global
     }
 
-    /// `[system_environment]`: variables and their values. Their names keep their case, which virt-who lowers.
+    /// The variables of `[system_environment]` and their values. Names keep their case, unlike in virt-who.
     pub fn system_environment(&self) -> Result<Vec<(String, String)>, Error> {
         self.system_environment.variables()
     }
 
-    /// What a person should know about the files, in their order: broken and ignored things, values that look wrong.
+    /// What a person should know about the files, in their order: what is broken, ignored, or looks wrong.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }
 
-    /// Reads a file, or the `*.conf` in a folder, that an option or a variable named.
-    fn add_named(&mut self, file: &Path, part: Part, named: Named) -> Result<(), Error> {
+    /// Reads a named file, or the `*.conf` in a named folder.
+    fn add_named(&mut self, file: &Path, scope: Scope, unreadable: OnUnreadable) -> Result<(), Error> {
         if file.is_dir() {
-            self.add_folder(file, part);
+            self.add_folder(file, scope);
             return Ok(());
         }
-        match (super::read(file), named) {
-            (Ok(content), _) => self.add(file, content, part),
-            (Err(error), Named::Needed) => return Err(error),
-            (Err(error), Named::Noted) => self.unreadable_file(file, &error),
+        match (super::read(file), unreadable) {
+            (Ok(content), _) => self.add(file, content, scope),
+            (Err(error), OnUnreadable::Fail) => return Err(error),
+            (Err(error), OnUnreadable::Note) => self.unreadable_file(file, &error),
         }
         Ok(())
     }
 
     /// virt-who.d, or a folder like it: its `*.conf` in the order of their names.
-    fn add_folder(&mut self, folder: &Path, part: Part) {
+    fn add_folder(&mut self, folder: &Path, scope: Scope) {
         let unreadable = |source| Error::Unreadable {
             file: folder.to_owned(),
             source,
@@ -347,35 +329,35 @@ impl Config {
             if name.starts_with(b".") || !name.ends_with(b".conf") {
                 self.ignored(&file);
             } else if file.is_file() {
-                self.add_found(&file, part);
+                self.add_found(&file, scope);
             } else {
-                self.skip(&file, "is no regular file, so it is ignored");
+                self.skip(&file, "is not a regular file, so it is ignored");
             }
         }
     }
 
-    /// Notes a file that is not read because of its name, if a section may be lost by that.
+    /// Notes a file that is ignored because of its name, if it has a section of a source.
     fn ignored(&mut self, file: &Path) {
         let has_sections = |content: Content| {
             let found = format::parse(&Arc::from(file), &content.bytes);
             found
                 .blocks
                 .iter()
-                .any(|block| block.entries.contains_key("type"))
+                .any(|block| block.assignments.contains_key("type"))
         };
         if file.is_file() && super::read(file).is_ok_and(has_sections) {
             self.skip(
                 file,
-                "looks like configuration but is ignored, for its name begins with a dot or does not end in .conf; \
+                "looks like configuration but is ignored, because its name begins with a dot or does not end in .conf; \
                  rename it",
             );
         }
     }
 
-    /// Reads a file that nobody named: it need not exist, and when it can't be read that is only noted.
-    fn add_found(&mut self, file: &Path, part: Part) {
+    /// Reads a file that nobody named, if it exists. If it can't be read, a note says so.
+    fn add_found(&mut self, file: &Path, scope: Scope) {
         match super::read(file) {
-            Ok(content) => self.add(file, content, part),
+            Ok(content) => self.add(file, content, scope),
             Err(Error::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => self.unreadable_file(file, &error),
         }
@@ -407,26 +389,26 @@ impl Config {
         note
     }
 
-    fn add(&mut self, file: &Path, content: Content, part: Part) {
+    fn add(&mut self, file: &Path, content: Content, scope: Scope) {
         self.files.push(file.to_owned());
         let earlier = self.notes.len();
         let shared: Arc<Path> = Arc::from(file);
         let document = format::parse(&shared, &content.bytes);
         self.notes.extend(document.notes);
-        let mut holds_password = false;
+        let mut has_password = false;
         for block in document.blocks {
             let special = SPECIAL.contains(&block.name.as_str());
-            if part == Part::Special && !special {
+            if scope == Scope::Special && !special {
                 continue;
             }
-            if part == Part::Sources && special {
+            if scope == Scope::Sources && special {
                 self.notes.push(about(
                     &block,
-                    "is ignored here; it belongs into virt-who.conf".to_owned(),
+                    "is ignored here; it belongs in virt-who.conf".to_owned(),
                 ));
                 continue;
             }
-            holds_password |= section::holds_password(&block);
+            has_password |= section::has_password(&block);
             match &block.broken {
                 Some(broken) => self.notes.push(broken.clone()),
                 None => self.notes.extend(section::oddities(&block)),
@@ -438,7 +420,7 @@ impl Config {
                 _ => self.add_section(block),
             }
         }
-        if holds_password && content.open_to_others {
+        if has_password && content.open_to_others {
             self.notes.push(Note {
                 place: Some(Place {
                     file: shared,
@@ -446,14 +428,14 @@ impl Config {
                 }),
                 section: None,
                 key: None,
-                message: "holds passwords and everyone may read it; chmod 600 it".to_owned(),
+                message: "contains passwords and is readable by everyone; chmod 600 it".to_owned(),
             });
         }
         let own = self.notes.get_mut(earlier..).unwrap_or_default();
         own.sort_by_key(|note| note.place.as_ref().map(|place| place.line));
     }
 
-    /// Adds a section that describes a source, in the place of one of the same name.
+    /// Adds a section that describes a source. It replaces one of the same name.
     fn add_section(&mut self, block: Block) {
         let next = self.sections.len();
         let at = *self.index.entry(block.name.clone()).or_insert(next);
@@ -463,7 +445,7 @@ impl Config {
         if let Some(place) = earlier.place() {
             self.notes.push(about(
                 &block,
-                format!("takes the place of the section of this name in {place}"),
+                format!("replaces the section of this name in {place}"),
             ));
         }
         *earlier = Section::new(block);

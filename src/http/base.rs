@@ -1,4 +1,4 @@
-//! Where a server is.
+//! The address of a server.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -6,16 +6,16 @@ use std::net::Ipv6Addr;
 use super::Error;
 use crate::secret::redact;
 
-/// Where a server is: scheme, host, port, and the path that its services share.
+/// The address of a server: scheme, host, port, and the path that its services share.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Base {
-    /// Whether TLS is spoken.
+    /// Whether the scheme is `https`.
     pub https: bool,
     /// A name or an address; IPv6 without brackets.
     pub host: String,
     /// The TCP port.
     pub port: u16,
-    /// Empty, or a path that begins with `/` and ends without one.
+    /// Empty, or a path that begins with `/` and does not end with it.
     pub path: String,
 }
 
@@ -23,7 +23,7 @@ impl Base {
     /// Reads a server's address as people write it: a name, `NAME:PORT`, an IPv4 address, an IPv6 address in brackets or bare, or
     /// an `http://` or `https://` URL, with a path or without.
     ///
-    /// `port` counts where neither a port nor a scheme is given, `path` where no path is given.
+    /// `port` is the default if the text has neither a port nor a scheme, and `path` if it has no path.
     ///
     /// ```
     /// use vw::http::Base;
@@ -52,10 +52,12 @@ impl Base {
             None => (rest, ""),
         };
         if authority.contains('@') {
-            return Err(fail("give user name and password by their own options or keys"));
+            return Err(fail(
+                "user name and password are not part of it; they have options and keys of their own",
+            ));
         }
         if own_path.contains(['?', '#']) {
-            return Err(fail("a path may follow, but neither ? nor #"));
+            return Err(fail("it may have a path, but no query (?) and no fragment (#)"));
         }
         if !own_path.chars().all(|c| c.is_ascii_graphic()) {
             return Err(fail("the path must be percent-encoded ASCII"));
@@ -75,7 +77,7 @@ impl Base {
         })
     }
 
-    /// Host and port, as they stand in messages and in a URL.
+    /// Host and port, as in messages and URLs.
     pub fn authority(&self) -> String {
         authority(&self.host, self.port)
     }
@@ -90,7 +92,7 @@ impl Base {
     }
 }
 
-/// The URL; a port that the scheme implies is left out.
+/// The URL, without the default port of its scheme.
 impl fmt::Display for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.origin(), self.path)
@@ -110,22 +112,22 @@ fn bracketed(host: &str) -> String {
     }
 }
 
-/// Takes `HOST`, `HOST:PORT`, `[IPV6]`, `[IPV6]:PORT` or a bare IPv6 address apart.
+/// Splits `HOST`, `HOST:PORT`, `[IPV6]`, `[IPV6]:PORT` or a bare IPv6 address into host and port.
 pub(super) fn split_port(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, port) = rest.split_once(']').ok_or("the bracket ] is missing")?;
         host.parse::<Ipv6Addr>()
-            .map_err(|_| "no IPv6 address stands in the brackets")?;
+            .map_err(|_| "the brackets do not contain an IPv6 address")?;
         return match port.strip_prefix(':') {
             Some(port) => Ok((host, Some(number(port)?))),
             None if port.is_empty() => Ok((host, None)),
-            None => Err("after the bracket only a port may follow"),
+            None => Err("only a port may follow the brackets"),
         };
     }
     if authority.matches(':').count() > 1 {
         authority
             .parse::<Ipv6Addr>()
-            .map_err(|_| "it has too many colons for a name and no form of an IPv6 address")?;
+            .map_err(|_| "it has too many colons for a name, and is not an IPv6 address")?;
         return Ok((authority, None));
     }
     let (host, port) = match authority.split_once(':') {
@@ -136,13 +138,13 @@ pub(super) fn split_port(authority: &str) -> Result<(&str, Option<u16>), &'stati
         return Err("the host name is missing");
     }
     if !host.is_ascii() {
-        return Err("write the name in its ASCII form (xn--…)");
+        return Err("the name must be in its ASCII form (xn--…)");
     }
     if !host
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
     {
-        return Err("the name has a character that no host name has");
+        return Err("the name has a character that is not allowed in host names");
     }
     Ok((host, port))
 }
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_and_shows_no_password() {
+    fn an_invalid_address_is_refused_and_shows_no_password() {
         for text in [
             "",
             "https://",
@@ -228,7 +230,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_can_be_read_again(text in "(https?://)?([a-z0-9.]{1,9}|\\[::[0-9a-f]{1,4}\\])(:[0-9]{1,5})?(/[a-z/]{0,5})?") {
+        fn a_shown_address_can_be_read_again(text in "(https?://)?([a-z0-9.]{1,9}|\\[::[0-9a-f]{1,4}\\])(:[0-9]{1,5})?(/[a-z/]{0,5})?") {
             if let Ok(base) = Base::parse(&text, 443, "") {
                 prop_assert_eq!(Base::parse(&base.to_string(), 1, "").unwrap(), base);
             }

@@ -186,7 +186,7 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// An exchange can't be saved.
-    #[error("the trace {} can't be written: {reason}", path.display())]
+    #[error("writing the trace {}: {reason}", path.display())]
     Trace {
         /// The folder, or the file in it.
         path: PathBuf,
@@ -194,7 +194,7 @@ pub enum Error {
         reason: String,
     },
     /// An exchange that was saved can't be read again.
-    #[error("the trace {} can't be replayed: {reason}", path.display())]
+    #[error("replaying the trace {}: {reason}", path.display())]
     Replay {
         /// The folder, or the file in it.
         path: PathBuf,

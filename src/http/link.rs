@@ -1,4 +1,4 @@
-//! The link to a server: its limits, and the errors that break it.
+//! The server of a connection, its limits, and its errors.
 
 use std::io;
 use std::time::{Duration, Instant};

@@ -20,16 +20,16 @@ pub enum Proxy {
         /// The option or key that says so.
         origin: String,
     },
-    /// As the environment says.
+    /// The environment's proxy.
     Environment {
-        /// Hosts that are reached without it; `None` takes the environment's list.
+        /// Hosts that are reached without it, instead of the environment's list.
         no_proxy: Option<NoProxy>,
     },
     /// This one, except for the hosts of `no_proxy`.
     Through {
         /// The proxy.
         proxy: ProxyUrl,
-        /// Hosts that are reached without it; `None` takes the environment's list.
+        /// Hosts that are reached without it, instead of the environment's list.
         no_proxy: Option<NoProxy>,
     },
 }
@@ -56,12 +56,12 @@ pub struct Way {
     pub proxy: Option<ProxyUrl>,
     /// The proxy's origin, or why there is none.
     pub why: String,
-    /// A proxy is set, but the server is among the hosts that are reached without it.
+    /// Whether a proxy is set, but the server is one of the hosts that are reached without it.
     pub exempt: bool,
 }
 
 impl Proxy {
-    /// Reads a proxy's URL as [`ProxyUrl::parse`] does; an empty one means that none is used, as with curl's `--proxy ""`.
+    /// Reads a proxy's URL as [`ProxyUrl::parse`] does. An empty one means no proxy, as with curl's `--proxy ""`.
     pub fn parse(text: &str, origin: &str) -> Result<Self, Error> {
         if text.trim().is_empty() {
             return Ok(Proxy::none(origin));
@@ -73,13 +73,13 @@ impl Proxy {
         })
     }
 
-    /// No proxy at all, as `origin` says.
+    /// No proxy; `origin` is the option or key that says so.
     pub fn none(origin: &str) -> Self {
         let origin = origin.to_owned();
         Proxy::None { origin }
     }
 
-    /// The same, except for the hosts in the list.
+    /// The same choice, except for these hosts.
     pub fn with_no_proxy(self, hosts: NoProxy) -> Self {
         let no_proxy = Some(hosts);
         match self {
@@ -89,7 +89,7 @@ impl Proxy {
         }
     }
 
-    /// The way to `base` in this environment.
+    /// The way to `base` in this environment. Fails if the proxy's URL is not usable.
     pub fn way(&self, base: &Base, environment: &Environment) -> Result<Way, Error> {
         let direct = |why: String| Way {
             proxy: None,

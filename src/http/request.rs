@@ -42,22 +42,22 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Asks for what stands at `path`, percent-encoded where needed, which is appended to the base's path.
+    /// A GET of `path`, which is appended to the base's path. It must be percent-encoded already.
     pub fn get(path: impl Into<String>) -> Self {
         Request::new(Method::GET, path, None, true)
     }
 
-    /// Removes what stands at `path`.
+    /// A DELETE of `path`.
     pub fn delete(path: impl Into<String>) -> Self {
         Request::new(Method::DELETE, path, None, true)
     }
 
-    /// Sends `body` to be stored at `path`.
+    /// A PUT of `body` at `path`.
     pub fn put(path: impl Into<String>, content_type: &str, body: &'a [u8]) -> Self {
         Request::new(Method::PUT, path, Some(body), true).header("Content-Type", content_type)
     }
 
-    /// Sends `body` to be worked on. See [`repeatable`](Request::repeatable).
+    /// A POST of `body` to `path`. See [`repeatable`](Request::repeatable).
     pub fn post(path: impl Into<String>, content_type: &str, body: &'a [u8]) -> Self {
         Request::new(Method::POST, path, Some(body), false).header("Content-Type", content_type)
     }
@@ -68,31 +68,31 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Says who we are, by HTTP Basic authentication.
+    /// Adds a login by HTTP Basic authentication, and keeps the password out of the trace.
     pub fn basic(mut self, user: &str, password: &Secret) -> Self {
         self.headers
             .push(("Authorization", basic(user, password.expose())));
         self.secret(password.expose())
     }
 
-    /// Lets the server compress its answer; it is decompressed while it is read.
+    /// Allows the server to compress its answer, which is decompressed while it is read.
     pub fn gzip(self) -> Self {
         self.header("Accept-Encoding", "gzip")
     }
 
-    /// The greatest number of bytes, after decompression, that the answer's body may have; 1 GiB unless set.
+    /// Sets the most bytes that the answer's body may have after decompression; 1 GiB by default.
     pub fn limit(mut self, bytes: u64) -> Self {
         self.limit = bytes;
         self
     }
 
-    /// How long the server may be silent, where that is longer than the endpoint's limit: a poll that waits for news.
+    /// Sets how long the server may be silent, instead of the endpoint's limit, such as for a poll that waits for changes.
     pub fn silence(mut self, limit: Duration) -> Self {
         self.silence = Some(limit);
         self
     }
 
-    /// The name of what is called, for the names of a [`Trace`](super::Trace)'s files.
+    /// Names the operation, for the files of a [`Trace`](super::Trace).
     pub fn label(mut self, name: &'static str) -> Self {
         self.label = Some(name);
         self
@@ -104,16 +104,17 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Keeps all texts of the answer out of the trace, for one of them is a secret, such as a session's key: only XML's tags are shown.
+    /// Keeps all texts of the answer out of the trace, because one of them is a secret, such as a session's key. Only XML tags are
+    /// saved.
     pub fn secret_answer(mut self) -> Self {
         self.secret_answer = true;
         self
     }
 
-    /// Says that the request does the same whether it arrives once or twice, as one that only reads.
+    /// Declares that it makes no difference whether the request arrives once or twice, as for one that only reads.
     ///
-    /// A server may close a kept connection at the moment when the next request is on its way. Then nobody knows whether it was
-    /// worked on, and only a repeatable request is sent again. GET, PUT and DELETE are repeatable by themselves (RFC 9110, 9.2.2).
+    /// A server may close a kept connection while the next request is on its way. Then it is unknown whether the server has handled
+    /// the request, and only a repeatable one is sent again. GET, PUT and DELETE are always repeatable (RFC 9110, 9.2.2).
     pub fn repeatable(mut self) -> Self {
         self.repeatable = true;
         self

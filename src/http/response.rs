@@ -22,7 +22,7 @@ const LONGEST_MESSAGE: usize = 300;
 /// The bytes between the socket and the parser.
 const BUFFER: usize = 64 * 1024;
 
-/// An answer, whose body has not been read yet.
+/// An answer whose body has not been read yet.
 #[derive(Debug)]
 pub struct Response {
     status: u16,
@@ -70,7 +70,8 @@ impl Response {
             .filter_map(|value| value.to_str().ok())
     }
 
-    /// Whether the header calls the body HTML: where a machine should have answered, a web page comes from something else.
+    /// Whether the header says that the body is HTML. A web page instead of data comes from something other than the expected
+    /// service, such as a proxy.
     pub fn is_html(&self) -> bool {
         let kind = self.header("Content-Type").unwrap_or_default();
         kind.trim_start()
@@ -78,12 +79,12 @@ impl Response {
             .is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"))
     }
 
-    /// The body, to be read as it comes.
+    /// The body, to be read as it arrives.
     pub fn into_body(self) -> Body {
         self.body
     }
 
-    /// The whole body, if it has no more than `limit` bytes.
+    /// Reads the whole body. Fails with [`Error::TooLarge`] if it has more than `limit` bytes.
     pub fn read(self, limit: u64) -> Result<Vec<u8>, Error> {
         let mut body = self.body;
         let mut bytes = Vec::new();
@@ -99,7 +100,7 @@ impl Response {
         }
     }
 
-    /// This answer if its status is 2xx, else what [`Response::into_error`] makes of it.
+    /// This answer if its status is 2xx, otherwise its [error](Response::into_error).
     pub fn success(self) -> Result<Self, Error> {
         match self.status {
             200..=299 => Ok(self),
@@ -107,10 +108,10 @@ impl Response {
         }
     }
 
-    /// The error that this answer is, for a status that was not wanted.
+    /// The error for an unexpected status: [`Error::Status`].
     ///
-    /// `message` finds the server's own message in the first kilobytes of the body; where it finds none, the first line of a
-    /// text or the title of an HTML page is shown.
+    /// `message` finds the server's own message in the first kilobytes of the body. If it finds none, the error shows the first
+    /// line of a text or the title of an HTML page.
     pub fn into_error(self, message: impl FnOnce(&[u8]) -> Option<String>) -> Error {
         let link = self.body.link().clone();
         let retry_after = self
@@ -118,7 +119,7 @@ impl Response {
             .and_then(|text| retry_after(text, SystemTime::now()));
         let (status, html) = (self.status, self.is_html());
         let mut bytes = Vec::new();
-        // What came before a failure is still worth showing; a signal counts more.
+        // If reading fails, the part before is still worth showing, unless a signal has come.
         let read = self.body.take(LONGEST_REFUSAL).read_to_end(&mut bytes);
         if let Err(error) = read
             && let Some(cancelled @ Error::Cancelled(_)) = Error::within(&error)
@@ -145,21 +146,21 @@ impl Response {
     }
 }
 
-/// A body that is read as it comes.
+/// A body that is read as it arrives.
 ///
-/// One that is shorter than its header says is an error. Where the header gives no length the end of the connection is the
-/// body's end, and only its reader can see that something is missing.
+/// Reading fails if the body is shorter than its header says. If the header has no length, the body ends with the connection,
+/// and only its parser can notice that something is missing.
 ///
 /// Its errors are [`io::Error`]s that carry an [`Error`]: see [`Error::within`] and [`Body::error`].
 pub struct Body(BufReader<Source>);
 
 impl Body {
-    /// The error of this room that reading failed with.
+    /// The [`Error`] for one of reading this body.
     pub fn error(&self, error: io::Error) -> Error {
         self.link().failed_reading(error)
     }
 
-    /// Ends the reading so that the connection can be used again: a short rest is read and dropped.
+    /// Reads and drops a short rest, so that the connection can be used again.
     pub fn finish(mut self) -> Result<(), Error> {
         let rest = io::copy(&mut self.0.by_ref().take(LONGEST_REST), &mut io::sink());
         rest.map(drop).map_err(|error| self.error(error))
@@ -176,7 +177,7 @@ impl Read for Body {
     }
 }
 
-// A parser asks for every tag and text: uninlined, these two were 5 % of a scan's instructions.
+// A parser calls these two for every tag and text. Not inlined, they were 5 % of a scan's instructions.
 impl BufRead for Body {
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
@@ -222,10 +223,10 @@ impl Read for Source {
         if buf.is_empty() {
             return Ok(0);
         }
-        // A few bytes of gzip can be many: they are decompressed for long without a look at the connection and its limits.
+        // A few bytes of gzip may decompress for a long time, during which nothing else checks the limits.
         self.link.check()?;
         let read = match self.reader.read(buf) {
-            // A signal closes the connection, which looks like the end of a body that has no length of its own.
+            // A signal closes the connection, which looks like the end of a body without a length.
             Ok(0) => self.link.cancel.check().map(|()| 0).map_err(Error::from),
             Ok(n) => Ok(n),
             Err(error) => Err(self.link.failed_reading(error)),
@@ -236,7 +237,7 @@ impl Read for Source {
     }
 }
 
-/// Seconds or a date, as RFC 9110, 10.2.3 has it.
+/// The value of `Retry-After`: seconds or a date (RFC 9110, 10.2.3).
 fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     match text.parse() {
@@ -258,7 +259,7 @@ fn looks_like_html(text: &str) -> bool {
     start.starts_with("<!doctype html") || start.starts_with("<html")
 }
 
-/// Names a web page that came instead of an answer.
+/// Describes a web page that came instead of data, by its title.
 fn page(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let title = lower.find("<title").and_then(|start| {
@@ -277,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waiting_as_the_server_asks() {
+    fn retry_after_is_seconds_or_a_date() {
         let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:07 GMT").unwrap();
         for (text, wanted) in [
             ("120", Some(120)),

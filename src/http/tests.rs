@@ -1,7 +1,8 @@
-//! Exchanges with servers that do what servers should not do.
+//! Exchanges with servers, most of which do what servers should not do.
 
 pub(super) mod der;
 mod files;
+mod identity;
 mod server;
 mod trust;
 mod way;
@@ -76,7 +77,7 @@ fn an_answer_comes_with_status_header_and_body() {
 }
 
 #[test]
-fn a_closed_port_and_an_unknown_name_are_told() {
+fn a_closed_port_and_an_unknown_name_are_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -139,7 +140,7 @@ fn silence_ends_at_its_limit_and_all_at_the_deadline() {
     drop(kept);
 }
 
-/// Of a small answer that is large when it is decompressed much is read without a look at the connection.
+/// A small answer may be large after decompression, and is then read for a long time without a read from the connection.
 #[test]
 fn the_deadline_ends_the_reading_of_what_has_arrived() {
     let server = Server::answering(HELLO);
@@ -157,7 +158,7 @@ fn the_deadline_ends_the_reading_of_what_has_arrived() {
 }
 
 #[test]
-fn silence_within_a_body_is_told_through_the_reader() {
+fn silence_within_a_body_is_an_error_of_its_reader() {
     let (done, wait) = mpsc::channel::<()>();
     let wait = std::sync::Mutex::new(wait);
     let server = Server::start(move |_, mut stream, _| {
@@ -178,7 +179,7 @@ fn silence_within_a_body_is_told_through_the_reader() {
 }
 
 #[test]
-fn an_answer_that_is_cut_is_not_taken_for_a_whole_one() {
+fn an_answer_that_is_cut_is_an_error() {
     for text in [
         "",
         "HTTP/1.1 200 OK\r\nContent-",
@@ -228,7 +229,7 @@ fn what_is_not_http_is_a_protocol_error() {
 }
 
 #[test]
-fn a_status_is_told_with_the_servers_words() {
+fn a_status_is_shown_with_the_servers_message() {
     for (text, wanted, kind) in [
         (
             "503 Service Unavailable\r\nRetry-After: 7\r\n\r\n\n out of memory \nat line 1",
@@ -276,7 +277,7 @@ fn a_status_is_told_with_the_servers_words() {
 }
 
 #[test]
-fn a_redirect_is_not_followed_but_told() {
+fn a_redirect_is_reported_and_not_followed() {
     for (location, wanted) in [
         (
             "https://user:s3cret@vc.example.com:444/new?token=s3cret",
@@ -350,15 +351,15 @@ fn a_connection_is_kept_and_a_closed_one_replaced() {
     }
     assert_eq!((server.connections(), server.seen().len()), (1, 3));
 
-    // Closed while nobody looked: it is seen before the next request goes out, so even a POST is safe.
-    let (tell, closed) = mpsc::channel();
-    let tell = std::sync::Mutex::new(tell);
+    // The server closes the idle connection. That is noticed before the next request is sent, so even a POST is safe.
+    let (sender, closed) = mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
     let server = Server::start(move |number, mut stream, server| {
         server.note(stream.request().unwrap());
         stream.send(HELLO);
         if number == 0 {
             stream.shutdown(std::net::Shutdown::Both).unwrap();
-            tell.lock().unwrap().send(()).unwrap();
+            sender.lock().unwrap().send(()).unwrap();
         }
     });
     let http = self::http(&server.plain());
@@ -369,7 +370,7 @@ fn a_connection_is_kept_and_a_closed_one_replaced() {
     assert_eq!((server.connections(), server.seen().len()), (2, 2));
 }
 
-/// The first connection answers one request, takes another and closes without an answer.
+/// A server whose first connection answers one request, takes another one and closes without an answer.
 fn crossing() -> Server {
     Server::start(|number, mut stream, server| {
         server.note(stream.request().unwrap());
@@ -384,7 +385,7 @@ fn crossing() -> Server {
 }
 
 #[test]
-fn a_request_that_crosses_with_the_closing_is_sent_again_only_where_that_is_harmless() {
+fn a_request_on_a_connection_that_closes_is_sent_again_only_if_it_is_repeatable() {
     let post = Request::post("/", "text/plain", b"x");
     for (request, harmless) in [
         (Request::get("/"), true),
@@ -406,16 +407,16 @@ fn a_request_that_crosses_with_the_closing_is_sent_again_only_where_that_is_harm
 
 #[test]
 fn a_signal_ends_what_blocks() {
-    let (tell, waiting) = mpsc::channel();
-    let tell = std::sync::Mutex::new(tell);
+    let (sender, waiting) = mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
     let server = Server::start(move |_, mut stream, _| {
         let request = stream.request().unwrap();
         if request.starts_with("GET /body") {
             // Without a length: the end of the connection would be the end of the body.
             stream.send("HTTP/1.1 200 OK\r\n\r\nhello");
         }
-        tell.lock().unwrap().send(()).unwrap();
-        // Until the client goes.
+        sender.lock().unwrap().send(()).unwrap();
+        // Waits until the client closes the connection.
         let _ = stream.read(&mut [0]);
     });
     let wanted = Error::Cancelled(Cancelled(Signal::Terminate));
@@ -439,12 +440,12 @@ fn a_signal_ends_what_blocks() {
 
 #[test]
 fn a_body_is_cancelled_even_after_its_client_was_dropped() {
-    let (tell, waiting) = mpsc::channel();
-    let tell = std::sync::Mutex::new(tell);
+    let (sender, waiting) = mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
     let server = Server::start(move |_, mut stream, _| {
         stream.request().unwrap();
         stream.send("HTTP/1.1 200 OK\r\n\r\nhello");
-        tell.lock().unwrap().send(()).unwrap();
+        sender.lock().unwrap().send(()).unwrap();
         let _ = stream.read(&mut [0]);
     });
     let cancel = Cancel::default();
@@ -461,7 +462,7 @@ fn a_body_is_cancelled_even_after_its_client_was_dropped() {
 }
 
 #[test]
-fn a_request_that_is_no_http_is_a_defect_of_ours() {
+fn an_invalid_request_is_a_defect_of_ours() {
     let server = Server::answering(HELLO);
     for request in [
         Request::get("/a b"),

@@ -7,7 +7,7 @@ use rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
 
 use crate::text::hex;
 
-/// The SHA-256 of a certificate, written as `openssl x509 -fingerprint -sha256` prints it.
+/// The SHA-256 of a certificate, shown as by `openssl x509 -fingerprint -sha256`.
 ///
 /// ```
 /// use vw::http::Thumbprint;
@@ -37,8 +37,8 @@ impl Thumbprint {
 )]
 pub struct BadThumbprint;
 
-/// Reads 64 hex digits in either case, with colons or blanks between the pairs or without. `SHA256:` may stand before them, or
-/// `sha256 Fingerprint=`, as openssl prints it.
+/// Reads 64 hex digits in either case. There may be colons or spaces between the pairs, and `SHA256:` or openssl's
+/// `sha256 Fingerprint=` before them.
 impl FromStr for Thumbprint {
     type Err = BadThumbprint;
 

@@ -76,14 +76,13 @@ impl fmt::Display for Trust {
 /// A certificate and key that identify us to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The certificate in PEM, and after it those of its authorities, if the server needs them.
+    /// The certificate in PEM, followed by those of its authorities if the server needs them.
     pub cert: PathBuf,
     /// Its private key in PEM (PKCS#8, PKCS#1 or SEC1), not encrypted. It may be the same file.
     pub key: PathBuf,
 }
 
-/// The common name in the first certificate of a PEM file, which is that of a server or client; the certificates of its
-/// authorities follow it. `None` if it has no common name, or one that is not text.
+/// The common name in the first certificate of a PEM file. `None` if the certificate has no common name, or one that is not text.
 ///
 /// Fails with [`Error::File`] if there is no certificate in the file.
 pub fn common_name(path: &Path, cancel: &Cancel) -> Result<Option<String>, Error> {
@@ -119,7 +118,7 @@ impl Tls {
     ) -> Result<Self, Error> {
         let name = ServerName::try_from(base.host.clone()).map_err(|_| Error::Address {
             text: base.host.clone(),
-            reason: "TLS has no such name",
+            reason: "it is not a valid name for TLS",
         })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let check = check(trust, &provider, environment, cancel)?;
@@ -172,7 +171,7 @@ impl Tls {
         let shown = cert.map(|cert| {
             let end = Certificate::parse(cert)
                 .and_then(|cert| cert.end())
-                .map(verify::moment);
+                .map(verify::date);
             let end = end.map(|end| format!(", valid until {end}")).unwrap_or_default();
             format!(
                 "; the server's certificate is SHA256:{}{end}",
@@ -228,7 +227,7 @@ fn not_started(link: &Link, error: io::Error) -> ureq::Error {
     }
 }
 
-/// A connection within which TLS is spoken.
+/// A connection with TLS.
 struct TlsTransport {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
@@ -279,7 +278,7 @@ impl fmt::Debug for TlsTransport {
     }
 }
 
-/// The check that a kind of trust comes to.
+/// The check for a kind of trust.
 fn check(
     trust: &Trust,
     provider: &Arc<CryptoProvider>,

@@ -1,7 +1,7 @@
-//! Exchanges saved for a bug report, without secrets, while they happen (`--trace`); [`replay`] reads them again.
+//! Exchanges that are saved while they happen, without secrets; [`replay`] reads them again.
 //!
-//! Each exchange has a number and up to three files: `000003-Login-request.http` and `000003-Login-response.http`, each a head
-//! as HTTP/1.1 writes it, an empty line and the body, decompressed; and `000003-Login-error.txt`, which says what went wrong.
+//! Each exchange has a number and up to three files. `000003-Login-request.http` and `000003-Login-response.http` have the header
+//! as in HTTP/1.1, an empty line, and the decompressed body. `000003-Login-error.txt` says what went wrong.
 
 mod redact;
 pub(super) mod replay;
@@ -22,7 +22,7 @@ use crate::secret::Secret;
 use crate::secret::redact::REDACTED;
 use crate::text;
 
-/// A folder that exchanges are saved to. Clones are the same folder, and count together.
+/// A folder in which exchanges are saved. Clones share the folder and the numbers.
 #[derive(Clone)]
 pub struct Trace(Arc<Shared>);
 
@@ -34,14 +34,14 @@ struct Shared {
 #[derive(Default)]
 struct State {
     opened: bool,
-    /// A file could not be written. That ends the work, whose clean-up must not fail for the same reason again.
+    /// A file could not be written. That fails the command, and its clean-up must not fail for the same reason again.
     broken: bool,
     exchanges: u32,
     secrets: Vec<Secret>,
 }
 
 impl Trace {
-    /// A trace in `folder`, which is made when the first connection is about to be.
+    /// A trace in `folder`, which is made before the first connection.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Trace(Arc::new(Shared {
             folder: folder.into(),
@@ -49,7 +49,7 @@ impl Trace {
         }))
     }
 
-    /// Has this text never be written to a file, from now on.
+    /// Redacts this text from now on.
     pub fn hide(&self, secret: &Secret) {
         let mut state = self.state();
         if !secret.expose().is_empty() && !state.secrets.contains(secret) {
@@ -57,7 +57,7 @@ impl Trace {
         }
     }
 
-    /// Makes the folder. One that holds files already is refused: two traces in one could not be told apart.
+    /// Makes the folder. Fails if it has files already, because two traces in one folder could not be told apart.
     pub fn open(&self) -> Result<(), Error> {
         let mut state = self.state();
         if state.opened {
@@ -79,7 +79,7 @@ impl Trace {
         }
     }
 
-    /// Saves what belongs to the trace as a whole.
+    /// Saves a file that belongs to the trace as a whole.
     pub fn save(&self, name: &str, content: &[u8]) -> Result<(), Error> {
         self.open()?;
         let mut shown = Vec::new();
@@ -91,7 +91,7 @@ impl Trace {
         written.map_err(|error| self.broken(&path, &error))
     }
 
-    /// Saves a request that is about to be sent. Nothing is saved any more once a file could not be written.
+    /// Saves a request before it is sent. After the first file that could not be written nothing more is saved.
     pub(super) fn request(&self, base: &Base, request: &Request<'_>) -> Result<Option<Exchange>, Error> {
         let mut state = self.state();
         if state.broken {
@@ -173,7 +173,7 @@ impl Exchange {
             let value = String::from_utf8_lossy(value.as_bytes());
             let _ = write!(head, "{name}: {}\r\n", shown(name.as_str(), &value));
             if name == "set-cookie" {
-                // A server may repeat it in a body; Login's answer does.
+                // A server may repeat it in a body, as in vSphere's answer to Login.
                 let secret = Secret::from(cookie_value(&value).to_owned());
                 self.trace.hide(&secret);
                 self.secrets.push(secret);
@@ -189,7 +189,7 @@ impl Exchange {
         Ok(Recording { exchange: self, file })
     }
 
-    /// Saves why there is no answer, or no more of it. What fails here is less than what failed there.
+    /// Saves why there is no answer, or only a part of one. A failure to do so is only worth a warning beside that.
     pub(super) fn failed(&self, error: &Error) {
         let saved = self
             .file("error.txt", Redactor::new(&self.secrets))
@@ -233,7 +233,7 @@ impl Recording {
     }
 
     pub(super) fn failed(&mut self, error: &Error) {
-        // The disk is full, or it is not: whichever, the first failure counts.
+        // Only the first failure is reported.
         let _ = self.file.finish();
         self.exchange.failed(error);
     }
@@ -241,12 +241,12 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        // An answer that is not read to its end has been understood, or has failed already.
+        // An answer that is not read to its end is complete enough for its reader, or has failed already.
         let _ = self.file.finish();
     }
 }
 
-/// A file that gets no secret.
+/// A file without secrets.
 struct Redacted {
     trace: Trace,
     path: PathBuf,
@@ -261,7 +261,7 @@ impl Redacted {
         self.flush()
     }
 
-    /// Ends what one redactor sees, before another one takes over.
+    /// Writes what the redactor holds back, before another one takes over.
     fn end_part(&mut self) -> Result<(), Error> {
         self.redactor.finish(&mut self.ready);
         self.flush()
@@ -293,7 +293,7 @@ fn failed(path: &Path, error: &io::Error) -> Error {
     }
 }
 
-/// A header field's value without what is secret: credentials, tokens, the values of cookies.
+/// A header field's value without its secrets: credentials, tokens, the values of cookies.
 fn shown(name: &str, value: &str) -> String {
     let name = name.to_ascii_lowercase();
     let pair = |cookie: &str| match cookie.split_once('=') {

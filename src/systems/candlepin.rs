@@ -197,60 +197,63 @@ impl Candlepin {
             Login::User { username, password } if doing != STATUS => request.basic(username, password),
             _ => request,
         };
-        let mut is_from_candlepin = false;
         let begun = Instant::now();
-        let source = match self.http.send(&request) {
-            Ok(response) => {
-                log_ids.request = response.header("x-candlepin-request-uuid").map(shortened);
-                let (status, seconds) = (response.status(), begun.elapsed().as_secs_f32());
-                log::debug!("{doing}: {status} after {seconds:.3} s, {log_ids}");
-                // 202 comes from old servers for a check-in, 204 if the answer has no body.
-                if matches!(status, 200 | 202 | 204) {
-                    return Ok((response, log_ids));
-                }
-                response.into_error(|body| {
-                    let message = display_message(body);
-                    is_from_candlepin = message.is_some();
-                    message
-                })
-            }
-            Err(error) => error,
+        let response = match self.http.send(&request) {
+            Ok(response) => response,
+            Err(source) => return Err(self.failed(doing, log_ids, source, false)),
+        };
+        log_ids.request = response.header("x-candlepin-request-uuid").map(shortened);
+        let (status, seconds) = (response.status(), begun.elapsed().as_secs_f32());
+        log::debug!("{doing}: {status} after {seconds:.3} s, {log_ids}");
+        // 202 comes from old servers for a check-in, 204 if the answer has no body.
+        if matches!(status, 200 | 202 | 204) {
+            return Ok((response, log_ids));
+        }
+        let mut is_from_candlepin = false;
+        let source = response.into_error(|body| {
+            let message = display_message(body);
+            is_from_candlepin = message.is_some();
+            message
+        });
+        Err(self.failed(doing, log_ids, source, is_from_candlepin))
+    }
+
+    /// The error of a failed exchange. `is_from_candlepin` says whether Candlepin itself wrote the answer.
+    fn failed(&self, doing: &str, log_ids: LogIds, source: http::Error, is_from_candlepin: bool) -> Error {
+        let status = match source {
+            http::Error::Status { status, .. } => Some(status),
+            _ => None,
         };
         let source = Box::new(source);
-        Err(match *source {
-            http::Error::Status {
-                status: 401 | 403, ..
-            } => Error::Refused {
-                who: self.client.login.to_string(),
+        let doing = doing.to_owned();
+        let who = || self.client.login.to_string();
+        match status {
+            Some(401 | 403) => Error::Refused {
+                who: who(),
                 log_ids,
                 source,
             },
-            http::Error::Status { status: 410, .. } => Error::Gone {
-                who: self.client.login.to_string(),
+            Some(410) => Error::Gone {
+                who: who(),
                 log_ids,
                 source,
             },
-            http::Error::Status { status: 404, .. } => {
-                let doing = doing.to_owned();
-                match is_from_candlepin {
-                    true => Error::NotFound {
-                        doing,
-                        log_ids,
-                        source,
-                    },
-                    false => Error::NoCandlepin {
-                        doing,
-                        log_ids,
-                        source,
-                    },
-                }
-            }
+            Some(404) if is_from_candlepin => Error::NotFound {
+                doing,
+                log_ids,
+                source,
+            },
+            Some(404) => Error::NoCandlepin {
+                doing,
+                log_ids,
+                source,
+            },
             _ => Error::Exchange {
-                doing: doing.to_owned(),
+                doing,
                 log_ids,
                 source,
             },
-        })
+        }
     }
 }
 

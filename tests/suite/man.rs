@@ -470,6 +470,33 @@ fn the_options_in_help_and_pages_are_recognised() {
 }
 
 #[test]
+fn contributing_names_each_room_and_only_files_that_exist_on_two_screens() {
+    let text = fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
+    assert!(text.lines().count() <= 100, "{} lines", text.lines().count());
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+    let words: BTreeSet<&str> = text
+        .split(|c: char| !(c.is_ascii_alphanumeric() || "_-/.".contains(c)))
+        .map(|word| word.trim_end_matches(['.', '/']))
+        .collect();
+    let map = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    for room in map.lines().filter_map(|line| line.strip_prefix("pub mod ")) {
+        let room = room.trim_end_matches(';');
+        let path = format!("src/{room}");
+        assert!(words.contains(room) || words.contains(&*path), "src/{room}");
+    }
+    let paths = words.iter().filter(|word| {
+        ["src/", "tests/", "man/", "fuzz/"]
+            .iter()
+            .any(|folder| word.starts_with(folder))
+    });
+    for path in paths.filter(|path| !path.contains("NAME")) {
+        assert!(root().join(path).exists(), "CONTRIBUTING.md names {path}");
+    }
+}
+
+#[test]
 fn symptoms_are_compared_with_literals_that_span_lines() {
     let page = ".Sh TROUBLESHOOTING\n.Bl -tag\n.It Ql has \\(dqx\\(dq, and ...\nCause.\n.It other\n.El\n.Sh EXAMPLES\n.It Ql no\n";
     assert_eq!(symptoms(page), [r#"has "x", and ..."#]);

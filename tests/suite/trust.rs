@@ -281,7 +281,7 @@ fn http_to_a_tls_port_and_https_to_a_plain_port_say_so() {
     let site = Site::with(&Certificate::Good);
     let address = format!("localhost:{}", site.port());
     let plain = site.scan(&format!("http://{address}"), &[]).run();
-    plain.failed(76, &format!("{address} speaks TLS on this port: use https://"));
+    plain.failed(76, &format!("{address} speaks TLS on this port; use https://"));
     let site = Site::new(None);
     let refused = site.run(&["--insecure"]);
     refused.failed(76, "the server does not speak TLS on this port");

@@ -254,7 +254,8 @@ fn without_any_configuration_the_error_names_the_places_and_what_to_do() {
     let place = Place::new("");
     let empty = place.0.path().join("none");
     fs::create_dir(&empty).unwrap();
-    let said = "there is no configuration file (looked for none/*.conf); write one, or name one with -c";
+    let said = "there is no configuration file (looked for none/*.conf); ";
+    let advice = "write a configuration file, or name one with -c\n";
     for (program, args) in [
         (env!("CARGO_BIN_EXE_vw-scan-esx"), &[][..]),
         (env!("CARGO_BIN_EXE_vw-scan-esx"), &["-n", "prod"]),
@@ -266,7 +267,9 @@ fn without_any_configuration_the_error_names_the_places_and_what_to_do() {
         (env!("CARGO_BIN_EXE_vw-config"), &["show", "prod"]),
     ] {
         let run = Run::new(program).args(args).folder(place.0.path());
-        run.env("VW_CONFIG", "none").run().failed(78, said);
+        let outcome = run.env("VW_CONFIG", "none").run();
+        outcome.failed(78, said);
+        assert!(outcome.stderr.ends_with(advice), "{outcome:?}");
     }
     // The usual places of a machine that runs the tests are not ours, but they are named where they have nothing.
     if !Path::new("/etc/virt-who.conf").exists() && !Path::new("/etc/virt-who.d").exists() {
@@ -297,12 +300,12 @@ fn a_server_without_a_user_says_that_the_user_is_missing() {
         "--server without --owner and --username: add that, or choose a section with -n: a, b",
     );
     candlepin(&["--server", "c", "-u", "me"]).failed(78, "--server without --owner: add that");
-    candlepin(&["-u", "me"]).failed(78, "several sections fit: choose one with -n: a, b");
+    candlepin(&["-u", "me"]).failed(78, "several sections fit: a, b; choose one with -n");
     // Without sections it is the key that is missing.
     place.write("a.conf", "[x]\ntype=fake\n");
     run(env!("CARGO_BIN_EXE_vw-scan-esx"), &["--server", "vc"]).failed(
         78,
-        "username: is missing; give --username, or choose a section that has it with -n",
+        "username: is missing, and none of x fits; give --username, or choose a section that has it with -n",
     );
     // The only section that fits gives its account.
     place.write("a.conf", "[x]\ntype=esx\nserver=vc\nusername=u\n");
@@ -345,7 +348,7 @@ fn a_sysconfig_file_is_migrated() {
     for words in [
         "warning: virt-who:1: VIRTWHO_BACKGROUND: is ignored: systemd or cron runs the commands",
         "warning: virt-who:5: LANG: is ignored: no command uses it",
-        "vw-config: the output contains a password: chmod 600 the file that you write it to",
+        "vw-config: the output contains a password: chmod 600 the file that you redirect it to",
     ] {
         assert!(migrated.stderr.contains(words), "{}", migrated.stderr);
     }
@@ -361,7 +364,7 @@ fn a_sysconfig_file_is_migrated() {
     for words in [
         "virt-who:1: VIRTWHO_LIBVIRT: is not supported",
         "virt-who:2: VIRTWHO_ESX_SERVER: has a $",
-        "has nothing to migrate",
+        "nothing to migrate",
     ] {
         assert!(nothing.stderr.contains(words), "{}", nothing.stderr);
     }
@@ -394,7 +397,7 @@ fn the_variables_of_a_sourced_sysconfig_file_are_a_section() {
     place.write("a.conf", "[prod]\ntype=esx\nserver=:2\n[two]\ntype=esx\n");
     shell("vw-scan-esx -q -n prod").failed(78, "a.conf:3: [prod] server: ");
     shell("VIRTWHO_ESX_SERVER=:1 vw-scan-esx -q").failed(78, "VIRTWHO_ESX_SERVER: ");
-    shell("VIRTWHO_ESX=0 vw-scan-esx -q").failed(78, "several sections fit: choose one with -n: prod, two");
+    shell("VIRTWHO_ESX=0 vw-scan-esx -q").failed(78, "several sections fit: prod, two; choose one with -n");
     shell("vw-scan-esx -q -c a.conf").failed(78, "several sections fit");
     shell("vw-scan-esx -q -n three").failed(78, "there is no section [three]; there are prod, two");
 }
@@ -477,7 +480,9 @@ fn wrong_options_are_named_in_one_line() {
     place.run(&["lst"]).failed(64, "'lst'");
     place.run(&["list", "x"]).failed(64, "list takes no argument");
     place.run(&["check", "--rhsm-conf"]).failed(64, "--rhsm-conf");
-    place.run(&["check", "--names"]).failed(64, "--names is for list");
+    place
+        .run(&["check", "--names"])
+        .failed(64, "--names is only for list");
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn each_failure_names_its_cause() {
             &["--decrypt"],
             "cc93e05cbf1e2d54d3b77cd842f9d20f",
             78,
-            "is no UTF-8 text",
+            "is not UTF-8 text",
         ),
         (&["s3cret"], "", 64, "unexpected argument"),
     ] {

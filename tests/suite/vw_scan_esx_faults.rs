@@ -177,7 +177,7 @@ fn a_session_that_ends_during_an_answer_is_replaced() {
             false => {
                 let outcome = site.scan(&[]);
                 assert_eq!(outcome.status, 0, "{outcome:?}");
-                assert!(outcome.stderr.contains("logging in once more"), "{outcome:?}");
+                assert!(outcome.stderr.contains("logging in again"), "{outcome:?}");
                 outcome.stdout
             }
             true => {

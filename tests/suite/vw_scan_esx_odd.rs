@@ -239,7 +239,7 @@ fn one_odd_object_affects_no_others() {
             omitted: &[(
                 "guest",
                 "]]> <&\"'> % \u{1F600}",
-                "config.uuid \"<junk>\" is no uuid",
+                "config.uuid \"<junk>\" is not a uuid",
             )],
             warns: &[GUEST_LEFT_OUT],
         },

@@ -31,12 +31,12 @@ fn a_section_of_another_type_is_refused_before_anything_is_sent() {
         for (line, words) in [
             (
                 "type=hyperv",
-                "'hyperv' is not the type that vw-scan-OWN reads, which is OWN; use vw-scan-hyperv (not available)",
+                "'hyperv' is not OWN, the type that vw-scan-OWN reads; use vw-scan-hyperv (not available)",
             ),
             ("type=libvirt", "use vw-scan-libvirt (not available)"),
             (
                 "type=OTHER",
-                "'OTHER' is not the type that vw-scan-OWN reads, which is OWN; use vw-scan-OTHER\n",
+                "'OTHER' is not OWN, the type that vw-scan-OWN reads; use vw-scan-OTHER\n",
             ),
             (
                 "owner=x",

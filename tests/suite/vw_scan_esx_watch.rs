@@ -300,7 +300,7 @@ fn a_watch_survives_the_end_of_its_session_and_an_outage() {
     site.vcenter.expire_sessions();
     let lost = watch.message("warning");
     assert!(lost.contains("NotAuthenticated"), "{lost}");
-    watch.message("the whole inventory was read anew");
+    watch.message("the whole inventory was read again");
     let change = |name: &str| {
         site.vcenter.change(|inventory| {
             let host = inventory.hosts().next().unwrap().0;
@@ -332,7 +332,7 @@ fn a_watch_survives_the_end_of_its_session_and_an_outage() {
     });
     site.vcenter.expire_sessions();
     watch.message("a web page");
-    watch.message("the whole inventory was read anew");
+    watch.message("the whole inventory was read again");
     site.vcenter.server().behave();
     assert_eq!(change("two"), watch.document());
     // Whoever may not log in any more must not go on trying.

@@ -320,7 +320,7 @@ fn an_https_proxy_is_used_over_http_unless_that_would_show_a_password() {
         (scan("x=y", &secret), "https_proxy in the environment"),
     ] {
         assert_eq!(outcome.status, 78, "{outcome:?}");
-        let error = format!("{place} is not usable: an https:// proxy is spoken to without TLS");
+        let error = format!("{place} is not usable: the connection to an https:// proxy has no TLS");
         assert!(
             outcome.stderr.contains(&error) && !outcome.stderr.contains("s3cret"),
             "{outcome:?}"

@@ -223,7 +223,13 @@ fn contents_and_rest(der: &[u8]) -> (&[u8], &[u8]) {
 
 fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     let [.., high, low] = contents.len().to_be_bytes();
-    [&[tag, 0x82, high, low], contents].concat()
+    // DER takes the shortest form of a length.
+    let header = match (high, low) {
+        (0, 0..=0x7f) => vec![tag, low],
+        (0, _) => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
+    [&header, contents].concat()
 }
 
 impl Tls {

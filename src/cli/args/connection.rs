@@ -241,16 +241,16 @@ pub fn https_proxy(way: &Way) -> Option<String> {
 
 /// What the section's keys say about trust, and which one does.
 fn trust_of(section: &config::Section, keys: &Keys) -> Result<Option<(Trust, String)>, config::Error> {
-    let Some((key, trust)) = section.trust(&keys.trust)? else {
+    let Some((key, trust)) = section.verification(&keys.trust)? else {
         return Ok(None);
     };
     let trust = match trust {
-        config::Trust::Insecure => Trust::Insecure,
-        config::Trust::Authorities(file) => match missing(&file) {
+        config::Verification::Insecure => Trust::Insecure,
+        config::Verification::Authorities(file) => match missing(&file) {
             None => Trust::Authorities(file),
             Some(reason) => return Err(section.wrong(key, &reason)),
         },
-        config::Trust::Thumbprint(text) => {
+        config::Verification::Thumbprint(text) => {
             let parsed = text
                 .parse()
                 .map_err(|error: BadThumbprint| section.wrong(key, &error.to_string()));
@@ -310,7 +310,7 @@ fn own_password_file(
     };
     if !section.is_set(proxy) {
         // In [defaults] it is there for those sections that name a proxy.
-        if !section.is_of_defaults(key) {
+        if !section.is_from_defaults(key) {
             log::warn!(
                 "{}",
                 section.note(key, &format!("has no effect without the key {proxy}"))
@@ -328,7 +328,7 @@ fn own_password_file(
 /// The first of these variables that `[system_environment]` sets, and its place.
 fn exported(section: &config::Section, names: &[&str]) -> Result<Option<(String, String)>, config::Error> {
     for name in names {
-        if let Some(found) = section.exported_from(name)? {
+        if let Some(found) = section.exported_variable(name)? {
             return Ok(Some(found));
         }
     }

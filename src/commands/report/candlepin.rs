@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::documents;
-use super::setup::Setup;
+use super::settings::Settings;
 use crate::cancel::Cancel;
 use crate::cli::result::{Results, State};
 use crate::cli::{self, Exit, Failure, args, text};
-use crate::commands::rhsm::{self, Who};
+use crate::commands::rhsm::{self, PendingLogin};
 use crate::config::{self, Rhsm, Section};
 use crate::error::Kind;
 use crate::http::{Endpoint, Identity};
@@ -93,7 +93,7 @@ struct Args {
     check: bool,
 }
 
-/// An owner or a job that can stand in a path.
+/// The name of an owner or a job that can be part of a path.
 fn nameable(text: &str) -> Result<String, &'static str> {
     match candlepin::can_be_named(text) {
         true => Ok(text.to_owned()),
@@ -125,10 +125,10 @@ enum Question {
     Job(String),
 }
 
-/// The reporter, with what is in force: options, then section and rhsm.conf, then defaults.
+/// The reporter with its settings: options, then section and rhsm.conf, then defaults.
 #[derive(Debug)]
 struct CandlepinReporter {
-    setup: Setup,
+    settings: Settings,
     /// The certificate of this system, used or not.
     certificate: PathBuf,
     /// The rhsm.conf that was read, or looked for.
@@ -136,7 +136,7 @@ struct CandlepinReporter {
     /// `None` with `--dry-run`, unless what was reported there before counts.
     destination: Option<Destination>,
     /// `None` with `--dry-run`.
-    login: Option<Who>,
+    login: Option<PendingLogin>,
     delivery: Delivery,
 }
 
@@ -157,7 +157,7 @@ impl Args {
     }
 
     /// The section to use.
-    fn find_section(&self) -> Result<Section, config::Error> {
+    fn find_section(&self) -> cli::Result<Section> {
         let has_login = self.shared.dry_run || self.shared.account.username.is_some() || self.cert.is_some();
         let owner = self.owner.is_none().then_some("--owner");
         let user = (!has_login).then_some("--username");
@@ -166,14 +166,14 @@ impl Args {
         self.shared.find_section(self.needs_destination(), &missing, fits)
     }
 
-    /// What is in force in every reporter.
-    fn setup(&self, section: &Section) -> cli::Result<Setup> {
+    /// The settings that all reporters share.
+    fn settings(&self, section: &Section) -> cli::Result<Settings> {
         // A question about a job filters nothing.
         let filters = !self.shared.no_filter && self.job.is_none();
-        let mut setup = Setup::new(&self.shared, filters, section, document::STAGE)?;
-        setup.strict = self.strict;
-        setup.max_age = self.max_age;
-        Ok(setup)
+        let mut settings = Settings::new(&self.shared, filters, section, document::STAGE)?;
+        settings.strict = self.strict;
+        settings.max_age = self.max_age;
+        Ok(settings)
     }
 
     /// `--cert` and `--key`.
@@ -190,8 +190,8 @@ impl Args {
         rhsm: &Rhsm,
         endpoint: &mut Endpoint,
         cancel: &Cancel,
-    ) -> cli::Result<Who> {
-        let account = rhsm::Account {
+    ) -> cli::Result<PendingLogin> {
+        let account = rhsm::LoginOptions {
             options: &self.shared.account,
             identity: self.identity(),
             named: self.shared.section.name.is_some(),
@@ -242,7 +242,7 @@ impl Destination {
 
 /// The owner that a section names.
 pub(in crate::commands) fn owner(section: &Section) -> Result<String, config::Error> {
-    let owner = section.need("owner", "--owner")?;
+    let owner = section.need("owner")?;
     match nameable(&owner) {
         Ok(owner) => Ok(owner),
         Err(reason) => Err(section.wrong("owner", &format!("is {owner:?}: {reason}"))),
@@ -254,14 +254,14 @@ impl CandlepinReporter {
     fn new(args: Args, cancel: &Cancel) -> cli::Result<Self> {
         let _at_once = cli::end_at_once(cancel);
         let section = args.find_section()?;
-        let setup = args.setup(&section)?;
+        let settings = args.settings(&section)?;
         let rhsm = Rhsm::load(args.rhsm_conf.as_deref(), &section)?;
         let mut destination = match args.needs_destination() {
             true => Some(Destination::new(&args, &section, &rhsm, cancel)?),
             false => None,
         };
         let login = match &mut destination {
-            Some(Destination { endpoint, .. }) if !setup.dry_run => {
+            Some(Destination { endpoint, .. }) if !settings.dry_run => {
                 Some(args.login(&section, &rhsm, endpoint, cancel)?)
             }
             _ => None,
@@ -270,18 +270,18 @@ impl CandlepinReporter {
         let is_local = args.local || section.is_local()?;
         let consumer = match &login {
             _ if !is_local => None,
-            Some(Who::System { uuid }) => Some(uuid.clone()),
+            Some(PendingLogin::System { uuid }) => Some(uuid.clone()),
             _ => Some(candlepin::consumer(&certificate, cancel)?),
         };
         let reporter = CandlepinReporter {
             delivery: args.delivery(consumer),
             rhsm_conf: args.rhsm_conf.unwrap_or_else(|| Rhsm::FILE.into()),
-            setup,
+            settings,
             certificate,
             destination,
             login,
         };
-        reporter.log_what_is_in_force(&rhsm);
+        reporter.log_settings(&rhsm);
         Ok(reporter)
     }
 
@@ -319,7 +319,7 @@ impl CandlepinReporter {
         let mut tally = Tally::default();
         let asked = self.connect(self.end_of_question(), cancel)?.job(id, &mut tally);
         let Destination { endpoint, owner, .. } = self.destination()?;
-        let mut line = self.setup.line(&endpoint.base, Some(owner.clone()));
+        let mut line = self.settings.line(&endpoint.base, Some(owner.clone()));
         document::add_tally(&mut line, &tally);
         line.hypervisors = tally.created + tally.updated + tally.unchanged + tally.refused;
         line.state = match &asked {
@@ -337,14 +337,14 @@ impl CandlepinReporter {
             Ok(Outcome::Finished) => document::complete(0, &tally),
         };
         line.end(started, done.as_ref().err());
-        let mut results = Results::new(self.setup.form);
+        let mut results = Results::new(self.settings.form);
         results.print(&line);
         done.map(|()| results.exit())
     }
 
     /// When `--check` or `--job` must be done.
     fn end_of_question(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.setup.connection.time().unwrap_or(documents::LONGEST))
+        Instant::now().checked_add(self.settings.connection.time().unwrap_or(documents::LONGEST))
     }
 
     fn destination(&self) -> Result<&Destination, Failure> {
@@ -355,7 +355,7 @@ impl CandlepinReporter {
     /// A connection for work that must be done by `until`.
     fn connect(&self, until: Option<Instant>, cancel: &Cancel) -> cli::Result<Candlepin> {
         let destination = self.destination()?;
-        let login = self.login.as_ref().map(Who::login).transpose()?;
+        let login = self.login.as_ref().map(PendingLogin::login).transpose()?;
         let client = Client {
             agent: concat!("vw-report-candlepin/", env!("CARGO_PKG_VERSION")),
             owner: destination.owner.clone(),
@@ -363,7 +363,7 @@ impl CandlepinReporter {
             environment: destination.environment.clone(),
             login: login.ok_or_else(|| Failure::new(Kind::Software, "nobody to log in as"))?,
         };
-        let endpoint = self.setup.endpoint(&destination.endpoint, until);
+        let endpoint = self.settings.endpoint(&destination.endpoint, until);
         let correlation = destination.correlation.clone();
         Ok(Candlepin::new(&endpoint, client, correlation, cancel)?)
     }

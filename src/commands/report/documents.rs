@@ -12,7 +12,7 @@ pub(super) use limit::{LONGEST, advise_if_late};
 
 use self::inbox::{Inbox, Next};
 use self::limit::Limit;
-use super::setup::{Memo, Setup};
+use super::settings::{Memo, Settings};
 use crate::backoff::Backoff;
 use crate::cancel::Cancel;
 use crate::cli::result::{Line, Results};
@@ -66,8 +66,8 @@ pub(super) trait Reporter {
     /// What attempts at a document have delivered so far.
     type Delivered: Default;
 
-    /// What is in force.
-    fn setup(&self) -> &Setup;
+    /// Its settings.
+    fn settings(&self) -> &Settings;
 
     /// Asks for the password, once, if one is needed.
     fn ask_password(&self, cancel: &Cancel) -> cli::Result<()>;
@@ -90,7 +90,7 @@ pub(super) trait Reporter {
 /// Reports each document on stdin, prints its result line and logs its failure.
 pub(super) fn report<R: Reporter>(reporter: &R, cancel: &Cancel) -> cli::Result<Exit> {
     let inbox = Inbox::from_stdin(cancel)?;
-    let mut results = Results::new(reporter.setup().form);
+    let mut results = Results::new(reporter.settings().form);
     loop {
         let mapping = match inbox.next() {
             Ok(Some(mapping)) => mapping,
@@ -110,7 +110,7 @@ pub(super) fn report<R: Reporter>(reporter: &R, cancel: &Cancel) -> cli::Result<
 
 /// Reports a document, or the newer documents that replace it one after the other; returns what came of the last.
 ///
-/// A result line is printed for each. The failure of a document that was replaced does not count: the newer one stands for it.
+/// A result line is printed for each. The failure of a document that was replaced does not count.
 fn report_newest<R: Reporter>(
     reporter: &R,
     inbox: &Inbox,
@@ -118,15 +118,15 @@ fn report_newest<R: Reporter>(
     results: &mut Results,
     cancel: &Cancel,
 ) -> cli::Result<Attempt> {
-    let setup = reporter.setup();
+    let settings = reporter.settings();
     loop {
-        let memo = setup.begin(&mut mapping);
+        let memo = settings.prepare(&mut mapping);
         // A prompt before a document has arrived, or for one that is refused, would be pointless.
-        if !setup.refuses(&mapping, &memo) {
+        if !settings.refuses(&mapping, &memo) {
             reporter.ask_password(cancel)?;
         }
         let started = Instant::now();
-        let limit = Limit::new(setup.connection.time(), started);
+        let limit = Limit::new(settings.connection.time(), started);
         let attempt = |mapping: &_, memo: &mut _, until| reporter.attempt(mapping, memo, until, cancel);
         let (mut done, newer) = try_until_settled(inbox, &mapping, memo, &limit, attempt);
         if let Some(mut line) = done.line.take() {

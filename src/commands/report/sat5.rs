@@ -10,13 +10,13 @@ use std::time::Instant;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::documents::{self, Attempt};
-use super::setup::{Memo, Setup, first_three, incomplete, warn_of};
+use super::settings::{Memo, Settings, first_three, incomplete, warn_of};
 use crate::cancel::Cancel;
 use crate::cli::password::{self, Password};
 use crate::cli::result::{Results, State};
 use crate::cli::{self, Exit, Failure, args};
 use crate::commands::way;
-use crate::config::{self, Section};
+use crate::config::Section;
 use crate::error::{Classify as _, Kind};
 use crate::http::Endpoint;
 use crate::mapping::{LeftOut, Mapping};
@@ -55,9 +55,9 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// The reporter, with what is in force: options, then section, then defaults.
+/// The reporter with its settings: options, then section, then defaults.
 struct Satellite5Reporter {
-    setup: Setup,
+    settings: Settings,
     /// virt-who's type of the source, if it is configured.
     kind: Option<String>,
     registrations: Registrations,
@@ -75,7 +75,7 @@ struct Destination {
 
 impl Args {
     /// The section to use.
-    fn find_section(&self) -> Result<Section, config::Error> {
+    fn find_section(&self) -> cli::Result<Section> {
         let user = self.shared.account.username.is_none().then_some("--username");
         let missing: Vec<&str> = user.into_iter().collect();
         let fits = |section: &Section| Ok(section.has("sat_server"));
@@ -87,12 +87,12 @@ impl Destination {
     /// What options and section say.
     fn new(args: &Args, section: &Section, cancel: &Cancel) -> cli::Result<Self> {
         let args = &args.shared;
-        let option_or_key = |option: &Option<String>, key, name| match option {
+        let option_or_key = |option: &Option<String>, key| match option {
             Some(text) => Ok(text.clone()),
-            None => section.need(key, name),
+            None => section.need(key),
         };
-        let server = option_or_key(&args.server, "sat_server", "--server")?;
-        let username = option_or_key(&args.account.username, "sat_username", "--username")?;
+        let server = option_or_key(&args.server, "sat_server")?;
+        let username = option_or_key(&args.account.username, "sat_username")?;
         let connection = &args.connection;
         let mut endpoint = way::satellite5(connection, section, satellite5::base(&server)?)?;
         connection.proxy_password(&mut endpoint, section, &args::Keys::SATELLITE5, cancel)?;
@@ -123,23 +123,23 @@ impl Satellite5Reporter {
             // Without virt-who's default, libvirt: names would say what is not true.
             None => section.text("type")?,
         };
-        let setup = Setup::new(&args.shared, !args.shared.no_filter, &section, STAGE)?;
-        let destination = match setup.dry_run {
+        let settings = Settings::new(&args.shared, !args.shared.no_filter, &section, STAGE)?;
+        let destination = match settings.dry_run {
             true => None,
             false => Some(Destination::new(args, &section, cancel)?),
         };
         let reporter = Satellite5Reporter {
-            setup,
+            settings,
             kind,
             registrations: Registrations::new(Folder::new(&args.state_dir)),
             destination,
         };
-        reporter.log_what_is_in_force(args);
+        reporter.log_settings(args);
         Ok(reporter)
     }
 
     /// Debug messages that say what options and section come to.
-    fn log_what_is_in_force(&self, args: &Args) {
+    fn log_settings(&self, args: &Args) {
         log::debug!("registrations are kept in {}", args.state_dir.display());
         match &self.kind {
             Some(kind) => log::debug!("the source is of type {kind}"),
@@ -156,7 +156,7 @@ impl Satellite5Reporter {
             "limits: connecting {} s, silence {} s, {}",
             endpoint.connect_limit.as_secs(),
             endpoint.silence_limit.as_secs(),
-            self.setup.whole_limit()
+            self.settings.whole_limit()
         );
     }
 }
@@ -164,8 +164,8 @@ impl Satellite5Reporter {
 impl documents::Reporter for Satellite5Reporter {
     type Delivered = ();
 
-    fn setup(&self) -> &Setup {
-        &self.setup
+    fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     fn ask_password(&self, cancel: &Cancel) -> cli::Result<()> {
@@ -187,7 +187,7 @@ impl documents::Reporter for Satellite5Reporter {
         }
         let ready = memo.check().and_then(|()| {
             let is_whole = roster.census.left_out.is_empty();
-            Ok(self.setup.inspect(mapping, &roster.census, false, is_whole)?)
+            Ok(self.settings.inspect(mapping, &roster.census, false, is_whole)?)
         });
         let Some(destination) = &self.destination else {
             return Attempt::without_line(ready.and_then(|()| self.dry_run(&roster)));
@@ -195,7 +195,7 @@ impl documents::Reporter for Satellite5Reporter {
         let mut summary = Summary::default();
         let mut organisation = None;
         let sent = ready.and_then(|()| {
-            let endpoint = self.setup.endpoint(&destination.endpoint, until);
+            let endpoint = self.settings.endpoint(&destination.endpoint, until);
             let credentials = Credentials {
                 username: destination.username.clone(),
                 password: destination.password.secret()?,
@@ -252,7 +252,7 @@ impl Satellite5Reporter {
         destination: &Destination,
     ) -> Attempt {
         let base = &destination.endpoint.base;
-        let mut line = self.setup.line_of(base, organisation, mapping, &roster.census);
+        let mut line = self.settings.line_of(base, organisation, mapping, &roster.census);
         line.created = summary.created;
         line.updated = summary.updated;
         let arrived_nowhere = summary.arrived_nowhere();
@@ -283,7 +283,7 @@ impl Satellite5Reporter {
         let known: Option<&satellite5::Error> = error.downcast_ref();
         let is_local = known.is_some_and(satellite5::Error::is_about_this_machine);
         let server = (!is_local).then_some(&destination.endpoint.base);
-        self.setup.placed(error, server)
+        self.settings.placed(error, server)
     }
 }
 

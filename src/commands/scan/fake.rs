@@ -1,11 +1,11 @@
-//! The source of `type=fake`, whose mapping is in a file: vw-scan-fake(1).
+//! `vw-scan-fake`: from a file with a mapping to a mapping.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::section;
+use super::{document, section};
 use crate::cli::Context as _;
 use crate::cli::words::Warnings;
 use crate::cli::{self, Failure, args};
@@ -17,7 +17,7 @@ use crate::secret::redact;
 /// Print the mapping that a section of type=fake names
 #[derive(Debug, clap::Parser)]
 #[command(
-    name = "vw-scan-fake",
+    name = COMMAND,
     version,
     after_help = "Example:\n  vw-scan-fake -n test | vw-filter -n test | vw-report-candlepin -n test"
 )]
@@ -31,17 +31,20 @@ struct Args {
     output: args::Output,
 }
 
-/// The name by which `omitted` calls this stage.
-const STAGE: &str = "vw-scan-fake";
+/// The command's name, which is also the stage in `omitted`.
+const COMMAND: &str = "vw-scan-fake";
+
+/// virt-who's type of this source.
+const TYPE: &str = "fake";
 
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {
         let given = args.file.is_some();
-        let section = section::find(&args.section, None, "fake", ("file", given), given)?;
+        let section = section::find(&args.section, None, TYPE, ("file", given), given)?;
         let file = match &args.file {
             Some(file) => file.clone(),
-            None => section.need("file", "--file")?.into(),
+            None => section.need("file")?.into(),
         };
         let is_local = section.is_local()?;
         log::debug!("reading {}", file.display());
@@ -67,7 +70,7 @@ fn unreadable(args: &Args, section: &Section, file: &std::path::Path, error: &st
     }
 }
 
-/// The guests of this machine itself are, as in virt-who, those of the first hypervisor.
+/// The guests of the first hypervisor, which are this machine's own guests in virt-who.
 fn first_guests(mapping: &mut Mapping) -> Vec<Guest> {
     let first = mapping.hypervisors.first_mut();
     first
@@ -81,10 +84,6 @@ fn print(
     options: &args::Output,
 ) -> Result<(), crate::mapping::Error> {
     mapping.sort();
-    let mut writer = cli::mapping::writer(cli::json_stdout(), options);
-    for hypervisor in &mapping.hypervisors {
-        writer.hypervisor(hypervisor)?;
-    }
     let mut tail = mapping.tail;
     let mut warnings = Warnings::default();
     for flaw in mapping.flaws {
@@ -92,15 +91,20 @@ fn print(
     }
     for fault in mapping.faults {
         warnings.say(format_args!("{fault}; it is left out"));
-        tail.omitted.push(LeftOut::from(fault).by(STAGE));
+        tail.omitted.push(LeftOut::from(fault).by(COMMAND));
     }
     warnings.end();
     tail.source = Some(Source {
         section: section.name().map(str::to_owned),
-        kind: Some("fake".into()),
-        // Of filters nothing is known that would hold for this section.
+        kind: Some(TYPE.into()),
+        // Whatever filtered the file, it did not use the filters of this section.
         filtered: None,
         ..tail.source.unwrap_or_default()
     });
-    writer.finish(&tail)
+    document::write(
+        cli::json_stdout(),
+        options,
+        mapping.hypervisors.into_iter(),
+        &tail,
+    )
 }

@@ -1,13 +1,15 @@
-//! What a command says about hosts and guests that it leaves out.
+//! Messages about the hosts and guests that a scan leaves out.
 
+use super::first;
 use crate::cli::Failure;
+use crate::cli::words::counted;
 use crate::error::Kind;
 use crate::mapping::LeftOut;
 
-/// How many are named in one line.
+/// How many one message names.
 const NAMED: usize = 5;
 
-/// Says how much is left out; where the mapping does not name it, each by itself.
+/// Warns how many are left out. If the mapping does not name them, there is an info message for each instead.
 pub(super) fn warn(left_out: &[LeftOut], named_in_mapping: bool) {
     if !named_in_mapping {
         for one in left_out {
@@ -18,25 +20,21 @@ pub(super) fn warn(left_out: &[LeftOut], named_in_mapping: bool) {
     }
 }
 
-/// Fails if anything is left out, and names the first of it (`--strict`).
+/// Fails if anything is left out, and names the first few (`--strict`).
 pub(super) fn refuse(left_out: &[LeftOut]) -> Result<(), Failure> {
     if left_out.is_empty() {
         return Ok(());
     }
-    let first = left_out.iter().take(NAMED);
-    let mut named: Vec<String> = first
-        .map(|one| format!("{} ({})", name_of(one), one.reason))
-        .collect();
-    if left_out.len() > NAMED {
-        named.push(format!("and {} more", left_out.len() - NAMED));
-    }
-    let named = named.join(", ");
+    let named = left_out
+        .iter()
+        .map(|one| format!("{} ({})", name_of(one), one.reason));
+    let named = first(named, NAMED);
     let problem = format!("--strict: {} would be left out: {named}", count(left_out));
     Err(Failure::new(Kind::Data, problem))
 }
 
-/// How many of each kind there are, such as `2 hosts and 1 guest`.
-pub(super) fn count(left_out: &[LeftOut]) -> String {
+/// The number of each kind, such as `2 hosts and 1 guest`.
+fn count(left_out: &[LeftOut]) -> String {
     let mut kinds: Vec<(&str, usize)> = Vec::new();
     for one in left_out {
         match kinds.iter_mut().find(|(kind, _)| *kind == one.kind) {
@@ -44,14 +42,11 @@ pub(super) fn count(left_out: &[LeftOut]) -> String {
             None => kinds.push((&one.kind, 1)),
         }
     }
-    let plural = |count: usize| if count == 1 { "" } else { "s" };
-    let counts = kinds
-        .iter()
-        .map(|(kind, count)| format!("{count} {kind}{}", plural(*count)));
+    let counts = kinds.iter().map(|(kind, count)| counted(*count, kind));
     counts.collect::<Vec<_>>().join(" and ")
 }
 
-/// Such as `guest vm-42 "web1"`.
+/// The kind, id and name, such as `guest vm-42 "web1"`.
 fn name_of(left_out: &LeftOut) -> String {
     let id = left_out.id.as_deref().unwrap_or_default();
     match &left_out.name {

@@ -1,4 +1,4 @@
-//! Which sections a scan reads: those of its own type.
+//! Which section of the configuration a scan uses: one of its own type.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use crate::cli::args;
 use crate::config::{self, Error};
 
-/// The section that a scan of this type uses.
+/// The section that a scan of this type uses, as [`args::Section::find`] chooses it.
 ///
-/// A section of another type is refused, whether it was named by `-n` or is the only one there is. `key` is what the scan cannot do
-/// without; `given` says that an option gives it, `complete` that options give all. The rest is [`args::Section::find`].
+/// A section of another type is refused, whether it was named by `-n` or is the only one there is. The scan needs `key`; `given` says
+/// that an option replaces it, `complete` that options replace all keys.
 pub(crate) fn find(
     options: &args::Section,
     key_file: Option<&Path>,
@@ -32,7 +32,7 @@ pub(crate) fn find(
     Ok(section)
 }
 
-/// Fails if the section is of another type than `kind`, and names the command that reads it.
+/// Fails if the section is of another type than `kind`, and names the command for it.
 fn expect(section: &config::Section, kind: &str, is_command: &dyn Fn(&str) -> bool) -> Result<(), Error> {
     let found = section.source_type()?;
     if found == kind {
@@ -49,13 +49,13 @@ fn expect(section: &config::Section, kind: &str, is_command: &dyn Fn(&str) -> bo
     }
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let reason = match found.chars().all(is_name) {
-        true => format!("is not the type that vw-scan-{kind} reads, which is {kind}; use {other}"),
-        false => format!("is not the type that vw-scan-{kind} reads, which is {kind}"),
+        true => format!("is not {kind}, the type that vw-scan-{kind} reads; use {other}"),
+        false => format!("is not {kind}, the type that vw-scan-{kind} reads"),
     };
     Err(section.wrong_value("type", &reason))
 }
 
-/// Whether there is such a command, in the folder of this one or in PATH, where it may be anyone's script.
+/// Whether this command exists in the folder of the running one or in PATH, where it may be anyone's script.
 pub(crate) fn is_command(name: &str) -> bool {
     let own = std::env::current_exe().ok();
     let own = own.as_deref().and_then(Path::parent).map(Path::to_owned);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scan_reads_its_own_type_and_names_who_reads_another() {
+    fn a_scan_uses_its_own_type_and_names_the_command_for_another() {
         for (kind, section, expected) in [
             ("esx", "[hv]\ntype=esx\n", None),
             ("fake", "[hv]\ntype=fake\n", None),
@@ -92,14 +92,14 @@ mod tests {
                 "esx",
                 "[hv]\ntype=hyperv\n",
                 Some(
-                    "FILE:2: [hv] type: 'hyperv' is not the type that vw-scan-esx reads, which is esx; use vw-scan-hyperv (not available)",
+                    "FILE:2: [hv] type: 'hyperv' is not esx, the type that vw-scan-esx reads; use vw-scan-hyperv (not available)",
                 ),
             ),
             (
                 "esx",
                 "[hv]\ntype=fake\n",
                 Some(
-                    "FILE:2: [hv] type: 'fake' is not the type that vw-scan-esx reads, which is esx; use vw-scan-fake",
+                    "FILE:2: [hv] type: 'fake' is not esx, the type that vw-scan-esx reads; use vw-scan-fake",
                 ),
             ),
             (
@@ -119,7 +119,7 @@ mod tests {
             (
                 "esx",
                 "[hv]\ntype=../ESX\n",
-                Some("FILE:2: [hv] type: '../ESX' is not the type that vw-scan-esx reads, which is esx"),
+                Some("FILE:2: [hv] type: '../ESX' is not esx, the type that vw-scan-esx reads"),
             ),
         ] {
             assert_eq!(refusal(kind, section).as_deref(), expected);

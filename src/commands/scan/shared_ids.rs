@@ -1,32 +1,53 @@
-//! What a scan says about hosts and virtual machines that will be hard to tell apart.
+//! Warnings about hosts and virtual machines that share an id.
 
-/// How many ids are told, and how many are named of each.
+use super::first;
+use crate::cli::words::counted;
+use crate::mapping::SharedId;
+
+/// How many ids get a warning, and how many names a warning has.
 const NAMED: usize = 10;
 
-/// Warns of ids and of those that share each of them: `what` is as in `2 hosts have the id one: esx1, esx2`.
+/// Warns of ids that several hosts or virtual machines share, as in `2 hosts have the id one: esx1, esx2`.
 ///
-/// The first few are named, and all of them as debug messages.
-pub(super) fn warn(what: &str, shared: &[(String, Vec<String>)]) {
-    for (at, (id, names)) in shared.iter().enumerate() {
+/// Warnings name the first few, and debug messages name all.
+pub(super) fn warn(holders: Holders, shared: &[SharedId]) {
+    for (at, id) in shared.iter().enumerate() {
         if at < NAMED {
-            log::warn!("{}", line(what, id, names, NAMED));
+            log::warn!("{}", line(holders, id, NAMED));
         }
-        if at >= NAMED || names.len() > NAMED {
-            log::debug!("{}", line(what, id, names, usize::MAX));
+        if at >= NAMED || id.names.len() > NAMED {
+            log::debug!("{}", line(holders, id, usize::MAX));
         }
     }
     if let Some(more @ 1..) = shared.len().checked_sub(NAMED) {
-        let ids = if more == 1 { "id" } else { "ids" };
-        log::warn!("several {what}, each of {more} more {ids} (-d names them)");
+        let (those, id) = holders.words();
+        let ids = counted(more, &format!("more {id}"));
+        let share = if more == 1 { "is" } else { "are" };
+        log::warn!("{ids} {share} shared by several {those} (-d names them)");
     }
 }
 
-fn line(what: &str, id: &str, names: &[String], most: usize) -> String {
-    let mut named = names.get(..most).unwrap_or(names).join(", ");
-    if names.len() > most {
-        named = format!("{named}, and {} more", names.len() - most);
+/// Those that share an id.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Holders {
+    Hosts,
+    VirtualMachines,
+}
+
+impl Holders {
+    /// How messages call them, and their id.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Holders::Hosts => ("hosts", "id"),
+            Holders::VirtualMachines => ("virtual machines", "guest id"),
+        }
     }
-    format!("{} {what} {id}: {named}", names.len())
+}
+
+fn line(holders: Holders, SharedId { id, names }: &SharedId, most: usize) -> String {
+    let (those, what) = holders.words();
+    let named = first(names.iter(), most);
+    format!("{} {those} have the {what} {id}: {named}", names.len())
 }
 
 #[cfg(test)]
@@ -34,10 +55,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_are_counted() {
-        let names = ["a", "b", "c"].map(str::to_owned);
-        let text = |names, most| line("hosts have the id", "one", names, most);
-        assert_eq!(text(&names[..2], 2), "2 hosts have the id one: a, b");
-        assert_eq!(text(&names, 2), "3 hosts have the id one: a, b, and 1 more");
+    fn names_beyond_the_limit_are_counted() {
+        let text = |names: &[&str]| {
+            let id = SharedId {
+                id: "one".to_owned(),
+                names: names.iter().map(|name| name.to_string()).collect(),
+            };
+            line(Holders::Hosts, &id, 2)
+        };
+        assert_eq!(text(&["a", "b"]), "2 hosts have the id one: a, b");
+        assert_eq!(
+            text(&["a", "b", "c"]),
+            "3 hosts have the id one: a, b, and 1 more"
+        );
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde::Deserialize;
 
-use crate::config::format::{self, Document};
-use crate::config::value;
+use crate::config::format::{self, ParsedFile};
+use crate::config::interpolation;
 
-/// A row of the table that tests/odd_files.py makes. A section that can't be used is none, and so is a value that is an error.
+/// A row of the table that tests/odd_files.py makes. `None` is a section that can't be used, or a value that is an error.
 #[derive(Deserialize)]
 struct Row {
     name: String,
@@ -33,17 +33,17 @@ impl Row {
     }
 }
 
-fn parse(bytes: &[u8]) -> Document {
+fn parse(bytes: &[u8]) -> ParsedFile {
     format::parse(&Arc::from(Path::new("odd.conf")), bytes)
 }
 
 fn sections(bytes: &[u8]) -> Sections {
     let section = |block: format::Block| {
         let values = block.broken.is_none().then(|| {
-            let keys = block.entries.keys().chain(block.default.keys());
+            let keys = block.assignments.keys().chain(block.default.keys());
             let value = |key: &String| {
-                let entry = block.entry(key).unwrap();
-                value::of(key, &entry.value, &block)
+                let entry = block.assignment(key).unwrap();
+                interpolation::expand(key, &entry.value, &block)
                     .ok()
                     .map(|value| value.text.to_string())
             };
@@ -71,6 +71,84 @@ fn garbage_yields_few_notes() {
     assert!(parse(garbage.as_bytes()).notes.len() <= 100);
 }
 
+/// A file whose lines are as odd as Python's configparser accepts them.
+fn odd_file() -> impl Strategy<Value = String> {
+    let words = prop_oneof![
+        Just(" "),
+        Just("\t"),
+        Just("="),
+        Just(":"),
+        Just("\\"),
+        Just("\\n"),
+        Just("\\x0041"),
+        Just("#"),
+        Just(" ;"),
+        Just("\""),
+        Just("'"),
+        Just("]"),
+        Just("k"),
+        Just("V"),
+        Just("\u{a0}"),
+        Just("ä"),
+        Just("\u{2028}"),
+        Just("\x0b"),
+        Just("\x1c"),
+    ];
+    let text = proptest::collection::vec(words, 0..8).prop_map(|words| words.concat());
+    let line = prop_oneof![
+        4 => ("[ \t]{0,2}", "[klmKLM\\\\]{1,2}", "[ \x1c]?[=:]", text.clone())
+            .prop_map(|(indent, key, delimiter, value)| format!("{indent}{key}{delimiter}{value}")),
+        2 => ("[ \t]{1,3}", text.clone()).prop_map(|(indent, text)| format!("{indent}{text}")),
+        1 => text.prop_map(|text| format!("#{text}")),
+        1 => "[ \t\x0b]{0,2}",
+        1 => "\\[(a|b|b\\\\n|DEFAULT)\\]( x| #)?",
+    ];
+    let end = prop_oneof![4 => Just("\n"), 1 => Just("\r\n"), 1 => Just("\r")];
+    let lines = proptest::collection::vec((line, end), 0..12);
+    lines.prop_map(|lines| {
+        let lines = lines.into_iter().map(|(line, end)| line + end);
+        format!("[a]\n{}", lines.collect::<String>())
+    })
+}
+
+/// What Python's configparser reads in each file; none without Python.
+fn python(files: &[String]) -> Option<Vec<Option<Sections>>> {
+    use std::process::{Command, Stdio};
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/odd_files.py");
+    let mut command = Command::new("python3");
+    command.args(["-B", script, "--read"]);
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = match spawned {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        spawned => spawned.unwrap(),
+    };
+    serde_json::to_writer(child.stdin.take().unwrap(), files).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn random_files_are_read_as_python_reads_them() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let count = std::env::var("VW_ODD_FILES").map_or(300, |count| count.parse().unwrap());
+    let files: Vec<String> = (0..count)
+        .map(|_| odd_file().new_tree(&mut runner).unwrap().current())
+        .collect();
+    let Some(expected) = python(&files) else {
+        return eprintln!("skipped: there is no python3");
+    };
+    let mut accepted = 0;
+    for (file, expected) in files.iter().zip(expected) {
+        if let Some(expected) = expected {
+            accepted += 1;
+            assert_eq!(sections(file.as_bytes()), expected, "{file:?}");
+        }
+    }
+    assert!(accepted > count / 4, "Python accepts only {accepted} of {count}");
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
@@ -95,7 +173,7 @@ proptest! {
         let lines: Vec<&str> = text.split(['\n']).collect();
         for block in &document.blocks {
             prop_assert!(lines[block.place.line - 1].contains('['));
-            for (key, entry) in &block.entries {
+            for (key, entry) in &block.assignments {
                 // The number beside an entry is that of the line with its key.
                 prop_assert!(lines[entry.line - 1].to_lowercase().contains(key.as_str()), "{text:?}");
             }

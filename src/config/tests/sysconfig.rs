@@ -2,7 +2,7 @@ use super::super::sysconfig::Variables;
 use super::*;
 
 fn of(variables: &[(&str, &str)]) -> Variables {
-    Variables::of_environment(
+    Variables::from_environment(
         variables
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into())),
@@ -51,7 +51,7 @@ fn the_first_configuration_is_a_section_of_its_own() {
 }
 
 #[test]
-fn variables_are_above_global_and_defaults_below_them() {
+fn variables_override_global_and_defaults_are_below_them() {
     let machine = Machine::new(&[(
         "virt-who.conf",
         "[global]\nreporter_id=file\nlog_file=f\n[defaults]\nowner=default\nenv=default\n[a]\nserver=a\n",
@@ -72,13 +72,13 @@ fn variables_are_above_global_and_defaults_below_them() {
     assert_eq!(text(environment, "owner").as_deref(), Some("own"));
     assert_eq!(text(environment, "env").as_deref(), Some("default"));
     assert_eq!(
-        environment.need("server", "--server").unwrap_err().to_string(),
-        "VIRTWHO_ESX_SERVER: is missing; set it, or give --server"
+        environment.need("server").unwrap_err().to_string(),
+        "VIRTWHO_ESX_SERVER: is missing"
     );
 }
 
 #[test]
-fn values_stand_for_themselves() {
+fn values_are_not_expanded() {
     let section = of(&[
         ("VIRTWHO_ESX_SERVER", "'%(x)s'%%"),
         ("VIRTWHO_ESX_PASSWORD", "\"100%\""),
@@ -130,7 +130,7 @@ fn switches_choose_source_and_destination() {
 }
 
 #[test]
-fn sources_that_no_command_reads_are_named() {
+fn unsupported_sources_are_noted() {
     let said = |variables: &[(&str, &str)]| -> Vec<String> {
         let notes = of(variables).notes();
         notes.iter().map(ToString::to_string).collect()
@@ -140,7 +140,7 @@ fn sources_that_no_command_reads_are_named() {
         assert_eq!(
             said(&[(&name, "1")]),
             [format!(
-                "{name}: is not supported: no command reads such a source"
+                "{name}: is not supported: there is no command for such a source"
             )]
         );
         assert_eq!(said(&[(&name, "0")]), [""; 0]);
@@ -151,7 +151,7 @@ fn sources_that_no_command_reads_are_named() {
         ["VIRTWHO_ESX: is neither 0 nor 1, so it counts as 0"]
     );
     let contradiction = said(&[("VIRTWHO_SAM", "1"), ("VIRTWHO_SATELLITE5", "1")]);
-    assert!(contradiction[0].contains("contradict"), "{contradiction:?}");
+    assert!(contradiction[0].contains("contradicts"), "{contradiction:?}");
     let unknown = of(&[("VIRTWHO_ESX_HOST", "1"), ("VIRTWHO_RHSM_PASSWORD", "p")]).unknown();
     assert_eq!(unknown.len(), 1);
     assert_eq!(unknown[0].key.as_deref(), Some("VIRTWHO_ESX_HOST"));
@@ -170,7 +170,7 @@ fn sources_that_no_command_reads_are_named() {
 }
 
 #[test]
-fn proxies_in_a_file_are_kept_and_what_is_not_is_named() {
+fn proxies_in_a_file_are_kept_and_unused_variables_noted() {
     let machine = Machine::new(&[(
         "virt-who",
         "HTTP_PROXY=http://old:1\nexport http_proxy='http://u:p%40ss@proxy:3128'\nHTTPS_PROXY=http://secure:1 # x\n\
@@ -226,10 +226,7 @@ fn a_file_is_read_as_a_shell_reads_it() {
     let begin = |n: usize, text: &str| assert!(notes[n].starts_with(text), "{notes:?}");
     begin(0, "virt-who:6: VIRTWHO_ESX_ENV: has a $ or `");
     begin(1, "virt-who:7: VIRTWHO_LOG_DIR: has a blank outside quotes");
-    begin(
-        2,
-        "virt-who:8: VIRTWHO_LOG_FILE: has a quote that is never closed",
-    );
+    begin(2, "virt-who:8: VIRTWHO_LOG_FILE: has a quote that is not closed");
     begin(3, "virt-who:9: the line is not NAME=value");
     assert_eq!(notes.len(), 4);
 }

@@ -1,5 +1,5 @@
 use super::{Machine, section};
-use crate::config::{Trust, TrustKeys};
+use crate::config::{TrustKeys, Verification};
 
 const KEYS: TrustKeys = TrustKeys {
     cacert: "cacert",
@@ -9,24 +9,24 @@ const KEYS: TrustKeys = TrustKeys {
 
 #[test]
 fn one_key_says_how_a_certificate_is_verified() {
-    let thumbprint = || Trust::Thumbprint("ab".to_owned());
+    let thumbprint = || Verification::Thumbprint("ab".to_owned());
     for (lines, wanted) in [
         ("", None),
         ("insecure=no", None),
         ("cacert=\nthumbprint=\ninsecure=", None),
         (
             "cacert=ca.pem",
-            Some(("cacert", Trust::Authorities("ca.pem".into()))),
+            Some(("cacert", Verification::Authorities("ca.pem".into()))),
         ),
         ("thumbprint=ab\ninsecure=0", Some(("thumbprint", thumbprint()))),
-        ("insecure=1\ncacert=", Some(("insecure", Trust::Insecure))),
+        ("insecure=1\ncacert=", Some(("insecure", Verification::Insecure))),
     ] {
-        assert_eq!(section(lines).1.trust(&KEYS).unwrap(), wanted, "{lines}");
+        assert_eq!(section(lines).1.verification(&KEYS).unwrap(), wanted, "{lines}");
     }
 }
 
 #[test]
-fn keys_that_contradict_each_other_are_named_with_their_lines() {
+fn contradicting_keys_are_an_error_with_both_lines() {
     for (lines, wanted) in [
         (
             "cacert=x\n\nthumbprint=y",
@@ -42,19 +42,19 @@ fn keys_that_contradict_each_other_are_named_with_their_lines() {
         ),
     ] {
         let (machine, section) = section(lines);
-        let error = machine.said(section.trust(&KEYS).unwrap_err());
+        let error = machine.said(section.verification(&KEYS).unwrap_err());
         assert!(error.starts_with(wanted), "{error}");
     }
 }
 
 #[test]
-fn the_section_beats_the_defaults_by_whichever_key() {
+fn any_key_of_the_section_overrides_the_defaults() {
     let trust = |defaults: &str, own: &str| {
         let machine = Machine::new(&[
             ("virt-who.conf", &format!("[defaults]\n{defaults}\n")),
             ("virt-who.d/a.conf", &format!("[a]\ntype=esx\n{own}\n")),
         ]);
-        let found = machine.load().named("a").unwrap().trust(&KEYS).unwrap();
+        let found = machine.load().named("a").unwrap().verification(&KEYS).unwrap();
         found.map(|(key, _)| key)
     };
     assert_eq!(trust("cacert=ca.pem", ""), Some("cacert"));

@@ -1,4 +1,4 @@
-//! Which hosts are reached without a proxy: lists as in `NO_PROXY`.
+//! Lists of the hosts that are reached without a proxy, as in `NO_PROXY`.
 
 use std::net::IpAddr;
 
@@ -6,9 +6,9 @@ use super::super::base;
 
 /// The entry of a `NO_PROXY` list that names this host, if any.
 ///
-/// As curl reads it: names between commas or blanks, each with its subdomains, a leading dot ignored; addresses and CIDR blocks;
-/// `*` alone for all. Beyond curl a name or address may carry a port, and then stands for that port only; and `*.example.com`
-/// is read as `.example.com`.
+/// The list is read as curl does: names, addresses and CIDR blocks, separated by commas or spaces. A name includes its
+/// subdomains, and a leading dot is ignored. `*` alone means all hosts. There are two additions to curl: with a port, a name or
+/// address counts for that port only; and `*.example.com` means `.example.com`.
 pub(super) fn exempting<'a>(list: &'a str, host: &str, port: u16) -> Option<&'a str> {
     if list.trim() == "*" {
         return Some("*");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_entry_that_counts_is_told() {
+    fn the_entry_that_matches_is_returned() {
         assert_eq!(
             exempting("a, *.example.com", "vc.example.com", 443),
             Some("*.example.com")

@@ -28,10 +28,10 @@ pub struct ProxyUrl {
 }
 
 impl ProxyUrl {
-    /// The default port, which is curl's.
+    /// The default port, as in curl.
     const PORT: u16 = 1080;
 
-    /// Reads `[http://][USER[:PASSWORD]@]HOST[:PORT]`, user and password percent-encoded; the default port is curl's, 1080.
+    /// Reads `[http://][USER[:PASSWORD]@]HOST[:PORT]`, with user and password percent-encoded. The default port is curl's, 1080.
     ///
     /// `origin` is what names it, for messages: an option, a key or a variable.
     pub fn parse(text: &str, origin: &str) -> Result<Self, Error> {
@@ -148,7 +148,7 @@ impl ProxyUrl {
         Some(basic(self.user.as_ref()?, password))
     }
 
-    /// The error for its refusal to serve us; `offered` are the values of `Proxy-Authenticate`.
+    /// The error for an answer that refuses us; `offered` are the values of `Proxy-Authenticate`.
     pub(in super::super) fn refused<'a>(&self, status: u16, offered: impl Iterator<Item = &'a str>) -> Error {
         let schemes = offered.filter_map(|value| value.split_whitespace().next());
         let schemes: Vec<String> = schemes

@@ -1,6 +1,6 @@
-//! DER taken apart and put together, for certificates that rcgen does not make.
+//! Splits and joins DER, to make certificates that rcgen does not make.
 
-/// The elements that follow each other in DER: each one whole, and its contents.
+/// The elements of some DER: each one as a whole, and its contents.
 pub(in crate::http) fn elements(mut der: &[u8]) -> Vec<(&[u8], &[u8])> {
     let mut found = Vec::new();
     while !der.is_empty() {
@@ -29,7 +29,7 @@ pub(in crate::http) fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
     [&header, contents].concat()
 }
 
-/// The fields of a certificate that is not signed yet, each in DER.
+/// The fields of a certificate that are signed (TBSCertificate), each in DER.
 pub(in crate::http) fn fields(der: &[u8]) -> Vec<Vec<u8>> {
     elements(elements(elements(der)[0].1)[0].1)
         .iter()

@@ -1,4 +1,4 @@
-//! A server that does with a connection whatever a test wants.
+//! A server whose connections are handled by the test.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,9 +9,9 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::http::{Base, Endpoint, Proxy};
 
-/// One side of a connection, plain or within TLS.
+/// The server's side of a connection, with or without TLS.
 pub(super) trait Stream: Read + Write {
-    /// Reads a request; `None` when the client has gone.
+    /// Reads a request; `None` if the client has closed the connection.
     fn request(&mut self) -> Option<String> {
         let mut bytes = Vec::new();
         let mut byte = [0];
@@ -30,7 +30,7 @@ pub(super) trait Stream: Read + Write {
         Some(head + &String::from_utf8(body).unwrap())
     }
 
-    /// Sends what a client that has gone no longer reads.
+    /// Sends text, unless the client has closed the connection.
     fn send(&mut self, text: impl AsRef<[u8]>)
     where
         Self: Sized,
@@ -89,7 +89,7 @@ impl Server {
                 server.note(request);
                 stream.send(HELLO);
             }
-            // Reading to the end lets an alert arrive: closing early would take it back.
+            // Read to the end: closing earlier could drop an alert that is on its way.
             let _ = stream.sock.shutdown(std::net::Shutdown::Write);
             let _ = std::io::copy(&mut stream.sock, &mut std::io::sink());
         })
@@ -104,12 +104,12 @@ impl Server {
         self.seen.lock().unwrap().clone()
     }
 
-    /// How many connections came.
+    /// The number of connections so far.
     pub(super) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    /// An endpoint without a proxy, for `http` or `https` and any name of this host.
+    /// An endpoint without a proxy; `scheme` is `http` or `https`, and `host` any name of this machine.
     pub(super) fn endpoint(&self, scheme: &str, host: &str) -> Endpoint {
         let text = format!("{scheme}://{host}:{}", self.address.port());
         let mut endpoint = Endpoint::new(Base::parse(&text, 0, "").unwrap());

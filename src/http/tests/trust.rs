@@ -1,4 +1,4 @@
-//! Certificates: the server's and ours. Each row of the table in [`tls`](super::super::tls), and the files.
+//! The server's certificates, for each row of the table in [`tls`](super::super::tls).
 
 use crate::error::Classify as _;
 use rcgen::{
@@ -6,18 +6,18 @@ use rcgen::{
     date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use tempfile::NamedTempFile;
 
-use super::der::{element, elements, fields, name as subject, validity};
+use super::der::{element, fields, name as subject, validity};
 use super::*;
 
-const VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
+pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] =
+    [&rustls::version::TLS12, &rustls::version::TLS13];
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority(name: &str) -> Authority {
+pub(super) fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::new([]).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -48,7 +48,7 @@ fn config(
     chain(vec![cert.clone().into_owned()], key, version)
 }
 
-/// A server that shows its own certificate and others behind it.
+/// A server that shows several certificates, the first of which is its own.
 fn chain(
     certs: Vec<CertificateDer<'static>>,
     key: &KeyPair,
@@ -56,7 +56,7 @@ fn chain(
 ) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    // One that resolves by itself takes any certificate, also one that rustls would not read.
+    // A resolver takes any certificate, even one that rustls can't read.
     let signing = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
     let certified = rustls::sign::CertifiedKey::new(certs, signing);
     ServerConfig::builder_with_provider(provider)
@@ -81,7 +81,7 @@ fn sha256(der: &[u8]) -> Thumbprint {
     Thumbprint(digest.as_ref().try_into().unwrap())
 }
 
-/// What comes of a connection by each kind of trust: an authority's file, the thumbprint, none.
+/// The results of connecting with each kind of trust: a file of authorities, the thumbprint, none.
 fn by_each(cert: &CertificateDer<'_>, key: &KeyPair, trusted: &str) -> Vec<Result<String, Error>> {
     let authorities = file(trusted);
     let mut outcomes = Vec::new();
@@ -100,12 +100,12 @@ fn by_each(cert: &CertificateDer<'_>, key: &KeyPair, trusted: &str) -> Vec<Resul
     outcomes
 }
 
-/// All three accept it, with TLS 1.2 and 1.3.
+/// All three kinds accept it, with TLS 1.2 and 1.3.
 fn accepted(cert: &CertificateDer<'_>, key: &KeyPair, trusted: &str) {
     assert_eq!(by_each(cert, key, trusted), vec![Ok("hello".to_owned()); 6]);
 }
 
-/// The authorities' file refuses it for this reason, and shows the thumbprint; the others accept it.
+/// The file of authorities refuses it for this reason; the others accept it.
 fn refused(cert: &CertificateDer<'_>, key: &KeyPair, trusted: &str, wanted: &str) {
     for outcomes in by_each(cert, key, trusted).chunks(3) {
         match &outcomes[0] {
@@ -129,10 +129,10 @@ fn refused(cert: &CertificateDer<'_>, key: &KeyPair, trusted: &str, wanted: &str
 fn a_certificate_of_an_authority() {
     let (other, namesake) = (authority("other"), authority("ours"));
     let (authority, key) = (authority("ours"), KeyPair::generate().unwrap());
-    let signed = |params: CertificateParams| params.signed_by(&key, &authority).unwrap();
+    let issued = |params: CertificateParams| params.signed_by(&key, &authority).unwrap();
     let trusted = other.pem() + &authority.pem();
-    accepted(signed(params(&["127.0.0.1"])).der(), &key, &trusted);
-    let cert = signed(params(&["127.0.0.1"]));
+    accepted(issued(params(&["127.0.0.1"])).der(), &key, &trusted);
+    let cert = issued(params(&["127.0.0.1"]));
     refused(
         cert.der(),
         &key,
@@ -142,7 +142,7 @@ fn a_certificate_of_an_authority() {
     let wanted = "it is not signed by the trusted authority of that name, but by another";
     refused(cert.der(), &key, &namesake.pem(), wanted);
     refused(
-        signed(params(&["a.example.com", "10.0.0.1"])).der(),
+        issued(params(&["a.example.com", "10.0.0.1"])).der(),
         &key,
         &trusted,
         "it is for a.example.com, 10.0.0.1, not for 127.0.0.1",
@@ -150,7 +150,7 @@ fn a_certificate_of_an_authority() {
     let mut only_cn = params(&[]);
     only_cn.distinguished_name.push(DnType::CommonName, "127.0.0.1");
     refused(
-        signed(only_cn).der(),
+        issued(only_cn).der(),
         &key,
         &trusted,
         "it has no subjectAltName, only the CN \"127.0.0.1\", and a CN does not count",
@@ -158,7 +158,7 @@ fn a_certificate_of_an_authority() {
     let mut old = params(&["127.0.0.1"]);
     old.not_after = date_time_ymd(2020, 1, 1);
     refused(
-        signed(old.clone()).der(),
+        issued(old.clone()).der(),
         &key,
         &trusted,
         "it expired on Wed, 01 Jan 2020 00:00:00 GMT",
@@ -166,7 +166,7 @@ fn a_certificate_of_an_authority() {
     old.not_before = date_time_ymd(4000, 1, 1);
     old.not_after = date_time_ymd(4001, 1, 1);
     refused(
-        signed(old).der(),
+        issued(old).der(),
         &key,
         &trusted,
         "it is not valid before Sat, 01 Jan 4000 00:00:00 GMT",
@@ -174,7 +174,7 @@ fn a_certificate_of_an_authority() {
 }
 
 #[test]
-fn a_certificate_that_is_trusted_by_itself() {
+fn a_certificate_that_is_trusted_for_itself() {
     let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     for is_ca in [
         IsCa::NoCa,
@@ -220,11 +220,11 @@ fn a_certificate_that_is_trusted_by_itself() {
 /// A self-signed certificate of X.509 version 1, as some appliances have it: no version, no extensions.
 fn version_1(key: &KeyPair) -> CertificateDer<'static> {
     let newer = params(&["127.0.0.1"]).self_signed(key).unwrap();
-    signed_anew(&fields(newer.der())[1..7], key)
+    signed(&fields(newer.der())[1..7], key)
 }
 
 /// A certificate of these fields, signed by `key`.
-fn signed_anew(fields: &[Vec<u8>], key: &KeyPair) -> CertificateDer<'static> {
+fn signed(fields: &[Vec<u8>], key: &KeyPair) -> CertificateDer<'static> {
     let signed = element(0x30, &fields.concat());
     let algorithm = fields.iter().find(|field| field[0] == 0x30).unwrap();
     let signature = [&[0][..], &key.sign(&signed).unwrap()].concat();
@@ -245,7 +245,7 @@ fn odd_certificates() {
     let odd = |at: usize, field: Vec<u8>| {
         let mut fields = fields(newer.der());
         fields[at] = field;
-        signed_anew(&fields, &key)
+        signed(&fields, &key)
     };
     let bmp = subject(&[(0x1e, b"\0v\0c")]);
     for (cert, wanted) in [
@@ -296,9 +296,9 @@ fn a_certificate_of_version_1() {
     }
 }
 
-/// What curl and openssl refuse: whoever has the key of an ordinary certificate in the file could speak for any server.
+/// As for curl and openssl: otherwise the owner of an ordinary certificate in the file could impersonate any server.
 #[test]
-fn only_an_authority_vouches_for_others() {
+fn only_an_authority_can_sign_others() {
     let issuer = |is_ca| {
         let mut params = params(&["127.0.0.1"]);
         params.distinguished_name.push(DnType::CommonName, "issuer");
@@ -313,23 +313,23 @@ fn only_an_authority_vouches_for_others() {
     for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa] {
         let leaf = issuer(is_ca);
         let forged = by(&leaf);
-        let nobody = "none of the given certificates is an authority's (CA:TRUE), or the server's own";
-        refused(forged.der(), &key, &leaf.pem(), nobody);
+        let none = "none of the given certificates is an authority's (CA:TRUE), or the server's own";
+        refused(forged.der(), &key, &leaf.pem(), none);
         let other = authority("other").pem();
         refused(forged.der(), &key, &(other + &leaf.pem()), reason);
-        // For itself it counts.
+        // It is trusted for itself.
         accepted(leaf.der(), leaf.key(), &leaf.pem());
     }
-    // The same by a certificate of version 1, which can't say what it is for.
+    // A certificate of version 1 can't say CA:TRUE.
     let leaf = issuer(IsCa::NoCa);
-    let old = signed_anew(&fields(leaf.der())[1..7], leaf.key());
+    let old = signed(&fields(leaf.der())[1..7], leaf.key());
     let trusted = authority("other").pem() + &pem("CERTIFICATE", &old);
     refused(by(&leaf).der(), &key, &trusted, reason);
 }
 
-/// A server with an ordinary certificate of a trusted authority shows one that it has signed with it.
+/// The owner of an ordinary certificate of a trusted authority signs another certificate with it.
 #[test]
-fn a_certificate_between_that_is_no_authoritys() {
+fn an_intermediate_certificate_must_be_an_authoritys() {
     let trusted = authority("ours");
     let file = file(trusted.pem());
     let key = KeyPair::generate().unwrap();
@@ -359,7 +359,7 @@ fn a_certificate_between_that_is_no_authoritys() {
 }
 
 #[test]
-fn plain_http_to_a_port_that_speaks_tls() {
+fn plain_http_to_a_port_with_tls() {
     let (config, _authority) = named("127.0.0.1");
     let server = Server::with_tls(config);
     let error = get(&server.plain()).unwrap_err();
@@ -382,7 +382,7 @@ fn a_thumbprint_of_another_certificate_and_a_server_without_the_key() {
         );
         assert_eq!((error.to_string(), error.kind()), (wanted, Kind::NoPerm));
 
-        // Someone shows the certificate, which is public, and has another key.
+        // A server shows the certificate, which is public, but has another key.
         let mut endpoint =
             Server::with_tls(config(cert.der(), &other, version)).endpoint("https", "127.0.0.1");
         let authorities = file(cert.pem());
@@ -398,7 +398,7 @@ fn a_thumbprint_of_another_certificate_and_a_server_without_the_key() {
 }
 
 #[test]
-fn a_port_that_speaks_no_tls() {
+fn a_port_without_tls() {
     let server = Server::start(|_, mut stream, _| {
         let _ = stream.read(&mut [0; 1000]);
         stream.send("HTTP/1.1 400 Bad Request\r\n\r\n");
@@ -423,7 +423,7 @@ fn a_port_that_speaks_no_tls() {
 }
 
 #[test]
-fn a_connection_within_tls_is_kept_and_its_cut_seen() {
+fn a_connection_with_tls_is_kept_and_its_cut_is_noticed() {
     let (server, authority) = named("localhost");
     let server = Server::with_tls(server);
     let mut endpoint = server.endpoint("https", "127.0.0.1");
@@ -453,72 +453,4 @@ fn a_connection_within_tls_is_kept_and_its_cut_seen() {
             unanswered: false,
         })
     );
-}
-
-/// The inner key of a PKCS#8 file, which is SEC1's for an elliptic curve (RFC 5208, 5; RFC 5915, 4).
-fn sec1(key: &KeyPair) -> String {
-    let der = key.serialize_der();
-    let inner = elements(elements(&der)[0].1)[2].1;
-    pem("EC PRIVATE KEY", inner)
-}
-
-#[test]
-fn our_own_certificate() {
-    let (authority, key, ours) = (
-        authority("ours"),
-        KeyPair::generate().unwrap(),
-        KeyPair::generate().unwrap(),
-    );
-    let cert = params(&["127.0.0.1"]).signed_by(&key, &authority).unwrap();
-    let mut about_us = params(&["me"]);
-    about_us.distinguished_name.push(DnType::CommonName, "me");
-    let our_cert = about_us.signed_by(&ours, &authority).unwrap();
-    let stranger = about_us.self_signed(&ours).unwrap();
-    let (cert_file, both) = (file(our_cert.pem()), file(sec1(&ours) + &our_cert.pem()));
-    let (pkcs8, stranger) = (file(ours.serialize_pem()), file(stranger.pem()));
-    for version in VERSIONS {
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let asks = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
-            .build()
-            .unwrap();
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[version])
-            .unwrap()
-            .with_client_cert_verifier(asks)
-            .with_single_cert(
-                vec![cert.der().clone()],
-                PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            )
-            .unwrap();
-        let server = Server::with_tls(config);
-        let mut endpoint = server.endpoint("https", "127.0.0.1");
-        let trusted = file(authority.pem());
-        endpoint.trust = Trust::Authorities(trusted.path().to_owned());
-        let mut with = |cert: &NamedTempFile, key: &NamedTempFile| {
-            endpoint.identity = Some(Identity {
-                cert: cert.path().to_owned(),
-                key: key.path().to_owned(),
-            });
-            get(&endpoint)
-        };
-        assert_eq!(with(&cert_file, &pkcs8), Ok("hello".into()));
-        assert_eq!(with(&both, &both), Ok("hello".into()));
-        let error = with(&stranger, &pkcs8).unwrap_err();
-        assert!(matches!(error, Error::ClientCertificate { .. }), "{error:?}");
-        endpoint.identity = None;
-        let error = get(&endpoint).unwrap_err();
-        assert!(
-            matches!(error, Error::ClientCertificate { .. } | Error::Tls { .. }),
-            "{error:?}"
-        );
-        if *version == rustls::version::TLS13 {
-            let wanted = format!(
-                "{}: the server does not accept our certificate: it requires one",
-                name(&server)
-            );
-            assert_eq!((error.to_string(), error.kind()), (wanted, Kind::NoPerm));
-        }
-    }
 }

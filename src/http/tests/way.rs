@@ -1,9 +1,9 @@
-//! By way of a proxy.
+//! Exchanges through a proxy.
 
 use super::*;
 use crate::error::Classify as _;
 
-/// A proxy that connects any name with `behind`, if the credentials are those of `u@s` and `p:w`.
+/// A proxy that connects every name with `behind` if the user is `u@s` and the password `p:w`.
 fn connecting(behind: &Server) -> Server {
     let address = behind.address;
     Server::start(move |_, mut stream, proxy| {
@@ -61,7 +61,7 @@ fn https_goes_through_a_tunnel() {
 }
 
 #[test]
-fn a_refusal_of_a_proxy_says_what_to_do_about_it() {
+fn a_refusal_of_a_proxy_says_why() {
     let server = Server::answering(HELLO);
     for (user, fields, wanted) in [
         (
@@ -114,7 +114,7 @@ fn a_proxy_that_is_not_there_is_called_a_proxy() {
         assert!(error.to_string().starts_with(wanted), "{error}");
         assert_eq!(error.kind(), Kind::TempFail);
     }
-    // One that takes the connection and then says nothing.
+    // A proxy that accepts the connection and then sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let mut endpoint = server.endpoint("https", "vc.example.com");
@@ -126,7 +126,7 @@ fn a_proxy_that_is_not_there_is_called_a_proxy() {
         format!("the proxy {address}: no connection within 0.15 s")
     );
     endpoint.connect_limit = Duration::from_secs(60);
-    // Long enough to be on the way to the proxy when it is over, also on a busy machine.
+    // Long enough for a busy machine to connect to the proxy before the deadline.
     endpoint.trust = Trust::Insecure;
     endpoint.deadline = Some(Instant::now() + Duration::from_secs(2));
     let error = get(&endpoint).unwrap_err();
@@ -137,7 +137,7 @@ fn a_proxy_that_is_not_there_is_called_a_proxy() {
 }
 
 #[test]
-fn a_proxy_that_speaks_tls_itself_is_told() {
+fn a_proxy_with_tls_is_reported() {
     let (config, _authority) = trust::named("127.0.0.1");
     let proxy = Server::with_tls(config);
     for scheme in ["https", "http"] {
@@ -151,7 +151,7 @@ fn a_proxy_that_speaks_tls_itself_is_told() {
 }
 
 #[test]
-fn http_goes_to_the_proxy_as_a_whole() {
+fn http_is_forwarded_by_the_proxy() {
     let proxy = Server::answering(HELLO);
     let endpoint = Endpoint::new(Base::parse("http://vc.example.com/api", 0, "").unwrap());
     let http = http(&through(&proxy, "u%40s:p%3Aw@", endpoint));
@@ -175,7 +175,7 @@ fn http_goes_to_the_proxy_as_a_whole() {
 }
 
 #[test]
-fn a_host_of_no_proxy_is_reached_straight() {
+fn a_host_in_no_proxy_is_reached_directly() {
     let server = Server::answering(HELLO);
     let proxy = Server::answering("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
     let mut endpoint = through(&proxy, "", server.plain());

@@ -1,4 +1,4 @@
-//! What is read of a certificate where webpki does not read it (RFC 5280, 4.1).
+//! The parts of a certificate that webpki does not hand out (RFC 5280, 4.1).
 //!
 //! x509-cert refuses a whole certificate for one part outside its profile, such as a serial number of more than 20 bytes or a
 //! date before 1970. Servers show such certificates, and their thumbprint has to be enough to trust them. So
@@ -163,7 +163,7 @@ mod tests {
     const UTC_TIME: u8 = 0x17;
     const GENERALIZED_TIME: u8 = 0x18;
 
-    /// A certificate of these fields, with a signature that nobody checks.
+    /// A certificate of these fields with an empty signature.
     fn unsigned(fields: &[Vec<u8>]) -> Vec<u8> {
         let signed = element(0x30, &fields.concat());
         element(0x30, &[&signed[..], &fields[2], &element(0x03, &[0])].concat())
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn version_1_has_no_extensions() {
+    fn a_certificate_of_version_1_is_read() {
         let (key, der) = example();
         let fields = fields(&der);
         let der = unsigned(&[&[vec![]], &fields[1..7]].concat());

@@ -1,4 +1,4 @@
-//! What an error of TLS means.
+//! Errors of TLS, as ours.
 
 use std::io;
 
@@ -7,12 +7,12 @@ use rustls::{AlertDescription, CertificateError};
 use super::verify::Distrust;
 use crate::http::Error;
 
-/// The error of TLS within an error of reading or writing.
+/// The error of TLS inside an error of reading or writing.
 pub(super) fn within(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// What an error of TLS means for the user.
+/// Our error for one of TLS.
 pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
     let server = server.to_owned();
     if let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error
@@ -47,8 +47,8 @@ pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
         }
         rustls::Error::AlertReceived(Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity)
         | rustls::Error::PeerIncompatible(_) => {
-            "the server has no version, cipher or kind of key in common with us; we speak TLS 1.3, and 1.2 with ECDHE and \
-             AES-GCM or ChaCha20, and know keys of RSA, P-256, P-384 and Ed25519"
+            "the server and this client have no version, cipher or kind of key in common; supported are TLS 1.3, and 1.2 with \
+             ECDHE and AES-GCM or ChaCha20, with keys of RSA, P-256, P-384 and Ed25519"
                 .to_owned()
         }
         rustls::Error::InvalidMessage(_) => {
@@ -56,8 +56,8 @@ pub(super) fn explain(server: &str, error: &rustls::Error) -> Error {
                 .to_owned()
         }
         rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {
-            "the server does not have the key of the certificate that it shows, or that is RSA with less than 2048 bits, which \
-             is not supported"
+            "the server does not have the key of its certificate, or the key is RSA with less than 2048 bits, which is not \
+             supported"
                 .to_owned()
         }
         error => error.to_string(),

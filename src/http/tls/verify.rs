@@ -17,20 +17,20 @@ use crate::http::{Flaw, Thumbprint};
 /// By what a server is trusted.
 #[derive(Debug)]
 pub(super) enum Check {
-    /// By authorities, which are `None` where no certificate can be one, or by being one of `own` itself.
+    /// By the authorities in `chain`, or by being one of `own` itself. `chain` is `None` if no certificate is an authority's.
     ///
-    /// `own` may hold certificates that are no authority's: such a one is trusted only for itself.
+    /// A certificate in `own` that is not an authority's is trusted for itself only.
     Chain {
         chain: Option<Arc<WebPkiServerVerifier>>,
         own: Vec<CertificateDer<'static>>,
     },
-    /// By the SHA-256 of its certificate.
+    /// By the thumbprint of its certificate.
     Thumbprint(Thumbprint),
     /// Without any check.
     Nothing,
 }
 
-/// Why a certificate is not trusted; it travels within rustls's error.
+/// Why a certificate is not trusted; it travels inside rustls's error.
 #[derive(Debug)]
 pub(super) struct Distrust {
     pub(super) flaw: Flaw,
@@ -75,7 +75,7 @@ impl Verifier {
             Check::Chain { .. } if Certificate::parse(cert).is_some_and(|cert| cert.is_version_1()) => {
                 Err((Flaw::Other, "it is of X.509 version 1".into()))
             }
-            Check::Chain { own, .. } if own.contains(cert) => itself(cert, name, now),
+            Check::Chain { own, .. } if own.contains(cert) => trusts_itself(cert, name, now),
             Check::Chain { chain: None, .. } => Err((
                 Flaw::Issuer,
                 "none of the given certificates is an authority's (CA:TRUE), or the server's own".into(),
@@ -142,7 +142,7 @@ impl ServerCertVerifier for Verifier {
         match self.check {
             Check::Nothing => Ok(HandshakeSignatureValid::assertion()),
             Check::Chain { .. } => crypto::verify_tls12_signature(message, cert, signed, &self.algorithms),
-            // A certificate is public: its thumbprint proves nothing before the server has shown that it has the key.
+            // A certificate is public, so its thumbprint proves nothing until the server has shown that it has the key.
             Check::Thumbprint(_) => {
                 let key = key_of(cert)?;
                 let scheme = self
@@ -188,9 +188,13 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Checks name and dates of a certificate that is trusted by itself. webpki would take a self-signed one only without CA:TRUE,
+/// Checks name and dates of a certificate that is trusted for itself. webpki accepts a self-signed one only without CA:TRUE,
 /// which openssl sets by default.
-fn itself(cert: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> Result<(), (Flaw, String)> {
+fn trusts_itself(
+    cert: &CertificateDer<'_>,
+    name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<(), (Flaw, String)> {
     let described = |error: rustls::Error| describe(&error, cert, name);
     let parsed = ParsedCertificate::try_from(cert).map_err(described)?;
     verify_server_name(&parsed, name).map_err(described)?;
@@ -213,7 +217,7 @@ fn key_of<'a>(cert: &'a CertificateDer<'_>) -> Result<PublicKey<'a>, Certificate
     key.ok_or(CertificateError::BadEncoding)
 }
 
-/// What is wrong with a certificate, for people.
+/// What is wrong with a certificate.
 fn describe(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<'_>) -> (Flaw, String) {
     use CertificateError as Bad;
     let rustls::Error::InvalidCertificate(error) = error else {
@@ -238,23 +242,7 @@ fn describe(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<
         Bad::Expired | Bad::ExpiredContext { .. } | Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
             (Flaw::Date, dates(error, cert))
         }
-        Bad::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            let subject = Certificate::parse(cert).and_then(|cert| cert.subject_name());
-            let subject = subject
-                .map(|name| format!(", only the CN {name:?}"))
-                .unwrap_or_default();
-            let reason = format!("it has no subjectAltName{subject}, and a CN does not count");
-            (Flaw::Name, reason)
-        }
-        Bad::NotValidForNameContext { presented, .. } => {
-            const ENOUGH: usize = 5;
-            let mut names: Vec<&str> = presented.iter().map(|name| name_in(name)).take(ENOUGH).collect();
-            if presented.len() > ENOUGH {
-                names.push("…");
-            }
-            let reason = format!("it is for {}, not for {}", names.join(", "), name.to_str());
-            (Flaw::Name, reason)
-        }
+        Bad::NotValidForNameContext { presented, .. } => (Flaw::Name, names(presented, cert, name)),
         Bad::NotValidForName => (Flaw::Name, format!("it is not for {}", name.to_str())),
         Bad::Other(other) => match other.to_string().as_str() {
             "EndEntityUsedAsCa" => (
@@ -268,13 +256,31 @@ fn describe(error: &rustls::Error, cert: &CertificateDer<'_>, name: &ServerName<
     }
 }
 
-/// Which date is over, or still to come. It may be that of an authority between the server's and a trusted one.
+/// Which names a certificate has, but not this one; `presented` are those that count.
+fn names(presented: &[String], cert: &CertificateDer<'_>, name: &ServerName<'_>) -> String {
+    const MOST: usize = 5;
+    if presented.is_empty() {
+        let subject = Certificate::parse(cert).and_then(|cert| cert.subject_name());
+        let subject = subject
+            .map(|name| format!(", only the CN {name:?}"))
+            .unwrap_or_default();
+        return format!("it has no subjectAltName{subject}, and a CN does not count");
+    }
+    let mut names: Vec<&str> = presented.iter().map(|name| name_in(name)).take(MOST).collect();
+    if presented.len() > MOST {
+        names.push("…");
+    }
+    format!("it is for {}, not for {}", names.join(", "), name.to_str())
+}
+
+/// Which certificate has expired or is not valid yet, and the date. It may be that of an authority between the server's certificate
+/// and a trusted one.
 fn dates(error: &CertificateError, cert: &CertificateDer<'_>) -> String {
     use CertificateError as Bad;
     let read = Certificate::parse(cert);
     let (begin, end) = read.map_or((None, None), |cert| (cert.begin(), cert.end()));
     let of = |time: UnixTime| Some(time.as_secs());
-    let (whose, date, ended) = match error {
+    let (whose, when, ended) = match error {
         Bad::ExpiredContext { not_after, .. } => (of(*not_after) == end, of(*not_after), true),
         Bad::NotValidYetContext { not_before, .. } => (of(*not_before) == begin, of(*not_before), false),
         Bad::NotValidYet => (true, begin, false),
@@ -284,16 +290,16 @@ fn dates(error: &CertificateError, cert: &CertificateDer<'_>) -> String {
         true => "it",
         false => "the certificate of the authority that issued it",
     };
-    let date = date.map(moment).unwrap_or_else(|| "an unknown date".into());
+    let shown = when.map(date).unwrap_or_else(|| "an unknown date".into());
     match ended {
-        true => format!("{whose} expired on {date}"),
-        false => format!("{whose} is not valid before {date}"),
+        true => format!("{whose} expired on {shown}"),
+        false => format!("{whose} is not valid before {shown}"),
     }
 }
 
 /// `Mon, 01 Jan 2001 00:00:00 GMT`, from seconds since 1970.
-pub(super) fn moment(seconds: u64) -> String {
-    // httpdate panics from here on.
+pub(super) fn date(seconds: u64) -> String {
+    // httpdate panics for later years.
     const YEAR_10_000: u64 = 253_402_300_800;
     match seconds < YEAR_10_000 {
         true => httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)),
@@ -301,7 +307,7 @@ pub(super) fn moment(seconds: u64) -> String {
     }
 }
 
-/// webpki shows names as `DnsName("vc.example.com")`.
+/// The name in webpki's form `DnsName("vc.example.com")`.
 fn name_in(shown: &str) -> &str {
     let within = shown.split_once('(').map_or(shown, |(_, name)| name);
     within.trim_end_matches(')').trim_matches('"')

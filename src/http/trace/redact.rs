@@ -1,4 +1,4 @@
-//! Takes secrets out of bytes while they pass.
+//! Removes secrets from a stream of bytes.
 
 use std::borrow::Cow;
 
@@ -9,18 +9,18 @@ use zeroize::Zeroizing;
 use crate::secret::Secret;
 use crate::secret::redact::REDACTED;
 
-/// A shorter secret is only hidden where it is a word by itself: every other letter of the rest would fall to it, and tell it.
+/// A shorter secret is hidden only if it is a word by itself. Otherwise it would be hidden in so many words that it could be guessed.
 const SHORT: usize = 6;
 
-/// The element whose content is a password, whoever sent it.
+/// The element whose content is always a password.
 const ELEMENT: &[u8] = b"<password>";
 const ELEMENT_END: &[u8] = b"</password>";
 
-/// Takes secrets out of bytes that come in pieces; holds back no more of them than a secret is long.
+/// Removes secrets from bytes that come in pieces. It holds back no more bytes than the longest secret has.
 pub(super) struct Redactor {
     mode: Mode,
     pending: Zeroizing<Vec<u8>>,
-    /// The byte before those that are pending.
+    /// The byte before the pending ones.
     last: u8,
 }
 
@@ -29,10 +29,10 @@ enum Mode {
     Known {
         secrets: Vec<Zeroizing<Vec<u8>>>,
         longest: usize,
-        /// Within the element.
+        /// Inside the element.
         inside: bool,
     },
-    /// Every text is hidden and only XML's tags are shown.
+    /// Every text is hidden, and only XML tags are shown.
     Texts(Within),
 }
 
@@ -40,7 +40,7 @@ enum Mode {
 enum Within {
     Blank,
     Text,
-    /// A `<`, of which the next byte tells whether it opens a tag.
+    /// After a `<`; the next byte shows whether it opens a tag.
     Opening,
     Tag,
 }
@@ -56,7 +56,7 @@ impl Redactor {
                 }
             }
         }
-        // Of two that begin at one place the longer one is meant.
+        // The longer one comes first, in case two begin at the same place.
         forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
         Redactor::of(Mode::Known {
             longest: forms.first().map_or(0, |form| form.len()).max(ELEMENT_END.len()),
@@ -65,7 +65,7 @@ impl Redactor {
         })
     }
 
-    /// Hides every text, for an answer that hands out a secret.
+    /// Hides every text, for an answer with a secret in it.
     pub(super) fn of_texts() -> Self {
         Redactor::of(Mode::Texts(Within::Blank))
     }
@@ -78,13 +78,13 @@ impl Redactor {
         }
     }
 
-    /// Takes more bytes, and adds to `out` what may be shown of them and of those before.
+    /// Takes more bytes, and adds those that may be shown to `out`.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         self.pending.extend_from_slice(bytes);
         self.advance(false, out);
     }
 
-    /// Adds what was held back.
+    /// Adds the bytes that were held back to `out`.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         self.advance(true, out);
     }
@@ -109,7 +109,7 @@ impl Redactor {
     }
 }
 
-/// Copies what is known to be no secret, and answers how many bytes are done with.
+/// Copies the bytes that are certainly no secret, and returns how many are done.
 fn known(
     bytes: &[u8],
     secrets: &[Zeroizing<Vec<u8>>],
@@ -119,7 +119,7 @@ fn known(
     end: bool,
     out: &mut Vec<u8>,
 ) -> usize {
-    // A secret may go on in what comes next, and so may the word that it is part of.
+    // A secret, or the word that it is part of, may go on in the next piece.
     let certain = if end {
         bytes.len()
     } else {
@@ -173,7 +173,7 @@ fn known(
     }
 }
 
-/// Copies tags and blanks, and puts one sign in the place of each text.
+/// Copies tags and white space, and replaces each text by [`REDACTED`].
 fn texts(bytes: &[u8], within: &mut Within, out: &mut Vec<u8>) {
     for &byte in bytes {
         *within = match *within {
@@ -185,7 +185,7 @@ fn texts(bytes: &[u8], within: &mut Within, out: &mut Vec<u8>) {
                 out.extend_from_slice(&[b'<', byte]);
                 Within::Tag
             }
-            // CDATA is text, too.
+            // CDATA is text too.
             Within::Opening => {
                 out.extend_from_slice(REDACTED.as_bytes());
                 Within::Text
@@ -211,7 +211,7 @@ fn forms_of(secret: &str) -> [Zeroizing<Vec<u8>>; 5] {
     [
         bytes(secret.into()),
         bytes(crate::xml::escape(secret).replace('\r', "&#13;").into()),
-        // Some escape only what they must.
+        // Some programs escape only what they must.
         bytes(
             secret
                 .replace('&', "&amp;")
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_hidden_in_each_form_wherever_they_stand() {
+    fn secrets_are_hidden_in_each_form_at_any_place() {
         for (secret, text, wanted) in [
             ("s3cret", "a s3cret, as3cretb", "a (redacted), a(redacted)b"),
             (
@@ -258,7 +258,7 @@ mod tests {
             ("a\"b\\cd", r#"{"x":"a\"b\\cd"}"#, r#"{"x":"(redacted)"}"#),
             ("a b/c?d", "p=a%20b%2Fc%3Fd", "p=(redacted)"),
             ("", "nothing", "nothing"),
-            // A short one only by itself.
+            // A short one is hidden only as a word by itself.
             ("esx", "esx esx1 (esx)", "(redacted) esx1 ((redacted))"),
             (
                 "x",
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_answer_that_is_secret_the_tags_remain() {
+    fn only_the_tags_of_a_secret_answer_remain() {
         let text = "<?xml version='1.0'?>\n<a x='1'><key>s3cret</key> <b/><![CDATA[s3cret]]></a>";
         let wanted = "<?xml version='1.0'?>\n<a x='1'><key>(redacted)</key> <b/>(redacted)</a>";
         for at in 0..text.len() {

@@ -1,4 +1,4 @@
-//! Answers from a folder that a [`Trace`](super::Trace) was written to, instead of a server's.
+//! Answers from the folder of a [`Trace`](super::Trace) instead of a server's.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read};
@@ -11,21 +11,21 @@ use crate::http::{Base, Error, Request};
 use crate::secret::redact::REDACTED;
 use crate::text;
 
-/// The most bytes of a saved request, of the head of an answer, and of a file of [`Replay::load`].
+/// The most bytes of a saved request, of the header of an answer, and of a file for [`Replay::load`].
 const LIMIT: u64 = 4 << 20;
 
 const REQUEST: &str = "-request.http";
 
-/// The exchanges in a folder. Each answers once; clones share them.
+/// The exchanges in a folder. Each one answers once; clones share them.
 #[derive(Debug, Clone)]
 pub struct Replay(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     folder: PathBuf,
-    /// Those that nobody has asked for yet, in their order.
+    /// The exchanges that have not answered yet, in their order.
     unused: Mutex<Vec<Saved>>,
-    /// The request with which a conversation begins.
+    /// The first request of the trace.
     first: Option<Saved>,
 }
 
@@ -36,7 +36,7 @@ struct Saved {
     stem: String,
     /// Method and path.
     line: String,
-    /// Without what was secret.
+    /// Without its secrets.
     body: Vec<u8>,
 }
 
@@ -72,14 +72,14 @@ impl Replay {
         })))
     }
 
-    /// What [`Trace::save`](super::Trace::save) saved under this name.
+    /// Reads the file that [`Trace::save`](super::Trace::save) saved with this name.
     pub fn load(&self, name: &str) -> Result<Vec<u8>, Error> {
         let path = self.0.folder.join(name);
         read(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Error::Replay {
                 path: self.0.folder.clone(),
                 reason: format!(
-                    "there is no {name} in it: it was written by another command, or not by --trace"
+                    "there is no {name} in it, so it is the trace of another command, or no trace"
                 ),
             },
             _ => failed(&path, &error),
@@ -118,7 +118,7 @@ impl Replay {
         }
     }
 
-    /// What ended an exchange before its end.
+    /// The failure that ended an exchange early.
     fn failure(&self, stem: &str, started_again: bool) -> Result<Option<Error>, Error> {
         let path = self.0.folder.join(format!("{stem}-error.txt"));
         match read(&path) {
@@ -154,7 +154,7 @@ impl Saved {
     }
 }
 
-/// Whether a body could be the saved one; nobody knows what was redacted there.
+/// Whether a body can be the saved one: any text can have been at a redacted place.
 fn matches(saved: &[u8], body: &[u8]) -> bool {
     let mut parts = Vec::new();
     let mut rest = saved;
@@ -200,7 +200,7 @@ fn read_answer(file: File, failure: Option<Error>) -> io::Result<Answer> {
     })
 }
 
-/// The lines before the empty one.
+/// The lines before the first empty one.
 fn read_head(reader: &mut impl io::BufRead) -> io::Result<Vec<String>> {
     let mut lines = Vec::new();
     let mut head = reader.by_ref().take(LIMIT);
@@ -215,7 +215,7 @@ fn read_head(reader: &mut impl io::BufRead) -> io::Result<Vec<String>> {
     }
 }
 
-/// What follows an answer that was cut.
+/// The end of an answer that was cut.
 struct Failing(Error);
 
 impl Read for Failing {
@@ -234,7 +234,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn no_head() -> io::Error {
-    io::Error::other("it does not begin with the head of a request or an answer")
+    io::Error::other("it does not begin with the header of a request or an answer")
 }
 
 fn failed(path: &Path, error: &io::Error) -> Error {
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_redacted_may_be_anything() {
+    fn a_redacted_place_matches_anything() {
         for (saved, body, wanted) in [
             ("abc", "abc", true),
             ("abc", "abcd", false),

@@ -1,13 +1,13 @@
-//! The names of virtual machines that are left out or share a uuid, so that people know which they are.
+//! The names of virtual machines that are left out or share a uuid, for messages.
 
 use super::inventory::{Inventory, NAMES};
 use super::soap::Client;
-use super::{Error, ManagedObject, property};
+use super::{Error, ManagedObject, NOT_FOUND, property};
 
-/// How many machines are asked for at once.
+/// How many names one call reads.
 const BATCH: usize = 500;
 
-/// Asks for the names of the machines that a message names. The scan has not asked for any: other names are not used.
+/// Reads the names of the virtual machines that messages will name. The scan reads no names, because other names are not used.
 pub(super) fn of_nameless(
     client: &mut Client,
     collector: &ManagedObject,
@@ -16,28 +16,28 @@ pub(super) fn of_nameless(
     let nameless = inventory.nameless();
     nameless
         .chunks(BATCH)
-        .try_for_each(|machines| ask(client, collector, machines, inventory))
+        .try_for_each(|machines| read(client, collector, machines, inventory))
 }
 
-/// One machine that was deleted meanwhile fails the call for all of them: halving finds it.
-fn ask(
+/// Reads these names. If a machine was deleted meanwhile, the call fails for all of them; halving finds that machine.
+fn read(
     client: &mut Client,
     collector: &ManagedObject,
     machines: &[ManagedObject],
     inventory: &mut Inventory,
 ) -> Result<(), Error> {
-    let asked = property::retrieve_these(client, collector, machines, &NAMES, |machine| {
+    let done = property::retrieve_these(client, collector, machines, &NAMES, |machine| {
         inventory.add_name(machine);
     });
-    match asked {
-        Err(error) if error.is_vanished() => {
+    match done {
+        Err(error) if error.is_fault(NOT_FOUND) => {
             let (one, other) = machines.split_at(machines.len() / 2);
             if one.is_empty() {
                 return Ok(());
             }
-            ask(client, collector, one, inventory)?;
-            ask(client, collector, other, inventory)
+            read(client, collector, one, inventory)?;
+            read(client, collector, other, inventory)
         }
-        asked => asked,
+        done => done,
     }
 }

@@ -1,25 +1,28 @@
 //! Reading the properties of many objects: container views and RetrievePropertiesEx, page by page.
 //!
-//! Of the API's two ways to read an inventory this one costs the server and the client less (vSphere Web Services API,
+//! The API has two ways to read an inventory. This one costs the server and the client less (vSphere Web Services API,
 //! `PropertyCollector` and `ContainerView`).
+
+mod object;
 
 use std::fmt::Write as _;
 use std::io::BufRead;
-use std::ops::Range;
 
+pub(super) use self::object::{Object, read_missing_object};
 use super::rounds::Rounds;
-use super::soap::{Answer, Client, without_prefix};
-use super::{Error, ManagedObject, NOT_AUTHENTICATED, NOT_FOUND};
+use super::soap::{Answer, Client};
+use super::{Error, ManagedObject, NOT_AUTHENTICATED};
 use crate::xml::{self, Reader};
 
-/// Objects in one page; servers may answer with fewer. Larger pages take hardly less of our work (under 1 %), and a page is what the
-/// server prepares before its first byte, while we wait.
+/// How many objects a page is requested to have; servers may send fewer.
+///
+/// Larger pages save less than 1 % of CPU, and the client waits while the server prepares a page.
 const PAGE: usize = 1000;
 
-/// A page of so many objects is not what was asked for, and may be one without end.
+/// A page with more objects is refused: it has ten times what was requested, and may never end.
 const LARGEST_PAGE: usize = 10 * PAGE;
 
-/// Which properties of one type of object are wanted.
+/// The properties to read of one type of object.
 pub(super) struct PropertySpec {
     /// The type of the objects, such as `HostSystem`.
     pub(super) kind: &'static str,
@@ -27,253 +30,7 @@ pub(super) struct PropertySpec {
     pub(super) paths: &'static [&'static str],
 }
 
-/// One object as the server told it. Its memory serves the next object of the page, too.
-#[derive(Debug, Default)]
-pub(super) struct Object {
-    /// The object's type.
-    pub(super) kind: String,
-    /// The object's managed object id.
-    pub(super) id: String,
-    /// Paths and values of all items, one behind the other.
-    text: String,
-    items: Vec<Item>,
-    missing: Vec<Missing>,
-}
-
-/// A property, or one of a property's several references: where it stands in the text of its object.
-#[derive(Debug)]
-struct Item {
-    path: Range<usize>,
-    kind: Range<usize>,
-    text: Range<usize>,
-}
-
-/// A property that the server did not tell.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Missing {
-    /// The property's path.
-    pub(super) path: String,
-    /// The type of the fault, such as `NoPermission`.
-    pub(super) fault: String,
-}
-
-impl Object {
-    /// The property's value as text, where it is set.
-    pub(super) fn text(&self, path: &str) -> Option<&str> {
-        self.references(path).next().map(|(_, text)| text)
-    }
-
-    /// The references, type and id, that the property holds.
-    pub(super) fn references<'o>(&'o self, path: &str) -> impl Iterator<Item = (&'o str, &'o str)> {
-        let part = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
-        self.items
-            .iter()
-            .filter(move |item| part(&item.path) == path)
-            .map(move |item| (part(&item.kind), part(&item.text)))
-    }
-
-    /// The fault that the server gave instead of the property, such as `NoPermission`.
-    pub(super) fn fault_of(&self, path: &str) -> Option<&str> {
-        self.missing
-            .iter()
-            .find(|missing| missing.path == path)
-            .map(|missing| missing.fault.as_str())
-    }
-
-    /// Whether the object was deleted while the server read its properties.
-    pub(super) fn is_gone(&self) -> bool {
-        self.missing.iter().any(|missing| missing.fault == NOT_FOUND)
-    }
-
-    /// Whether the session ended while the server read the properties.
-    pub(super) fn is_without_session(&self) -> bool {
-        let mut faults = self.missing.iter();
-        faults.any(|missing| missing.fault == NOT_AUTHENTICATED)
-    }
-
-    #[cfg(test)]
-    pub(super) fn of(kind: &str, id: &str, properties: &[(&str, &str)]) -> Self {
-        let mut object = Object {
-            kind: kind.into(),
-            id: id.into(),
-            ..Object::default()
-        };
-        for (path, value) in properties {
-            let reference = value.split_once(':').filter(|_| matches!(*path, "parent" | "vm"));
-            let (kind, text) = reference.unwrap_or(("", value));
-            let [path, kind, text] = [path, kind, text].map(|part| object.push(part));
-            object.items.push(Item { path, kind, text });
-        }
-        object
-    }
-
-    fn clear(&mut self) {
-        self.kind.clear();
-        self.id.clear();
-        self.text.clear();
-        self.items.clear();
-        self.missing.clear();
-    }
-
-    fn push(&mut self, text: &str) -> Range<usize> {
-        let start = self.text.len();
-        self.text.push_str(text);
-        start..self.text.len()
-    }
-
-    fn push_text<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<Range<usize>, xml::Error> {
-        let start = self.text.len();
-        xml.append_text(&mut self.text)?;
-        Ok(start..self.text.len())
-    }
-
-    /// Reads an `ObjectContent`, whose element has been gone down to.
-    ///
-    /// A page may have any number of objects, each of which has a limit of its own: the largest, a host with 10,000 machines,
-    /// has less than a megabyte.
-    fn read<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        self.clear();
-        xml.renew();
-        while let Some(name) = xml.child()? {
-            match name {
-                "obj" => self.read_reference(xml)?,
-                "propSet" => {
-                    self.read_property(xml)?;
-                }
-                "missingSet" => self.read_missing(xml)?,
-                _ => xml.skip()?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads an `ObjectUpdate`, whose element has been gone down to, and answers its kind: `enter`, `modify` or `leave`.
-    ///
-    /// `paths` is filled with the properties that are told, also those that are no longer set.
-    pub(super) fn read_update<R: BufRead>(
-        &mut self,
-        xml: &mut Reader<R>,
-        paths: &mut Vec<String>,
-    ) -> Result<String, xml::Error> {
-        self.clear();
-        paths.clear();
-        xml.renew();
-        let mut kind = String::new();
-        while let Some(name) = xml.child()? {
-            match name {
-                "kind" => xml.append_text(&mut kind)?,
-                "obj" => self.read_reference(xml)?,
-                "changeSet" => {
-                    let path = self.read_property(xml)?;
-                    paths.push(self.text.get(path).unwrap_or_default().to_owned());
-                }
-                "missingSet" => self.read_missing(xml)?,
-                _ => xml.skip()?,
-            }
-        }
-        Ok(kind)
-    }
-
-    /// Whether the server told a fault instead of a property.
-    pub(super) fn lacks_properties(&self) -> bool {
-        !self.missing.is_empty()
-    }
-
-    fn read_reference<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        self.kind.push_str(&xml.attribute("type").unwrap_or_default());
-        xml.append_text(&mut self.id)
-    }
-
-    /// Reads a `DynamicProperty`, its name and then its value, or a `PropertyChange`, which has the same and, as long as partial
-    /// updates are not asked for, tells the whole value. Answers the place of the name.
-    fn read_property<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<Range<usize>, xml::Error> {
-        let mut path = 0..0;
-        while let Some(name) = xml.child()? {
-            match name {
-                "name" => path = self.push_text(xml)?,
-                "val" => self.read_value(&path, xml)?,
-                _ => xml.skip()?,
-            }
-        }
-        Ok(path)
-    }
-
-    /// Reads a value: a text, a reference, or an array of references.
-    fn read_value<R: BufRead>(&mut self, path: &Range<usize>, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        let (kind, xsi_type) = xml.attributes("type");
-        let array = xsi_type.is_some_and(|name| without_prefix(&name).starts_with("ArrayOf"));
-        if !array {
-            let kind = self.push(&kind.unwrap_or_default());
-            return self.read_item(path, kind, xml);
-        }
-        while xml.child()?.is_some() {
-            let kind = self.push(&xml.attribute("type").unwrap_or_default());
-            self.read_item(path, kind, xml)?;
-        }
-        Ok(())
-    }
-
-    fn read_item<R: BufRead>(
-        &mut self,
-        path: &Range<usize>,
-        kind: Range<usize>,
-        xml: &mut Reader<R>,
-    ) -> Result<(), xml::Error> {
-        let text = self.push_text(xml)?;
-        let path = path.clone();
-        self.items.push(Item { path, kind, text });
-        Ok(())
-    }
-
-    /// Reads a `MissingProperty`.
-    fn read_missing<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
-        let mut missing = Missing {
-            path: String::new(),
-            fault: String::new(),
-        };
-        while let Some(name) = xml.child()? {
-            match name {
-                "path" => missing.path.push_str(xml.text()?),
-                "fault" => missing.fault = read_localized_fault(xml)?,
-                _ => xml.skip()?,
-            }
-        }
-        self.missing.push(missing);
-        Ok(())
-    }
-}
-
-/// Reads a `MissingObject` and answers the object and the type of the fault.
-pub(super) fn read_missing_object<R: BufRead>(
-    xml: &mut Reader<R>,
-) -> Result<(Option<ManagedObject>, String), xml::Error> {
-    let (mut object, mut fault) = (None, String::new());
-    while let Some(name) = xml.child()? {
-        match name {
-            "obj" => object = Some(ManagedObject::read(xml)?),
-            "fault" => fault = read_localized_fault(xml)?,
-            _ => xml.skip()?,
-        }
-    }
-    Ok((object, fault))
-}
-
-/// Reads a `LocalizedMethodFault` and answers the type of its fault.
-fn read_localized_fault<R: BufRead>(xml: &mut Reader<R>) -> Result<String, xml::Error> {
-    let mut fault = String::new();
-    while let Some(name) = xml.child()? {
-        if name == "fault" {
-            fault = xml
-                .prefixed_attribute("type")
-                .map(|name| without_prefix(&name).to_owned())
-                .unwrap_or_default();
-        }
-        xml.skip()?;
-    }
-    Ok(fault)
-}
-
-/// Has the server gather all objects of the specs' types below `folder`; the view lives until it is destroyed or the session ends.
+/// Creates a view of all objects of the specs' types below `folder`. It lives until it is destroyed or the session ends.
 pub(super) fn create_view(
     client: &mut Client,
     view_manager: &ManagedObject,
@@ -288,30 +45,30 @@ pub(super) fn create_view(
     create(client, "CreateContainerView", view_manager, &parameters)
 }
 
-/// Calls a method that makes an object of the session's, and answers that.
+/// Calls a method that creates an object of the session, and returns that object.
 pub(super) fn create(
     client: &mut Client,
     method: &'static str,
     this: &ManagedObject,
     parameters: &str,
 ) -> Result<ManagedObject, Error> {
-    let made = client.call(method, this, parameters, |xml| {
-        let mut made = None;
+    let created = client.call(method, this, parameters, |xml| {
+        let mut created = None;
         while let Some(name) = xml.child()? {
             match name {
-                "returnval" => made = Some(ManagedObject::read(xml)?),
+                "returnval" => created = Some(ManagedObject::read(xml)?),
                 _ => xml.skip()?,
             }
         }
-        Ok(made)
+        Ok(created)
     })?;
-    made.ok_or(Error::Incomplete {
+    created.ok_or(Error::Incomplete {
         method,
-        what: "the object that it makes",
+        what: "the object that it creates",
     })
 }
 
-/// Hands each object of the view to `each` as it arrives.
+/// Reads the objects of a view and hands each to `each` as it arrives.
 pub(super) fn retrieve(
     client: &mut Client,
     collector: &ManagedObject,
@@ -322,7 +79,7 @@ pub(super) fn retrieve(
     pages(client, collector, &first_page(view, specs), &mut each)
 }
 
-/// Hands each of these objects to `each`; one that is not there any more fails the call (ManagedObjectNotFound).
+/// Reads these objects and hands each to `each`. If one was deleted, the call fails (`ManagedObjectNotFound`).
 pub(super) fn retrieve_these(
     client: &mut Client,
     collector: &ManagedObject,
@@ -330,11 +87,8 @@ pub(super) fn retrieve_these(
     spec: &PropertySpec,
     mut each: impl FnMut(&Object),
 ) -> Result<(), Error> {
-    let mut parameters = format!("<specSet>{}", property_sets([spec]));
-    for object in objects {
-        let _ = write!(parameters, "<objectSet>{}</objectSet>", object.element("obj"));
-    }
-    parameters.push_str("</specSet><options/>");
+    let spec = spec_of_objects(objects, spec);
+    let parameters = format!("<specSet>{spec}</specSet><options/>");
     pages(client, collector, &parameters, &mut each)
 }
 
@@ -362,7 +116,7 @@ fn pages(
     }
 }
 
-/// What an answer tells besides its objects.
+/// What an answer contains besides its objects.
 #[derive(Debug, Default)]
 struct Page {
     /// The token of the next page, if there is one.
@@ -378,7 +132,7 @@ fn first_page(view: &ManagedObject, specs: &[PropertySpec]) -> String {
     format!("<specSet>{spec}</specSet><options><maxObjects>{PAGE}</maxObjects></options>")
 }
 
-/// The inside of a `PropertyFilterSpec` that means the objects of a view.
+/// The content of a `PropertyFilterSpec` that selects the objects of a view.
 pub(super) fn spec_of_view(view: &ManagedObject, specs: &[PropertySpec]) -> String {
     format!(
         "{}<objectSet>{}<skip>true</skip>\
@@ -387,6 +141,15 @@ pub(super) fn spec_of_view(view: &ManagedObject, specs: &[PropertySpec]) -> Stri
         property_sets(specs),
         view.element("obj"),
     )
+}
+
+/// The content of a `PropertyFilterSpec` that selects these objects.
+fn spec_of_objects(objects: &[ManagedObject], spec: &PropertySpec) -> String {
+    let mut text = property_sets([spec]);
+    for object in objects {
+        let _ = write!(text, "<objectSet>{}</objectSet>", object.element("obj"));
+    }
+    text
 }
 
 fn property_sets<'s>(specs: impl IntoIterator<Item = &'s PropertySpec>) -> String {
@@ -401,9 +164,7 @@ fn property_sets<'s>(specs: impl IntoIterator<Item = &'s PropertySpec>) -> Strin
     sets
 }
 
-/// Reads a `RetrieveResult`.
-///
-/// Without any object the server answers without `returnval`.
+/// Reads a `RetrieveResult`. If there are no objects, the server sends no `returnval`.
 fn read_page<R: BufRead>(
     xml: &mut Reader<R>,
     object: &mut Object,
@@ -419,7 +180,7 @@ fn read_page<R: BufRead>(
             match name {
                 "token" => page.token = Some(xml.text()?.to_owned()),
                 "objects" if page.objects == LARGEST_PAGE => {
-                    return Err(xml.refuse("a page of far more objects than were asked for"));
+                    return Err(xml.refuse("a page of far more objects than were requested"));
                 }
                 "objects" => {
                     object.read(xml)?;
@@ -460,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_read_whatever_prefix_its_types_have() {
+    fn a_page_is_read_with_any_namespace_prefix() {
         let (token, seen) = page(
             "<RetrievePropertiesExResponse xmlns='urn:vim25'><returnval><token>t&amp;1</token>\
              <objects><obj type='HostSystem'>host-1</obj>\
@@ -486,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_without_end_is_refused() {
+    fn an_endless_page_is_refused() {
         let objects = "<objects><obj type='HostSystem'>host-1</obj></objects>".repeat(LARGEST_PAGE + 1);
         let text = format!("<RetrievePropertiesExResponse><returnval>{objects}");
         let mut reader = Reader::new(text.as_bytes());

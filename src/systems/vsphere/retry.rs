@@ -1,310 +1,59 @@
-//! Trying again what may work later: how often, after which pauses, and what is never tried again.
+//! Which errors of the API are temporary.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::Error;
-use crate::backoff::Backoff;
-use crate::cancel::Cancel;
-use crate::error::{Classify, Kind};
+use super::{Error, NOT_AUTHENTICATED, NOT_FOUND};
+use crate::cancel::{Cancel, Cancelled};
 use crate::http::{self, Endpoint};
+use crate::retry::{Patience, Retryable};
 
-/// How long failures that may pass are met with another attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
-    /// Until the endpoint's deadline.
-    UntilDeadline,
-    /// For this time from the first of them on, and no longer than until the deadline.
-    For(Duration),
-}
-
-impl Patience {
-    /// One minute, where the user has not said how long all of it may take.
-    pub const USUAL: Patience = Patience::For(Duration::from_secs(60));
-}
-
-/// How often work is begun again because an object vanished in its midst.
-const RESTARTS: u32 = 5;
-
-/// Tries until it works, where failures may pass.
-///
-/// Each attempt begins anew, with a log-in of its own. A session that ended in between is tried once again, and at once. Where
-/// objects are deleted all day, one may vanish in the midst of the work: that is begun again five times, however long an
-/// attempt takes. Nothing else is tried again: servers lock accounts whose log-in is refused too often.
+/// Repeats an attempt, which logs in for itself, as [`crate::retry::retry`] does. Its errors name the server.
 pub fn retry<T>(
     endpoint: &Endpoint,
     patience: Patience,
     cancel: &Cancel,
     mut attempt: impl FnMut() -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut attempts = Attempts::new(endpoint.deadline, patience, Instant::now());
-    loop {
-        let error = match attempt() {
-            Ok(done) => return Ok(done),
-            Err(error) => error,
-        };
-        let next = attempts.after(error, Instant::now());
-        let at_server = |error: Error| error.at(endpoint.base.authority());
-        match next.map_err(at_server)? {
-            (error, None) => log::warn!("{}; logging in once more", at_server(error).with_causes()),
-            (error, Some(pause)) => {
-                let error = at_server(error);
-                wait(&error, pause, cancel)?;
-                attempts.last = Some(error);
-            }
-        }
+    crate::retry::retry(endpoint.deadline, patience, cancel, || {
+        attempt().map_err(|error| error.at(endpoint.base.authority()))
+    })
+}
+
+impl From<Cancelled> for Error {
+    fn from(cancelled: Cancelled) -> Self {
+        Error::Http(cancelled.into())
     }
 }
 
-/// What was tried until now.
-struct Attempts {
-    begun: Instant,
-    deadline: Option<Instant>,
-    patience: Patience,
-    /// When patience ends; known from the first failure on.
-    end: Option<Instant>,
-    has_expired: bool,
-    vanished: u32,
-    backoff: Backoff,
-    /// Why there is another attempt.
-    last: Option<Error>,
-}
-
-impl Attempts {
-    fn new(deadline: Option<Instant>, patience: Patience, begun: Instant) -> Self {
-        Attempts {
-            begun,
-            deadline,
-            patience,
-            end: None,
-            has_expired: false,
-            vanished: 0,
-            backoff: backoff(),
-            last: None,
-        }
+impl Retryable for Error {
+    /// A session ends after half an hour without a call, or when the server restarts.
+    fn is_end_of_session(&self) -> bool {
+        self.is_fault(NOT_AUTHENTICATED)
     }
 
-    /// Whether there is another attempt after this failure: after a pause, or at once. If not, fails with what to tell.
-    fn after(&mut self, error: Error, now: Instant) -> Result<(Error, Option<Duration>), Error> {
-        if error.is_end_of_session() {
-            return match std::mem::replace(&mut self.has_expired, true) {
-                true => Err(error),
-                false => Ok((error, None)),
-            };
-        }
-        if error.is_deadline() {
-            // That there is no time left is known. What took it is not.
-            return Err(match self.last.take() {
-                Some(last) => self.gave_up(last, now),
-                None => error,
-            });
-        }
-        if error.kind() != Kind::TempFail {
-            return Err(error);
-        }
-        let end = match error.is_vanished() {
-            true => {
-                self.vanished += 1;
-                self.deadline
-            }
-            false => self.end(now),
-        };
-        let asked = asked_pause(&error);
-        let pause = self.backoff.pause(asked);
-        let fits = end.is_none_or(|end| now + pause < end);
-        if fits && self.vanished <= RESTARTS {
-            return Ok((error, Some(pause)));
-        }
-        match asked == Some(pause) {
-            // It tells for itself why there is no other attempt.
-            true => Err(error),
-            false => Err(self.gave_up(error, now)),
-        }
+    fn is_vanished(&self) -> bool {
+        self.is_fault(NOT_FOUND)
     }
 
-    /// When patience ends that has begun at the first failure, now or earlier.
-    fn end(&mut self, now: Instant) -> Option<Instant> {
-        let patience = match self.patience {
-            Patience::UntilDeadline => self.deadline,
-            Patience::For(time) => Some(*self.end.get_or_insert(now + time)),
-        };
-        patience.into_iter().chain(self.deadline).min()
-    }
-
-    fn gave_up(&self, last: Error, now: Instant) -> Error {
-        let end = self.deadline.map_or(now, |deadline| deadline.min(now));
-        let after = end.saturating_duration_since(self.begun);
-        Error::GaveUp {
-            after: match after.as_secs() {
-                0 => after,
-                _ => Duration::from_secs(after.as_secs_f64().round() as u64),
-            },
-            last: Box::new(last),
-        }
-    }
-}
-
-/// Pauses that grow from a quarter of a second to a minute.
-pub(super) fn backoff() -> Backoff {
-    Backoff::new(Duration::from_millis(250), Duration::from_secs(60))
-}
-
-/// A server may ask for a longer pause, but not for ever.
-const LONGEST_ASKED: Duration = Duration::from_secs(3600);
-
-/// The pause that the server asks for.
-pub(super) fn asked_pause(error: &Error) -> Option<Duration> {
-    match error {
-        Error::Http(error) => error.retry_after().map(|asked| asked.min(LONGEST_ASKED)),
-        _ => None,
-    }
-}
-
-/// Says what failed and waits.
-pub(super) fn wait(error: &Error, pause: Duration, cancel: &Cancel) -> Result<(), Error> {
-    let seconds = pause.as_secs_f32();
-    log::warn!("{}; trying again in {seconds} s", error.with_causes());
-    Ok(cancel.sleep(pause).map_err(http::Error::from)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn busy(retry_after: Option<u64>) -> Error {
-        Error::Http(http::Error::Status {
-            server: "vc".into(),
-            status: 503,
-            message: String::new(),
-            retry_after: retry_after.map(Duration::from_secs),
-        })
-    }
-
-    fn fault(kind: &str) -> Error {
-        Error::of_fault("RetrievePropertiesEx", kind.into())
-    }
-
-    fn seconds(number: f32) -> Duration {
-        Duration::from_secs_f32(number)
-    }
-
-    /// What becomes of failures that come at these seconds: the pauses, then how it ends.
-    fn attempts(
-        deadline: Option<f32>,
-        patience: Patience,
-        failures: Vec<(f32, Error)>,
-    ) -> (Vec<f32>, String) {
-        let begun = Instant::now();
-        let deadline = deadline.map(|time| begun + seconds(time));
-        let mut attempts = Attempts::new(deadline, patience, begun);
-        let mut paused = Vec::new();
-        for (at, error) in failures {
-            match attempts.after(error, begun + seconds(at)) {
-                Ok((error, pause)) => {
-                    paused.push(pause.unwrap_or_default().as_secs_f32());
-                    attempts.last = pause.map(|_| error);
-                }
-                Err(error) => return (paused, error.with_causes()),
-            }
-        }
-        (paused, "goes on".into())
-    }
-
-    /// Each pause may be a quarter shorter.
-    #[track_caller]
-    fn assert_paused(paused: &[f32], nominal: &[f32]) {
-        assert_eq!(paused.len(), nominal.len(), "{paused:?}");
-        let pairs = paused.iter().zip(nominal);
-        assert!(
-            pairs
-                .clone()
-                .all(|(pause, nominal)| (nominal * 0.74..=*nominal).contains(pause)),
-            "{paused:?} {nominal:?}"
-        );
-    }
-
-    #[test]
-    fn patience_begins_with_the_first_failure_and_ends_at_the_deadline() {
-        let late = || vec![(600.0, busy(None)), (650.0, busy(None)), (659.9, busy(None))];
-        let (paused, end) = attempts(Some(3600.0), Patience::USUAL, late());
-        assert_paused(&paused, &[0.25, 0.5]);
-        assert_eq!(
-            end,
-            "gave up after 660 s: last error: vc: answered 503 Service Unavailable"
-        );
-        let (paused, end) = attempts(Some(3600.0), Patience::UntilDeadline, late());
-        assert_eq!((paused.len(), &*end), (3, "goes on"));
-        let (paused, end) = attempts(Some(601.0), Patience::USUAL, late());
-        assert_paused(&paused, &[0.25]);
-        assert!(
-            end.starts_with("gave up after 601 s: last error: vc: answered 503"),
-            "{end}"
-        );
-    }
-
-    #[test]
-    fn the_cause_outlives_the_deadline() {
-        let no_time = || {
+    fn is_deadline(&self) -> bool {
+        matches!(
+            self,
             Error::Http(http::Error::Timeout {
-                server: "vc".into(),
                 limit: http::Limit::Deadline,
+                ..
             })
-        };
-        let (_, end) = attempts(
-            Some(30.0),
-            Patience::UntilDeadline,
-            vec![(1.0, busy(None)), (30.2, no_time())],
-        );
-        assert_eq!(
-            end,
-            "gave up after 30 s: last error: vc: answered 503 Service Unavailable"
-        );
-        let (_, end) = attempts(Some(30.0), Patience::UntilDeadline, vec![(30.2, no_time())]);
-        assert_eq!(end, no_time().with_causes());
+        )
     }
 
-    #[test]
-    fn a_long_pause_that_the_server_asks_for_is_told() {
-        let (paused, end) = attempts(None, Patience::USUAL, vec![(0.0, busy(Some(3600)))]);
-        assert!(paused.is_empty());
-        assert_eq!(
-            end,
-            "vc: answered 503 Service Unavailable (the server asks to wait 3600 s)"
-        );
-    }
-
-    #[test]
-    fn what_vanishes_is_met_a_few_times_however_long_each_takes() {
-        let vanished = |times: usize| {
-            (0..times)
-                .map(|n| (n as f32 * 300.0, fault("ManagedObjectNotFound")))
-                .collect()
-        };
-        let (paused, end) = attempts(Some(3600.0), Patience::USUAL, vanished(5));
-        assert_paused(&paused, &[0.25, 0.5, 1.0, 2.0, 4.0]);
-        assert_eq!(end, "goes on");
-        let (_, end) = attempts(Some(3600.0), Patience::USUAL, vanished(6));
-        assert!(end.starts_with("gave up after 1500 s: last error: "), "{end}");
-        let (paused, _) = attempts(Some(400.0), Patience::USUAL, vanished(6));
-        assert_eq!(paused.len(), 2);
-    }
-
-    #[test]
-    fn an_ended_session_is_tried_once_more_and_a_refusal_never() {
-        let ended = || (0.0, fault("NotAuthenticated"));
-        let (paused, end) = attempts(None, Patience::USUAL, vec![ended(), ended()]);
-        assert_eq!(paused, [0.0]);
-        assert!(end.contains("the session ended"), "{end}");
-        let (paused, end) = attempts(None, Patience::USUAL, vec![(0.0, fault("NoPermission"))]);
-        assert!(paused.is_empty() && end.contains("NoPermission"), "{end}");
-    }
-
-    #[test]
-    fn a_server_may_ask_for_an_hour() {
-        for (asked, expected) in [(0, 0), (59, 59), (u64::MAX, 3600)] {
-            assert_eq!(
-                asked_pause(&busy(Some(asked))),
-                Some(Duration::from_secs(expected))
-            );
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::Http(error) => error.retry_after(),
+            _ => None,
         }
+    }
+
+    fn gave_up(after: Duration, last: Self) -> Self {
+        let last = Box::new(last);
+        Error::GaveUp { after, last }
     }
 }

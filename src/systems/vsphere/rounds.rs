@@ -1,4 +1,4 @@
-//! How much one reading of an inventory may bring, so that no server keeps us reading for ever.
+//! Limits of one reading, so that no server keeps the client reading for ever.
 
 use super::Error;
 
@@ -8,7 +8,7 @@ pub(super) const MOST_OBJECTS: usize = 1_000_000;
 /// The most pages.
 const MOST_PAGES: usize = 100_000;
 
-/// The most pages one after the other without any object.
+/// The most pages in a row without any object.
 const MOST_EMPTY: usize = 100;
 
 /// Counts the pages of one reading.
@@ -20,7 +20,7 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    /// Counts a page of so many objects; fails with [`Error::Endless`] if that is too much.
+    /// Counts a page with this number of objects; fails with [`Error::Endless`] beyond a limit.
     pub(super) fn add(&mut self, method: &'static str, objects: usize) -> Result<(), Error> {
         self.pages += 1;
         self.objects += objects;
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_inventory_has_an_end() {
+    fn a_large_inventory_is_within_the_limits() {
         assert_eq!(pages(repeat_n(100, 1057)), Ok(()));
         assert_eq!(pages(repeat_n(1000, 1000)), Ok(()));
         assert_eq!(pages(repeat_n(1, 100_000)), Ok(()));
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ends_is_refused() {
+    fn an_endless_reading_is_refused() {
         for (objects, words) in [
             (repeat_n(1000, 1001), "more than 1000000 objects"),
             (repeat_n(1, 100_001), "more than 100000 pages"),

@@ -1,4 +1,4 @@
-//! A session with a server: log-in, what the server is, and log-out on every way out.
+//! A session with a server: login, the server's description of itself, and logout on every path.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use crate::http::Endpoint;
 use crate::secret::Secret;
 use crate::xml;
 
-/// How long a log-out over a new connection may take, after a signal or an error.
+/// How long a logout over a new connection may take, after a signal or an error.
 const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a log-in has at least, after a signal and whatever is left of the time for the whole.
+/// The least time that a login has, after a signal or shortly before the deadline.
 const LOGIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Who logs in.
@@ -40,7 +40,7 @@ pub struct About {
     pub instance_uuid: Option<String>,
 }
 
-/// What `RetrieveServiceContent` tells: the server and its singletons.
+/// The answer to `RetrieveServiceContent`: the server and its singletons.
 #[derive(Debug)]
 pub(super) struct ServiceContent {
     pub(super) about: About,
@@ -52,15 +52,15 @@ pub(super) struct ServiceContent {
 
 /// A session that is logged in.
 ///
-/// [`Session::close`] logs out and says whether that worked. A session that is dropped instead, on the way out with an
-/// error, logs out as well, over a connection of its own and within five seconds.
+/// [`Session::close`] logs out. A session that is dropped because of an error logs out too, over a new connection and within five
+/// seconds. A logout that fails causes a warning.
 pub struct Session {
     pub(super) client: Client,
     pub(super) content: ServiceContent,
-    /// What the server keeps for the session, each with the method that takes it away.
+    /// Objects that the server keeps for the session, each with the method that destroys it.
     kept: Vec<(&'static str, ManagedObject)>,
     open: bool,
-    /// Set by a signal, from the log-in on.
+    /// Set by a signal, after the login.
     connection: Cancel,
     _interrupts: HookGuard,
 }
@@ -68,8 +68,8 @@ pub struct Session {
 impl Session {
     /// Connects and logs in.
     ///
-    /// A signal interrupts everything at once but the log-in itself, for whose answer it leaves five seconds, as the endpoint's
-    /// deadline does: cut off there, the server would keep a session that nobody can close any more.
+    /// A signal interrupts everything at once except the login itself, which it and the endpoint's deadline give five seconds.
+    /// Without the answer to the login nobody could close the session.
     pub fn open(endpoint: &Endpoint, credentials: &Credentials, cancel: &Cancel) -> Result<Self, Error> {
         let begun = Instant::now();
         let connection = Cancel::default();
@@ -86,7 +86,7 @@ impl Session {
         let begun = Instant::now();
         let soon = begun + LOGIN_LIMIT;
         let mut unhurried = match endpoint.deadline {
-            Some(deadline) if deadline < soon => client.anew(&connection, Some(soon)),
+            Some(deadline) if deadline < soon => client.reconnected(&connection, Some(soon)),
             _ => client.clone(),
         };
         let late = connection.follow_late(cancel, LOGIN_LIMIT);
@@ -96,8 +96,8 @@ impl Session {
         if let Err(error) = logged_in {
             let refused = matches!(error, Error::Login { .. } | Error::Fault { .. });
             if !refused && client.has_cookie() {
-                // The answer broke off: the server may hold a session all the same.
-                let _ = logout_anew(&client, &content.session_manager, &[]);
+                // The answer was cut, but the server may have opened the session.
+                let _ = logout_over_new_connection(&client, &content.session_manager, &[]);
             }
             return Err(error);
         }
@@ -117,12 +117,12 @@ impl Session {
         Ok(session)
     }
 
-    /// Goes on without the deadline that the log-in had, over a new connection.
+    /// Continues without the deadline of the login, over a new connection.
     pub(super) fn without_deadline(&mut self) {
-        self.client = self.client.anew(&self.connection, None);
+        self.client = self.client.reconnected(&self.connection, None);
     }
 
-    /// Has the server gather all objects of the specs' types, until the end of the session.
+    /// Creates a view of all objects of the specs' types, which lives until the session ends.
     pub(super) fn create_view(&mut self, specs: &[PropertySpec]) -> Result<ManagedObject, Error> {
         let ServiceContent {
             view_manager,
@@ -134,18 +134,15 @@ impl Session {
         Ok(view)
     }
 
-    /// Has the server tell the changes of a view's objects, until the end of the session.
-    pub(super) fn create_filter(
-        &mut self,
-        view: &ManagedObject,
-        specs: &[PropertySpec],
-    ) -> Result<(), Error> {
-        let spec = property::spec_of_view(view, specs);
+    /// Creates a filter that reports the changes of the selected objects until the session ends.
+    ///
+    /// `spec` is the content of a `PropertyFilterSpec`.
+    pub(super) fn create_filter(&mut self, spec: &str) -> Result<(), Error> {
         let parameters = format!("<spec>{spec}</spec><partialUpdates>false</partialUpdates>");
         let collector = &self.content.property_collector;
         let filter = property::create(&mut self.client, "CreateFilter", collector, &parameters)?;
         self.kept.push(("DestroyPropertyFilter", filter));
-        // A wait that a signal cut off here goes on there.
+        // A signal ends the client's wait, but the server would continue to wait.
         self.kept.push(("CancelWaitForUpdates", collector.clone()));
         Ok(())
     }
@@ -155,20 +152,20 @@ impl Session {
         &self.content.about
     }
 
-    /// Logs out, after what the server kept for the session has been given back. Only a warning says that this failed.
+    /// Destroys what the server keeps for the session, and logs out. If that fails, it logs a warning.
     pub fn close(mut self) {
         self.open = false;
-        give_back(&mut self.client, &self.kept);
+        destroy(&mut self.client, &self.kept);
         if logout(&mut self.client, &self.content.session_manager).is_err() {
-            self.close_anew(&[]);
+            self.close_over_new_connection(&[]);
         }
     }
 
     /// Logs out over a new connection.
-    fn close_anew(&self, kept: &[(&'static str, ManagedObject)]) {
-        if let Err(error) = logout_anew(&self.client, &self.content.session_manager, kept) {
+    fn close_over_new_connection(&self, kept: &[(&'static str, ManagedObject)]) {
+        if let Err(error) = logout_over_new_connection(&self.client, &self.content.session_manager, kept) {
             let error = error.at(self.client.server()).with_causes();
-            log::warn!("{error}; the log-out failed, so the session stays open until it expires");
+            log::warn!("{error}; the logout failed, so the session stays open until it expires");
         }
     }
 }
@@ -176,8 +173,8 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if self.open {
-            // The connection may be cut, or hold half an answer.
-            self.close_anew(&self.kept);
+            // The connection may be broken, or contain half an answer.
+            self.close_over_new_connection(&self.kept);
         }
     }
 }
@@ -261,15 +258,15 @@ fn login(client: &mut Client, manager: &ManagedObject, credentials: &Credentials
 fn logout(client: &mut Client, manager: &ManagedObject) -> Result<(), Error> {
     let begun = Instant::now();
     match client.call("Logout", manager, "", |xml| xml.skip()) {
-        Err(Error::Fault { fault, .. }) if fault.kind == NOT_AUTHENTICATED => {}
+        Err(error) if error.is_fault(NOT_AUTHENTICATED) => {}
         done => done?,
     }
     log::debug!("logged out in {}", Seconds::since(begun));
     Ok(())
 }
 
-/// Has the server drop what it keeps for the session. What is left over ends with the session, so no failure matters.
-fn give_back(client: &mut Client, kept: &[(&'static str, ManagedObject)]) {
+/// Destroys what the server keeps for the session. Failures don't matter, because the rest ends with the session.
+fn destroy(client: &mut Client, kept: &[(&'static str, ManagedObject)]) {
     for (method, object) in kept.iter().rev() {
         match client.call(method, object, "", |xml| xml.skip()) {
             Ok(()) => {}
@@ -280,12 +277,12 @@ fn give_back(client: &mut Client, kept: &[(&'static str, ManagedObject)]) {
 }
 
 /// Logs out over a new connection, which no signal interrupts.
-fn logout_anew(
+fn logout_over_new_connection(
     client: &Client,
     manager: &ManagedObject,
     kept: &[(&'static str, ManagedObject)],
 ) -> Result<(), Error> {
-    let mut client = client.anew(&Cancel::default(), Some(Instant::now() + LOGOUT_LIMIT));
-    give_back(&mut client, kept);
+    let mut client = client.reconnected(&Cancel::default(), Some(Instant::now() + LOGOUT_LIMIT));
+    destroy(&mut client, kept);
     logout(&mut client, manager)
 }

@@ -1,4 +1,4 @@
-//! SOAP as the vSphere Web Services API speaks it: calls, answers and faults (SOAP 1.1 over POST to `/sdk`).
+//! SOAP as the vSphere Web Services API uses it: calls, answers and faults (SOAP 1.1 over POST to `/sdk`).
 
 use std::io::BufRead;
 use std::time::{Duration, Instant};
@@ -9,15 +9,16 @@ use crate::http::{Body, Endpoint, Http, Request, Response};
 use crate::secret::Secret;
 use crate::xml::{self, Reader};
 
-/// The name of the cookie that is the session.
+/// The name of the cookie that identifies the session.
 const SESSION_COOKIE: &str = "vmware_soap_session";
 
-/// What servers since vSphere 5.5 understand, for those that do not tell their versions.
+/// The version for servers that do not list theirs. Every server since vSphere 5.5 understands it.
 const OLDEST_VERSION: &str = "5.5";
 
-/// The method whose answer holds a secret.
+/// The method whose answer contains a secret.
 pub(super) const LOGIN: &str = "Login";
-/// Calls that do the same once or twice: they only read, or take away what is gone the second time.
+
+/// Methods that may be called twice: they only read, or destroy what does not exist the second time.
 const REPEATABLE: [&str; 7] = [
     "RetrieveServiceContent",
     "RetrievePropertiesEx",
@@ -31,7 +32,7 @@ const REPEATABLE: [&str; 7] = [
 /// The answer to a call, while it arrives.
 pub(super) type Answer = Reader<Body>;
 
-/// The connections to the API, with the version that is spoken and the session's cookie.
+/// The connections to the API, with the version in use and the session's cookie.
 #[derive(Clone)]
 pub(super) struct Client {
     http: Http,
@@ -40,11 +41,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects and asks which version of the API the server speaks best.
+    /// Connects and chooses the newest version of the API that the server lists.
     pub(super) fn connect(endpoint: &Endpoint, cancel: &Cancel) -> Result<Self, Error> {
         let http = Http::new(endpoint, cancel)?;
         let version = newest_version(&http)?;
-        log::debug!("speaking version {version} of the API");
+        log::debug!("using version {version} of the API");
         Ok(Client {
             http,
             action: format!("\"urn:vim25/{version}\""),
@@ -57,28 +58,27 @@ impl Client {
         self.http.base().authority()
     }
 
-    /// The same session over new connections: with a deadline for a log-out after a signal or a broken answer, without one
-    /// for a session that has no end.
-    pub(super) fn anew(&self, cancel: &Cancel, deadline: Option<Instant>) -> Self {
+    /// The same session over new connections and with another deadline, if any.
+    pub(super) fn reconnected(&self, cancel: &Cancel, deadline: Option<Instant>) -> Self {
         Client {
             http: self.http.reconnect(cancel, deadline),
             ..self.clone()
         }
     }
 
-    /// Goes on with the session of the other.
+    /// Takes over the session of another client.
     pub(super) fn continue_session(&mut self, other: Client) {
         self.cookie = other.cookie;
     }
 
-    /// Whether the server has given a cookie, by which it knows us again.
+    /// Whether the server has sent a session's cookie.
     pub(super) fn has_cookie(&self) -> bool {
         self.cookie.is_some()
     }
 
-    /// Calls a method of a managed object, and has `read` read the children of the response's element.
+    /// Calls a method of a managed object; `read` reads the children of the response's element.
     ///
-    /// `parameters` are the elements that follow `_this`.
+    /// `parameters` are the elements after `_this`.
     pub(super) fn call<T>(
         &mut self,
         method: &'static str,
@@ -89,7 +89,7 @@ impl Client {
         self.call_patiently(method, this, parameters, None, read)
     }
 
-    /// [`Client::call`] of a method that may be silent for longer than others, so long.
+    /// [`Client::call`] of a method that may stay silent for this time, longer than others.
     pub(super) fn call_patiently<T>(
         &mut self,
         method: &'static str,
@@ -102,7 +102,7 @@ impl Client {
         let envelope = Secret::from(envelope(method, this, parameters));
         let response = self.send(method, envelope.expose(), silence)?;
         if response.status() != 200 {
-            return Err(refusal(method, response));
+            return Err(error_of(method, response));
         }
         let mut answer = Reader::new(response.into_body());
         let value = read_answer(method, &mut answer, read)?;
@@ -119,7 +119,7 @@ impl Client {
         let mut request = Request::post("", "text/xml; charset=utf-8", envelope.as_bytes());
         request = request.label(method).header("SOAPAction", &self.action).gzip();
         if method == LOGIN {
-            // The session's key.
+            // It contains the session's key.
             request = request.secret_answer();
         }
         if REPEATABLE.contains(&method) {
@@ -139,7 +139,7 @@ impl Client {
     }
 }
 
-/// Where a vCenter should have answered, a web page comes from something else.
+/// Refuses a web page, which no vSphere server sends here.
 fn soap_or_page(method: &'static str, response: Response) -> Result<Response, Error> {
     match response.status() {
         200 if response.is_html() => Err(Error::NotSoap {
@@ -169,7 +169,7 @@ fn session_cookie(response: &Response) -> Option<Secret> {
     })
 }
 
-/// Goes down to the response within the envelope and has `read` read it.
+/// Enters the response within the envelope; `read` reads it.
 fn read_answer<R: BufRead, T>(
     method: &'static str,
     answer: &mut Reader<R>,
@@ -200,8 +200,8 @@ fn read_answer<R: BufRead, T>(
     read(answer).map_err(of_answer)
 }
 
-/// The fault in the answer, with status 500, or the status itself where there is none.
-fn refusal(method: &'static str, response: Response) -> Error {
+/// The fault in an answer whose status is an error, such as 500, or the status itself if there is no fault.
+fn error_of(method: &'static str, response: Response) -> Error {
     if response.status() == 404 {
         let found = "404 Not Found".into();
         return Error::NotSoap { method, found };
@@ -217,7 +217,7 @@ fn refusal(method: &'static str, response: Response) -> Error {
     }
 }
 
-/// Reads a SOAP fault, whose element has been gone down to.
+/// Reads the SOAP fault in the element that was entered last.
 fn read_fault<R: BufRead>(xml: &mut Reader<R>) -> Result<Fault, xml::Error> {
     let mut fault = Fault::default();
     while let Some(name) = xml.child()? {
@@ -225,7 +225,7 @@ fn read_fault<R: BufRead>(xml: &mut Reader<R>) -> Result<Fault, xml::Error> {
             "faultstring" => fault.text = xml.text()?.trim().to_owned(),
             "detail" => {
                 while let Some(name) = xml.child()? {
-                    // Without xsi:type the element's name tells the type, with "Fault" behind it.
+                    // Without xsi:type the element's name is the type with "Fault" after it.
                     let named = name.strip_suffix("Fault").unwrap_or(name).to_owned();
                     let typed = xml
                         .prefixed_attribute("type")
@@ -240,7 +240,7 @@ fn read_fault<R: BufRead>(xml: &mut Reader<R>) -> Result<Fault, xml::Error> {
     Ok(fault)
 }
 
-/// The name behind its prefix: servers choose their own.
+/// The name without its prefix, which each server chooses for itself.
 pub(super) fn without_prefix(name: &str) -> &str {
     name.rsplit_once(':').map_or(name, |(_, local)| local)
 }

@@ -1,15 +1,16 @@
-//! Where a server is, in every way that people write it: what [`Base`] reads, and libvirt's URIs of ESX hosts and vCenters
-//! (libvirt's documentation, "VMware ESX hypervisor driver", URI format).
+//! How people write a server's address: what [`Base`] reads, and libvirt's URIs of ESX hosts and vCenters (libvirt's
+//! documentation, "VMware ESX hypervisor driver", URI format).
 
 use percent_encoding::percent_decode_str;
 
-use crate::http::{Base, Error, Proxy};
+use crate::error::{Classify, Kind};
+use crate::http::{self, Base, Proxy};
 use crate::secret::redact;
 
-/// Where a server is, and what a libvirt URI says beside.
+/// A server's address, and what a libvirt URI says besides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Where it is.
+    /// The server.
     pub base: Base,
     /// The user before the `@`.
     pub username: Option<String>,
@@ -19,109 +20,191 @@ pub struct Address {
     pub proxy: Option<Proxy>,
     /// `auto_answer=`: whether questions that block tasks are answered with their defaults.
     pub auto_answer: Option<bool>,
-    /// Parameters that are not known here, nor to libvirt.
+    /// Parameters that neither this crate nor libvirt knows.
     pub unknown: Vec<String>,
 }
 
+/// A text that is not the address of a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// It is neither an address nor a URI, or a parameter has an invalid value.
+    #[error(transparent)]
+    Malformed(#[from] http::Error),
+    /// It contains a password.
+    #[error("{text:?} is not a server's address: it contains a password")]
+    Password {
+        /// The text without the password.
+        text: String,
+    },
+}
+
+impl Classify for AddressError {
+    fn kind(&self) -> Kind {
+        match self {
+            AddressError::Malformed(error) => error.kind(),
+            AddressError::Password { .. } => Kind::Config,
+        }
+    }
+}
+
 impl Address {
-    /// Reads a host name, an address or a URL as [`Base::parse`] does, with 443 and `/sdk` where they are not given, or
-    /// `esx://` or `vpx://` `[USER@]HOST[:PORT][/PATH][?PARAMETERS]`.
+    /// Reads a host name, an address or a URL as [`Base::parse`] does, or a libvirt URI:
+    /// `esx://` or `vpx://`, then `[USER@]HOST[:PORT][/PATH][?PARAMETERS]`.
     ///
-    /// libvirt's path chooses one host of a vCenter. It means nothing here, where the whole inventory is read.
+    /// The defaults are port 443 and the path `/sdk`. libvirt's path chooses one host of a vCenter. It is ignored here,
+    /// because the whole inventory is read.
     ///
     /// ```
     /// use vw::systems::vsphere::Address;
     /// let address = Address::parse("vpx://root@vc.example.com/dc1/esx1?no_verify=1")?;
     /// assert_eq!(address.base.to_string(), "https://vc.example.com/sdk");
     /// assert_eq!((address.username.as_deref(), address.insecure), (Some("root"), true));
-    /// # Ok::<(), vw::http::Error>(())
+    /// # Ok::<(), vw::systems::vsphere::AddressError>(())
     /// ```
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        // Its parts, as an error about one names them, may be parts of a password.
-        Address::read(text.trim()).map_err(|error| match error {
-            Error::Address { reason, .. } => Error::Address {
-                text: redact::value(text.trim()),
-                reason,
-            },
-            error => error,
-        })
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        let read = match libvirt_uri(text) {
+            Some(rest) => Uri::new(rest).and_then(Uri::address),
+            None => Base::parse(text, 443, "/sdk")
+                .map(Address::of)
+                .map_err(Flaw::Http),
+        };
+        read.map_err(|flaw| flaw.of(text))
     }
 
-    fn read(text: &str) -> Result<Self, Error> {
-        let plain = |base| Address {
+    /// An address that says nothing but where the server is.
+    fn of(base: Base) -> Self {
+        Address {
             base,
             username: None,
             insecure: false,
             proxy: None,
             auto_answer: None,
             unknown: Vec::new(),
-        };
-        let rest = match text.split_once("://") {
-            Some((scheme, rest))
-                if ["esx", "vpx"]
-                    .iter()
-                    .any(|known| scheme.eq_ignore_ascii_case(known)) =>
-            {
-                rest
+        }
+    }
+}
+
+/// What is wrong with an address, before the text is put into the message.
+enum Flaw {
+    Password,
+    Reason(&'static str),
+    Http(http::Error),
+}
+
+impl Flaw {
+    /// The error about this text, which is redacted because it may contain a password.
+    fn of(self, text: &str) -> AddressError {
+        let text = redact::value(text);
+        match self {
+            Flaw::Password => AddressError::Password { text },
+            Flaw::Reason(reason) | Flaw::Http(http::Error::Address { reason, .. }) => {
+                http::Error::Address { text, reason }.into()
             }
-            _ => return Ok(plain(Base::parse(text, 443, "/sdk")?)),
-        };
+            Flaw::Http(error) => error.into(),
+        }
+    }
+}
+
+/// The rest of a libvirt URI after the scheme, if the text is one.
+fn libvirt_uri(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
+    let mut schemes = ["esx", "vpx"].into_iter();
+    let is_known = schemes.any(|known| scheme.eq_ignore_ascii_case(known));
+    is_known.then_some(rest)
+}
+
+/// A libvirt URI in its parts.
+struct Uri<'t> {
+    username: Option<String>,
+    /// The host and the port.
+    host: &'t str,
+    parameters: &'t str,
+}
+
+impl<'t> Uri<'t> {
+    /// Takes apart what follows the scheme.
+    fn new(rest: &'t str) -> Result<Self, Flaw> {
         let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         let authority = place.split('/').next().unwrap_or_default();
         let (user, host) = match authority.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
             None => (None, authority),
         };
-        let fail = |reason| Error::Address {
-            text: format!("{}://{host}", &text[..3]),
-            reason,
-        };
         let username = match user {
             None | Some("") => None,
-            Some(user) if user.contains(':') => {
-                return Err(fail(
-                    "a password does not belong here; use --password-file or the key password",
-                ));
-            }
+            Some(user) if user.contains(':') => return Err(Flaw::Password),
             Some(user) => {
-                Some(decoded(user).ok_or_else(|| fail("the user name is not percent-encoded text"))?)
+                let invalid = Flaw::Reason("the user name is not percent-encoded text");
+                Some(decoded(user).ok_or(invalid)?)
             }
         };
-        let mut address = Address {
+        Ok(Uri {
             username,
-            ..plain(Base::parse(&format!("https://{host}"), 443, "/sdk")?)
+            host,
+            parameters,
+        })
+    }
+
+    fn address(self) -> Result<Address, Flaw> {
+        let mut address = Address {
+            username: self.username.clone(),
+            ..Address::of(self.base(Transport::Https)?)
         };
-        let mut http = false;
-        for parameter in parameters
-            .split(['&', ';'])
-            .filter(|parameter| !parameter.is_empty())
-        {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            let value = decoded(value).ok_or_else(|| fail("a parameter is not percent-encoded text"))?;
-            match name {
-                "transport" => {
-                    http = match &*value {
-                        "http" => true,
-                        "https" => false,
-                        _ => return Err(fail("transport= is http or https")),
-                    }
-                }
-                "no_verify" => {
-                    address.insecure = switch(&value).ok_or_else(|| fail("no_verify= is 0 or 1"))?
-                }
-                "auto_answer" => {
-                    address.auto_answer = Some(switch(&value).ok_or_else(|| fail("auto_answer= is 0 or 1"))?);
-                }
-                "proxy" => address.proxy = Some(Proxy::parse(&value, "proxy= of the server's URI")?),
-                // The vCenter that moves guests of the host, which we never do.
-                "vcenter" => {}
-                _ => address.unknown.push(name.chars().take(40).collect()),
+        let parameters = self.parameters.split(['&', ';']);
+        let mut transport = Transport::Https;
+        for parameter in parameters.filter(|parameter| !parameter.is_empty()) {
+            if let Some(given) = address.set(parameter)? {
+                transport = given;
             }
         }
-        if http {
-            address.base = Base::parse(&format!("http://{host}"), 80, "/sdk")?;
+        if transport == Transport::Http {
+            address.base = self.base(transport)?;
         }
         Ok(address)
+    }
+
+    fn base(&self, transport: Transport) -> Result<Base, Flaw> {
+        let (scheme, port) = match transport {
+            Transport::Https => ("https", 443),
+            Transport::Http => ("http", 80),
+        };
+        Base::parse(&format!("{scheme}://{}", self.host), port, "/sdk").map_err(Flaw::Http)
+    }
+}
+
+/// The value of `transport=`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Https,
+    Http,
+}
+
+impl Address {
+    /// Applies one parameter of a URI; returns the transport if the parameter names one.
+    fn set(&mut self, parameter: &str) -> Result<Option<Transport>, Flaw> {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = decoded(value).ok_or(Flaw::Reason("a parameter is not percent-encoded text"))?;
+        match name {
+            "transport" => match &*value {
+                "http" => return Ok(Some(Transport::Http)),
+                "https" => return Ok(Some(Transport::Https)),
+                _ => return Err(Flaw::Reason("transport= is http or https")),
+            },
+            "no_verify" => self.insecure = switch(&value).ok_or(Flaw::Reason("no_verify= is 0 or 1"))?,
+            "auto_answer" => {
+                let answer = switch(&value).ok_or(Flaw::Reason("auto_answer= is 0 or 1"))?;
+                self.auto_answer = Some(answer);
+            }
+            "proxy" => {
+                let proxy = Proxy::parse(&value, "proxy= of the server's URI");
+                self.proxy = Some(proxy.map_err(Flaw::Http)?);
+            }
+            // The vCenter that would move the host's guests, which this crate never does.
+            "vcenter" => {}
+            _ => self.unknown.push(name.chars().take(40).collect()),
+        }
+        Ok(None)
     }
 }
 
@@ -147,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_an_address() {
+    fn every_form_of_an_address_is_read() {
         for (text, wanted) in [
             ("vc.example.com", "https://vc.example.com/sdk"),
             ("vc:8443", "https://vc:8443/sdk"),
@@ -187,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_and_shows_no_password() {
+    fn an_invalid_address_is_refused_without_showing_a_password() {
         for text in [
             "esx://",
             "esx:///dc",

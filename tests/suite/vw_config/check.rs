@@ -52,15 +52,15 @@ fn check_finds_each_mistake_with_file_and_line() {
         ),
         (
             esx("env=x ; y"),
-            "warning: a.conf:7: [prod] env: ' ;' and what follows it belong to the value (virt-who on Python 2 cut it off); \
+            "warning: a.conf:7: [prod] env: ' ;' and the text after it are part of the value (virt-who on Python 2 cut it off); \
              put a comment on a line of its own",
         ),
         (
             esx("sat_password=abc # note"),
-            "warning: a.conf:7: [prod] sat_password: ' #' and what follows it belong to the value; put a comment on a line of \
+            "warning: a.conf:7: [prod] sat_password: ' #' and the text after it are part of the value; put a comment on a line of \
              its own, or the whole value in quotes if this is no comment",
         ),
-        (esx("type=exs"), "'exs' is no type that is known"),
+        (esx("type=exs"), "'exs' is an unknown type"),
         (
             esx("type=xen"),
             "error: a.conf:7: [prod] type: xen is not supported: there is no command vw-scan-xen in PATH",
@@ -89,7 +89,7 @@ fn check_finds_each_mistake_with_file_and_line() {
         ),
         (
             esx("is_hypervisor=maybe"),
-            "warning: a.conf:7: [prod] is_hypervisor: counts only with type=fake, so it is ignored",
+            "warning: a.conf:7: [prod] is_hypervisor: is ignored, because the type is not fake",
         ),
         (
             "[a]\ntype=fake\nowner=o\nfile=a.conf\nis_hypervisor=maybe\n".to_owned(),
@@ -101,7 +101,7 @@ fn check_finds_each_mistake_with_file_and_line() {
         ),
         (
             esx("[global]\nlog_dir=a.conf"),
-            "warning: a.conf:8: [global] log_dir: a.conf is no folder",
+            "warning: a.conf:8: [global] log_dir: a.conf is not a folder",
         ),
         (
             esx("cacert=gone.pem"),
@@ -109,11 +109,11 @@ fn check_finds_each_mistake_with_file_and_line() {
         ),
         (
             esx("rhsm_cacert=a.conf"),
-            "error: a.conf:7: [prod] rhsm_cacert: a.conf has no certificate in PEM form",
+            "error: a.conf:7: [prod] rhsm_cacert: a.conf has no certificate in PEM format",
         ),
         (
             esx("thumbprint=abcd"),
-            "error: a.conf:7: [prod] thumbprint: 'abcd' is no thumbprint",
+            "error: a.conf:7: [prod] thumbprint: 'abcd' is not a thumbprint",
         ),
         (
             esx("insecure=maybe"),
@@ -149,7 +149,7 @@ fn check_finds_each_mistake_with_file_and_line() {
         (
             esx("rhsm_proxy_hostname="),
             "warning: a.conf:7: [prod] rhsm_proxy_hostname: is empty, so Candlepin is reached without a proxy; remove the \
-             line to use that of rhsm.conf or the environment",
+             line to use the proxy of rhsm.conf or the environment",
         ),
         (
             esx("[system_environment]\nhttps_proxy=https://proxy:3128"),
@@ -166,11 +166,11 @@ fn check_finds_each_mistake_with_file_and_line() {
         ),
         (
             esx("type=ESX").replacen("type=esx\n", "", 1),
-            "error: a.conf:6: [prod] type: 'ESX' is no type that is known (did you mean esx?), and there is no command vw-scan-ESX",
+            "error: a.conf:6: [prod] type: 'ESX' is an unknown type (did you mean esx?), and there is no command vw-scan-ESX",
         ),
         (
             esx("sat_server=sat\nsat_username=u\nsat_password=p\nsat_thumbprint=x"),
-            "error: a.conf:10: [prod] sat_thumbprint: 'x' is no thumbprint",
+            "error: a.conf:10: [prod] sat_thumbprint: 'x' is not a thumbprint",
         ),
         (
             esx("sat_server=sat\nsat_username=u\nsat_password=p\nsat_insecure=1"),
@@ -201,7 +201,7 @@ fn check_finds_each_mistake_with_file_and_line() {
         (esx("filter_type=glob"), "is neither wildcards nor regex"),
         (
             esx("exclude_hosts=esx1.example.com"),
-            "'esx1.example.com' is no uuid, but the ids are uuids",
+            "'esx1.example.com' is not a uuid, but the ids are uuids",
         ),
         (
             esx("hypervisor_id=hostname\nfilter_hosts=564dae86-b20b-0214-0203-dc50d3be0ec2"),
@@ -224,10 +224,10 @@ fn check_finds_each_mistake_with_file_and_line() {
             esx("env=%(gone)s"),
             "error: a.conf:7: [prod] env: %(gone)s names a key that the section does not have",
         ),
-        (esx("env=%(env)s"), "stand for each other"),
+        (esx("env=%(env)s"), "refer to each other"),
         (
             esx("[two]\ntype=esx\nserver=https://VC/\nusername=u\npassword=p\nowner=o"),
-            "warning: a.conf:9: [two] server: is that of [prod], too, with the same destination",
+            "warning: a.conf:9: [two] server: is also in [prod], with the same destination",
         ),
         (
             "[a]\nowner=o\n".to_owned(),
@@ -255,7 +255,7 @@ fn check_finds_each_mistake_with_file_and_line() {
         ),
         (
             esx("[]\nx=1\n"),
-            "warning: a.conf:7: the line is no section's header",
+            "warning: a.conf:7: the line is not a valid section header",
         ),
         (
             esx("owner o"),
@@ -295,13 +295,13 @@ fn unusable_files_are_named() {
     fs::create_dir(place.0.path().join("folder")).unwrap();
     let large = fs::File::create(place.0.path().join("large")).unwrap();
     large.set_len(100 << 20).unwrap();
-    let nothing = "there is no section in folder/*.conf; add one, or name another file with -c";
+    let nothing = "there is no section in folder/*.conf; add a section, or name another file with -c";
     for action in ["check", "show"] {
         place.run(&[action, "-c", "folder"]).failed(78, nothing);
     }
     place
         .run(&["migrate", "folder"])
-        .failed(78, "folder: is a folder, and a file is needed");
+        .failed(78, "folder: is a folder, not a file");
     for (file, words) in [
         ("large", "is larger than 4 MiB"),
         ("gone", "gone: can't be read: No such file"),
@@ -334,7 +334,7 @@ fn readable_files_are_used_and_the_others_are_named() {
     // Whoever runs the tests as root can read any file, but no folder, and none that is too large.
     let large = fs::File::create(place.0.path().join("b.conf")).unwrap();
     large.set_len(100 << 20).unwrap();
-    let reason = "./b.conf: is larger than 4 MiB, so it is no configuration";
+    let reason = "./b.conf: is larger than 4 MiB, the limit for a configuration file";
     for args in [
         &["-c", "."][..],
         &["-c", "a.conf", "-c", "./b.conf", "-c", "c.conf"],
@@ -384,7 +384,7 @@ fn one_section_can_be_checked_alone() {
         [
             "warning: a.conf:2: [global] intervall: unknown key, so it is ignored (did you mean interval?)",
             "warning: a.conf:5: [defaults] foo: unknown key, so it is ignored",
-            "warning: a.conf:8: [one] server: is that of [three], too, with the same destination: hosts are reported twice \
+            "warning: a.conf:8: [one] server: is also in [three], with the same destination: hosts are reported twice \
              unless filters keep them apart",
             "warning: a.conf:11: [one] exclude_hosts: is empty, so it counts as not set; give it a value, or remove the line",
             "1 of 1 sections usable; try next: vw-scan-esx -n one | vw-filter -n one",
@@ -454,8 +454,8 @@ fn findings_come_in_the_order_of_files_and_lines() {
     assert_eq!(checked.stdout.matches("rhsm.conf:3: ").count(), 1);
     assert!(
         checked.stdout.contains(
-            "warning: rhsm.conf:3: [server] insecure: Candlepin's certificate is not verified; rhsm_cacert or rhsm_thumbprint \
-             would make it safe"
+            "warning: rhsm.conf:3: [server] insecure: Candlepin's certificate is not verified; use rhsm_cacert or \
+             rhsm_thumbprint instead"
         ),
         "{checked:?}"
     );

@@ -91,7 +91,7 @@ fn debug_messages_show_the_ids_and_no_secret() {
         "using no section",
         &format!("reporting to http://{address}/candlepin, owner \"sim\", as reporter "),
         "logging in as user \"sim\"",
-        "Candlepin 4.7.5: makes jobs of check-ins, knows heartbeats",
+        "Candlepin 4.7.5: makes jobs of check-ins, has a heartbeat",
         "checking in: 200 after ",
         "limits: connecting 10 s, silence 60 s, a job 3600 s, 14400 s for a document",
     ] {

@@ -216,9 +216,9 @@ fn a_session_that_expires_during_a_scan_is_replaced_once() {
             None
         });
         let outcome = site.scan(&[]);
-        let once_more =
-            "NotAuthenticated: The session is not authenticated.; the session ended; logging in once more";
-        assert!(outcome.stderr.contains(once_more), "{outcome:?}");
+        let again =
+            "NotAuthenticated: The session is not authenticated.; the session ended; logging in again";
+        assert!(outcome.stderr.contains(again), "{outcome:?}");
         if expires == 1 {
             assert_eq!((outcome.status, outcome.stdout), (0, whole.clone()));
             assert_eq!(outcome.stderr.lines().count(), 1);
@@ -236,25 +236,43 @@ fn a_refused_log_in_says_why_and_is_not_retried() {
         (
             "InvalidLogin",
             "Cannot complete login.",
-            "wrong user name or password (repeated failures may lock the account)",
+            "wrong user name or password",
+            "repeated failures may lock the account",
         ),
-        ("InvalidLogin", "User account is locked.", "the account is locked"),
+        (
+            "InvalidLogin",
+            "User account is locked.",
+            "the account is locked",
+            "have it unlocked, or wait, before the next try",
+        ),
         (
             "InvalidLogin",
             "User password has expired",
             "the account or its password has expired",
+            "renew it",
         ),
-        ("PasswordExpired", "", "the account or its password has expired"),
+        (
+            "PasswordExpired",
+            "",
+            "the account or its password has expired",
+            "renew it",
+        ),
         (
             "InvalidLogin",
             "The account is disabled",
             "the account is disabled",
+            "have it enabled",
         ),
-        ("NoPermission", "", "the account may not log in"),
+        (
+            "NoPermission",
+            "",
+            "the account may not log in",
+            "give the account a role on the server, such as the read-only one",
+        ),
     ];
     let site = Site::new(small());
     let server = site.vcenter.url().replace("https://", "");
-    for (kind, text, words) in table {
+    for (kind, text, words, advice) in table {
         let before = site.vcenter.requests().len();
         answer(&site, "Login", move |_| Some(soap_fault(kind, text)));
         let outcome = site.scan(&[]);
@@ -263,6 +281,7 @@ fn a_refused_log_in_says_why_and_is_not_retried() {
             outcome.stderr.contains(kind) && outcome.stderr.contains(text),
             "{outcome:?}"
         );
+        assert!(outcome.stderr.ends_with(&format!("; {advice}\n")), "{outcome:?}");
         // The versions, RetrieveServiceContent, Login.
         assert_eq!(site.vcenter.requests().len() - before, 3);
     }

@@ -1,8 +1,8 @@
-//! What a user should know about a report: what is in force, and what to do about a failure.
+//! What a user should know about a report: the settings, and what to do about a failure.
 
 use super::{CandlepinReporter, Destination};
 use crate::cli;
-use crate::commands::rhsm::Who;
+use crate::commands::rhsm::PendingLogin;
 use crate::config::Rhsm;
 use crate::error::Kind;
 use crate::http;
@@ -10,7 +10,7 @@ use crate::systems::candlepin;
 
 impl CandlepinReporter {
     /// Debug messages that say what options, section and rhsm.conf come to.
-    pub(super) fn log_what_is_in_force(&self, rhsm: &Rhsm) {
+    pub(super) fn log_settings(&self, rhsm: &Rhsm) {
         let missing = match self.rhsm_conf.exists() {
             true => "",
             false => " (missing: subscription-manager's defaults)",
@@ -30,8 +30,8 @@ impl CandlepinReporter {
             endpoint.base
         );
         match &self.login {
-            Some(Who::User { username, .. }) => log::debug!("logging in as user {username:?}"),
-            Some(Who::System { uuid }) => {
+            Some(PendingLogin::User { username, .. }) => log::debug!("logging in as user {username:?}"),
+            Some(PendingLogin::System { uuid }) => {
                 let file = endpoint.identity.as_ref().map(|identity| &identity.cert);
                 let file = file.unwrap_or(&self.certificate);
                 log::debug!("logging in as consumer {uuid} with {}", file.display());
@@ -47,7 +47,7 @@ impl CandlepinReporter {
             endpoint.connect_limit.as_secs(),
             endpoint.silence_limit.as_secs(),
             self.delivery.limit.as_secs(),
-            self.setup.whole_limit()
+            self.settings.whole_limit()
         );
     }
 
@@ -76,7 +76,7 @@ impl CandlepinReporter {
             None => error,
         };
         let server = (!is_local).then_some(&destination.endpoint.base);
-        let error = self.setup.placed(error, server);
+        let error = self.settings.placed(error, server);
         match advice {
             Some(advice) => error.advise(advice),
             None => error,
@@ -88,13 +88,15 @@ impl CandlepinReporter {
         use candlepin::Error;
         let (base, owner) = (&destination.endpoint.base, &destination.owner);
         Some(match (error, &self.login) {
-            (Error::Refused { source, .. }, Some(Who::User { username, .. })) if is_status(source, 401) => {
+            (Error::Refused { source, .. }, Some(PendingLogin::User { username, .. }))
+                if is_status(source, 401) =>
+            {
                 format!(
                     "login to {base} as {username:?} failed: wrong user name or password (repeated failures may lock the \
                      account)"
                 )
             }
-            (Error::Refused { .. }, Some(Who::User { username, .. })) => {
+            (Error::Refused { .. }, Some(PendingLogin::User { username, .. })) => {
                 format!(
                     "{base} does not let user {username:?} report; check the user's role for owner {owner:?}"
                 )

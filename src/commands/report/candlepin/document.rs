@@ -10,7 +10,7 @@ use crate::cli::words::Warnings;
 use crate::cli::{self, Failure, text};
 use crate::commands::filtering::Filtering;
 use crate::commands::report::documents::{Attempt, Reporter};
-use crate::commands::report::setup::{Memo, Setup, first_three, incomplete, warn_of};
+use crate::commands::report::settings::{Memo, Settings, first_three, incomplete, warn_of};
 use crate::error::{Classify, Kind};
 use crate::mapping::{LeftOut, Mapping};
 use crate::systems::candlepin::{self, Accepted, CheckIn, Delivered, Done, Tally, Uncleared};
@@ -21,8 +21,8 @@ pub(super) const STAGE: &str = "vw-report-candlepin";
 impl Reporter for CandlepinReporter {
     type Delivered = Delivered;
 
-    fn setup(&self) -> &Setup {
-        &self.setup
+    fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     fn ask_password(&self, cancel: &Cancel) -> cli::Result<()> {
@@ -37,13 +37,13 @@ impl Reporter for CandlepinReporter {
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> Attempt {
-        let filter = self.setup.filtering.as_ref().map(Filtering::hosts);
+        let filter = self.settings.filtering.as_ref().map(Filtering::hosts);
         let mut check_in = CheckIn::new(mapping).filtered_by(filter);
         if memo.is_new() {
             self.warn(&check_in);
         }
         let ready = memo.check().and_then(|()| self.inspect(mapping, &check_in));
-        if self.setup.dry_run {
+        if self.settings.dry_run {
             return Attempt::without_line(ready.and_then(|()| self.dry_run(mapping, check_in)));
         }
         let delivered = &mut memo.delivered;
@@ -82,7 +82,7 @@ impl CandlepinReporter {
         let is_local = self.reports_local(check_in);
         let is_whole = check_in.census.left_out.is_empty() && check_in.without_system_uuid().next().is_none();
         Ok(self
-            .setup
+            .settings
             .inspect(mapping, &check_in.census, is_local, is_whole)?)
     }
 
@@ -164,7 +164,7 @@ impl CandlepinReporter {
         let destination = self.destination()?;
         let owner = Some(destination.owner.clone());
         let base = &destination.endpoint.base;
-        let mut line = self.setup.line_of(base, owner, mapping, &check_in.census);
+        let mut line = self.settings.line_of(base, owner, mapping, &check_in.census);
         add_tally(&mut line, &delivered.tally);
         if self.delivery.consumer.is_some() {
             line.guests += check_in.local_guests;

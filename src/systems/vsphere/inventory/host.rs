@@ -4,27 +4,27 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::vms::VANISHED;
-use super::{HypervisorId, decode, missing};
-use crate::mapping::{Hypervisor, Members, Parent};
+use super::{decode, missing};
+use crate::mapping::{Hypervisor, HypervisorId, Members, Parent};
 use crate::systems::vsphere::ManagedObject;
 use crate::systems::vsphere::property::Object;
 
-/// A host as the server told it; texts that are empty count as missing.
+/// A host as the server describes it; an empty text counts as missing.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Host {
     /// The managed object id.
     pub(super) id: String,
     pub(super) name: Option<String>,
-    /// The place of its list of virtual machines.
+    /// The range of its virtual machines in the list of all hosts' virtual machines.
     pub(super) vms: Range<usize>,
-    /// What it stands in.
+    /// The cluster or other compute resource that contains it.
     pub(super) parent: Option<ManagedObject>,
     uuid: Option<String>,
     sockets: Option<String>,
     product_name: Option<String>,
     product_version: Option<String>,
     dns_name: Option<String>,
-    /// The fault that came instead of the uuid or of the DNS name.
+    /// The fault that came instead of the uuid or the DNS name.
     uuid_fault: Option<String>,
     dns_fault: Option<String>,
     /// Whether it was deleted while the server read its properties.
@@ -95,7 +95,7 @@ impl Host {
         }
     }
 
-    /// What the subscription service wants to know, under virt-who's names.
+    /// The facts for the subscription service, under virt-who's names.
     fn facts(&self, cluster: Option<&str>) -> Members {
         let mut facts = Members::new();
         facts.set(
@@ -117,7 +117,7 @@ impl Host {
     }
 }
 
-/// What the host stands in.
+/// The cluster or other compute resource that contains the host.
 pub(super) fn parent(object: &Object) -> Option<ManagedObject> {
     let (kind, id) = object.references("parent").next()?;
     Some(ManagedObject {
@@ -126,7 +126,7 @@ pub(super) fn parent(object: &Object) -> Option<ManagedObject> {
     })
 }
 
-/// The host's name with its domain, which some administrators have entered in both fields.
+/// The host's name with its domain. Some administrators have entered the domain in both fields.
 pub(super) fn qualified(mut host: String, domain: Option<&str>) -> String {
     let Some(domain) = domain else { return host };
     let (lower_host, lower_domain) = (host.to_ascii_lowercase(), domain.to_ascii_lowercase());

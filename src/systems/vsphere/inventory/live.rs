@@ -1,4 +1,4 @@
-//! An inventory that follows its changes.
+//! An inventory that changes.
 
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
@@ -7,24 +7,25 @@ use super::host::{self, Host};
 use super::vms::{Ids, VmId, Vms};
 use super::{CLUSTER, HOST, Inventory, Usable, VM, decode, power_state};
 use crate::mapping::GuestState;
+use crate::systems::vsphere::changes::Update;
 use crate::systems::vsphere::property::Object;
 
-/// An inventory that takes in changes, each at a cost that does not depend on its size.
+/// An inventory that changes. The cost of a change does not depend on the inventory's size.
 ///
-/// [`Live::inventory`] makes of it what a scan would have read.
+/// [`Live::inventory`] is what a scan would read at that moment.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     hosts: FxHashMap<String, Listing>,
     ids: Ids,
     vms: FxHashMap<VmId, Known>,
-    /// The hardware versions that are none.
+    /// The hardware versions that cannot be parsed.
     odd_versions: FxHashMap<VmId, String>,
     clusters: FxHashMap<String, String>,
     with_names: bool,
-    /// The names of virtual machines, and their uuids as vSphere shows them; only `with_names`.
+    /// The names of virtual machines, and their uuids as vSphere shows them; only if `with_names`.
     names: FxHashMap<VmId, String>,
     shown_uuids: FxHashMap<VmId, Uuid>,
-    /// Counts the lists that hosts have told.
+    /// How many lists of virtual machines have come from hosts.
     lists: u64,
 }
 
@@ -33,11 +34,11 @@ pub(crate) struct Live {
 struct Listing {
     host: Host,
     vms: Vec<VmId>,
-    /// Which of all lists this one is, in the order in which they were told.
-    told: u64,
+    /// The number of the list, in the order in which lists came.
+    number: u64,
 }
 
-/// What is known of a virtual machine.
+/// A virtual machine as it was described last.
 #[derive(Debug)]
 enum Known {
     Usable(Uuid, GuestState),
@@ -46,7 +47,7 @@ enum Known {
 }
 
 impl Live {
-    /// An empty one, with the names of virtual machines or without.
+    /// An empty inventory, with the names of virtual machines or without.
     pub(crate) fn new(with_names: bool) -> Self {
         Live {
             with_names,
@@ -59,14 +60,26 @@ impl Live {
         (self.hosts.len(), self.vms.len())
     }
 
-    /// Takes in the whole of an object, whether it is known or not.
+    /// Applies an update; returns false if it is incomplete, so that the whole object must be read again.
+    #[must_use]
+    pub(crate) fn apply(&mut self, update: &Update<'_>) -> bool {
+        match update.kind {
+            // An object that is known may enter again; then the update has all its properties.
+            "enter" => self.put(update.object),
+            "leave" => self.remove(update.object),
+            _ => return self.modify(update.object, update.paths),
+        }
+        true
+    }
+
+    /// Adds or replaces an object.
     pub(crate) fn put(&mut self, object: &Object) {
         match object.kind.as_str() {
             VM => self.put_vm(object),
             HOST => {
-                let (vms, told) = self.list(object);
+                let (vms, number) = self.list(object);
                 let host = Host::new(object, 0..0);
-                let listing = Listing { host, vms, told };
+                let listing = Listing { host, vms, number };
                 self.hosts.insert(object.id.clone(), listing);
             }
             CLUSTER => match object.text("name") {
@@ -115,15 +128,15 @@ impl Live {
         }
     }
 
-    /// The host's list, and its number.
+    /// The host's list of virtual machines, and the list's number.
     fn list(&mut self, object: &Object) -> (Vec<VmId>, u64) {
         self.lists += 1;
         let ids = object.references("vm").map(|(_, id)| self.ids.id(id));
         (ids.collect(), self.lists)
     }
 
-    /// Forgets an object.
-    pub(crate) fn remove(&mut self, object: &Object) {
+    /// Removes an object.
+    fn remove(&mut self, object: &Object) {
         match object.kind.as_str() {
             VM => {
                 let id = self.ids.id(&object.id);
@@ -135,15 +148,14 @@ impl Live {
         }
     }
 
-    /// Changes the properties at `paths` to what the object tells, and those that it does not tell to nothing.
+    /// Changes the properties at `paths` to the object's, and unsets those that the object lacks.
     ///
-    /// False where that does not tell enough, for some properties count only together: then the whole object must be put anew.
-    #[must_use]
-    pub(crate) fn modify(&mut self, object: &Object, paths: &[String]) -> bool {
-        let only = |path| paths.iter().all(|told| told == path);
+    /// Returns false if that is incomplete: some properties count only together.
+    fn modify(&mut self, object: &Object, paths: &[String]) -> bool {
+        let only = |path| paths.iter().all(|changed| changed == path);
         match object.kind.as_str() {
             _ if object.lacks_properties() => false,
-            // Servers also tell of changes in which no property that was asked for changes.
+            // Servers also report changes of other properties, without naming them.
             _ if paths.is_empty() => self.knows(object),
             VM if only("runtime.powerState") => {
                 let id = self.ids.id(&object.id);
@@ -175,7 +187,7 @@ impl Live {
                 self.vms.contains_key(&id)
             }
             HOST => self.hosts.contains_key(&object.id),
-            // A cluster without a name is not kept, and there is nothing else to know about it.
+            // A cluster without a name is not kept, because only the name is used.
             _ => true,
         }
     }
@@ -185,8 +197,8 @@ impl Live {
         let Some(listing) = self.hosts.get_mut(&object.id) else {
             return false;
         };
-        if let Some((vms, told)) = list {
-            (listing.vms, listing.told) = (vms, told);
+        if let Some((vms, number)) = list {
+            (listing.vms, listing.number) = (vms, number);
         }
         for path in paths {
             match path.as_str() {
@@ -211,7 +223,7 @@ impl Live {
         let by_text = |(id, name): (&VmId, &String)| (self.ids.text(*id), name.clone());
         let shown = |(id, uuid): (&VmId, &Uuid)| (self.ids.text(*id), *uuid);
         let mut listings: Vec<&Listing> = self.hosts.values().collect();
-        listings.sort_unstable_by_key(|listing| listing.told);
+        listings.sort_unstable_by_key(|listing| listing.number);
         let hosts = listings.into_iter().map(|listing| {
             let mut host = listing.host.clone();
             host.vms = vms.list_known(&listing.vms);

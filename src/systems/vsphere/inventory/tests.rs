@@ -1,5 +1,6 @@
 use super::host::qualified;
 use super::*;
+use crate::mapping::{HypervisorId, SharedId};
 
 fn inventory(objects: &[Object]) -> Inventory {
     let mut inventory = Inventory::default();
@@ -79,7 +80,7 @@ fn a_domain_is_added_once() {
 }
 
 #[test]
-fn a_host_becomes_a_hypervisor_whatever_comes_first() {
+fn a_host_becomes_a_hypervisor_in_any_order_of_objects() {
     let uuid = "00000000-0000-0000-0000-00000000000";
     let host = Object::of(
         HOST,
@@ -124,7 +125,7 @@ fn a_host_becomes_a_hypervisor_whatever_comes_first() {
 }
 
 #[test]
-fn each_id_is_taken_from_its_property_and_hosts_without_it_are_omitted() {
+fn each_id_has_its_property_and_hosts_without_it_are_omitted() {
     let whole = [
         ("hardware.systemInfo.uuid", "u1"),
         ("config.network.dnsConfig.hostName", "esx1"),
@@ -153,7 +154,7 @@ fn each_id_is_taken_from_its_property_and_hosts_without_it_are_omitted() {
 }
 
 #[test]
-fn guests_that_cannot_be_told_are_omitted_with_the_reason() {
+fn unusable_guests_are_omitted_with_the_reason() {
     let vms = ["vm-1", "vm-2", "vm-3"].map(|id| ("vm", format!("VirtualMachine:{id}")));
     let vms = vms.each_ref().map(|(path, id)| (*path, id.as_str()));
     let objects = [
@@ -171,23 +172,23 @@ fn guests_that_cannot_be_told_are_omitted_with_the_reason() {
         reasons,
         [
             "no config.uuid",
-            "config.uuid \"junk\" is no uuid",
+            "config.uuid \"junk\" is not a uuid",
             "it vanished during the scan"
         ]
     );
 }
 
 #[test]
-fn hosts_with_one_id_are_kept_and_named() {
+fn hosts_that_share_an_id_are_kept_and_named() {
     let same = [("hardware.systemInfo.uuid", "u1")];
     let objects = ["host-2", "host-1", "host-3"].map(|id| Object::of(HOST, id, &same));
     let identified = inventory(&objects).identify(HypervisorId::Uuid);
     assert_eq!(identified.hypervisors().count(), 3);
     assert_eq!(
         identified.shared_ids(),
-        [(
-            "u1".to_owned(),
-            ["host-1", "host-2", "host-3"].map(str::to_owned).to_vec()
-        )]
+        [SharedId {
+            id: "u1".to_owned(),
+            names: ["host-1", "host-2", "host-3"].map(str::to_owned).to_vec()
+        }]
     );
 }

@@ -1,14 +1,14 @@
-//! What the configuration says, as it is shown to people and in JSON.
+//! The output of `show` and `check`: tables and JSON.
 
 use serde_json::{Value, json};
 
 use crate::cli::{table, text};
-use crate::commands::way::Leg;
-use crate::config::keys::{Origin, Shown};
+use crate::commands::way::Route;
+use crate::config::keys::{EffectiveKey, Origin};
 use crate::config::{Note, Place};
 
 /// A table of keys, values and where they come from.
-pub(super) fn table(shown: &[Shown]) -> String {
+pub(super) fn table(shown: &[EffectiveKey]) -> String {
     let rows: Vec<_> = shown
         .iter()
         .map(|shown| {
@@ -23,7 +23,7 @@ pub(super) fn table(shown: &[Shown]) -> String {
     table::of(&rows)
 }
 
-fn origin(shown: &Shown) -> String {
+fn origin(shown: &EffectiveKey) -> String {
     let place = shown.place.as_ref().map(ToString::to_string);
     match (shown.origin, place) {
         (Origin::BuiltIn, _) => "built-in".to_owned(),
@@ -33,27 +33,27 @@ fn origin(shown: &Shown) -> String {
     }
 }
 
-/// Which proxy leads to which of the section's servers, and why.
-pub(super) fn ways(ways: &[Leg]) -> String {
-    let rows: Vec<_> = ways
+/// A table of the section's servers, their proxies, and where the proxies come from.
+pub(super) fn routes(routes: &[Route]) -> String {
+    let rows: Vec<_> = routes
         .iter()
-        .map(|leg| {
-            let server = leg.server.as_deref().unwrap_or("-");
-            let (proxy, why) = match &leg.error {
+        .map(|route| {
+            let server = route.server.as_deref().unwrap_or("-");
+            let (proxy, why) = match &route.error {
                 Some(error) => ("-", format!("(error: {error})")),
                 None => (
-                    leg.proxy.as_deref().unwrap_or("no proxy"),
-                    leg.why.clone().unwrap_or_default(),
+                    route.proxy.as_deref().unwrap_or("no proxy"),
+                    route.why.clone().unwrap_or_default(),
                 ),
             };
-            vec![format!("{} {server}", leg.end), proxy.to_owned(), why]
+            vec![format!("{} {server}", route.end), proxy.to_owned(), why]
         })
         .collect();
     table::of(&rows)
 }
 
-/// A value that is in force, in JSON.
-pub(super) fn in_json(shown: &Shown) -> Value {
+/// A key and its value in JSON.
+pub(super) fn in_json(shown: &EffectiveKey) -> Value {
     json!({
         "key": shown.key,
         "value": shown.value.as_ref().and_then(|value| value.as_ref().ok()),
@@ -65,7 +65,7 @@ pub(super) fn in_json(shown: &Shown) -> Value {
     })
 }
 
-/// What is wrong with the configuration, in JSON; `level` is error or warning.
+/// A note in JSON; `level` is error or warning.
 pub(super) fn note_in_json(level: &str, note: &Note) -> Value {
     let Note {
         place,

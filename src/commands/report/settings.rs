@@ -1,5 +1,5 @@
-//! What is in force in every reporter, whichever system it reports to: what to do with a document before it is sent, and how its
-//! result is shown.
+//! The settings of every reporter, whichever system it reports to: what it does with a document before it sends it, and how it
+//! shows the result.
 
 use std::time::{Duration, Instant};
 
@@ -15,15 +15,15 @@ use crate::error::Kind;
 use crate::http::{Base, Endpoint};
 use crate::mapping::{Census, Mapping};
 
-/// What options and section say, and every reporter heeds.
+/// The settings from the shared options and the section.
 #[derive(Debug)]
-pub(super) struct Setup {
+pub(super) struct Settings {
     /// The reporter's name in a document's `omitted`.
     stage: &'static str,
     /// The section's name, for result lines.
     section: Option<String>,
     /// The section in messages, with its file and line: `section [prod] (/etc/virt-who.conf:3)`.
-    whence: Option<String>,
+    section_in_messages: Option<String>,
     pub connection: args::Connection,
     pub form: Form,
     /// Which hypervisors of a document are reported; all if `None`.
@@ -36,8 +36,8 @@ pub(super) struct Setup {
     pub dry_run: bool,
 }
 
-impl Setup {
-    /// What the shared options and the section say; `filters` says whether the section's filters apply.
+impl Settings {
+    /// Reads the shared options and the section. `filters` says whether the section's filters apply.
     pub(super) fn new(
         options: &Options,
         filters: bool,
@@ -48,10 +48,10 @@ impl Setup {
             true => Filtering::of_section(section)?,
             false => None,
         };
-        Ok(Setup {
+        Ok(Settings {
             stage,
             section: section.name().map(str::to_owned),
-            whence: args::whence(section),
+            section_in_messages: args::whence(section),
             connection: options.connection.clone(),
             form: Form::new(options.results.json),
             filtering,
@@ -62,8 +62,8 @@ impl Setup {
         })
     }
 
-    /// Begins with a document: moves what the section's filters drop to its `omitted`.
-    pub(super) fn begin<D: Default>(&self, mapping: &mut Mapping) -> Memo<D> {
+    /// Prepares a document: moves what the section's filters drop to its `omitted`.
+    pub(super) fn prepare<D: Default>(&self, mapping: &mut Mapping) -> Memo<D> {
         Memo {
             refused: filtering::prepare(mapping, self.filtering.as_ref(), self.stage).err(),
             ..Memo::default()
@@ -154,7 +154,7 @@ impl Setup {
 
     /// An error with the section it concerns, and with the server unless `server` is `None`.
     pub(super) fn placed(&self, error: cli::Error, server: Option<&Base>) -> cli::Error {
-        way::placed(error, self.whence.as_deref(), server)
+        way::placed(error, self.section_in_messages.as_deref(), server)
     }
 }
 

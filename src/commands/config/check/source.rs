@@ -1,0 +1,111 @@
+//! The source of a section.
+
+use super::{Check, Surroundings};
+use crate::cli::args;
+use crate::commands::scan::{address_problem, hypervisor_id};
+use crate::commands::way;
+use crate::config::{Section, did_you_mean};
+use crate::systems::vsphere::Address;
+
+/// All types of sources that any version of virt-who has.
+const TYPES: [&str; 9] = [
+    "esx", "fake", "libvirt", "hyperv", "kubevirt", "ahv", "xen", "rhevm", "vdsm",
+];
+
+impl Check {
+    /// The type of the source, and what a scan of that type needs.
+    pub(super) fn source(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
+        let Some(kind) = self.ok(section.source_type()) else {
+            return;
+        };
+        let scan = format!("vw-scan-{kind}");
+        let before = self.errors;
+        if kind != "fake" {
+            self.connection(section, &args::Keys::SOURCE);
+            if section.has("is_hypervisor") {
+                self.warn(
+                    section,
+                    "is_hypervisor",
+                    "is ignored, because the type is not fake",
+                );
+            }
+        }
+        match kind.as_str() {
+            "esx" => {
+                self.esx(section);
+                if self.errors == before
+                    && let Some(Some(server)) = self.ok(section.text("server"))
+                    && let Ok(address) = Address::parse(&server)
+                {
+                    let endpoint = way::source(&args::Connection::default(), section, &address, false);
+                    self.way(section, "server", endpoint);
+                }
+            }
+            "fake" => {
+                if let Some(file) = self.ok(section.need("file"))
+                    && let Err(error) = std::fs::File::open(&file)
+                {
+                    self.fail(section, "file", &format!("{file} can't be read: {error}"));
+                }
+                self.ok(section.is_local());
+            }
+            _ if (surroundings.has_command)(&scan) => {}
+            _ if !section.has("type") => {
+                let reason =
+                    "is missing, which means libvirt, and there is no command for that; set it to esx";
+                self.fail(section, "type", reason);
+            }
+            kind => {
+                let reason = match TYPES.contains(&kind) {
+                    true => format!("{kind} is not supported: there is no command {scan} in PATH"),
+                    false => format!(
+                        "'{kind}' is an unknown type{}, and there is no command {scan} in PATH",
+                        did_you_mean(kind, TYPES)
+                    ),
+                };
+                self.fail(section, "type", &reason);
+            }
+        }
+    }
+
+    fn esx(&mut self, section: &Section) {
+        let mut username = None;
+        if let Some(server) = self.ok(section.need("server")) {
+            match Address::parse(&server) {
+                Ok(address) => username = address.username,
+                Err(error) => self.fail(section, "server", &address_problem(&error)),
+            }
+        }
+        if username.is_none() {
+            self.ok(section.need("username"));
+        }
+        self.password(section, "password", "scan");
+        self.ok(hypervisor_id(None, section));
+    }
+
+    /// Warns about patterns that match nothing, because they look like another kind of id.
+    pub(super) fn patterns(&mut self, section: &Section) {
+        let ids = section.text("hypervisor_id").ok().flatten();
+        let ids = ids.unwrap_or_else(|| "uuid".to_owned());
+        for key in ["filter_hosts", "exclude_hosts"] {
+            for pattern in section.list(key).ok().flatten().unwrap_or_default() {
+                let is_uuid = uuid::Uuid::parse_str(&pattern).is_ok();
+                let is_plain = pattern
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+                let reason = match ids.as_str() {
+                    "hostname" | "hwuuid" if is_uuid => {
+                        format!("'{pattern}' is a uuid, but the ids are by {ids}")
+                    }
+                    "uuid" if is_plain && !is_uuid => {
+                        format!(
+                            "'{pattern}' is not a uuid, but the ids are uuids; set hypervisor_id, or use --match-names"
+                        )
+                    }
+                    _ => continue,
+                };
+                self.warn(section, key, &format!("{reason}: it matches nothing"));
+            }
+        }
+    }
+}

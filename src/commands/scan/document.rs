@@ -1,0 +1,162 @@
+//! Printing an inventory as a document, with the messages about it.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+use super::options::ScanOptions;
+use super::shared_ids::Holders;
+use super::{omitted, shared_ids};
+use crate::cancel::Cancel;
+use crate::cli::{self, args};
+use crate::mapping::{self, Hypervisor, LeftOut, Omitted, SharedId, Source, Tail};
+use crate::pace::Occasion;
+
+/// What a scan finds.
+pub(super) trait Found {
+    /// The hypervisors and their guests, in the bytewise order of their ids.
+    fn hypervisors(&self) -> impl Iterator<Item = Hypervisor>;
+
+    /// The hosts and guests that are left out.
+    fn left_out(&self) -> &[LeftOut];
+
+    /// What is doubtful, one warning each.
+    fn notes(&self) -> &[String];
+
+    /// The hypervisor ids that several hosts share.
+    fn shared_ids(&self) -> Vec<SharedId>;
+
+    /// The guest ids that several virtual machines share.
+    fn clones(&self) -> Vec<SharedId>;
+
+    /// The server's own id, if it has one.
+    fn instance_uuid(&self) -> Option<&str>;
+}
+
+/// Prints documents. It remembers the last one, so that a watch prints only changes.
+pub(super) struct Printer<'a> {
+    command: &'static str,
+    source: &'a Source,
+    options: &'a ScanOptions,
+    cancel: &'a Cancel,
+    /// The digest of the last document.
+    last: Option<u64>,
+    /// The ids of the last warnings: those that hosts share, and those that virtual machines share.
+    warned: (Vec<SharedId>, Vec<SharedId>),
+}
+
+impl<'a> Printer<'a> {
+    /// Prints for this command: it is the stage in `omitted`.
+    pub(super) fn new(
+        command: &'static str,
+        source: &'a Source,
+        options: &'a ScanOptions,
+        cancel: &'a Cancel,
+    ) -> Self {
+        Printer {
+            command,
+            source,
+            options,
+            cancel,
+            last: None,
+            warned: Default::default(),
+        }
+    }
+
+    /// Prints the document, after warnings; with `--strict` it fails if anything is left out.
+    ///
+    /// Returns false, without printing, if news make the same document as the last.
+    pub(super) fn print(&mut self, found: &impl Found, occasion: Occasion) -> cli::Result<bool> {
+        let is_watch = self.options.watching.watch;
+        let mut tail = Tail {
+            omitted: self.omitted(found.left_out()),
+            ..Tail::default()
+        };
+        let mut digest = Digest::default();
+        if is_watch {
+            write(&mut digest, &self.options.output, found.hypervisors(), &tail)?;
+        }
+        let is_other = self.last.replace(digest.0.finish()) != Some(digest.0.finish());
+        if occasion == Occasion::News && !is_other {
+            return Ok(false);
+        }
+        if is_other {
+            self.warn(found)?;
+        }
+        tail.source = Some(self.source_of(found));
+        let out = cli::json_stdout_until(self.cancel);
+        let written = write(out, &self.options.output, found.hypervisors(), &tail);
+        if let Err(error) = written {
+            // A signal while nobody reads is not a failure of stdout.
+            self.cancel.check()?;
+            return Err(error.into());
+        }
+        Ok(true)
+    }
+
+    fn omitted(&self, left_out: &[LeftOut]) -> Vec<Omitted> {
+        let left_out = left_out.iter().cloned();
+        left_out.map(|one| one.by(self.command)).collect()
+    }
+
+    fn source_of(&self, found: &impl Found) -> Source {
+        let mut source = Source {
+            instance_uuid: found.instance_uuid().map(str::to_owned),
+            ..self.source.clone()
+        };
+        if self.options.watching.watch && source.time.is_some() {
+            source.time = Some(cli::stamp::utc(SystemTime::now()));
+        }
+        source
+    }
+
+    fn warn(&mut self, found: &impl Found) -> cli::Result<()> {
+        for note in found.notes() {
+            log::warn!("{note}");
+        }
+        if self.options.strict {
+            omitted::refuse(found.left_out())?;
+        }
+        // A watch repeats these warnings only if they have changed.
+        let shared = (found.shared_ids(), found.clones());
+        if shared.0 != self.warned.0 {
+            shared_ids::warn(Holders::Hosts, &shared.0);
+        }
+        if shared.1 != self.warned.1 {
+            shared_ids::warn(Holders::VirtualMachines, &shared.1);
+        }
+        self.warned = shared;
+        let writer = cli::mapping::writer(io::sink(), &self.options.output);
+        omitted::warn(found.left_out(), writer.tells_omitted());
+        Ok(())
+    }
+}
+
+/// Writes one document.
+pub(super) fn write(
+    out: impl Write,
+    options: &args::Output,
+    hypervisors: impl Iterator<Item = Hypervisor>,
+    tail: &Tail,
+) -> Result<(), mapping::Error> {
+    let mut writer = cli::mapping::writer(out, options);
+    for hypervisor in hypervisors {
+        writer.hypervisor(&hypervisor)?;
+    }
+    writer.finish(tail)
+}
+
+/// A hash of a document, by which the same document is recognised.
+#[derive(Default)]
+struct Digest(DefaultHasher);
+
+impl Write for Digest {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
