@@ -353,8 +353,14 @@ fn malformed(error: &quick_xml::Error, position: u64) -> Error {
 }
 
 /// Escapes a text for use between tags and in attributes.
+///
+/// A parser would read a bare carriage return as a newline, so it is written as a reference.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    quick_xml::escape::escape(text)
+    let escaped = quick_xml::escape::escape(text);
+    match memchr::memchr(b'\r', escaped.as_bytes()) {
+        Some(_) => Cow::Owned(escaped.replace('\r', "&#13;")),
+        None => escaped,
+    }
 }
 
 /// A source that fails when one event takes more than `left` bytes.

@@ -139,7 +139,7 @@ fn a_document_is_as_long_as_its_units_allow() {
 
 #[test]
 fn an_escaped_text_is_read_back() {
-    let text = "a<b>&\"'é😀";
+    let text = "a<b>&\"'\r\né😀";
     let document = format!("<a>{}</a>", escape(text));
     let mut xml = reader(&document);
     xml.child().unwrap();

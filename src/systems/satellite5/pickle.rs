@@ -22,7 +22,7 @@ pub enum Error {
     #[error("the pickle is cut short at byte {0}")]
     Cut(usize),
     /// An opcode that plain data does not need; in Python it might run code.
-    #[error("the pickle holds more than plain data (opcode 0x{opcode:02x} at byte {position})")]
+    #[error("the pickle has more than plain data (opcode 0x{opcode:02x} at byte {position})")]
     Opcode {
         /// The opcode.
         opcode: u8,
@@ -33,7 +33,7 @@ pub enum Error {
     #[error("the pickle is damaged at byte {0}")]
     Damaged(usize),
     /// The pickle is readable, but has no text of this name.
-    #[error("the pickle holds no text named {0}")]
+    #[error("the pickle has no text named {0}")]
     Missing(String),
 }
 

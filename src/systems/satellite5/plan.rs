@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::xmlrpc::Datum;
 use super::{Error, Registrant};
 use crate::mapping::{Guest, GuestState};
+use crate::text;
 
 /// The longest name of a guest, in characters. A longer one causes a database error, and the plan is lost.
 const LONGEST_NAME: usize = 128;
@@ -62,7 +63,7 @@ impl<'a> Plan<'a> {
         }
         let named = self.omitted.iter().take(MOST_NAMED);
         let mut omitted: Vec<String> = named
-            .map(|(id, reason)| format!("{}, {reason}", quoted(id)))
+            .map(|(id, reason)| format!("{:?}, {reason}", text::cut(id, LONGEST_NAME)))
             .collect();
         if self.omitted.len() > MOST_NAMED {
             omitted.push(format!("and {} more", self.omitted.len() - MOST_NAMED));
@@ -74,14 +75,6 @@ impl<'a> Plan<'a> {
 /// The number of guests that a plan leaves out.
 pub fn count_unsendable(guests: &[Guest]) -> usize {
     guests.iter().filter(|guest| uuid(&guest.id).is_err()).count()
-}
-
-/// An id in quotes, cut to 128 characters.
-fn quoted(id: &str) -> String {
-    match id.char_indices().nth(LONGEST_NAME) {
-        Some((end, _)) => format!("{:?}…", &id[..end]),
-        None => format!("{id:?}"),
-    }
 }
 
 /// The name of a hypervisor's profile. The server cuts it to 128 characters.

@@ -13,7 +13,7 @@ use crate::error::{Classify, Kind};
 use crate::http;
 use crate::xml;
 
-/// What an XML-RPC `<value>` holds.
+/// The content of an XML-RPC `<value>`.
 ///
 /// A date or base64 in an answer becomes a text, as the server wrote it: nothing here uses its content.
 #[derive(Clone, PartialEq)]
@@ -212,8 +212,7 @@ fn push_text(body: &mut String, text: &str) -> Result<(), Error> {
     if let Some(c) = text.chars().find(|c| !is_sendable(*c)) {
         return Err(Error::Unsendable(c));
     }
-    // A parser would read a bare carriage return as a newline.
-    body.push_str(&xml::escape(text).replace('\r', "&#13;"));
+    body.push_str(&xml::escape(text));
     Ok(())
 }
 

@@ -41,7 +41,7 @@ impl<'a> Machine<'a> {
         self.objects.get(number)
     }
 
-    /// Runs the pickle to its end, and returns the number of the object that it stands for.
+    /// Runs the pickle to its end, and returns the number of the resulting object.
     pub(super) fn run(&mut self) -> Result<usize, Error> {
         loop {
             let position = self.input.position();

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use super::{Datum, Error, Fault};
+use crate::text;
 use crate::xml::{self, Reader};
 
 /// The longest text of a fault that is kept, in characters.
@@ -148,20 +149,11 @@ fn fault(value: &Datum<'_>) -> Option<Fault> {
     let Some(&Datum::Int(code)) = value.member("faultCode") else {
         return None;
     };
-    let text = value.member("faultString")?.as_text()?;
-    let text = text.trim_start();
-    let text = text.strip_prefix("redstone.xmlrpc.XmlRpcFault:").unwrap_or(text);
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let all = value.member("faultString")?.as_text()?.trim_start();
+    let all = all.strip_prefix("redstone.xmlrpc.XmlRpcFault:").unwrap_or(all);
+    let words: Vec<&str> = all.split_whitespace().collect();
     let line = words.join(" ");
     // A message may continue after the text.
-    let text = shortened(line.trim_end_matches('.'), LONGEST_FAULT);
+    let text = text::cut(line.trim_end_matches('.'), LONGEST_FAULT).into_owned();
     Some(Fault { code, text })
-}
-
-/// The first `longest` characters of a text.
-fn shortened(text: &str, longest: usize) -> String {
-    match text.char_indices().nth(longest) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
