@@ -18,6 +18,7 @@ mod register;
 mod registrant;
 mod report;
 mod roster;
+mod session;
 pub mod systemid;
 pub mod xmlrpc;
 

@@ -1,20 +1,11 @@
-//! The channel in which hypervisors are registered: looked up, created and mapped in a session.
+//! The channel in which hypervisors are registered.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use super::method::{CHANNEL, CREATE_CHANNEL, LOGIN, LOGOUT, SET_MAP, USER};
+use super::method::{CHANNEL, CREATE_CHANNEL, SET_MAP, USER};
 use super::xmlrpc::{Datum, Fault};
-use super::{ARCH, Credentials, Error, OS, RELEASE, Satellite5};
-use crate::cancel::Cancel;
-use crate::error::Classify as _;
-use crate::secret::Secret;
+use super::{ARCH, Error, OS, RELEASE, Satellite5};
 
-/// How long the logout may take, even after a signal or the deadline.
-const LOGOUT_TIME: Duration = Duration::from_secs(5);
-
-/// The fault of a login with a wrong user name or password, or of a deactivated user.
-const WRONG_LOGIN: i64 = 2950;
 /// The fault of a channel that does not exist or is not visible to the user.
 const NO_CHANNEL: i64 = -210;
 
@@ -61,7 +52,7 @@ impl Satellite5 {
         if let Readiness::Ready(channel) = &self.readiness {
             return Ok(channel.clone());
         }
-        match self.prepare() {
+        match self.in_session(|session| self.prepare_channel(session)) {
             Ok(channel) => {
                 self.readiness = Readiness::Ready(channel.clone());
                 Ok(channel)
@@ -78,44 +69,7 @@ impl Satellite5 {
         Error::Shared(error)
     }
 
-    fn prepare(&self) -> Result<Channel, Error> {
-        self.in_session(|session| self.prepare_channel(session))
-    }
-
-    /// Logs in, calls `work` with the session's key, and logs out even if that fails.
-    pub(super) fn in_session<T>(&self, work: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
-        let session = self.log_in()?;
-        let result = work(session.expose());
-        self.log_out(session.expose());
-        result
-    }
-
-    /// Logs in; returns the session's key.
-    fn log_in(&self) -> Result<Secret, Error> {
-        let Credentials { username, password } = &self.credentials;
-        let credentials = [Datum::text(username.as_str()), Datum::text(password.expose())];
-        let answer = self
-            .call_patiently(LOGIN, &credentials)
-            .map_err(|error| match error {
-                Error::Refused { fault, .. } if fault.code == WRONG_LOGIN => self.wrong_login(fault),
-                error => error,
-            })?;
-        let session = answer.as_text().ok_or(Error::Unexpected {
-            call: LOGIN.name,
-            missing: "session key",
-        })?;
-        Ok(Secret::from(session.to_owned()))
-    }
-
-    /// The error of credentials that the server does not accept.
-    pub(super) fn wrong_login(&self, fault: Fault) -> Error {
-        Error::Login {
-            server: self.http.base().to_string(),
-            user: self.credentials.username.clone(),
-            fault,
-        }
-    }
-
+    /// Looks the channel up, creates it if it is missing, and maps it.
     fn prepare_channel(&self, session: &str) -> Result<Channel, Error> {
         let user = self.call(
             USER,
@@ -173,20 +127,6 @@ impl Satellite5 {
                 Ok(Some(fault))
             }
             answer => answer.map(|_| None),
-        }
-    }
-
-    /// Ends a session, over a new connection: after a signal the other one is closed.
-    fn log_out(&self, session: &str) {
-        let http = self
-            .http
-            .reconnect(&Cancel::default(), Some(Instant::now() + LOGOUT_TIME));
-        let logout = self.call_over(&http, LOGOUT, &[Datum::text(session)]);
-        if let Err(error) = logout {
-            log::warn!(
-                "the session stays open on the server until it expires: {}",
-                error.with_causes()
-            );
         }
     }
 }
