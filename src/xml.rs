@@ -1,8 +1,9 @@
-//! Pull-reading of XML from servers that are not trusted, over quick-xml.
+//! A pull reader for XML from untrusted servers, built on quick-xml.
 //!
-//! The reader goes down one element at a time: [`Reader::child`], then [`Reader::text`], [`Reader::skip`] or the children of
-//! that child. It holds no more than one tag or one text, refuses document types and entities, and knows an unfinished
-//! document from a whole one, none of which quick-xml does by itself.
+//! The caller enters one element at a time with [`Reader::child`] or [`Reader::child_after`], and leaves it with
+//! [`Reader::text`], [`Reader::skip`] or after its last child. The reader holds one tag or one text at a time. It limits
+//! length and depth, refuses document types and their entities, and detects a document that ends too early; quick-xml does
+//! none of this by itself.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
@@ -11,61 +12,78 @@ use quick_xml::events::{BytesRef, BytesText, Event};
 
 use crate::error::{Classify, Kind};
 
-/// The deepest nesting that is read.
+/// The deepest nesting of elements that is read.
 pub const MAX_DEPTH: usize = 64;
 
 /// The longest tag or text that is read, in bytes.
 pub const MAX_LENGTH: usize = 1 << 20;
 
-/// The most that is read between two calls of [`Reader::renew`], in bytes.
+/// The most that is read before the caller must call [`Reader::renew`], in bytes.
 pub const MAX_UNIT: u64 = 16 << 20;
 
 /// Why a document can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes could not be read; a client finds its own error in the source.
+    /// The source failed; its own error is inside the [`io::Error`].
     #[error("reading XML")]
     Read(#[source] io::Error),
-    /// The bytes ended before the document did.
-    #[error("the XML was cut after {0} bytes; try again")]
+    /// The document ended too early, after this many bytes.
+    #[error("the XML was cut after {0} bytes")]
     Cut(u64),
     /// The bytes are not XML.
     #[error("malformed XML at byte {position}: {what}")]
     Malformed {
-        /// Where, in bytes from the start.
+        /// The position in bytes from the start.
         position: u64,
         /// What is wrong, in quick-xml's words.
         what: String,
     },
-    /// The document is hostile, or not what it should be: too deep, too long, with a document type or an entity.
+    /// The document breaks a limit or a rule: it is too deep or too long, has a document type or an unknown entity, or is not
+    /// what the caller expects.
     #[error("refused XML at byte {position}: {what}")]
     Refused {
-        /// Where, in bytes from the start.
+        /// The position in bytes from the start.
         position: u64,
         /// What is refused.
         what: &'static str,
     },
+    /// The document is a web page.
+    #[error("an HTML page instead of XML")]
+    Html,
 }
 
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Error::Read(_) | Error::Cut(_) => Kind::TempFail,
-            Error::Malformed { .. } | Error::Refused { .. } => Kind::Protocol,
+            Error::Malformed { .. } | Error::Refused { .. } | Error::Html => Kind::Protocol,
         }
     }
 }
 
-/// Reads one document from `R`, which has no more than [`MAX_UNIT`] bytes or units that its reader deals with one by one.
+/// Reads one document from `R`.
+///
+/// The document has at most [`MAX_UNIT`] bytes, or consists of units that the caller processes one by one, calling
+/// [`Reader::renew`] after each.
+///
+/// ```
+/// let mut xml = vw::xml::Reader::new("<a><b>1 &lt; 2</b></a>".as_bytes());
+/// assert_eq!(xml.child()?, Some("a"));
+/// assert_eq!(xml.child()?, Some("b"));
+/// assert_eq!(xml.text()?, "1 < 2");
+/// assert_eq!(xml.child()?, None);
+/// xml.finish()?;
+/// # Ok::<(), vw::xml::Error>(())
+/// ```
 pub struct Reader<R> {
     inner: quick_xml::Reader<Capped<R>>,
     buffer: Vec<u8>,
-    /// The content of the last start tag, and how much of it is the name.
+    /// The content of the last start tag, and how many of its bytes are the name.
     start: String,
     name_length: usize,
     text: String,
     depth: usize,
-    /// Where reading ends unless it is renewed.
+    /// The position after which nothing more is read until [`Reader::renew`].
     end: u64,
 }
 
@@ -93,23 +111,39 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Allows another [`MAX_UNIT`] bytes from here: what was read so far is dealt with, and takes no memory of its own.
+    /// Allows another [`MAX_UNIT`] bytes. Call it when what was read so far is processed and takes no memory.
     pub fn renew(&mut self) {
         self.end = self.inner.buffer_position() + MAX_UNIT;
     }
 
-    /// Goes down to the next child of the current element and answers its local name, or leaves the element at its end.
+    /// Enters the next child of the current element and returns its local name; text before it is dropped. At the end of the
+    /// element leaves it and returns None.
     pub fn child(&mut self) -> Result<Option<&str>, Error> {
         loop {
             match self.next()? {
-                Next::Start => return Ok(Some(self.local_name())),
+                Next::Start => return Ok(Some(self.name())),
                 Next::End | Next::Eof => return Ok(None),
                 Next::Text(_) => {}
             }
         }
     }
 
-    /// Leaves the current element and answers the text in it, without that of its children.
+    /// Like [`Reader::child`], but appends the text before the child, or before the end, to `text`.
+    ///
+    /// White space is kept. Character references, predefined entities and CDATA sections are decoded.
+    pub fn child_after(&mut self, text: &mut String) -> Result<Option<&str>, Error> {
+        let position = self.inner.buffer_position();
+        let most = text.len() + MAX_LENGTH;
+        loop {
+            match self.next()? {
+                Next::Start => return Ok(Some(self.name())),
+                Next::End | Next::Eof => return Ok(None),
+                Next::Text(more) => push_limited(text, &more, most, position)?,
+            }
+        }
+    }
+
+    /// Leaves the current element and returns its text, without that of its children.
     pub fn text(&mut self) -> Result<&str, Error> {
         let mut text = std::mem::take(&mut self.text);
         text.clear();
@@ -118,7 +152,7 @@ impl<R: BufRead> Reader<R> {
         Ok(&self.text)
     }
 
-    /// Like [`Reader::text`], but adds the text to what `into` has already.
+    /// Like [`Reader::text`], but appends the text to `into`.
     pub fn append_text(&mut self, into: &mut String) -> Result<(), Error> {
         let position = self.inner.buffer_position();
         let most = into.len() + MAX_LENGTH;
@@ -126,19 +160,12 @@ impl<R: BufRead> Reader<R> {
             match self.next()? {
                 Next::Start => self.skip()?,
                 Next::End | Next::Eof => return Ok(()),
-                // Many references could make a text longer than one event may be.
-                Next::Text(more) if into.len() + more.len() > most => {
-                    return Err(Error::Refused {
-                        position,
-                        what: TOO_LONG,
-                    });
-                }
-                Next::Text(more) => into.push_str(&more),
+                Next::Text(more) => push_limited(into, &more, most, position)?,
             }
         }
     }
 
-    /// Leaves the current element with all that is in it.
+    /// Leaves the current element and skips its content.
     pub fn skip(&mut self) -> Result<(), Error> {
         let outside = self.depth.saturating_sub(1);
         while self.depth > outside {
@@ -147,30 +174,29 @@ impl<R: BufRead> Reader<R> {
         Ok(())
     }
 
-    /// The error that the document says what it must not.
+    /// The error of a document that the caller does not accept, at the current position.
     pub fn refuse(&self, what: &'static str) -> Error {
         let position = self.inner.buffer_position();
         Error::Refused { position, what }
     }
 
-    /// Reads the rest of the document.
+    /// Reads the rest of the document, and checks that it is complete.
     pub fn finish(mut self) -> Result<(), Error> {
         while !matches!(self.next()?, Next::Eof) {}
         Ok(())
     }
 
-    /// The attribute without a prefix of the element that was gone down to last.
+    /// The attribute without a prefix, of the element that was entered last.
     pub fn attribute(&self, name: &str) -> Option<Cow<'_, str>> {
         self.attributes(name).0
     }
 
-    /// The attribute with a prefix, whichever, of the element that was gone down to last: servers choose their own prefix
-    /// for `xsi:type`.
+    /// The attribute with any prefix, of the element that was entered last. Each server chooses its own prefix for `xsi:type`.
     pub fn prefixed_attribute(&self, name: &str) -> Option<Cow<'_, str>> {
         self.attributes(name).1
     }
 
-    /// The attributes of this local name, of the element that was gone down to last: the one without a prefix, and the one with
+    /// The attributes with this local name, of the element that was entered last: the one without a prefix, and the one with
     /// any prefix.
     pub fn attributes(&self, name: &str) -> (Option<Cow<'_, str>>, Option<Cow<'_, str>>) {
         let (mut plain, mut prefixed) = (None, None);
@@ -188,7 +214,8 @@ impl<R: BufRead> Reader<R> {
         (plain, prefixed)
     }
 
-    fn local_name(&self) -> &str {
+    /// The local name of the element that was entered last.
+    pub fn name(&self) -> &str {
         let name = self.start.get(..self.name_length).unwrap_or_default();
         match name.bytes().rposition(|byte| byte == b':') {
             Some(colon) => name.get(colon + 1..).unwrap_or_default(),
@@ -201,10 +228,8 @@ impl<R: BufRead> Reader<R> {
         self.inner.get_mut().left = MAX_LENGTH;
         let position = self.inner.buffer_position();
         if position > self.end {
-            return Err(Error::Refused {
-                position,
-                what: "more than 16 MiB in one piece",
-            });
+            let what = "more than 16 MiB in one piece";
+            return Err(Error::Refused { position, what });
         }
         let event = match self.inner.read_event_into(&mut self.buffer) {
             Ok(event) => event,
@@ -213,19 +238,17 @@ impl<R: BufRead> Reader<R> {
                 return Err(failure(error, position, ended));
             }
         };
+        let refused = |what| Err(Error::Refused { position, what });
         match event {
             Event::Start(start) => {
                 self.start.clear();
                 self.start.push_str(&start);
                 self.name_length = start.name().as_ref().len();
                 self.depth += 1;
-                if self.depth > MAX_DEPTH {
-                    return Err(Error::Refused {
-                        position,
-                        what: "nested deeper than 64 elements",
-                    });
+                match self.depth > MAX_DEPTH {
+                    true => refused("nested deeper than 64 elements"),
+                    false => Ok(Next::Start),
                 }
-                Ok(Next::Start)
             }
             Event::End(_) => {
                 self.depth -= 1;
@@ -235,17 +258,12 @@ impl<R: BufRead> Reader<R> {
             Event::CData(text) => Ok(Next::Text(text.xml10_content())),
             Event::GeneralRef(reference) => match resolve(&reference) {
                 Some(c) => Ok(Next::Text(Cow::Owned(c.into()))),
-                None => Err(Error::Refused {
-                    position,
-                    what: "an entity",
-                }),
+                None => refused("an unknown entity"),
             },
             Event::Eof if self.depth > 0 => Err(Error::Cut(position)),
             Event::Eof => Ok(Next::Eof),
-            Event::DocType(_) => Err(Error::Refused {
-                position,
-                what: "a document type",
-            }),
+            Event::DocType(declared) if is_html(&declared) => Err(Error::Html),
+            Event::DocType(_) => refused("a document type"),
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::Empty(_) => {
                 Ok(Next::Text(Cow::Borrowed("")))
             }
@@ -253,9 +271,25 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
-/// Splits the first attribute off: its name, its value as written, and what follows.
+/// Appends `more` to a text that may have `most` bytes: many references can make it longer than one event may be.
+fn push_limited(text: &mut String, more: &str, most: usize, position: u64) -> Result<(), Error> {
+    if text.len() + more.len() > most {
+        let what = TOO_LONG;
+        return Err(Error::Refused { position, what });
+    }
+    text.push_str(more);
+    Ok(())
+}
+
+/// Whether a document type is that of a web page.
+fn is_html(declared: &str) -> bool {
+    let name = declared.split_whitespace().next();
+    name.is_some_and(|name| name.eq_ignore_ascii_case("html"))
+}
+
+/// Splits off the first attribute: returns its name, its value as written, and what follows.
 ///
-/// It stands in for quick-xml's own iterator, which tells each kind of mistake, where nobody asks; the time is about the same.
+/// quick-xml's own iterator would report mistakes that do not matter here; it takes about the same time.
 fn first_attribute(text: &str) -> Option<(&str, &str, &str)> {
     let (key, rest) = split(text, b'=')?;
     let rest = rest.trim_ascii_start();
@@ -264,14 +298,14 @@ fn first_attribute(text: &str) -> Option<(&str, &str, &str)> {
     Some((key.trim_ascii(), value, rest))
 }
 
-/// What stands before and behind an ASCII character.
+/// The text before and after the first `at`, an ASCII character.
 #[inline]
 fn split(text: &str, at: u8) -> Option<(&str, &str)> {
     let found = text.bytes().position(|byte| byte == at)?;
     Some((text.get(..found)?, text.get(found + 1..)?))
 }
 
-/// A text with the end of each line as `\n` (XML 1.0, 2.11).
+/// A text whose lines end with `\n` (XML 1.0, 2.11).
 fn lines(text: BytesText<'_>) -> Cow<'_, str> {
     match memchr::memchr(b'\r', text.as_bytes()) {
         Some(_) => text.xml10_content(),
@@ -279,7 +313,7 @@ fn lines(text: BytesText<'_>) -> Cow<'_, str> {
     }
 }
 
-/// A character reference or one of the five entities that XML itself defines.
+/// The character of a character reference, or of one of the five entities that XML predefines.
 fn resolve(reference: &BytesRef<'_>) -> Option<char> {
     match reference.as_ref() {
         "lt" => Some('<'),
@@ -293,7 +327,7 @@ fn resolve(reference: &BytesRef<'_>) -> Option<char> {
 
 const TOO_LONG: &str = "a tag or text longer than 1 MiB";
 
-/// `ended` tells whether there are no more bytes: what quick-xml then takes for bad syntax was cut.
+/// The error that quick-xml's stands for. At the end of the input (`ended`) it reports a cut document as bad syntax.
 fn failure(error: quick_xml::Error, position: u64, ended: bool) -> Error {
     use quick_xml::errors::IllFormedError::UnclosedReference;
     match error {
@@ -313,17 +347,23 @@ fn failure(error: quick_xml::Error, position: u64, ended: bool) -> Error {
 }
 
 fn malformed(error: &quick_xml::Error, position: u64) -> Error {
-    // The words may quote a name from the document, which may be long.
+    // quick-xml may quote a long name from the document.
     let what = error.to_string().chars().take(200).collect();
     Error::Malformed { position, what }
 }
 
-/// Escapes text for use between tags and in attributes.
+/// Escapes a text for use between tags and in attributes.
+///
+/// A parser would read a bare carriage return as a newline, so it is written as a reference.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    quick_xml::escape::escape(text)
+    let escaped = quick_xml::escape::escape(text);
+    match memchr::memchr(b'\r', escaped.as_bytes()) {
+        Some(_) => Cow::Owned(escaped.replace('\r', "&#13;")),
+        None => escaped,
+    }
 }
 
-/// Ends with an error when one event takes more bytes than it may.
+/// A source that fails when one event takes more than `left` bytes.
 struct Capped<R> {
     source: R,
     left: usize,
@@ -359,123 +399,4 @@ impl<R: BufRead> Read for Capped<R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn reader(text: &str) -> Reader<&[u8]> {
-        Reader::new(text.as_bytes())
-    }
-
-    /// Everything in the document, read to its end.
-    fn whole(text: &str) -> Result<(), Error> {
-        reader(text).finish()
-    }
-
-    #[test]
-    fn elements_are_read_one_by_one() {
-        let mut xml =
-            reader("<?xml version='1.0'?><s:a xmlns:s='u'>\n<b>1 &lt; 2</b><c><d>in</d>out</c><e/></s:a>\n");
-        assert_eq!(xml.child().unwrap(), Some("a"));
-        assert_eq!(xml.child().unwrap(), Some("b"));
-        assert_eq!(xml.text().unwrap(), "1 < 2");
-        assert_eq!(xml.child().unwrap(), Some("c"));
-        assert_eq!(xml.text().unwrap(), "out");
-        assert_eq!(xml.child().unwrap(), Some("e"));
-        assert_eq!(xml.text().unwrap(), "");
-        assert_eq!(xml.child().unwrap(), None);
-        xml.finish().unwrap();
-    }
-
-    #[test]
-    fn an_element_is_skipped_with_all_that_is_in_it() {
-        let mut xml = reader("<a><b><c>x</c><c/></b><d>y</d></a>");
-        xml.child().unwrap();
-        assert_eq!(xml.child().unwrap(), Some("b"));
-        xml.skip().unwrap();
-        assert_eq!(xml.child().unwrap(), Some("d"));
-    }
-
-    #[test]
-    fn attributes_with_and_without_prefix_are_told_apart() {
-        let mut xml =
-            reader("<val a='\"=' type = \"Compute&amp;\" xmlns:p='i' p:type='p:Ref' type='b'>x</val>");
-        xml.child().unwrap();
-        assert_eq!(xml.attribute("type").as_deref(), Some("Compute&"));
-        assert_eq!(xml.prefixed_attribute("type").as_deref(), Some("p:Ref"));
-        assert_eq!(xml.attribute("none"), None);
-        for broken in [
-            "<a type>",
-            "<a type=>",
-            "<a type=b>",
-            "<a type='b>\"'",
-            "<a =>",
-            "<a type='&none;'>",
-        ] {
-            let mut xml = reader(broken);
-            if xml.child().is_ok() {
-                assert_eq!(xml.attribute("type"), None, "{broken}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_cut_document_is_no_whole_one() {
-        let document = "<a x='1'><!-- c --><b>t&amp;</b><![CDATA[x]]></a>";
-        whole(document).unwrap();
-        for length in 1..document.len() {
-            let error = whole(&document[..length]).unwrap_err();
-            assert_eq!(error.kind(), Kind::TempFail, "{length}: {error}");
-        }
-    }
-
-    #[test]
-    fn hostile_documents_are_refused() {
-        let deep = "<a>".repeat(1000);
-        let long = format!("<a>{}</a>", "x".repeat(MAX_LENGTH + 1));
-        let long_tag = format!("<a {}></a>", "x".repeat(MAX_LENGTH + 1));
-        let documents = [
-            &*deep,
-            &long,
-            &long_tag,
-            "<!DOCTYPE a [<!ENTITY e 'x'>]><a/>",
-            "<a>&e;</a>",
-            "<a></b>",
-            "</a>",
-            "<a><!x></a>",
-        ];
-        for document in documents {
-            let start = &document[..document.len().min(20)];
-            let error = whole(document).unwrap_err();
-            assert_eq!(error.kind(), Kind::Protocol, "{start}: {error}");
-        }
-        let many = format!("<a>{}</a>", "&lt;".repeat(MAX_LENGTH + 1));
-        let mut xml = reader(&many);
-        xml.child().unwrap();
-        assert_eq!(xml.text().unwrap_err().kind(), Kind::Protocol);
-    }
-
-    #[test]
-    fn a_document_is_as_long_as_its_units_allow() {
-        let unit = format!("<b>{}</b>", "x".repeat(MAX_LENGTH - 100));
-        let document = format!("<a>{}</a>", unit.repeat(20));
-        let error = whole(&document).unwrap_err();
-        assert!(error.to_string().contains("more than 16 MiB"), "{error}");
-        assert_eq!(error.kind(), Kind::Protocol);
-        let mut xml = reader(&document);
-        xml.child().unwrap();
-        while xml.child().unwrap().is_some() {
-            xml.skip().unwrap();
-            xml.renew();
-        }
-        xml.finish().unwrap();
-    }
-
-    #[test]
-    fn what_is_escaped_is_read_again() {
-        let text = "a<b>&\"'é😀";
-        let document = format!("<a>{}</a>", escape(text));
-        let mut xml = reader(&document);
-        xml.child().unwrap();
-        assert_eq!(xml.text().unwrap(), text);
-    }
-}
+mod tests;

@@ -1,5 +1,7 @@
 //! `vw-report-sat5`: registers hypervisors with Satellite 5 or Spacewalk, and reports their guests.
 
+mod advice;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,8 +23,8 @@ use crate::mapping::{LeftOut, Mapping};
 use crate::state::Folder;
 use crate::systems::satellite5::plan::{Plan, profile_name};
 use crate::systems::satellite5::systemid::Registrations;
-use crate::systems::satellite5::xmlrpc::Value;
-use crate::systems::satellite5::{self, Account, Report, Roster, Satellite5};
+use crate::systems::satellite5::xmlrpc::Datum;
+use crate::systems::satellite5::{self, Credentials, Registrant, Roster, Satellite5, Shortfall, Summary};
 
 /// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
 ///
@@ -190,53 +192,53 @@ impl documents::Reporter for Satellite5Reporter {
         let Some(destination) = &self.destination else {
             return Attempt::without_line(ready.and_then(|()| self.dry_run(&roster)));
         };
-        let mut report = Report::default();
+        let mut summary = Summary::default();
         let mut organisation = None;
         let sent = ready.and_then(|()| {
             let endpoint = self.settings.endpoint(&destination.endpoint, until);
-            let account = Account {
+            let credentials = Credentials {
                 username: destination.username.clone(),
                 password: destination.password.secret()?,
             };
-            let mut satellite = Satellite5::new(&endpoint, account, self.registrations.clone(), cancel)?;
-            report = satellite.report(&roster);
+            let mut satellite = Satellite5::new(&endpoint, credentials, self.registrations.clone(), cancel)?;
+            summary = satellite.report(&roster);
             organisation = satellite.organisation().map(|number| number.to_string());
-            report.ended.take().map_or(Ok(()), |error| Err(error.into()))
+            match summary.ended.take() {
+                Some(error) => Err(advice::advised(satellite5::Error::Shared(error))),
+                None => Ok(()),
+            }
         });
-        self.conclude(mapping, &roster, &report, organisation, sent, destination)
+        self.conclude(mapping, &roster, summary, organisation, sent, destination)
     }
 }
 
 impl Satellite5Reporter {
     /// `--dry-run`: prints each hypervisor's plan as a line of JSON.
     fn dry_run(&self, roster: &Roster) -> cli::Result<()> {
-        let mut report = Report::default();
+        let mut missing = Missing::default();
         let mut text = String::new();
-        for host in &roster.hosts {
-            let plan = Plan::new(host.kind, host.id, &host.hypervisor.guests);
-            match self.registrations.systemid(host.id) {
+        for registrant in &roster.registrants {
+            let plan = Plan::of(registrant);
+            let error = match self.registrations.systemid(registrant.id) {
                 Ok(systemid) => {
                     let planned = Planned {
-                        id: host.id,
-                        profile: profile_name(host.kind, host.id),
+                        id: registrant.id,
+                        profile: profile_name(registrant.kind, registrant.id),
                         registered: systemid.is_some(),
                         plan: &plan.events,
                     };
                     text += &serde_json::to_string(&planned).map_err(Failure::defect)?;
                     text.push('\n');
-                    if let Some(incomplete) = plan.incomplete(host) {
-                        report.add(incomplete, Kind::Data);
-                    }
+                    plan.incomplete()
                 }
-                Err(error) => {
-                    let kind = error.kind();
-                    let reason = format!("{:#}", cli::Error::from(error));
-                    report.add(host.left_out(reason), kind);
-                }
+                Err(error) => Some(error.into()),
+            };
+            if let Some(error) = error {
+                missing.add(registrant, error);
             }
         }
         cli::print_json(&text)?;
-        complete(roster, &report)
+        complete(roster, &missing)
     }
 
     /// What came of an attempt: its result line and its failure.
@@ -244,32 +246,35 @@ impl Satellite5Reporter {
         &self,
         mapping: &Mapping,
         roster: &Roster,
-        report: &Report,
+        summary: Summary,
         organisation: Option<String>,
         sent: cli::Result<()>,
         destination: &Destination,
     ) -> Attempt {
         let base = &destination.endpoint.base;
         let mut line = self.settings.line_of(base, organisation, mapping, &roster.census);
-        line.created = report.created;
-        line.updated = report.updated;
-        line.failed.extend(report.failed.iter().cloned());
+        line.created = summary.created;
+        line.updated = summary.updated;
+        let arrived_nowhere = summary.arrived_nowhere();
+        let (is_doubtful, is_login_refused) = (summary.is_doubtful(), summary.is_login_refused());
+        let missing = Missing::from(summary.shortfalls);
+        line.failed.extend(missing.hypervisors.iter().cloned());
         line.state = match sent {
             Err(_) => State::Failed,
             Ok(()) if line.failed.is_empty() => State::Finished,
-            Ok(()) if report.arrived_nowhere() => State::Failed,
+            Ok(()) if arrived_nowhere => State::Failed,
             Ok(()) => State::Partial,
         };
-        let failed = sent.and_then(|()| complete(roster, report)).err();
+        let failed = sent.and_then(|()| complete(roster, &missing)).err();
         let is_temporary = failed
             .as_ref()
             .is_some_and(|error| error.kind() == Kind::TempFail);
         Attempt {
             line: Some(line),
             failed: failed.map(|error| self.explain(error, destination)),
-            again: is_temporary && !report.doubtful,
-            ends: report.login_refused,
-            besides: kinds(roster, report).collect(),
+            again: is_temporary && !is_doubtful,
+            ends: is_login_refused,
+            besides: kinds(roster, &missing).collect(),
         }
     }
 
@@ -298,17 +303,43 @@ struct Planned<'a> {
     id: &'a str,
     profile: String,
     registered: bool,
-    plan: &'a Value<'a>,
+    plan: &'a Datum<'a>,
+}
+
+/// The hypervisors that are not on the server as they should be, or not with all guests.
+#[derive(Default)]
+struct Missing {
+    hypervisors: Vec<LeftOut>,
+    /// The kinds of their errors.
+    kinds: Vec<Kind>,
+}
+
+impl Missing {
+    fn add(&mut self, registrant: &Registrant, error: satellite5::Error) {
+        self.kinds.push(error.kind());
+        let reason = format!("{:#}", advice::advised(error));
+        self.hypervisors.push(registrant.left_out(reason));
+    }
+}
+
+impl From<Vec<Shortfall<'_>>> for Missing {
+    fn from(shortfalls: Vec<Shortfall<'_>>) -> Self {
+        let mut missing = Missing::default();
+        for Shortfall { registrant, error } in shortfalls {
+            missing.add(&registrant, error);
+        }
+        missing
+    }
 }
 
 /// Fails if anything of a document that was reported is not on the server.
-fn complete(roster: &Roster, report: &Report) -> cli::Result<()> {
+fn complete(roster: &Roster, missing: &Missing) -> cli::Result<()> {
     let mut worst = Results::default();
-    kinds(roster, report).for_each(|kind| worst.failed(kind));
+    kinds(roster, missing).for_each(|kind| worst.failed(kind));
     let Exit::Failed(kind) = worst.exit() else {
         return Ok(());
     };
-    let causes = causes(&report.failed);
+    let causes = causes(&missing.hypervisors);
     let left_out = roster.census.left_out.len() + roster.census.unnamed;
     if let ([cause], 0) = (&causes[..], left_out) {
         return Err(Failure::new(kind, cause).into());
@@ -316,17 +347,17 @@ fn complete(roster: &Roster, report: &Report) -> cli::Result<()> {
     for cause in causes {
         log::warn!("{cause}");
     }
-    let missing = [
+    let counts = [
         (left_out, "left out or changed"),
-        (report.failed.len(), "missing or incomplete on the server"),
+        (missing.hypervisors.len(), "missing or incomplete on the server"),
     ];
-    Err(incomplete(kind, &missing).into())
+    Err(incomplete(kind, &counts).into())
 }
 
 /// The kinds of failures of all that is not on the server as it should be.
-fn kinds(roster: &Roster, report: &Report) -> impl Iterator<Item = Kind> {
+fn kinds(roster: &Roster, missing: &Missing) -> impl Iterator<Item = Kind> {
     let left_out = (!roster.census.left_out.is_empty()).then_some(Kind::Data);
-    left_out.into_iter().chain(report.kinds.iter().copied())
+    left_out.into_iter().chain(missing.kinds.iter().copied())
 }
 
 /// Why hypervisors failed: each reason once, with the hypervisors that it concerns. A missing role, for example, concerns all.

@@ -210,7 +210,7 @@ fn forms_of(secret: &str) -> [Zeroizing<Vec<u8>>; 5] {
     let json = serde_json::to_string(secret).unwrap_or_default();
     [
         bytes(secret.into()),
-        bytes(crate::xml::escape(secret).replace('\r', "&#13;").into()),
+        bytes(crate::xml::escape(secret)),
         // Some programs escape only what they must.
         bytes(
             secret

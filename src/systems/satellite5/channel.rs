@@ -1,44 +1,36 @@
-//! The channel that hypervisors are registered in: looked up, made and mapped within a session.
+//! The channel in which hypervisors are registered.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use super::method::{CHANNEL, CREATE_CHANNEL, LOGIN, LOGOUT, SET_MAP, USER};
-use super::xmlrpc::{Fault, Value};
-use super::{ARCH, Account, Error, OS, RELEASE, Satellite5};
-use crate::cancel::Cancel;
-use crate::error::{Classify, Kind};
-use crate::secret::Secret;
+use super::method::{CHANNEL, CREATE_CHANNEL, SET_MAP, USER};
+use super::xmlrpc::{Datum, Fault};
+use super::{ARCH, Error, OS, RELEASE, Satellite5};
 
-/// How long the log-out may take, after all else has ended.
-const LOG_OUT: Duration = Duration::from_secs(5);
-
-/// The fault of a log-in with a wrong user name or password, or of a user who was deactivated.
-const WRONG_LOGIN: i64 = 2950;
-/// The fault of a channel that does not exist, or that the user may not see.
+/// The fault of a channel that does not exist or is not visible to the user.
 const NO_CHANNEL: i64 = -210;
 
 /// Whether hypervisors can be registered.
 #[derive(Debug)]
 pub(super) enum Readiness {
-    /// Nobody had to know yet.
+    /// No hypervisor had to be registered yet.
     Unknown,
     /// There is a channel.
     Ready(Channel),
     /// It failed, and would fail again.
-    Blocked { kind: Kind, reason: String },
+    Blocked(Arc<Error>),
 }
 
-/// The channel that hypervisors are registered in.
+/// The channel in which hypervisors are registered.
 #[derive(Debug, Clone)]
 pub(super) struct Channel {
     /// The number of the user's organisation.
     pub(super) org: i64,
-    /// What the server said against mapping the channel, if it did.
+    /// Why the server refused to map the channel, if it did.
     pub(super) refused_map: Option<Fault>,
 }
 
 impl Satellite5 {
-    /// The number of the user's organisation, known once something had to be registered.
+    /// The number of the user's organisation; None unless a hypervisor had to be registered.
     pub fn organisation(&self) -> Option<i64> {
         match &self.readiness {
             Readiness::Ready(channel) => Some(channel.org),
@@ -46,85 +38,47 @@ impl Satellite5 {
         }
     }
 
-    /// Fails if nothing can be registered any more in this run.
+    /// Fails if nothing more can be registered in this run.
     pub(super) fn check_readiness(&self) -> Result<(), Error> {
         match &self.readiness {
-            Readiness::Blocked { kind, reason } => Err(Error::Blocked {
-                kind: *kind,
-                reason: reason.clone(),
-            }),
+            Readiness::Blocked(error) => Err(Error::Shared(error.clone())),
             _ => Ok(()),
         }
     }
 
-    /// The channel for hypervisors, which is looked up and made once for all.
+    /// The channel for hypervisors. It is looked up, and created if it is missing, only once.
     pub(super) fn channel(&mut self) -> Result<Channel, Error> {
         self.check_readiness()?;
         if let Readiness::Ready(channel) = &self.readiness {
             return Ok(channel.clone());
         }
-        match self.prepare() {
+        match self.in_session(|session| self.prepare_channel(session)) {
             Ok(channel) => {
                 self.readiness = Readiness::Ready(channel.clone());
                 Ok(channel)
             }
-            Err(error) => Err(self.blocked_by(error)),
+            Err(error) => Err(self.block(error)),
         }
     }
 
-    /// Notes that nothing can be registered any more in this run.
-    pub(super) fn blocked_by(&mut self, error: Error) -> Error {
-        self.readiness = Readiness::Blocked {
-            kind: error.kind(),
-            reason: error.with_causes(),
-        };
-        error
+    /// Records that nothing more can be registered in this run, and why. Returns the error, to be shared by all hypervisors
+    /// that are not registered.
+    pub(super) fn block(&mut self, error: Error) -> Error {
+        let error = Arc::new(error);
+        self.readiness = Readiness::Blocked(error.clone());
+        Error::Shared(error)
     }
 
-    fn prepare(&self) -> Result<Channel, Error> {
-        self.in_session(|session| self.prepare_channel(session))
-    }
-
-    /// Logs in, does what is to be done, and logs out however that ends.
-    pub(super) fn in_session<T>(&self, work: impl FnOnce(&str) -> Result<T, Error>) -> Result<T, Error> {
-        let session = self.log_in()?;
-        let done = work(session.expose());
-        self.log_out(session.expose());
-        done
-    }
-
-    /// Logs in; returns the session's key.
-    fn log_in(&self) -> Result<Secret, Error> {
-        let Account { username, password } = &self.account;
-        let credentials = [Value::text(username.as_str()), Value::text(password.expose())];
-        let answer = self
-            .call_unhurried(LOGIN, &credentials)
-            .map_err(|error| match error {
-                Error::Refused { fault, .. } if fault.code == WRONG_LOGIN => self.wrong_login(fault),
-                error => error,
-            })?;
-        let session = answer.as_text().ok_or(Error::Unexpected {
-            call: LOGIN.name,
-            missing: "session key",
-        })?;
-        Ok(Secret::from(session.to_owned()))
-    }
-
-    /// The server does not accept the account.
-    pub(super) fn wrong_login(&self, fault: Fault) -> Error {
-        Error::Login {
-            server: self.http.base().to_string(),
-            user: self.account.username.clone(),
-            fault,
-        }
-    }
-
+    /// Looks the channel up, creates it if it is missing, and maps it.
     fn prepare_channel(&self, session: &str) -> Result<Channel, Error> {
         let user = self.call(
             USER,
-            &[Value::text(session), Value::text(self.account.username.as_str())],
+            &[
+                Datum::text(session),
+                Datum::text(self.credentials.username.as_str()),
+            ],
         )?;
-        let Some(&Value::Int(org)) = user.member("org_id") else {
+        let Some(&Datum::Int(org)) = user.member("org_id") else {
             return Err(Error::Unexpected {
                 call: USER.name,
                 missing: "org_id",
@@ -132,37 +86,37 @@ impl Satellite5 {
         };
         log::debug!("the user's organisation is {org}");
         let label = format!("hypervisor-base-{org}");
-        match self.call(CHANNEL, &[Value::text(session), Value::text(label.as_str())]) {
+        match self.call(CHANNEL, &[Datum::text(session), Datum::text(label.as_str())]) {
             Err(Error::Refused { fault, .. }) if fault.code == NO_CHANNEL => {
                 let name = format!("Hypervisor Base - {org}");
                 let channel = [
-                    Value::text(session),
-                    Value::text(label.as_str()),
-                    Value::Text(name.into()),
-                    Value::text("Base channel of the hypervisors that vw and virt-who register"),
-                    Value::text("channel-x86_64"),
-                    Value::text(""),
+                    Datum::text(session),
+                    Datum::text(label.as_str()),
+                    Datum::Text(name.into()),
+                    Datum::text("Base channel of the hypervisors that vw and virt-who register"),
+                    Datum::text("channel-x86_64"),
+                    Datum::text(""),
                 ];
                 self.call(CREATE_CHANNEL, &channel)?;
                 log::info!("created the channel {label}");
             }
-            answered => drop(answered?),
+            answer => drop(answer?),
         }
         let refused_map = self.map_channel(session, &label)?;
         Ok(Channel { org, refused_map })
     }
 
-    /// Maps the channel for hypervisors. Returns what the server has against it, if it has.
+    /// Maps the channel, so that hypervisors get it as their base channel. Returns the server's refusal, if it refuses.
     ///
-    /// Not only for a new channel: whoever created it may not have been allowed to map it. Setting the map needs org_admin,
-    /// registering does not. So a refusal counts only once a registration finds no map.
+    /// An existing channel is mapped, too: whoever created it may not have been allowed to. Mapping needs the role org_admin,
+    /// and a registration does not. So a refusal matters only if a registration finds no map.
     fn map_channel(&self, session: &str, label: &str) -> Result<Option<Fault>, Error> {
         let map = [
-            Value::text(session),
-            Value::text(OS),
-            Value::text(RELEASE),
-            Value::text(ARCH),
-            Value::text(label),
+            Datum::text(session),
+            Datum::text(OS),
+            Datum::text(RELEASE),
+            Datum::text(ARCH),
+            Datum::text(label),
         ];
         match self.call(SET_MAP, &map) {
             Err(Error::Refused { fault, .. }) => {
@@ -172,21 +126,7 @@ impl Satellite5 {
                 );
                 Ok(Some(fault))
             }
-            answered => answered.map(|_| None),
-        }
-    }
-
-    /// Ends a session, by a connection of its own: after a signal the other one is closed.
-    fn log_out(&self, session: &str) {
-        let http = self
-            .http
-            .reconnect(&Cancel::default(), Some(Instant::now() + LOG_OUT));
-        let ended = self.call_over(&http, LOGOUT, &[Value::text(session)]);
-        if let Err(error) = ended {
-            log::warn!(
-                "the session stays open on the server until it expires: {}",
-                error.with_causes()
-            );
+            answer => answer.map(|_| None),
         }
     }
 }

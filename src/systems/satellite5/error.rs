@@ -1,6 +1,7 @@
-//! Why a report fails, and what a person can do about it.
+//! Why hypervisors can't be reported.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::systemid;
 use super::xmlrpc::{self, Fault};
@@ -9,24 +10,21 @@ use crate::error::{Classify, Kind};
 use crate::http;
 use crate::state::Reserved;
 
-/// Why hypervisors could not be reported.
+/// Why hypervisors could not be reported, or not with all guests.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The connection can't be set up as it was asked for.
+    /// The connection can't be set up as the endpoint says.
     #[error("connecting to Satellite 5")]
     Connection(#[source] http::Error),
-    /// An exchange failed.
-    #[error("{call}{}", match is_elsewhere(source) {
-        true => ": no Satellite 5 or Spacewalk answers there; check the server's address",
-        false => "",
-    })]
+    /// The exchange of request and answer failed.
+    #[error("{call}")]
     Exchange {
         /// The method that was called.
         call: &'static str,
         /// What happened.
         source: http::Error,
     },
-    /// A call whose answer must not be lost was not begun, since a signal came or there is no time left.
+    /// A call whose answer must not be lost was not begun, because of a signal or the deadline.
     #[error("{call} was not called")]
     NotBegun {
         /// The method that was to be called.
@@ -34,7 +32,7 @@ pub enum Error {
         /// Why not.
         source: http::Error,
     },
-    /// What was to be sent is not possible in XML-RPC; an id with control characters, for one.
+    /// XML-RPC can't carry a parameter; for example, an id has control characters.
     #[error("{call} can't be called")]
     Unsendable {
         /// The method.
@@ -42,24 +40,24 @@ pub enum Error {
         /// What is wrong.
         source: xmlrpc::Error,
     },
-    /// What came is no answer to a call.
+    /// The answer is not one to an XML-RPC call.
     #[error("{call}")]
     Answer {
         /// The method that was called.
         call: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the answer.
         source: xmlrpc::Error,
     },
-    /// The answer is well-formed and not what the method returns.
-    #[error("{call}: the server's answer has no {missing}; is it a Satellite 5 or Spacewalk?")]
+    /// The answer is well-formed, but not what the method returns.
+    #[error("{call}: the server's answer has no {missing}")]
     Unexpected {
         /// The method that was called.
         call: &'static str,
-        /// What the answer should have.
+        /// What the answer lacks.
         missing: &'static str,
     },
     /// The server refused the call.
-    #[error("{call}: {fault}{}", advice(call, fault.code))]
+    #[error("{call}: {fault}")]
     Refused {
         /// The method that was called.
         call: &'static str,
@@ -67,9 +65,7 @@ pub enum Error {
         fault: Fault,
     },
     /// The server does not accept user name and password.
-    #[error(
-        "login to {server} as {user:?} failed: check user name and password (repeated failures may lock the account); {fault}"
-    )]
+    #[error("login to {server} as {user:?} failed: {fault}")]
     Login {
         /// The server's address.
         server: String,
@@ -89,10 +85,9 @@ pub enum Error {
         /// How the answer was lost.
         source: Box<Error>,
     },
-    /// Several profiles could be the one that a registration made whose answer was lost.
+    /// The answer to a registration was lost, and several profiles may be the one that it made.
     #[error(
-        "the systems {} all have the profile {profile:?}, and one of them may be this hypervisor; delete those that are not, in the \
-         server's web interface",
+        "the systems {} all have the profile {profile:?}, and one of them may be this hypervisor",
         systems.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     SeveralProfiles {
@@ -101,71 +96,88 @@ pub enum Error {
         /// The numbers of the systems.
         systems: Vec<i64>,
     },
-    /// A hypervisor was not registered, since its systemid could not be kept.
+    /// A hypervisor was not registered, because its systemid could not be stored.
     #[error("not registered, because its systemid could not be kept")]
-    NoRoom(#[source] systemid::Error),
-    /// A hypervisor was registered, but its systemid could not be kept.
+    NotStorable(#[source] systemid::Error),
+    /// A hypervisor was registered, but its systemid could not be stored.
     #[error(
         "the server has registered {profile:?}, but its systemid can't be kept; the next report looks for the profile"
     )]
-    Unkept {
+    NotStored {
         /// The profile's name.
         profile: String,
         /// Why not.
         source: systemid::Error,
     },
-    /// No base channel is mapped for hypervisors (−70), and why it could not be.
-    #[error("no base channel is mapped for hypervisors (release {RELEASE}, {ARCH}){}", no_map(map.as_ref()))]
+    /// No base channel is mapped for hypervisors (−70).
+    #[error("no base channel is mapped for hypervisors (release {RELEASE}, {ARCH}){}", of_map(map.as_ref()))]
     NoBaseChannel {
-        /// What the server said when the channel was to be mapped; none where it agreed.
+        /// Why the server refused to map the channel; None if it said that the channel is mapped.
         map: Option<Fault>,
     },
-    /// A systemid could not be looked up, or another process works with the systemids.
+    /// A systemid could not be looked up, or another process uses the systemids.
     #[error(transparent)]
     Registration(#[from] systemid::Error),
-    /// Nothing is registered any more in this run, since it failed before.
-    #[error("{reason}")]
-    Blocked {
-        /// What kind of failure that was.
-        kind: Kind,
-        /// What it was.
-        reason: String,
-    },
+    /// The hypervisor was reported, but not these guests.
+    #[error("reported without guests: {0}")]
+    Incomplete(String),
+    /// The hypervisor had no turn, because the report ended before, with an error of this kind.
+    #[error("not reached, because the report ended before")]
+    NotReached(Kind),
+    /// An error that concerns several hypervisors.
+    #[error(transparent)]
+    Shared(Arc<Error>),
 }
 
 impl Error {
+    /// The error itself, which several hypervisors may share.
+    pub fn root(&self) -> &Error {
+        match self {
+            Error::Shared(error) => error.root(),
+            error => error,
+        }
+    }
+
     /// Whether it is about files of this machine.
     pub fn is_about_this_machine(&self) -> bool {
         matches!(
-            self,
-            Error::NoRoom(_) | Error::Unkept { .. } | Error::Registration(_)
+            self.root(),
+            Error::NotStorable(_) | Error::NotStored { .. } | Error::Registration(_)
         )
     }
 
-    /// Whether the server, or a front end of it, refuses who we are. The next document would meet that, too, and accounts get
-    /// locked by those who try again.
-    pub(super) fn refuses_login(&self) -> bool {
-        let refused = |error: &http::Error| {
-            matches!(
-                error,
-                http::Error::Status {
-                    status: 401 | 403 | 410,
-                    ..
-                }
-            )
-        };
-        match self {
-            Error::Login { .. } => true,
-            Error::Exchange { source, .. } => refused(source),
+    /// Whether a server answers that is no Satellite 5: it does not know the path of the API, or answers something else than
+    /// XML-RPC. One that is being deployed may do so, too.
+    pub fn is_about_another_server(&self) -> bool {
+        match self.root() {
+            Error::Exchange { source, .. } => is_elsewhere(source),
+            Error::Answer { source, .. } => source.is_html(),
+            Error::Unexpected { .. } => true,
             _ => false,
         }
     }
 
-    /// Whether the next hypervisor would meet the same.
+    /// Whether the server, or a front end of it, refuses the credentials. The next document would meet that, too, and repeated
+    /// attempts get an account locked.
+    pub(super) fn refuses_login(&self) -> bool {
+        match self.root() {
+            Error::Login { .. } => true,
+            Error::Exchange { source, .. } => matches!(
+                source,
+                http::Error::Status {
+                    status: 401 | 403 | 410,
+                    ..
+                }
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether the next hypervisor would meet the same error.
     ///
-    /// A 500 is about the one call: with it the server answers what its database refuses.
+    /// A status of 500 concerns one call only: it is the server's answer to what its database refuses.
     pub(super) fn ends_report(&self) -> bool {
-        match self {
+        match self.root() {
             Error::Exchange { source, .. } => !matches!(source, http::Error::Status { status: 500, .. }),
             Error::InDoubt { source, .. } => source.ends_report(),
             Error::Connection(_)
@@ -176,10 +188,10 @@ impl Error {
         }
     }
 
-    /// Whether the server may have done what was asked, though no answer says so.
+    /// Whether the server may have done what was asked, although no answer says so.
     ///
-    /// A connection that broke does not tell whether the request had arrived. A status of 500 and more may be a front end's,
-    /// after the server itself has done it.
+    /// If a connection breaks the request may have arrived. A status of 500 and more may be that of a front end, after the
+    /// server has done its work.
     pub(super) fn may_be_done(&self) -> bool {
         use http::Error as Http;
         match self {
@@ -195,6 +207,17 @@ impl Error {
             },
             Error::Answer { .. } | Error::Unexpected { .. } => true,
             _ => false,
+        }
+    }
+
+    /// The error of an answer that can't be read. If the connection broke, its own error says more than that of the XML.
+    pub(super) fn of_answer(call: &'static str, source: xmlrpc::Error) -> Self {
+        match source.connection() {
+            Some(error) => Error::Exchange {
+                call,
+                source: error.clone(),
+            },
+            None => Error::Answer { call, source },
         }
     }
 
@@ -215,9 +238,9 @@ impl Classify for Error {
             }
             Error::Login { .. } => Kind::NoPerm,
             Error::InDoubt { source, .. } => source.kind(),
-            Error::NoRoom(source) | Error::Unkept { source, .. } => source.kind(),
-            Error::Unsendable { .. } => Kind::Data,
-            Error::Answer { .. } | Error::Unexpected { .. } => Kind::Protocol,
+            Error::NotStorable(source) | Error::NotStored { source, .. } => source.kind(),
+            Error::Unsendable { source, .. } | Error::Answer { source, .. } => source.kind(),
+            Error::Unexpected { .. } => Kind::Protocol,
             Error::Refused { fault, .. } => match fault.code {
                 -23 | -71 | -702 => Kind::NoPerm,
                 _ => Kind::Unavailable,
@@ -225,39 +248,29 @@ impl Classify for Error {
             Error::NoBaseChannel { map: Some(_) } => Kind::NoPerm,
             Error::NoBaseChannel { map: None } | Error::SeveralProfiles { .. } => Kind::Unavailable,
             Error::Registration(error) => error.kind(),
-            Error::Blocked { kind, .. } => *kind,
+            Error::Incomplete(_) => Kind::Data,
+            Error::NotReached(kind) => *kind,
+            Error::Shared(error) => error.kind(),
         }
     }
 }
 
-/// Whether the server does not know the path of the API. One that is being deployed answers so, too.
+/// Whether the server does not know the path of the API.
 fn is_elsewhere(error: &http::Error) -> bool {
     matches!(error, http::Error::Status { status: 404, .. })
 }
 
-/// What a person can do about a fault, as far as it is known.
-fn advice(call: &str, code: i64) -> &'static str {
-    match (call, code) {
-        ("user.getDetails", -23) => "; write the user name as the server spells it, its case counts",
-        ("channel.software.create", -23) => {
-            "; the user needs the role channel_admin to create the channel for hypervisors"
-        }
-        ("channel.software.create", 1200 | 1201) => {
-            "; the channel for hypervisors may exist already, where the user is not allowed to see it"
-        }
-        (_, -71) => "; the user may not subscribe systems to the channel for hypervisors",
-        (_, -702) => "; the user may only read",
-        _ => "",
+fn of_map(map: Option<&Fault>) -> String {
+    match map {
+        Some(fault) => format!(", and distchannel.setMapForOrg was refused: {fault}"),
+        None => ", although distchannel.setMapForOrg said that it is".into(),
     }
 }
 
-fn no_map(map: Option<&Fault>) -> String {
-    match map {
-        Some(fault) => format!(
-            ", and distchannel.setMapForOrg was refused: {fault}; the user needs the role org_admin once, or let an \
-             administrator set the map"
-        ),
-        None => ", though distchannel.setMapForOrg said that it is; look at the organisation's distribution channel maps".into(),
+impl Fault {
+    /// Whether the server does not know the systemid: the profile was deleted, or the systemid is damaged or another server's.
+    pub(super) fn is_unknown_system(&self) -> bool {
+        self.code == -9
     }
 }
 

@@ -1,13 +1,16 @@
-//! The methods of the two programs that are called.
+//! The methods that are called.
 
-/// One of the two programs.
+/// One of the server's two programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
+    /// Java, with a session key.
     Api,
+    /// Python, with a systemid.
     Registration,
 }
 
 impl Side {
+    /// The path of the endpoint.
     pub(super) fn path(self) -> &'static str {
         match self {
             Side::Api => "/rpc/api",
@@ -16,11 +19,12 @@ impl Side {
     }
 }
 
-/// A method, and whether it does no more when it arrives twice.
+/// A method of one of the programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Method {
     pub(super) side: Side,
     pub(super) name: &'static str,
+    /// Whether calling it twice has the same effect as calling it once.
     pub(super) repeatable: bool,
 }
 
@@ -33,7 +37,7 @@ impl Method {
         }
     }
 
-    /// Whether the answer holds the session key or systemid that is the first parameter of the other methods.
+    /// Whether the answer contains a session key or systemid, which other methods take as their first parameter.
     pub(super) fn gives_key(self) -> bool {
         self == LOGIN || self == REGISTER || self == SYSTEMID
     }

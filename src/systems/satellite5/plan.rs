@@ -1,41 +1,47 @@
-//! The plan: the events that tell a Satellite 5 which guests a hypervisor has (`registration.virt_notify`).
+//! The plan: the events that say which guests a hypervisor has (`registration.virt_notify`).
 //!
-//! The server works through a plan in one transaction: an event that it can't digest undoes all of it. What a guest must be
-//! for that is told by [`Plan::omitted`], before anything is sent.
+//! The server processes a plan in one transaction: one event that it does not accept undoes all of them. So guests that it
+//! would not accept are left out, and [`Plan::omitted`] names them.
 
 use std::borrow::Cow;
 
-use super::Host;
-use super::xmlrpc::Value;
-use crate::mapping::{Guest, GuestState, LeftOut};
+use super::xmlrpc::Datum;
+use super::{Error, Registrant};
+use crate::mapping::{Guest, GuestState};
+use crate::text;
 
-/// The longest name of a guest, in characters; a longer one ends in a database error, and the plan is lost.
+/// The longest name of a guest, in characters. A longer one causes a database error, and the plan is lost.
 const LONGEST_NAME: usize = 128;
 /// The most digits of a uuid.
 const LONGEST_UUID: usize = 32;
-/// How many guests of a hypervisor are named that are not told of.
+/// How many of a hypervisor's omitted guests are named.
 const MOST_NAMED: usize = 10;
-/// A hypervisor itself has no uuid; with another one here each report would make one more row for it.
+/// The uuid of the hypervisor itself, which has none. With any other, each report would add a row for it.
 const OWN_UUID: &str = "0000000000000000";
 
-/// What one hypervisor's guests are.
+/// The events of one hypervisor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan<'a> {
-    /// The events: the hypervisor exists, a crawl begins, each guest exists, the crawl ends, by which guests that were not
-    /// told of count as stopped.
-    pub events: Value<'a>,
-    /// The ids of guests that are not told of, and why.
+    /// The events: the hypervisor exists, a crawl begins, each guest exists, the crawl ends. With its end the server sets the
+    /// guests that were not mentioned to stopped.
+    pub events: Datum<'a>,
+    /// The ids of guests that are left out, with the reason.
     pub omitted: Vec<(&'a str, &'static str)>,
 }
 
 impl<'a> Plan<'a> {
+    /// The plan of a hypervisor.
+    pub fn of(registrant: &Registrant<'a>) -> Self {
+        Plan::new(registrant.kind, registrant.id, &registrant.hypervisor.guests)
+    }
+
     /// The plan of the hypervisor `id`, whose source is of virt-who's type `kind`.
-    pub fn new(kind: &str, id: &str, guests: &'a [Guest]) -> Self {
+    fn new(kind: &str, id: &str, guests: &'a [Guest]) -> Self {
         let mut omitted = Vec::new();
-        let own = [("identity", Value::text("host")), ("uuid", Value::text(OWN_UUID))];
+        let own = [("identity", Datum::text("host")), ("uuid", Datum::text(OWN_UUID))];
         let mut events = vec![
-            event("exists", "system", Value::members(own)),
-            event("crawl_began", "system", Value::members([])),
+            event("exists", "system", Datum::members(own)),
+            event("crawl_began", "system", Datum::members([])),
         ];
         for guest in guests {
             match uuid(&guest.id) {
@@ -43,70 +49,64 @@ impl<'a> Plan<'a> {
                 Err(reason) => omitted.push((guest.id.as_str(), reason)),
             }
         }
-        events.push(event("crawl_ended", "system", Value::members([])));
+        events.push(event("crawl_ended", "system", Datum::members([])));
         Plan {
-            events: Value::Array(events),
+            events: Datum::Array(events),
             omitted,
         }
     }
 
-    /// That the host is reported in part, where it is.
-    pub fn incomplete(&self, host: &Host<'_>) -> Option<LeftOut> {
+    /// The error that guests are left out, if any are.
+    pub fn incomplete(&self) -> Option<Error> {
+        if self.omitted.is_empty() {
+            return None;
+        }
         let named = self.omitted.iter().take(MOST_NAMED);
         let mut omitted: Vec<String> = named
-            .map(|(id, reason)| format!("{}, {reason}", quoted(id)))
+            .map(|(id, reason)| format!("{:?}, {reason}", text::cut(id, LONGEST_NAME)))
             .collect();
         if self.omitted.len() > MOST_NAMED {
             omitted.push(format!("and {} more", self.omitted.len() - MOST_NAMED));
         }
-        let reason = format!("reported without guests: {}", omitted.join("; "));
-        (!omitted.is_empty()).then(|| host.left_out(reason))
+        Some(Error::Incomplete(omitted.join("; ")))
     }
 }
 
-/// How many guests of a list have an id with which they can't be told.
-pub fn unfit(guests: &[Guest]) -> usize {
+/// The number of guests that a plan leaves out.
+pub fn count_unsendable(guests: &[Guest]) -> usize {
     guests.iter().filter(|guest| uuid(&guest.id).is_err()).count()
 }
 
-/// As much of an id as a message bears.
-fn quoted(id: &str) -> String {
-    match id.char_indices().nth(LONGEST_NAME) {
-        Some((end, _)) => format!("{:?}…", &id[..end]),
-        None => format!("{id:?}"),
-    }
-}
-
-/// The name under which a hypervisor is registered. The server cuts it at 128 characters.
+/// The name of a hypervisor's profile. The server cuts it to 128 characters.
 pub fn profile_name(kind: &str, id: &str) -> String {
     format!("{kind} hypervisor {id}")
 }
 
-/// An event of a plan; its moment, the first element, is never looked at.
-fn event<'a>(action: &'static str, target: &'static str, properties: Value<'a>) -> Value<'a> {
-    Value::Array(vec![
-        Value::Int(0),
-        Value::text(action),
-        Value::text(target),
+/// An event. Its first element is a time, which the server ignores.
+fn event<'a>(action: &'static str, target: &'static str, properties: Datum<'a>) -> Datum<'a> {
+    Datum::Array(vec![
+        Datum::Int(0),
+        Datum::text(action),
+        Datum::text(target),
         properties,
     ])
 }
 
-/// What virt-who tells of a guest: the numbers are not known, and have to be there.
-fn properties<'a>(kind: &str, host: &str, guest: &'a Guest, uuid: Cow<'a, str>) -> Value<'a> {
+/// The properties of a guest, as in virt-who. The numbers are required, although they are not known.
+fn properties<'a>(kind: &str, host: &str, guest: &'a Guest, uuid: Cow<'a, str>) -> Datum<'a> {
     let name = format!("VM {} from {}", guest.id, profile_name(kind, host));
     let name: String = name.chars().take(LONGEST_NAME).collect();
-    Value::members([
-        ("uuid", Value::Text(uuid)),
-        ("name", Value::text(name)),
-        ("state", Value::text(word(guest.state))),
-        ("vcpus", Value::Int(1)),
-        ("memory_size", Value::Int(0)),
-        ("virt_type", Value::text("fully_virtualized")),
+    Datum::members([
+        ("uuid", Datum::Text(uuid)),
+        ("name", Datum::text(name)),
+        ("state", Datum::text(word(guest.state))),
+        ("vcpus", Datum::Int(1)),
+        ("memory_size", Datum::Int(0)),
+        ("virt_type", Datum::text("fully_virtualized")),
     ])
 }
 
-/// The guest's uuid as the server reads it, without dashes.
+/// The guest's uuid as the server reads it, without dashes; or why the guest is left out.
 fn uuid(id: &str) -> Result<Cow<'_, str>, &'static str> {
     let digits = match id.contains('-') {
         true => Cow::Owned(id.replace('-', "")),
@@ -124,7 +124,7 @@ fn uuid(id: &str) -> Result<Cow<'_, str>, &'static str> {
     Ok(digits)
 }
 
-/// The server's word for a state; with any that it does not know the plan is lost.
+/// The server's word for a state. With a word that it does not know the plan is lost.
 fn word(state: GuestState) -> &'static str {
     match state {
         GuestState::Running => "running",
@@ -133,7 +133,7 @@ fn word(state: GuestState) -> &'static str {
         GuestState::ShuttingDown => "shutdown",
         GuestState::ShutOff => "shutoff",
         GuestState::Crashed => "crashed",
-        // There is no word for a guest that suspended itself.
+        // The server has no word for a guest that suspended itself.
         GuestState::None | GuestState::PmSuspended => "nostate",
     }
 }
@@ -149,12 +149,12 @@ mod tests {
         Guest::new(id, state, "esx")
     }
 
-    fn events<'a>(plan: &'a Plan<'_>) -> Vec<&'a [Value<'a>]> {
-        let Value::Array(events) = &plan.events else {
+    fn events<'a>(plan: &'a Plan<'_>) -> Vec<&'a [Datum<'a>]> {
+        let Datum::Array(events) = &plan.events else {
             panic!()
         };
-        let elements = |event: &'a Value<'a>| match event {
-            Value::Array(elements) => elements.as_slice(),
+        let elements = |event: &'a Datum<'a>| match event {
+            Datum::Array(elements) => elements.as_slice(),
             _ => panic!(),
         };
         events.iter().map(elements).collect()
@@ -178,7 +178,7 @@ mod tests {
                 (4, "crawl_ended", "system")
             ]
         );
-        assert!(events.iter().all(|event| event[0] == Value::Int(0)));
+        assert!(events.iter().all(|event| event[0] == Datum::Int(0)));
         let text = |event: usize, name: &str| events[event][3].member(name).unwrap().as_text().unwrap();
         assert_eq!(
             (text(0, "identity"), text(0, "uuid")),
@@ -190,9 +190,9 @@ mod tests {
             format!("VM {UUID} from esx hypervisor esx1.example.com")
         );
         assert_eq!(text(2, "virt_type"), "fully_virtualized");
-        assert!(events[2][3].member("vcpus") == Some(&Value::Int(1)));
-        assert!(events[2][3].member("memory_size") == Some(&Value::Int(0)));
-        assert_eq!(super::Plan::new("esx", "a", &[]).omitted, []);
+        assert!(events[2][3].member("vcpus") == Some(&Datum::Int(1)));
+        assert!(events[2][3].member("memory_size") == Some(&Datum::Int(0)));
+        assert_eq!(Plan::new("esx", "a", &[]).omitted, []);
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn guests_that_would_lose_the_plan_or_hit_the_host_are_left_out_and_named() {
+    fn guests_that_would_break_the_plan_are_left_out_and_named() {
         let table = [
             ("not-a-uuid", Some("not hexadecimal")),
             ("0x12", Some("not hexadecimal")),

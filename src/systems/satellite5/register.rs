@@ -1,11 +1,12 @@
-//! The registration of a hypervisor, which makes one more profile each time: so its answer is not to be lost.
+//! The registration of a hypervisor. Each call makes one more profile, so its answer must not be lost.
 
 use super::method::{HARDWARE, REGISTER};
 use super::plan::profile_name;
-use super::xmlrpc::Value;
-use super::{ARCH, Account, Error, Host, OS, RELEASE, Satellite5};
+use super::xmlrpc::Datum;
+use super::{ARCH, Credentials, Error, OS, RELEASE, Registrant, Satellite5};
 use crate::error::Classify as _;
 use crate::secret::Secret;
+use crate::state::Reserved;
 
 /// The longest name of a profile, in characters; the server cuts it there.
 const LONGEST_PROFILE: usize = 128;
@@ -14,113 +15,117 @@ const LONGEST_PROFILE: usize = 128;
 const NO_BASE_CHANNEL: i64 = -70;
 
 impl Satellite5 {
-    /// Registers a hypervisor, unless an earlier attempt, whose answer was lost, has done it; returns its systemid.
-    pub(super) fn register(&mut self, host: &Host<'_>) -> Result<Secret, Error> {
+    /// Registers a hypervisor and returns its systemid. If the answer to an earlier registration was lost its profile is used,
+    /// unless there is none.
+    pub(super) fn register(&mut self, registrant: &Registrant<'_>) -> Result<Secret, Error> {
         self.check_readiness()?;
-        let systemid = match self.adopt(host) {
+        let systemid = match self.adopt(registrant) {
             Ok(Some(systemid)) => systemid,
-            Ok(None) => self.make_profile(host)?,
-            Err(error @ Error::Login { .. }) => return Err(self.blocked_by(error)),
+            Ok(None) => self.make_profile(registrant)?,
+            Err(error @ Error::Login { .. }) => return Err(self.block(error)),
             Err(error) => return Err(error),
         };
-        let hardware = [Value::text(systemid.expose()), Value::Array(Vec::new())];
+        let hardware = [Datum::text(systemid.expose()), Datum::Array(Vec::new())];
         match self.call(HARDWARE, &hardware) {
             // A new profile has no hardware anyway.
-            Err(error @ Error::Refused { .. }) => log::warn!("{}: {}", host.id, error.with_causes()),
-            answered => drop(answered?),
+            Err(error @ Error::Refused { .. }) => log::warn!("{}: {}", registrant.id, error.with_causes()),
+            answer => drop(answer?),
         }
         Ok(systemid)
     }
 
-    /// Looks for the profile of a registration whose answer was lost, and keeps its systemid. None if there is neither.
-    fn adopt(&self, host: &Host<'_>) -> Result<Option<Secret>, Error> {
-        if !self.registrations.is_in_doubt(host.id)? {
+    /// Looks for the profile of an earlier registration whose answer was lost, and stores its systemid. None if no answer was
+    /// lost, or the registration had not arrived.
+    fn adopt(&self, registrant: &Registrant<'_>) -> Result<Option<Secret>, Error> {
+        let id = registrant.id;
+        if !self.registrations.is_in_doubt(id)? {
             return Ok(None);
         }
-        let profile = profile_name(host.kind, host.id);
+        let profile = profile_name(registrant.kind, id);
         if profile.chars().count() > LONGEST_PROFILE {
             log::warn!(
-                "{}: an earlier registration may have made a profile already, but its name is too long to look for it; \
-                 registering again",
-                host.id
+                "{id}: an earlier registration may have made a profile already, but its name is too long to look for it; \
+                 registering again"
             );
             return Ok(None);
         }
-        match self.find_profile(&profile)? {
-            Some(systemid) => {
-                self.registrations.adopt(host.id, systemid.expose())?;
-                log::info!(
-                    "{}: an earlier registration, whose answer was lost, had made the profile {profile:?}; using it",
-                    host.id
-                );
-                Ok(Some(systemid))
-            }
-            None => {
-                log::info!("{}: an earlier registration did not arrive; registering", host.id);
-                Ok(None)
-            }
-        }
+        let Some(systemid) = self.find_profile(&profile)? else {
+            log::info!("{id}: an earlier registration did not arrive; registering");
+            return Ok(None);
+        };
+        self.registrations.adopt(id, systemid.expose())?;
+        log::info!(
+            "{id}: an earlier registration, whose answer was lost, had made the profile {profile:?}; using it"
+        );
+        Ok(Some(systemid))
     }
 
-    /// Registers a hypervisor, and keeps its systemid before anything else.
-    fn make_profile(&mut self, host: &Host<'_>) -> Result<Secret, Error> {
-        // On a full disk an empty file can be made, but a systemid not be kept: each run would register once more.
-        let begun = match self.registrations.begin(host.id) {
-            Ok(begun) => begun,
-            Err(error) => return Err(self.blocked_by(Error::NoRoom(error))),
+    /// Makes a profile, and stores its systemid before anything else is done.
+    fn make_profile(&mut self, registrant: &Registrant<'_>) -> Result<Secret, Error> {
+        // If the systemid could not be stored each run would make one more profile. On a full disk an empty file can still be
+        // created, so room is reserved.
+        let reserved = match self.registrations.begin(registrant.id) {
+            Ok(reserved) => reserved,
+            Err(error) => return Err(self.block(Error::NotStorable(error))),
         };
-        let channel = self.channel()?;
-        let profile = profile(host);
-        let answer = match self.call_unhurried(REGISTER, &self.registration(&profile)) {
-            Err(Error::Refused { fault, .. }) if fault.code == NO_BASE_CHANNEL => {
-                let map = channel.refused_map;
-                return Err(self.blocked_by(Error::NoBaseChannel { map }));
-            }
-            Err(Error::Refused { fault, .. }) if refuses_login(fault.code) => {
-                let error = self.wrong_login(fault);
-                return Err(self.blocked_by(error));
-            }
-            Err(lost) if lost.may_be_done() => return Err(Error::in_doubt(profile, lost, begun)),
-            answered => answered?,
-        };
-        let systemid = answer.member("system_id").and_then(Value::as_text);
+        let profile = stored_profile_name(registrant);
+        let (answer, reserved) = self.call_register(&profile, reserved)?;
+        let systemid = answer.member("system_id").and_then(Datum::as_text);
         let Some(systemid) = systemid.map(|text| Secret::from(text.to_owned())) else {
             let lost = Error::Unexpected {
                 call: REGISTER.name,
                 missing: "systemid",
             };
-            return Err(Error::in_doubt(profile, lost, begun));
+            return Err(Error::in_doubt(profile, lost, reserved));
         };
-        if let Err(source) = self.registrations.keep(begun, &answer) {
-            return Err(self.blocked_by(Error::Unkept { profile, source }));
+        if let Err(source) = self.registrations.keep(reserved, &answer) {
+            return Err(self.block(Error::NotStored { profile, source }));
         }
-        log::debug!("{}: registered as {profile:?}", host.id);
+        log::debug!("{}: registered as {profile:?}", registrant.id);
         Ok(systemid)
     }
 
-    /// The parameters of a registration.
-    fn registration<'a>(&'a self, profile: &'a str) -> [Value<'a>; 7] {
-        let Account { username, password } = &self.account;
-        [
-            Value::text(profile),
-            Value::text(OS),
-            Value::text(RELEASE),
-            Value::text(ARCH),
-            Value::text(username.as_str()),
-            Value::text(password.expose()),
-            Value::members([]),
-        ]
+    /// Calls the method that makes a profile. Returns the answer, with the room that is reserved for it.
+    fn call_register(
+        &mut self,
+        profile: &str,
+        reserved: Reserved,
+    ) -> Result<(Datum<'static>, Reserved), Error> {
+        let channel = self.channel()?;
+        let Credentials { username, password } = &self.credentials;
+        let params = [
+            Datum::text(profile),
+            Datum::text(OS),
+            Datum::text(RELEASE),
+            Datum::text(ARCH),
+            Datum::text(username.as_str()),
+            Datum::text(password.expose()),
+            Datum::members([]),
+        ];
+        match self.call_patiently(REGISTER, &params) {
+            Ok(answer) => Ok((answer, reserved)),
+            Err(Error::Refused { fault, .. }) if fault.code == NO_BASE_CHANNEL => {
+                let map = channel.refused_map;
+                Err(self.block(Error::NoBaseChannel { map }))
+            }
+            Err(Error::Refused { fault, .. }) if refuses_login(fault.code) => {
+                let error = self.wrong_login(fault);
+                Err(self.block(error))
+            }
+            Err(lost) if lost.may_be_done() => Err(Error::in_doubt(profile.to_owned(), lost, reserved)),
+            Err(error) => Err(error),
+        }
     }
 }
 
-/// The name of the profile as the server keeps it.
-fn profile(host: &Host<'_>) -> String {
-    let name = profile_name(host.kind, host.id);
+/// The name of the profile as the server stores it.
+fn stored_profile_name(registrant: &Registrant<'_>) -> String {
+    let name = profile_name(registrant.kind, registrant.id);
     name.chars().take(LONGEST_PROFILE).collect()
 }
 
-/// Whether a registration's fault says that user name or password are not those of an account: unknown, disabled or wrong, or
-/// such that no account has them (too short or long, with characters that no name has).
+/// Whether a registration's fault says that user name or password are wrong: the account is unknown or disabled, the password
+/// is another, or no account can have them (too short, too long, or with characters that no name has).
 fn refuses_login(code: i64) -> bool {
     matches!(code, -2 | -701..=-700 | -15..=-11)
 }

@@ -1,92 +1,56 @@
-//! Which hypervisors of a mapping are reported, and which are not.
+//! The hypervisors of a mapping, sorted into those that can be reported and those that can't.
 
-use super::{plan, xmlrpc};
-use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
+use super::plan;
+use super::registrant::Registrant;
+use crate::mapping::{Census, Hypervisor, Mapping};
 
-/// virt-who's type of a source, where neither configuration nor document tells it.
+/// virt-who's type of a source if neither the caller nor the document says it.
 const USUAL_KIND: &str = "esx";
 
-/// The hypervisors of a document as they are reported.
+/// What is reported of a document.
 #[derive(Debug)]
 pub struct Roster<'m> {
-    /// Those to be reported.
-    pub hosts: Vec<Host<'m>>,
-    /// What the document holds, and what of it is not reported.
+    /// The hypervisors that are reported.
+    pub registrants: Vec<Registrant<'m>>,
+    /// What the document has, and what of it is not reported.
     pub census: Census<'m>,
-    /// Whether the document tells of this machine's own guests, which a Satellite 5 learns from the machine itself.
+    /// Whether the document has this machine's own guests. A Satellite 5 gets them only from the machine itself.
     pub local: bool,
 }
 
-/// A hypervisor to be reported.
-#[derive(Debug, Clone, Copy)]
-pub struct Host<'m> {
-    /// Its id.
-    pub id: &'m str,
-    /// virt-who's type of its source, which is part of the names that the server gets.
-    pub kind: &'m str,
-    /// All that the document says about it.
-    pub hypervisor: &'m Hypervisor,
-}
-
 impl<'m> Roster<'m> {
-    /// Sorts out what is reported. Without a `kind` it is that of the guests.
+    /// Sorts the hypervisors of a document. Without a `kind` their sources have that of their guests.
     pub fn new(mapping: &'m Mapping, kind: Option<&'m str>) -> Self {
         let reportable = mapping.reportable();
-        // A hypervisor without guests does not tell its type; most documents have only one.
+        // A hypervisor without guests does not say its type; usually all of a document have the same.
         let of_document = mapping.hypervisors.iter().find_map(kind_of_guests);
-        let host = |(id, hypervisor)| {
+        let registrant = |(id, hypervisor)| {
             let kind = kind.or_else(|| kind_of_guests(hypervisor)).or(of_document);
             let kind = kind.unwrap_or(USUAL_KIND);
-            Host { id, kind, hypervisor }
+            Registrant { id, kind, hypervisor }
         };
         let mut census = reportable.census;
-        let mut hosts: Vec<Host<'_>> = reportable.hosts.into_iter().map(host).collect();
-        hosts.retain(|host| {
-            let unsendable = host.unsendable();
-            census.omitted += match unsendable {
-                Some(_) => 1,
-                None => plan::unfit(&host.hypervisor.guests),
-            };
-            let is_sent = unsendable.is_none();
-            census
-                .left_out
-                .extend(unsendable.map(|reason| host.left_out(reason)));
-            is_sent
+        let mut registrants: Vec<Registrant<'_>> = reportable.hosts.into_iter().map(registrant).collect();
+        registrants.retain(|registrant| match registrant.unsendable() {
+            Some(reason) => {
+                census.omitted += 1;
+                census.left_out.push(registrant.left_out(reason));
+                false
+            }
+            None => {
+                census.omitted += plan::count_unsendable(&registrant.hypervisor.guests);
+                true
+            }
         });
         Roster {
-            hosts,
+            registrants,
             census,
             local: reportable.local.is_some(),
         }
     }
 }
 
-impl Host<'_> {
-    /// Why it can't be sent: in its id, or in the type of its source, there is a character that has no place in a name. XML
-    /// does not carry some of these, and others would break the lines of whoever lists the profiles.
-    fn unsendable(&self) -> Option<String> {
-        let found = |text: &str| text.chars().find(|c| c.is_control() || !xmlrpc::is_sendable(*c));
-        let told = |what: &str, c: char| {
-            format!(
-                "{what} holds the character U+{:04X}, which can't be sent",
-                c as u32
-            )
-        };
-        let id = found(self.id).map(|c| told("its id", c));
-        id.or_else(|| found(self.kind).map(|c| told("the type of its source", c)))
-    }
-
-    /// This host, which is not on the server as it should be.
-    pub fn left_out(&self, reason: String) -> LeftOut {
-        LeftOut {
-            kind: LeftOut::HOST.into(),
-            id: Some(self.id.to_owned()),
-            name: self.hypervisor.name.clone(),
-            reason,
-        }
-    }
-}
-
+/// virt-who's type of a hypervisor's source, as its guests have it.
 fn kind_of_guests(hypervisor: &Hypervisor) -> Option<&str> {
     let mut kinds = hypervisor
         .guests
@@ -105,13 +69,13 @@ mod tests {
     }
 
     #[test]
-    fn the_type_is_what_was_said_else_that_of_the_guests_else_esx() {
+    fn the_type_is_the_given_one_else_that_of_the_guests_else_esx() {
         let kinds = |json: &str, kind| {
             let mapping = mapping(json);
             let kinds: Vec<_> = Roster::new(&mapping, kind)
-                .hosts
+                .registrants
                 .iter()
-                .map(|host| host.kind.to_owned())
+                .map(|registrant| registrant.kind.to_owned())
                 .collect();
             kinds
         };

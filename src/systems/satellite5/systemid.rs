@@ -1,40 +1,37 @@
-//! Which hypervisors are registered: the systemid of each, kept in files that virt-who reads and writes, too.
+//! The systemids of the registered hypervisors, in files that virt-who reads and writes, too.
 //!
-//! A systemid is the server's signed certificate for one profile. Its text is opaque here, and secret: who has it can
-//! report as that hypervisor. A file holds all that the server answered to the registration, as a Python pickle.
+//! A systemid is the server's signed certificate for one profile. Its text is opaque here, and secret: whoever has it can
+//! report as that hypervisor. A file has the server's whole answer to the registration, as a Python pickle.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use super::pickle;
-use super::xmlrpc::Value;
+use super::xmlrpc::Datum;
 use crate::cancel::Cancel;
 use crate::error::{Classify, Kind};
 use crate::secret::Secret;
 use crate::state::{self, Folder, Lock, Reserved, file_name};
 
-/// What the file of a hypervisor is called, before its id.
+/// The name of a hypervisor's file, before the id.
 const PREFIX: &str = "hypervisor-systemid-";
-/// What the mark of a registration that is under way is called, before the hypervisor's id.
+/// The name of the file that marks a registration in progress, before the hypervisor's id.
 const MARK: &str = "hypervisor-pending-";
-/// The largest file, in bytes; virt-who's have about two thousand.
+/// The largest file that is read, in bytes; virt-who's have about two thousand.
 const LARGEST: u64 = 1 << 20;
-/// The room that is reserved for the answer to a registration, in bytes.
+/// How many bytes are reserved for the answer to a registration.
 const ROOM: usize = 16 << 10;
-/// The lock of those who register.
+/// The lock file of processes that register.
 const LOCK: &str = "vw-report-sat5.lock";
 
-/// A registration could not be looked up or kept.
+/// A systemid could not be looked up or stored.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file could not be read or written.
     #[error(transparent)]
     File(#[from] state::Error),
-    /// The file is there, and holds no registration.
-    #[error(
-        "{} can't be used; restore it, or remove it to have the hypervisor registered anew (its old profile stays on the server)",
-        path.display()
-    )]
+    /// The file exists, but has no systemid.
+    #[error("{} can't be used", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -52,18 +49,18 @@ impl Classify for Error {
     }
 }
 
-/// The registrations in a folder.
+/// The systemids in a folder.
 #[derive(Debug, Clone)]
 pub struct Registrations(Folder);
 
 impl Registrations {
-    /// Those in `folder`.
+    /// The systemids in `folder`, which is created when it is needed.
     pub fn new(folder: Folder) -> Self {
         Registrations(folder)
     }
 
-    /// Keeps other processes from registering, as long as what is returned lives. Waits for one that does, but not beyond
-    /// `until`. The folder is made if it is missing.
+    /// Keeps other processes from registering, for as long as the lock lives. Waits until `until` for a process that has the
+    /// lock.
     pub fn lock(&self, until: Option<Instant>, cancel: &Cancel) -> Result<Lock, Error> {
         Ok(self.0.lock(LOCK, until, cancel)?)
     }
@@ -83,27 +80,27 @@ impl Registrations {
         }
     }
 
-    /// Makes sure that the answer to the registration of `id` can be kept, and marks that it is under way.
+    /// Makes sure that the answer to the registration of `id` can be stored, and marks the registration as in progress.
     ///
-    /// A registration that can't be kept would be made again by each report.
+    /// If an answer could not be stored each report would register the hypervisor once more.
     pub fn begin(&self, id: &str) -> Result<Reserved, Error> {
         let (name, mark) = (file_name(PREFIX, id)?, file_name(MARK, id)?);
         Ok(self.0.reserve(&name, &mark, ROOM)?)
     }
 
-    /// Keeps what the server answered to a registration, in the place of an older one.
-    pub fn keep(&self, begun: Reserved, answer: &Value<'_>) -> Result<(), Error> {
-        Ok(begun.write(&pickle::write(answer))?)
+    /// Stores the answer to a registration, in place of an older one.
+    pub fn keep(&self, reserved: Reserved, answer: &Datum<'_>) -> Result<(), Error> {
+        Ok(reserved.write(&pickle::write(answer))?)
     }
 
-    /// Whether a registration of `id` was begun, and nobody knows what became of it.
+    /// Whether a registration of `id` was begun, and its answer was lost.
     pub fn is_in_doubt(&self, id: &str) -> Result<bool, Error> {
         Ok(self.0.has(&file_name(MARK, id)?))
     }
 
-    /// Keeps a systemid that was found out otherwise: no registration is in doubt any more.
+    /// Stores a systemid that was found on the server, and removes the mark.
     pub fn adopt(&self, id: &str, systemid: &str) -> Result<(), Error> {
-        let kept = Value::members([("system_id", Value::text(systemid))]);
+        let kept = Datum::members([("system_id", Datum::text(systemid))]);
         self.0.write(&file_name(PREFIX, id)?, &pickle::write(&kept))?;
         Ok(self.0.remove(&file_name(MARK, id)?)?)
     }
@@ -114,16 +111,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_found_again_whatever_the_id() {
-        let place = tempfile::tempdir().unwrap();
-        let registrations = Registrations::new(Folder::new(place.path()));
+    fn a_systemid_is_found_again_whatever_the_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let registrations = Registrations::new(Folder::new(folder.path()));
         for id in ["esx1.example.com", "a/b", "..", "é", "%"] {
             assert!(registrations.systemid(id).unwrap().is_none());
-            let answer = Value::members([("system_id", Value::text(id))]);
-            let begun = registrations.begin(id).unwrap();
+            let answer = Datum::members([("system_id", Datum::text(id))]);
+            let reserved = registrations.begin(id).unwrap();
             assert!(registrations.is_in_doubt(id).unwrap());
             assert!(registrations.systemid(id).unwrap().is_none());
-            registrations.keep(begun, &answer).unwrap();
+            registrations.keep(reserved, &answer).unwrap();
             assert_eq!(registrations.systemid(id).unwrap().unwrap().expose(), id);
             assert!(!registrations.is_in_doubt(id).unwrap());
 
@@ -133,15 +130,20 @@ mod tests {
             assert_eq!(registrations.systemid(id).unwrap().unwrap().expose(), "another");
             assert!(!registrations.is_in_doubt(id).unwrap());
         }
-        assert!(place.path().join("hypervisor-systemid-esx1.example.com").exists());
+        assert!(
+            folder
+                .path()
+                .join("hypervisor-systemid-esx1.example.com")
+                .exists()
+        );
     }
 
     #[test]
-    fn a_damaged_file_is_named_and_not_taken_for_none() {
-        let place = tempfile::tempdir().unwrap();
-        let registrations = Registrations::new(Folder::new(place.path()));
+    fn a_damaged_file_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let registrations = Registrations::new(Folder::new(folder.path()));
         for content in ["", "cos\nsystem\n", "}."] {
-            std::fs::write(place.path().join("hypervisor-systemid-h"), content).unwrap();
+            std::fs::write(folder.path().join("hypervisor-systemid-h"), content).unwrap();
             let error = registrations.systemid("h").unwrap_err();
             assert!(
                 error.to_string().contains("hypervisor-systemid-h can't be used"),

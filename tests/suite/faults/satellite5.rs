@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use vw_sim::hostile::endless;
 use vw_sim::http::{Request, Server};
 use vw_sim::proxy::Proxy;
 use vw_sim::satellite5::{Satellite5, Settings};
 
-use super::{Call, Row, common, ended, meets, walk, xml};
+use super::{Call, Row, common, ended, from, meets, walk, xml};
 use crate::support::{Outcome, Run};
 
 const NAME: &str = "vw-report-sat5";
@@ -152,5 +153,12 @@ fn vw_report_sat5_survives_every_fault_at_every_call() {
         .filter(|call| of_each_side.contains(&call.name.as_str()))
         .collect();
     assert_eq!(calls.len(), of_each_side.len());
-    walk(&xml(), &calls, step);
+    let mut rows = xml();
+    // Unlike the elements of the other rows, these are allowed there.
+    let array = |start: &str| {
+        let start = format!("{start}<array><data>");
+        endless("text/xml", &start, "<value>b</value>")
+    };
+    rows.push(from("an endless array", array, &[76], &["longer than"]));
+    walk(&rows, &calls, step);
 }

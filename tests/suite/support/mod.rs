@@ -6,7 +6,7 @@ pub(crate) mod terminal;
 
 use std::fs;
 use std::io::{self, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -102,6 +102,18 @@ impl Run {
             stdout: screen.shown(),
             stderr: String::new(),
         }
+    }
+
+    /// Starts it, gives it its input, and keeps its stdin open. Stdout is a pipe.
+    pub(crate) fn start(mut self, stderr: impl Into<Stdio>) -> (Child, ChildStdin) {
+        self.command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr);
+        let mut child = self.command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&self.stdin).unwrap();
+        (child, stdin)
     }
 
     /// Runs it, and returns how much time and memory it used.
@@ -251,6 +263,20 @@ impl Outcome {
             "{self:?}"
         );
         assert_eq!(self.status, status, "{self:?}");
+    }
+
+    /// Fails unless the command failed with this status, the last line on stderr has the words, and all before it are warnings.
+    #[track_caller]
+    pub(crate) fn failed_after_warnings(&self, status: i32, words: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        let mut lines: Vec<&str> = self.stderr.lines().collect();
+        let last = lines.pop().unwrap_or_default();
+        let is_warning = |line: &str| line.contains(": warning: ");
+        let only_warnings = lines.iter().all(|line| is_warning(line));
+        assert!(
+            only_warnings && last.contains(words) && !is_warning(last),
+            "{self:?}"
+        );
     }
 
     /// Fails unless the command ended with this status and one line on stderr that contains `words`.

@@ -1,6 +1,132 @@
-//! Documents in which something is odd, and the section's filters.
+//! Documents: empty, odd, several, and filtered by a section.
 
 use super::*;
+
+#[test]
+fn guests_that_are_gone_become_stopped() {
+    let site = Site::new();
+    site.report();
+    let without = r#"{"hypervisors":[{"uuid":"esx1.example.com","guests":[]}]}"#;
+    assert_eq!(site.run().stdin(without).run().status, 0);
+    let systems = site.systems();
+    let guests = &systems["esx hypervisor esx1.example.com"];
+    assert_eq!(guests.len(), 2);
+    assert!(
+        guests.iter().all(|(_, state)| *state == GuestState::Stopped),
+        "{guests:?}"
+    );
+}
+
+#[test]
+fn an_empty_mapping_is_refused_without_allow_empty() {
+    let site = Site::new();
+    for empty in [
+        r#"{"hypervisors":[]}"#,
+        r#"{"hypervisors":[{"guests":[{"guestId":"1","state":1}]}]}"#,
+    ] {
+        let outcome = site.run().stdin(empty).run();
+        failed(&outcome, 65, "--allow-empty");
+        assert_eq!(line(&outcome)["state"], "failed");
+        let outcome = site.run().args(["--allow-empty"]).stdin(empty).run();
+        assert_eq!(
+            (outcome.status, &line(&outcome)["state"]),
+            (0, &json!("finished"))
+        );
+        assert_eq!(
+            outcome.stderr.contains("rhn-virtualization-host"),
+            empty.contains("guests"),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(site.satellite.calls(), BTreeMap::new());
+}
+
+#[test]
+fn each_document_of_a_stream_has_a_result_line() {
+    let site = Site::new();
+    let stream = mapping_of("a") + "{\"hypervisors\":[]}" + &mapping_of("b");
+    let outcome = site.run().stdin(stream).run();
+    assert_eq!(outcome.status, 65, "{outcome:?}");
+    let states: Vec<Value> = outcome
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["state"].clone())
+        .collect();
+    assert_eq!(states, ["finished", "failed", "finished"]);
+
+    for (input, status) in [("", 66), (&mapping()[..40], 66), ("no json", 65)] {
+        let outcome = site.run().stdin(input).run();
+        assert_eq!(
+            (outcome.status, outcome.stdout.as_str()),
+            (status, ""),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn odd_ids_are_reported_or_named() {
+    let site = Site::new();
+    let long = "long".repeat(50);
+    let guest = |id: &str| json!({"guestId": id, "state": 7});
+    let mapping = json!({"hypervisors": [
+        {"uuid": "rack/7", "guests": [guest(WEB), guest("vm-42"), guest("00000000-0000-0000-0000-000000000000")]},
+        {"uuid": long, "guests": [guest(DB)]},
+        {"uuid": "a\u{1}b", "guests": []},
+        {"uuid": "Twice", "name": "one", "guests": []},
+        {"uuid": "tWICE", "name": "two", "guests": []},
+        {"uuid": "<&>'\"é", "guests": []},
+    ]});
+    let outcome = site.run().stdin(mapping.to_string()).run();
+    assert_eq!(outcome.status, 65, "{outcome:?}");
+    let line = line(&outcome);
+    assert_eq!(
+        (&line["state"], &line["created"], &line["hypervisors"]),
+        (&json!("partial"), &json!(3), &json!(6))
+    );
+    let errors: BTreeMap<_, _> = failures(&line).into_iter().collect();
+    assert_eq!(
+        errors.keys().copied().collect::<Vec<_>>(),
+        ["Twice", "a\u{1}b", "rack/7", "tWICE"]
+    );
+    assert!(
+        errors["rack/7"].contains("\"vm-42\"") && errors["rack/7"].contains("is zero"),
+        "{errors:?}"
+    );
+    assert!(errors["a\u{1}b"].contains("U+0001"), "{errors:?}");
+    let systems = site.systems();
+    assert_eq!(systems["esx hypervisor rack/7"].len(), 1);
+    assert_eq!(systems.values().map(Vec::len).sum::<usize>(), 2);
+    assert!(systems.contains_key("esx hypervisor <&>'\"é"));
+
+    site.run().stdin(mapping.to_string()).run();
+    assert_eq!(site.satellite.registrations(), 3, "each is found again");
+}
+
+#[test]
+fn a_dry_run_prints_the_plans_and_needs_no_server() {
+    let site = Site::new();
+    let printed = site.bare().args(["--dry-run"]).run().quiet_success();
+    let lines: Vec<Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["profile"], "esx hypervisor esx1.example.com");
+    assert_eq!(lines[0]["registered"], false);
+    assert_eq!(lines[0]["plan"].as_array().unwrap().len(), 5);
+    assert_eq!(
+        lines[0]["plan"][2][3]["name"],
+        format!("VM {WEB} from esx hypervisor esx1.example.com")
+    );
+    assert_eq!(lines[1]["plan"][2], json!([0, "crawl_ended", "system", {}]));
+    assert!(!fs::exists(site.file("state")).unwrap());
+
+    site.report();
+    let calls = site.satellite.calls();
+    let printed = site.run().args(["--dry-run"]).run().quiet_success();
+    assert_eq!(printed.matches("\"registered\":true").count(), 2);
+    assert_eq!(site.satellite.calls(), calls);
+}
 
 #[test]
 fn a_dry_run_refuses_the_ids_that_a_report_refuses() {
@@ -33,7 +159,7 @@ fn a_dry_run_refuses_the_ids_that_a_report_refuses() {
     assert_eq!(outcome.status, dry.status, "{outcome:?}");
     let line = line(&outcome);
     assert_eq!(
-        site.held().into_keys().collect::<Vec<_>>(),
+        site.systems().into_keys().collect::<Vec<_>>(),
         ["esx hypervisor good"]
     );
     let refused: Vec<&str> = failures(&line).into_iter().map(|(id, _)| id).collect();
@@ -43,7 +169,7 @@ fn a_dry_run_refuses_the_ids_that_a_report_refuses() {
 }
 
 #[test]
-fn a_state_that_is_none_and_a_doubled_fact_are_named() {
+fn an_invalid_state_and_a_duplicate_fact_are_named() {
     let site = Site::new();
     for (guest, facts, words) in [
         (
@@ -72,14 +198,14 @@ fn a_state_that_is_none_and_a_doubled_fact_are_named() {
 }
 
 #[test]
-fn copies_of_a_guest_are_told_once_and_named() {
+fn copies_of_a_guest_are_reported_once_and_named() {
     let site = Site::new();
     let document = json!({"hypervisors": [
         {"uuid": "h1", "guests": [{"guestId": WEB, "state": 5}, {"guestId": WEB, "state": 1}, {"guestId": DB, "state": 5}]},
         {"uuid": "h2", "guests": [{"guestId": DB, "state": 1}]},
     ]});
     let outcome = site.run().stdin(document.to_string()).run();
-    assert_eq!(outcome.status, 0, "{outcome:?}");
+    succeeded(&outcome);
     assert!(
         outcome.stderr.contains(&format!(
             "guest {WEB} is listed 2 times on h1; it is reported once"
@@ -92,16 +218,18 @@ fn copies_of_a_guest_are_told_once_and_named() {
         "{outcome:?}"
     );
     assert!(
-        site.held()["esx hypervisor h1"].iter().any(|(uuid, state)| *uuid
-            == WEB.replace('-', "").to_lowercase()
-            && *state == GuestState::Running),
+        site.systems()["esx hypervisor h1"]
+            .iter()
+            .any(
+                |(uuid, state)| *uuid == WEB.replace('-', "").to_lowercase() && *state == GuestState::Running
+            ),
         "{:?}",
-        site.held()
+        site.systems()
     );
 }
 
 #[test]
-fn many_guests_that_do_not_fit_are_named_ten_times_and_counted() {
+fn of_many_unusable_guests_ten_are_named_and_all_are_counted() {
     let site = Site::new();
     let guests: Vec<Value> = (0..1000)
         .map(|n| json!({"guestId": format!("vm-{n}"), "state": 1}))
@@ -130,16 +258,16 @@ fn what_the_section_excludes_is_not_registered() {
     };
     section("exclude_hosts=esx1.*");
     let outcome = site.run().args(["-n", "prod"]).run();
-    assert_eq!(outcome.status, 0, "{outcome:?}");
-    let said = "vw-report-sat5: the filters of [prod] left out 1 of 2 hypervisors: ESX 1\n";
-    assert!(outcome.stderr.starts_with(said), "{outcome:?}");
+    succeeded(&outcome);
+    let message = "vw-report-sat5: the filters of [prod] left out 1 of 2 hypervisors: ESX 1\n";
+    assert!(outcome.stderr.starts_with(message), "{outcome:?}");
     assert_eq!(
-        site.held().into_keys().collect::<Vec<_>>(),
+        site.systems().into_keys().collect::<Vec<_>>(),
         ["esx hypervisor esx2.example.com"]
     );
-    let told = line(&outcome);
+    let result = line(&outcome);
     assert_eq!(
-        (&told["hypervisors"], &told["omitted"], &told["state"]),
+        (&result["hypervisors"], &result["omitted"], &result["state"]),
         (&json!(1), &json!(1), &json!("finished"))
     );
     let dry = site.bare().args(["-n", "prod", "--dry-run"]).run();

@@ -68,13 +68,22 @@ impl Destination {
             .folder(self.folder.path())
             .stdin(MAPPING)
     }
+}
 
-    #[track_caller]
-    fn accepts(&self, run: Run) {
-        let outcome = run.run();
-        assert_eq!(outcome.status, 0, "{outcome:?}");
-        assert!(outcome.stdout.contains("\"finished\""), "{outcome:?}");
-    }
+/// Fails unless the report is accepted.
+#[track_caller]
+fn accepted(run: Run) {
+    let outcome = run.run();
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    assert!(outcome.stdout.contains("\"finished\""), "{outcome:?}");
+}
+
+/// Fails unless the report fails with this status and these words.
+#[track_caller]
+fn failed(run: Run, status: i32, words: &str) {
+    let outcome = run.run();
+    assert_eq!(outcome.status, status, "{outcome:?}");
+    assert!(outcome.stderr.contains(words), "{outcome:?}");
 }
 
 #[test]
@@ -100,13 +109,8 @@ fn the_rhsm_keys_of_a_section_set_proxy_and_trust() {
         format!("rhsm_thumbprint=SHA256:{thumbprint}"),
         "rhsm_insecure=1".to_owned(),
     ] {
-        site.accepts(section(&lines));
+        accepted(section(&lines));
     }
-    let failed = |run: Run, status: i32, words: &str| {
-        let outcome = run.run();
-        assert_eq!(outcome.status, status, "{outcome:?}");
-        assert!(outcome.stderr.contains(words), "{outcome:?}");
-    };
     failed(
         section("cacert=ca.pem"),
         77,
@@ -117,7 +121,7 @@ fn the_rhsm_keys_of_a_section_set_proxy_and_trust() {
         77,
         "no trusted authority has signed it",
     );
-    site.accepts(section("rhsm_cacert=other.pem").args(["--thumbprint", &thumbprint]));
+    accepted(section("rhsm_cacert=other.pem").args(["--thumbprint", &thumbprint]));
     failed(
         section("rhsm_insecure=1\nrhsm_cacert=ca.pem"),
         78,
@@ -128,7 +132,7 @@ fn the_rhsm_keys_of_a_section_set_proxy_and_trust() {
         "rhsm.conf",
         "[server]\ninsecure=1\n[rhsm]\nca_cert_dir=/nonexistent\n",
     );
-    site.accepts(section(""));
+    accepted(section(""));
     failed(section("rhsm_cacert=other.pem"), 77, "not trusted");
     failed(section("rhsm_insecure=0"), 77, "not trusted");
 
@@ -147,11 +151,11 @@ fn the_rhsm_keys_of_a_section_set_proxy_and_trust() {
         ),
     ] {
         let before = proxy.server().requests().len();
-        site.accepts(section(&format!("rhsm_cacert=ca.pem\n{lines}")));
+        accepted(section(&format!("rhsm_cacert=ca.pem\n{lines}")));
         assert!(proxy.server().requests().len() > before, "{lines}");
     }
     let user = format!("rhsm_cacert=ca.pem\nrhsm_proxy_hostname={place}\nrhsm_proxy_user=me");
-    site.accepts(section(&user).args(["--proxy-password-file", "secret"]));
+    accepted(section(&user).args(["--proxy-password-file", "secret"]));
     failed(
         section(&user),
         77,
@@ -186,20 +190,15 @@ fn the_sat_keys_of_a_section_set_proxy_and_trust() {
         format!("sat_thumbprint={}", site.thumbprint),
         "sat_insecure=yes".to_owned(),
     ] {
-        site.accepts(section(&lines));
+        accepted(section(&lines));
     }
-    let failed = |run: Run, status: i32, words: &str| {
-        let outcome = run.run();
-        assert_eq!(outcome.status, status, "{outcome:?}");
-        assert!(outcome.stderr.contains(words), "{outcome:?}");
-    };
     failed(
         section("cacert=ca.pem\nrhsm_cacert=ca.pem"),
         77,
         "vw-report-sat5: section [prod] (a.conf:1): registration.virt_notify",
     );
     failed(section("sat_cacert=other.pem"), 77, "not trusted");
-    site.accepts(section("sat_cacert=other.pem").args(["--insecure"]));
+    accepted(section("sat_cacert=other.pem").args(["--insecure"]));
     failed(
         section("sat_insecure=1\nsat_cacert=ca.pem"),
         78,
@@ -209,8 +208,8 @@ fn the_sat_keys_of_a_section_set_proxy_and_trust() {
     let with_user = proxy.url().replace("http://", "http://me@");
     let lines = format!("sat_cacert=ca.pem\nsat_proxy={with_user}");
     failed(section(&lines), 77, "does not accept the user \"me\"");
-    site.accepts(section(&lines).args(["--proxy-password-file", "secret"]));
-    site.accepts(section(&lines).args(["--proxy", ""]));
+    accepted(section(&lines).args(["--proxy-password-file", "secret"]));
+    accepted(section(&lines).args(["--proxy", ""]));
     assert!(asked(&proxy).is_some_and(|first| first.starts_with("CONNECT localhost:")));
     failed(
         section("sat_proxy=https://p"),

@@ -1,9 +1,10 @@
 use super::*;
+use crate::systems::satellite5::xmlrpc::Datum;
 use proptest::prelude::*;
 
 const ASCII: &str = "<?xml version=\"1.0\"?>\n<params>it's \\ \"x\"</params>\t";
 
-/// What `tests/data/satellite5/make-pickles.py` wrote with several Pythons.
+/// The files are those that `tests/data/satellite5/make-pickles.py` wrote with several versions of Python.
 #[test]
 fn the_files_of_each_python_and_protocol_are_read() {
     macro_rules! files {
@@ -35,7 +36,7 @@ fn the_files_of_each_python_and_protocol_are_read() {
 }
 
 #[test]
-fn more_than_plain_data_is_refused_and_nothing_is_run() {
+fn a_pickle_with_more_than_plain_data_is_refused() {
     let table: [(&[u8], &str); 14] = [
         (b"", "cut short at byte 0"),
         (b"cos\nsystem\n(S'true'\ntR.", "opcode 0x63 at byte 0"),
@@ -56,7 +57,7 @@ fn more_than_plain_data_is_refused_and_nothing_is_run() {
         let error = text_of(file, "system_id").unwrap_err().to_string();
         assert!(error.contains(expected), "{}: {error}", file.escape_ascii());
     }
-    // A mark holds back what lies below it, as in Python.
+    // As in Python, what is below a mark can't be reached.
     assert!(text_of(b"}(0.", "system_id").is_err());
 }
 
@@ -74,22 +75,22 @@ fn nesting_and_sharing_cost_no_more_than_the_file() {
     assert!(matches!(text_of(holds_itself, "x"), Err(Error::Missing(_))));
 }
 
-/// The struct with a member of each kind.
-fn registration(system_id: &str) -> Value<'_> {
-    let texts = |texts: &[&'static str]| Value::Array(texts.iter().map(|t| Value::text(*t)).collect());
-    Value::members([
+/// A struct with a member of each type.
+fn registration(system_id: &str) -> Datum<'_> {
+    let texts = |texts: &[&'static str]| Datum::Array(texts.iter().map(|t| Datum::text(*t)).collect());
+    Datum::members([
         ("channels", texts(&["hypervisor-base-1"])),
         ("failed", texts(&[])),
-        ("number", Value::Int(-70000)),
-        ("flag", Value::Boolean(true)),
-        ("nothing", Value::Nil),
-        ("half", Value::Double(0.5)),
-        ("system_id", Value::text(system_id)),
+        ("number", Datum::Int(-70000)),
+        ("flag", Datum::Boolean(true)),
+        ("nothing", Datum::Nil),
+        ("half", Datum::Double(0.5)),
+        ("system_id", Datum::text(system_id)),
     ])
 }
 
 #[test]
-fn python_loads_what_is_written() {
+fn python_loads_our_pickles() {
     let check = "import pickle,sys; d = pickle.loads(getattr(sys.stdin, 'buffer', sys.stdin).read()); \
         assert d == {'channels': ['hypervisor-base-1'], 'failed': [], 'number': -70000, 'flag': True, 'nothing': None, \
         'half': 0.5, 'system_id': u'\\xe9 it\\'s \\U0001F600'}, d";
@@ -115,13 +116,13 @@ fn python_loads_what_is_written() {
         tried += 1;
     }
     if tried == 0 {
-        eprintln!("skipped: no Python is installed here to load what is written");
+        eprintln!("skipped: no Python is installed to load a pickle that we write");
     }
 }
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_again(system_id in any::<String>()) {
+    fn a_written_text_is_read_back(system_id in any::<String>()) {
         let pickle = write(&registration(&system_id));
         prop_assert_eq!(text_of(&pickle, "system_id"), Ok(system_id));
     }

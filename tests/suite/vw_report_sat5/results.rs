@@ -1,27 +1,27 @@
-//! Results: JSON with a time and an error, and what a person at a terminal sees.
+//! Result lines: JSON with a time and an error, and a line of text on a terminal.
 
 use super::*;
 
-/// What the last line on stderr says behind the command's name.
+/// The last line on stderr, without the command's name.
 fn last_error(outcome: &Outcome) -> &str {
     let last = outcome.stderr.lines().last().unwrap();
     last.strip_prefix("vw-report-sat5: ").unwrap()
 }
 
 #[test]
-fn a_failure_is_told_in_the_result_as_on_stderr() {
+fn the_result_has_the_error_line_of_stderr() {
     let site = Site::new();
     assert_eq!(line(&site.run().run()).get("error"), None);
     let site = Site::new();
     fs::write(site.file("password"), "wrong").unwrap();
     let refused = site.run().run();
-    let told = line(&refused);
-    assert_eq!((refused.status, &told["state"]), (77, &json!("failed")));
-    assert_eq!(told["error"], last_error(&refused));
+    let result = line(&refused);
+    assert_eq!((refused.status, &result["state"]), (77, &json!("failed")));
+    assert_eq!(result["error"], last_error(&refused));
 }
 
 #[test]
-fn a_person_reads_a_line_and_a_program_json() {
+fn a_terminal_shows_text_and_a_program_gets_json() {
     let site = Site::new();
     let shown = site.run().run_on_terminal(200);
     let last = shown.stdout.lines().last().unwrap();
@@ -31,12 +31,12 @@ fn a_person_reads_a_line_and_a_program_json() {
     );
     assert!(last.contains(&expected) && !last.contains('{'), "{shown:?}");
     let json = site.run().args(["--json"]).run_on_terminal(80);
-    let told: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(told["state"], "finished");
+    let result: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(result["state"], "finished");
 }
 
 #[test]
-fn errors_of_single_hypervisors_have_no_number_of_the_system() {
+fn errors_of_hypervisors_have_no_errno() {
     let site = Site::new();
     fs::write(site.file("state"), "").unwrap();
     let outcome = site.run().run();
