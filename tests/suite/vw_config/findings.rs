@@ -132,8 +132,8 @@ fn trust_and_proxies() -> Vec<Finding> {
         ),
         (
             esx("[system_environment]\nhttps_proxy=https://proxy:3128"),
-            "warning: https_proxy in [system_environment] (a.conf:8) says https://, but the proxy proxy:3128 is spoken to without \
-             TLS; write http:// instead",
+            "warning: https_proxy in [system_environment] (a.conf:8) says https://, but the connection to the proxy proxy:3128 does \
+             not use TLS; write http:// instead",
         ),
         (
             esx("rhsm_proxy_user="),
