@@ -7,12 +7,13 @@ mod access;
 mod answer;
 mod consumer;
 mod job;
+mod read_back;
 mod report;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -158,6 +159,8 @@ pub struct Hypervisor {
     pub facts: BTreeMap<String, String>,
     /// Who reported it last.
     pub reporter: Option<String>,
+    /// When it was reported last, or its reporter sent a heartbeat.
+    pub last_checkin: Option<SystemTime>,
 }
 
 impl Hypervisor {
@@ -405,6 +408,9 @@ impl State {
                     "Last hypervisor check-in updated for owner \"{}\" by reporter: {reporter}",
                     job.owner
                 );
+                if let Some(store) = self.stores.get_mut(&job.owner) {
+                    store.heartbeat(&reporter);
+                }
                 self.heartbeats.push((job.owner.clone(), reporter));
                 return job.end(JobState::Finished, text.into(), None);
             }

@@ -172,11 +172,16 @@ fn credentials(header: &str) -> Option<(String, String)> {
 
 /// A decoded parameter of the query, in which `+` is a space.
 pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+    parameters(query, name).next()
+}
+
+/// All values of a parameter that may be repeated.
+pub(super) fn parameters(query: &str, name: &str) -> impl Iterator<Item = String> {
     let pairs = query
         .split('&')
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let mut found = pairs.filter(|(key, _)| decoded(key) == name);
-    found.next().map(|(_, value)| decoded(&value.replace('+', " ")))
+    let found = pairs.filter(move |(key, _)| decoded(key) == name);
+    found.map(|(_, value)| decoded(&value.replace('+', " ")))
 }
 
 /// Decodes percent escapes; an invalid one is kept as it is.

@@ -1,6 +1,7 @@
 //! What Candlepin holds for one owner, and how a report changes it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
@@ -85,6 +86,29 @@ impl Store {
             .collect()
     }
 
+    /// The hypervisors with their ids, in the order in which they were created.
+    pub(super) fn listed(&self) -> impl Iterator<Item = (&str, &Hypervisor)> {
+        let hypervisors = self.consumers.iter();
+        hypervisors.filter_map(|consumer| Some((consumer.id.as_deref()?, &consumer.held)))
+    }
+
+    /// Notes that a reporter is alive: its hypervisors count as checked in.
+    pub(super) fn heartbeat(&mut self, reporter: &str) {
+        let held = self.consumers.iter_mut().map(|consumer| &mut consumer.held);
+        for held in held.filter(|held| held.reporter.as_deref() == Some(reporter)) {
+            held.last_checkin = Some(SystemTime::now());
+        }
+    }
+
+    /// The hypervisorId of a consumer, if it is a hypervisor.
+    pub(super) fn hypervisor_id(&self, uuid: &str) -> Option<&str> {
+        let mut consumers = self.consumers.iter();
+        consumers
+            .find(|consumer| consumer.held.uuid == uuid)?
+            .id
+            .as_deref()
+    }
+
     /// Registers a system that is not a hypervisor yet, and returns its uuid.
     pub(super) fn register(&mut self, name: &str, facts: BTreeMap<String, String>) -> String {
         let held = Hypervisor {
@@ -93,6 +117,7 @@ impl Store {
             guests: Vec::new(),
             facts,
             reporter: None,
+            last_checkin: None,
         };
         let uuid = held.uuid.clone();
         self.add(Consumer { id: None, held });
@@ -216,6 +241,7 @@ impl Store {
             guests: guests(entry).unwrap_or_default(),
             facts: entry.facts.clone().unwrap_or_default(),
             reporter: manner.reporter.map(str::to_owned),
+            last_checkin: Some(SystemTime::now()),
         };
         let place = self.consumers.len();
         self.add(Consumer { id: Some(key), held });
@@ -234,6 +260,7 @@ impl Store {
             changed = true;
         }
         let held = &mut consumer.held;
+        held.last_checkin = Some(SystemTime::now());
         // Recorded: 2.4.16 leaves a name as it is.
         if let Some(name) = entry.name.as_ref()
             && *name != held.name

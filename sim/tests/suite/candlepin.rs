@@ -12,6 +12,7 @@ use vw_sim::http::{Body, Request, Service};
 
 mod consumer;
 mod odd;
+mod read_back;
 
 struct Exchange {
     title: &'static str,
