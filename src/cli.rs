@@ -86,6 +86,7 @@ fn start<A: Parser, E: Into<Exit>>(
     match ended {
         Ok(Ok(exit)) => match exit.into() {
             Exit::Ok => ExitCode::SUCCESS,
+            Exit::No => ExitCode::from(exit::NO),
             Exit::Failed(kind) => status(kind),
         },
         Ok(Err(error)) => {

@@ -10,6 +10,7 @@
 //! - `advice`: what the user can do about a failure
 
 mod advice;
+pub mod candlepin;
 mod document;
 pub mod esx;
 pub mod fake;

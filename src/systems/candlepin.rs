@@ -33,7 +33,7 @@ pub use self::delivery::{Delivered, Delivery, Done, Memory, News, Uncleared};
 pub use self::error::{Correlation, Error, LogIds};
 use self::job::shortened;
 pub use self::jobs::{Manner, Outcome};
-pub use self::read_back::{LAST_CHECKIN, Listed, REPORTER, ReadBack};
+pub use self::read_back::{LAST_CHECKIN, List, Listed, REPORTER, ReadBack};
 pub use self::tally::Tally;
 use crate::cancel::Cancel;
 use crate::http::{self, Endpoint, Http, Request, Response};

@@ -14,8 +14,8 @@ use percent_encoding::utf8_percent_encode;
 use self::answer::{Consumer, Entry, GuestId, pages};
 use super::{Candlepin, Client, Correlation, Error, PLAIN, Status, json};
 use crate::cancel::Cancel;
-use crate::http::{Endpoint, Request};
-use crate::mapping::{Guest, Hypervisor};
+use crate::http::{self, Endpoint, Request};
+use crate::mapping::{Guest, Hypervisor, LeftOut};
 use crate::retry::{Patience, retry};
 
 /// The hypervisors on a page of the list. A page is about 150 KiB, and takes the server a few hundredths of a second.
@@ -58,6 +58,15 @@ pub struct Listed {
     uuid: String,
 }
 
+/// The hypervisors of an owner, as they are listed.
+#[derive(Debug, Default)]
+pub struct List {
+    /// In the bytewise order of their ids.
+    pub hypervisors: Vec<Listed>,
+    /// Consumers that can't be in a mapping.
+    pub left_out: Vec<LeftOut>,
+}
+
 impl ReadBack {
     /// Asks for the server's version, and how many hypervisors the owner has if the server counts them. This proves that the
     /// account may read them.
@@ -69,13 +78,19 @@ impl ReadBack {
         })
     }
 
-    /// The list of the owner's hypervisors, in the bytewise order of their ids.
+    /// The list of the owner's hypervisors.
     ///
     /// If the list changes while its pages are read, it is read again.
-    pub fn list(&self, cancel: &Cancel) -> Result<Vec<Listed>, Error> {
-        let mut listed = self.persist(cancel, Candlepin::list)?;
-        listed.sort_by(|one, other| one.id.cmp(&other.id));
-        Ok(listed)
+    pub fn list(&self, cancel: &Cancel) -> Result<List, Error> {
+        let mut list = List::default();
+        for entry in self.persist(cancel, Candlepin::list)? {
+            match entry.hypervisor() {
+                Ok(listed) => list.hypervisors.push(listed),
+                Err(left_out) => list.left_out.push(left_out),
+            }
+        }
+        list.hypervisors.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(list)
     }
 
     /// Gives each listed hypervisor to `give`, in the order of the list. Hypervisors that were deleted meanwhile are left out.
@@ -108,7 +123,7 @@ impl ReadBack {
 
 impl Candlepin {
     /// All pages of the list. Fails with [`Error::Changing`] if it changed meanwhile.
-    fn list(&mut self) -> Result<Vec<Listed>, Error> {
+    fn list(&mut self) -> Result<Vec<Entry>, Error> {
         let mut seen = HashSet::new();
         let mut listed = Vec::new();
         let mut total = None;
@@ -120,7 +135,7 @@ impl Candlepin {
                 return Err(Error::Changing);
             }
             total = pages.total;
-            listed.extend(entries.into_iter().filter_map(Entry::hypervisor));
+            listed.extend(entries);
             if !pages.has_next {
                 break;
             }
@@ -185,8 +200,7 @@ impl Candlepin {
         self.of_consumer(listed, "/guestids", LARGEST_GUESTS, &doing)
     }
 
-    /// What the server holds below the path of a hypervisor. `None` if the hypervisor was deleted: 410, or 404 from Candlepin
-    /// itself.
+    /// What the server holds below the path of a hypervisor. `None` if the hypervisor was deleted.
     fn of_consumer<T: serde::de::DeserializeOwned>(
         &mut self,
         listed: &Listed,
@@ -197,11 +211,24 @@ impl Candlepin {
         let path = format!("/consumers/{}{below}", utf8_percent_encode(&listed.uuid, PLAIN));
         match self.exchange(doing, Request::get(path)) {
             Ok((response, log_ids)) => Ok(Some(json(response, limit, doing, log_ids)?.0)),
-            Err(Error::Gone { .. } | Error::NotFound { .. }) => {
+            Err(error) if error.is_deletion_of(&listed.uuid) => {
                 log::debug!("hypervisor {} was deleted while the others were read", listed.id);
                 Ok(None)
             }
             Err(error) => Err(error),
+        }
+    }
+}
+
+impl Error {
+    /// Whether the server says that the consumer with this uuid was deleted: 410 with its uuid, or 404 from Candlepin itself.
+    fn is_deletion_of(&self, uuid: &str) -> bool {
+        match self {
+            Error::NotFound { .. } => true,
+            Error::Gone { source, .. } => {
+                matches!(&**source, http::Error::Status { message, .. } if message.contains(uuid))
+            }
+            _ => false,
         }
     }
 }

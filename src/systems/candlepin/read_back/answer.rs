@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{LAST_CHECKIN, Listed, REPORTER};
 use crate::http::Response;
-use crate::mapping::{Hypervisor, JsonValue, Members};
+use crate::mapping::{Hypervisor, JsonValue, LeftOut, Members};
 
 /// A hypervisor in the list.
 #[derive(Debug, Deserialize)]
@@ -27,6 +27,9 @@ struct HypervisorId {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Consumer {
+    /// Present in each answer about a consumer, so without it the answer is another one.
+    #[serde(rename = "uuid")]
+    _uuid: String,
     name: Option<String>,
     hypervisor_id: Option<HypervisorId>,
     last_checkin: Option<String>,
@@ -50,16 +53,18 @@ pub(super) struct Pages {
 }
 
 impl Entry {
-    /// The hypervisor, unless it is a consumer without a hypervisorId, which no reporter knows.
-    pub(super) fn hypervisor(self) -> Option<Listed> {
+    /// The hypervisor. A consumer without a hypervisorId, which no reporter knows, is left out.
+    pub(super) fn hypervisor(self) -> Result<Listed, LeftOut> {
         let id = self.hypervisor_id.and_then(|id| id.hypervisor_id);
         let uuid = self.uuid;
         match id {
-            Some(id) if !id.is_empty() => Some(Listed { id, uuid }),
-            _ => {
-                log::warn!("left out consumer {uuid}: it has no hypervisorId");
-                None
-            }
+            Some(id) if !id.is_empty() => Ok(Listed { id, uuid }),
+            _ => Err(LeftOut {
+                kind: LeftOut::HOST.into(),
+                id: Some(uuid),
+                name: None,
+                reason: "the consumer has no hypervisorId".into(),
+            }),
         }
     }
 }
@@ -129,7 +134,7 @@ mod tests {
             hypervisor.unknown.text(LAST_CHECKIN),
             Some("2026-11-26T14:13:28+0000")
         );
-        let bare: Consumer = serde_json::from_str("{}").unwrap();
+        let bare: Consumer = serde_json::from_str(r#"{"uuid":"u"}"#).unwrap();
         assert_eq!(bare.hypervisor("a"), Hypervisor::new("a"));
     }
 
@@ -141,7 +146,8 @@ mod tests {
             r#"{"uuid":"u"}"#,
         ] {
             let entry: Entry = serde_json::from_str(text).unwrap();
-            assert_eq!(entry.hypervisor(), None, "{text}");
+            let left_out = entry.hypervisor().unwrap_err();
+            assert_eq!(left_out.id.as_deref(), Some("u"), "{text}");
         }
     }
 }
