@@ -14,13 +14,12 @@ use crate::diff::Differences;
 use crate::error::Kind;
 
 /// Print what changed between two mappings
-///
-/// The status is 0 if they are the same, and 1 if they differ.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "vw-diff",
     version,
-    after_help = "Examples:\n  \
+    after_help = "The status is 0 if they are the same, and 1 if they differ.\n\n\
+        Examples:\n  \
         vw-scan-esx -n prod | vw-diff prod.json -\n  \
         vw-diff <(vw-scan-candlepin -n prod) prod.json   # what a report would change\n  \
         vw-scan-esx -n prod --watch | vw-diff --follow"

@@ -2,11 +2,15 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Outcome, Run, ended, is_utc};
+use vw_sim::vcenter::Inventory;
+
+use crate::support::{Outcome, Run, ended, is_utc, signals};
+use crate::vw_scan_esx::{PROGRAM as SCAN, Site};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-diff");
 
@@ -237,7 +241,7 @@ fn each_document_of_a_stream_is_compared_with_the_one_before_as_it_comes() {
     let (mut child, mut stdin) = Run::new(PROGRAM)
         .args(["--follow", "--json"])
         .stdin(OLD)
-        .start(std::process::Stdio::null());
+        .start(Stdio::null());
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut next = |document: &str| -> Value {
         // The stream stays open, so the line shows that nothing waits for its end.
@@ -256,6 +260,47 @@ fn each_document_of_a_stream_is_compared_with_the_one_before_as_it_comes() {
     drop(stdin);
     assert!(lines.next().is_none());
     assert_eq!(ended(&mut child).unwrap().code(), Some(1));
+}
+
+#[test]
+fn what_happens_in_a_vcenter_is_told_as_it_happens() {
+    let site = Site::new(Inventory::new(2, 4));
+    let folder = place(&site.scan(&[]).quiet_success(), "");
+    let watch = Command::new(SCAN)
+        .args(site.options())
+        .args(["--watch", "--settle", "0", "--guest-names"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut watch = watch.unwrap();
+    let diff = Command::new(PROGRAM)
+        .args(["--follow", "old"])
+        .current_dir(&folder)
+        .stdin(watch.stdout.take().unwrap())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut diff = diff.unwrap();
+    let mut lines = BufReader::new(diff.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    site.vcenter.change(|inventory| {
+        let (vm, _) = inventory.vms().next().unwrap();
+        inventory.vm_mut(vm).name = Some("web".into());
+        inventory.vm_mut(vm).power = Some("suspended".into());
+    });
+    let line = next();
+    assert!(
+        line.contains(" guest changed: web (") && line.ends_with("-> paused"),
+        "{line}"
+    );
+    site.vcenter.change(|inventory| {
+        let (vm, _) = inventory.vms().next().unwrap();
+        inventory.remove_vm(vm);
+    });
+    let line = next();
+    assert!(line.contains(" guest went: web ("), "{line}");
+    signals::send(&watch, "TERM");
+    assert_eq!(ended(&mut watch).unwrap().code(), Some(143));
+    assert_eq!(ended(&mut diff).unwrap().code(), Some(1));
 }
 
 #[test]
@@ -297,7 +342,7 @@ fn a_stream_ends_when_nobody_reads_the_differences() {
     let (mut child, stdin) = Run::new(PROGRAM)
         .args(["--follow"])
         .stdin(OLD)
-        .start(std::process::Stdio::piped());
+        .start(Stdio::piped());
     drop(child.stdout.take());
     assert_eq!(ended(&mut child).unwrap().code(), Some(0));
     drop(stdin);
