@@ -10,6 +10,7 @@
 mod adopt;
 mod call;
 mod channel;
+mod check;
 mod error;
 mod method;
 pub mod pickle;
@@ -25,6 +26,7 @@ pub mod xmlrpc;
 use std::time::{Duration, Instant};
 
 use self::channel::Readiness;
+pub use self::check::Standing;
 pub use self::error::Error;
 use self::method::Side;
 pub use self::registrant::Registrant;

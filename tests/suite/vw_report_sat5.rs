@@ -13,6 +13,7 @@ use vw_sim::satellite5::{Account, GuestState, Release, Satellite5, Settings, Tro
 
 use crate::support::{self, Outcome, Run, is_utc, signals, until};
 
+mod check;
 mod disk;
 mod documents;
 mod failures;

@@ -12,10 +12,12 @@ use crate::hostile;
 use crate::http::Fault;
 
 /// The methods that reporters call.
-const METHODS: [&str; 11] = [
+const METHODS: [&str; 13] = [
     "auth.login",
     "auth.logout",
     "user.getDetails",
+    "user.listRoles",
+    "distchannel.listMapsForOrg",
     "channel.software.getDetails",
     "channel.software.create",
     "distchannel.setMapForOrg",

@@ -29,6 +29,11 @@ pub(super) struct Channel {
     pub(super) refused_map: Option<Fault>,
 }
 
+/// The label of an organisation's channel for hypervisors, as in virt-who.
+pub(super) fn channel_label(org: i64) -> String {
+    format!("hypervisor-base-{org}")
+}
+
 impl Satellite5 {
     /// The number of the user's organisation; None unless a hypervisor had to be registered.
     pub fn organisation(&self) -> Option<i64> {
@@ -71,13 +76,29 @@ impl Satellite5 {
 
     /// Looks the channel up, creates it if it is missing, and maps it.
     fn prepare_channel(&self, session: &str) -> Result<Channel, Error> {
-        let user = self.call(
-            USER,
-            &[
+        let (org, _) = self.user(session)?;
+        let label = channel_label(org);
+        if !self.has_channel(session, &label)? {
+            let name = format!("Hypervisor Base - {org}");
+            let channel = [
                 Datum::text(session),
-                Datum::text(self.credentials.username.as_str()),
-            ],
-        )?;
+                Datum::text(label.as_str()),
+                Datum::Text(name.into()),
+                Datum::text("Base channel of the hypervisors that vw and virt-who register"),
+                Datum::text("channel-x86_64"),
+                Datum::text(""),
+            ];
+            self.call(CREATE_CHANNEL, &channel)?;
+            log::info!("created the channel {label}");
+        }
+        let refused_map = self.map_channel(session, &label)?;
+        Ok(Channel { org, refused_map })
+    }
+
+    /// The number of the user's organisation, and what else the server says about the user.
+    pub(super) fn user(&self, session: &str) -> Result<(i64, Datum<'static>), Error> {
+        let username = Datum::text(self.credentials.username.as_str());
+        let user = self.call(USER, &[Datum::text(session), username])?;
         let Some(&Datum::Int(org)) = user.member("org_id") else {
             return Err(Error::Unexpected {
                 call: USER.name,
@@ -85,25 +106,15 @@ impl Satellite5 {
             });
         };
         log::debug!("the user's organisation is {org}");
-        let label = format!("hypervisor-base-{org}");
-        match self.call(CHANNEL, &[Datum::text(session), Datum::text(label.as_str())]) {
-            Err(Error::Refused { fault, .. }) if fault.code == NO_CHANNEL => {
-                let name = format!("Hypervisor Base - {org}");
-                let channel = [
-                    Datum::text(session),
-                    Datum::text(label.as_str()),
-                    Datum::Text(name.into()),
-                    Datum::text("Base channel of the hypervisors that vw and virt-who register"),
-                    Datum::text("channel-x86_64"),
-                    Datum::text(""),
-                ];
-                self.call(CREATE_CHANNEL, &channel)?;
-                log::info!("created the channel {label}");
-            }
-            answer => drop(answer?),
+        Ok((org, user))
+    }
+
+    /// Whether there is a channel of this label that the user can see.
+    pub(super) fn has_channel(&self, session: &str, label: &str) -> Result<bool, Error> {
+        match self.call(CHANNEL, &[Datum::text(session), Datum::text(label)]) {
+            Err(Error::Refused { fault, .. }) if fault.code == NO_CHANNEL => Ok(false),
+            answer => answer.map(|_| true),
         }
-        let refused_map = self.map_channel(session, &label)?;
-        Ok(Channel { org, refused_map })
     }
 
     /// Maps the channel, so that hypervisors get it as their base channel. Returns the server's refusal, if it refuses.
