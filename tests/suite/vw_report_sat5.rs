@@ -22,6 +22,7 @@ mod once;
 mod registration;
 mod results;
 mod settings;
+mod troubles;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
 
