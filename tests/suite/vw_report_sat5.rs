@@ -19,6 +19,7 @@ mod documents;
 mod failures;
 mod login;
 mod once;
+mod python;
 mod registration;
 mod results;
 mod settings;
