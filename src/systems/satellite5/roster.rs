@@ -1,5 +1,7 @@
 //! The hypervisors of a mapping, sorted into those that can be reported and those that can't.
 
+use std::collections::HashSet;
+
 use super::plan;
 use super::registrant::Registrant;
 use crate::mapping::{Census, Hypervisor, Mapping};
@@ -47,6 +49,22 @@ impl<'m> Roster<'m> {
             census,
             local: reportable.local.is_some(),
         }
+    }
+}
+
+impl<'m> Roster<'m> {
+    /// The hypervisors that share no guests with others, and those that do, in their order.
+    pub(super) fn by_sharing(&self) -> (Vec<&Registrant<'m>>, Vec<&Registrant<'m>>) {
+        if self.census.shared.is_empty() {
+            return (self.registrants.iter().collect(), Vec::new());
+        }
+        let shared = self.census.shared.iter();
+        let shared: HashSet<String> = shared.map(|shared| shared.guest.to_lowercase()).collect();
+        let is_apart = |registrant: &&Registrant<'_>| {
+            let mut guests = registrant.hypervisor.guests.iter();
+            !guests.any(|guest| shared.contains(&guest.id.to_lowercase()))
+        };
+        self.registrants.iter().partition(is_apart)
     }
 }
 
