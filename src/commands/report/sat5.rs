@@ -14,6 +14,7 @@ use super::documents::{self, Attempt};
 use super::settings::{Memo, Settings, first_three, incomplete, warn_of};
 use crate::cancel::Cancel;
 use crate::cli::password::{self, Password};
+use crate::cli::progress::Progress;
 use crate::cli::result::{Results, State};
 use crate::cli::{self, Exit, Failure, args};
 use crate::commands::way;
@@ -23,9 +24,11 @@ use crate::http::Endpoint;
 use crate::mapping::{LeftOut, Mapping};
 use crate::state::Folder;
 use crate::systems::satellite5::plan::{Plan, profile_name};
-use crate::systems::satellite5::systemid::Registrations;
+use crate::systems::satellite5::systemid::{Kept, Registrations};
 use crate::systems::satellite5::xmlrpc::Datum;
-use crate::systems::satellite5::{self, Credentials, Registrant, Roster, Satellite5, Shortfall, Summary};
+use crate::systems::satellite5::{
+    self, Credentials, Delivered, Manner, Registrant, Roster, Satellite5, Shortfall, Summary,
+};
 
 /// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
 ///
@@ -42,6 +45,12 @@ struct Args {
     /// virt-who's type of the source, for names [default: that of the guests]
     #[arg(long = "type", value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
     kind: Option<String>,
+    /// Report N hypervisors at once
+    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+    /// Also send what the server accepted within the last day
+    #[arg(long)]
+    force: bool,
     /// Refuse a mapping that can't be sent as it is
     #[arg(long)]
     strict: bool,
@@ -55,6 +64,9 @@ struct Args {
 
 /// The name by which `omitted` calls this stage.
 const STAGE: &str = "vw-report-sat5";
+
+/// So many hypervisors are reported too soon for a progress bar.
+const FEW: usize = 10;
 
 /// The command.
 pub fn main() -> ExitCode {
@@ -74,6 +86,7 @@ struct Satellite5Reporter {
     /// virt-who's type of the source, if it is configured.
     kind: Option<String>,
     registrations: Registrations,
+    manner: Manner,
     /// `None` with `--dry-run`.
     destination: Option<Destination>,
 }
@@ -147,6 +160,10 @@ impl Satellite5Reporter {
             settings,
             kind,
             registrations: Registrations::new(Folder::new(&args.state_dir)),
+            manner: Manner {
+                jobs: args.jobs.into(),
+                force: args.force,
+            },
             destination,
         };
         reporter.log_settings(args);
@@ -177,22 +194,32 @@ impl Satellite5Reporter {
 }
 
 impl documents::Reporter for Satellite5Reporter {
-    type Delivered = ();
+    type Delivered = Delivered;
 
     fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    fn ask_password(&self, cancel: &Cancel) -> cli::Result<()> {
-        let destination = self.destination.as_ref();
-        destination.map_or(Ok(()), |destination| destination.password.ask(cancel))
+    /// Asks for the password unless there is nothing to send.
+    fn ask_password(&self, mapping: &Mapping, cancel: &Cancel) -> cli::Result<()> {
+        let Some(Destination { password, .. }) = &self.destination else {
+            return Ok(());
+        };
+        let is_needed = || {
+            let roster = Roster::new(mapping, self.kind.as_deref());
+            self.unchanged(&roster).is_none()
+        };
+        match password.is_known() || !is_needed() {
+            true => Ok(()),
+            false => password.ask(cancel),
+        }
     }
 
-    /// Sends a document, all of it again in each attempt.
+    /// Sends a document, or what earlier attempts left of it.
     fn attempt(
         &self,
         mapping: &Mapping,
-        memo: &mut Memo<()>,
+        memo: &mut Memo<Delivered>,
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> Attempt {
@@ -210,8 +237,15 @@ impl documents::Reporter for Satellite5Reporter {
         let mut summary = Summary::default();
         let mut organisation = None;
         let sent = ready.and_then(|()| {
-            let mut satellite = self.connect(destination, until, cancel)?;
-            summary = satellite.report(&roster);
+            // Without news nobody was asked for the password.
+            let unchanged = (!destination.password.is_known()).then(|| self.unchanged(&roster));
+            if let Some(unchanged) = unchanged.flatten() {
+                summary = unchanged;
+                return Ok(());
+            }
+            destination.password.ask(cancel)?;
+            let satellite = self.connect(destination, until, cancel)?;
+            summary = self.report(&satellite, &roster, &mut memo.delivered);
             organisation = satellite.organisation().map(|number| number.to_string());
             match summary.ended.take() {
                 Some(error) => Err(advice::advised(satellite5::Error::Shared(error))),
@@ -223,6 +257,26 @@ impl documents::Reporter for Satellite5Reporter {
 }
 
 impl Satellite5Reporter {
+    /// The summary of a document of which nothing must be sent.
+    fn unchanged<'m>(&self, roster: &Roster<'m>) -> Option<Summary<'m>> {
+        let destination = self.destination.as_ref().filter(|_| !self.manner.force)?;
+        roster.unchanged(&self.registrations, &destination.endpoint.base.to_string())
+    }
+
+    /// Reports what is to be reported, and shows the progress if it may take long.
+    fn report<'m>(
+        &self,
+        satellite: &Satellite5,
+        roster: &Roster<'m>,
+        delivered: &mut Delivered,
+    ) -> Summary<'m> {
+        let total = roster.registrants.len();
+        let bar = (total > FEW).then(|| Progress::toward(total, STAGE, "hypervisors"));
+        satellite.report(roster, self.manner, delivered, &|| {
+            bar.iter().for_each(Progress::one)
+        })
+    }
+
     /// A connection for work that must be done by `until`.
     fn connect(
         &self,
@@ -245,12 +299,15 @@ impl Satellite5Reporter {
         let mut text = String::new();
         for registrant in &roster.registrants {
             let plan = Plan::of(registrant);
-            let error = match self.registrations.systemid(registrant.id) {
-                Ok(systemid) => {
+            let error = match self.registrations.kept(registrant.id) {
+                Ok(kept) => {
+                    if let Kept::Damaged { path, reason } = &kept {
+                        log::warn!("{} is damaged ({reason}); a report replaces it", path.display());
+                    }
                     let planned = Planned {
                         id: registrant.id,
                         profile: profile_name(registrant.kind, registrant.id),
-                        registered: systemid.is_some(),
+                        registered: matches!(kept, Kept::Systemid(_)),
                         plan: &plan.events,
                     };
                     text += &serde_json::to_string(&planned).map_err(Failure::defect)?;
@@ -281,25 +338,28 @@ impl Satellite5Reporter {
         let mut line = self.settings.line_of(base, organisation, mapping, &roster.census);
         line.created = summary.created;
         line.updated = summary.updated;
+        line.unchanged = summary.unchanged;
         let arrived_nowhere = summary.arrived_nowhere();
-        let (is_doubtful, is_login_refused) = (summary.is_doubtful(), summary.is_login_refused());
+        let is_unchanged = summary.is_unchanged();
+        let (may_pass, is_login_refused) = (summary.may_pass(), summary.is_login_refused());
+        let asked_pause = summary.retry_after();
         let missing = Missing::from(summary.shortfalls);
         line.failed.extend(missing.hypervisors.iter().cloned());
         line.state = match sent {
-            Err(_) => State::Failed,
+            Err(_) if line.created + line.updated + line.unchanged == 0 => State::Failed,
+            Ok(()) if line.failed.is_empty() && is_unchanged => State::Unchanged,
             Ok(()) if line.failed.is_empty() => State::Finished,
             Ok(()) if arrived_nowhere => State::Failed,
-            Ok(()) => State::Partial,
+            _ => State::Partial,
         };
+        let may_pass = may_pass || sent.as_ref().is_err_and(|error| error.kind() == Kind::TempFail);
         let failed = sent.and_then(|()| complete(roster, &missing)).err();
-        let is_temporary = failed
-            .as_ref()
-            .is_some_and(|error| error.kind() == Kind::TempFail);
         Attempt {
             line: Some(line),
             failed: failed.map(|error| self.explain(error, destination)),
-            again: is_temporary && !is_doubtful,
+            again: may_pass && !is_login_refused,
             ends: is_login_refused,
+            asked_pause,
             besides: kinds(roster, &missing).collect(),
         }
     }

@@ -38,21 +38,24 @@ impl Standing {
 
 impl Satellite5 {
     /// Logs in, asks for the user's roles, the channel for hypervisors and its map, and logs out.
-    pub fn check(&mut self) -> Result<Standing, Error> {
-        self.in_session(|session| {
-            let (org, user) = self.user(session)?;
-            let channel = channel_label(org);
-            let username = Datum::text(self.credentials.username.as_str());
-            let roles = self.call(ROLES, &[Datum::text(session), username])?;
-            let maps = self.call(MAPS, &[Datum::text(session)])?;
-            Ok(Standing {
-                org,
-                has_channel: self.has_channel(session, &channel)?,
-                channel,
-                mapped: mapped(&maps)?,
-                read_only: user.member("read_only") == Some(&Datum::Boolean(true)),
-                roles: labels(&roles)?,
-            })
+    pub fn check(&self) -> Result<Standing, Error> {
+        let standing = self.standing();
+        self.log_out();
+        standing
+    }
+
+    fn standing(&self) -> Result<Standing, Error> {
+        let (org, user) = self.user()?;
+        let channel = channel_label(org);
+        let roles = self.call_in_session(ROLES, &[self.username()])?;
+        let maps = self.call_in_session(MAPS, &[])?;
+        Ok(Standing {
+            org,
+            has_channel: self.has_channel(&channel)?,
+            channel,
+            mapped: mapped(&maps)?,
+            read_only: user.member("read_only") == Some(&Datum::Boolean(true)),
+            roles: labels(&roles)?,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The hypervisors of a mapping, sorted into those that can be reported and those that can't.
 
+use std::collections::HashSet;
+
 use super::plan;
 use super::registrant::Registrant;
 use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
@@ -61,6 +63,22 @@ impl Roster<'_> {
         let mut registrants = self.registrants.iter();
         self.census.left_out.is_empty()
             && registrants.all(|registrant| plan::count_unsendable(&registrant.hypervisor.guests) == 0)
+    }
+}
+
+impl<'m> Roster<'m> {
+    /// The hypervisors that share no guests with others, and those that do, in their order.
+    pub(super) fn by_sharing(&self) -> (Vec<&Registrant<'m>>, Vec<&Registrant<'m>>) {
+        if self.census.shared.is_empty() {
+            return (self.registrants.iter().collect(), Vec::new());
+        }
+        let shared = self.census.shared.iter();
+        let shared: HashSet<String> = shared.map(|shared| shared.guest.to_lowercase()).collect();
+        let is_apart = |registrant: &&Registrant<'_>| {
+            let mut guests = registrant.hypervisor.guests.iter();
+            !guests.any(|guest| shared.contains(&guest.id.to_lowercase()))
+        };
+        self.registrants.iter().partition(is_apart)
     }
 }
 

@@ -129,7 +129,7 @@ fn each_document_of_a_stream_has_a_result_line() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["state"].clone())
         .collect();
-    assert_eq!(states, ["finished", "failed", "finished"]);
+    assert_eq!(states, ["finished", "failed", "unchanged"]);
 
     for (input, status) in [("", 66), (&mapping()[..40], 66), ("no json", 65)] {
         let outcome = site.run().stdin(input).run();
@@ -144,7 +144,7 @@ fn each_document_of_a_stream_has_a_result_line() {
 #[test]
 fn odd_ids_are_reported_or_named() {
     let site = Site::new();
-    let long = "long".repeat(50);
+    let long = "long".repeat(80);
     let guest = |id: &str| json!({"guestId": id, "state": 7});
     let mapping = json!({"hypervisors": [
         {"uuid": "rack/7", "guests": [guest(WEB), guest("vm-42"), guest("00000000-0000-0000-0000-000000000000")]},
@@ -217,7 +217,6 @@ fn a_dry_run_refuses_the_ids_that_a_report_refuses() {
         "a\u{ffff}b",
     ];
     let mut hosts: Vec<Value> = ids.iter().map(|id| json!({"uuid": id, "guests": []})).collect();
-    hosts.push(json!({"uuid": "x".repeat(250), "guests": []}));
     let odd_kind = json!([{"guestId": WEB, "state": 1, "attributes": {"virtWhoType": "es\u{9b}x"}}]);
     hosts.push(json!({"uuid": "kind", "guests": odd_kind}));
     hosts.push(json!({"uuid": "good", "guests": [{"guestId": DB, "state": 1, "attributes": {"virtWhoType": "esx"}}]}));
@@ -240,7 +239,7 @@ fn a_dry_run_refuses_the_ids_that_a_report_refuses() {
         ["esx hypervisor good"]
     );
     let refused: Vec<&str> = failures(&line).into_iter().map(|(id, _)| id).collect();
-    assert_eq!(refused.len(), 9, "{line}");
+    assert_eq!(refused.len(), 8, "{line}");
     assert!(ids.iter().all(|id| refused.contains(id)), "{line}");
     assert!(line["failed"].to_string().contains("U+0085"), "{line}");
 }

@@ -15,11 +15,11 @@ impl Satellite5Reporter {
     pub(super) fn check(&self, cancel: &Cancel) -> cli::Result<Exit> {
         let destination = self.destination.as_ref();
         let destination = destination.ok_or_else(|| Failure::new(Kind::Software, "no server to check"))?;
-        self.ask_password(cancel)?;
+        destination.password.ask(cancel)?;
         let time = self.settings.connection.time().unwrap_or(limit::LONGEST);
         let standing = self
             .connect(destination, Instant::now().checked_add(time), cancel)
-            .and_then(|mut satellite| satellite.check().map_err(advice::advised));
+            .and_then(|satellite| satellite.check().map_err(advice::advised));
         match standing.and_then(|standing| verdict(&standing, destination)) {
             Ok(line) => {
                 cli::print(&format!("{}\n", text::line(&line)))?;
