@@ -48,6 +48,8 @@ pub enum Access {
     All,
     /// These owners. A read-only role is enough to report.
     Owners(Vec<String>),
+    /// These owners with a read-only role, which may report but not delete.
+    ReadOnly(Vec<String>),
     /// No role at all: 403 for everything.
     Nothing,
 }
@@ -159,8 +161,8 @@ pub struct Hypervisor {
     pub facts: BTreeMap<String, String>,
     /// Who reported it last.
     pub reporter: Option<String>,
-    /// When it was reported last, or its reporter sent a heartbeat.
-    pub last_checkin: Option<SystemTime>,
+    /// When it was reported last, or a heartbeat of its reporter came.
+    pub checked_in: Option<SystemTime>,
 }
 
 impl Hypervisor {
@@ -276,6 +278,14 @@ impl Candlepin {
     /// Deletes a registered system; its certificate is refused from then on.
     pub fn unregister(&self, uuid: &str) {
         self.lock().deleted.insert(uuid.to_owned());
+    }
+
+    /// Makes a hypervisor look as if this reporter had checked it in at this time.
+    pub fn checked_in_by(&self, owner: &str, id: &str, reporter: &str, time: SystemTime) {
+        let mut state = self.settled();
+        if let Some(store) = state.stores.get_mut(owner) {
+            store.touch(id, reporter, time);
+        }
     }
 
     /// The reported guests of a registered system or hypervisor.
@@ -408,9 +418,8 @@ impl State {
                     "Last hypervisor check-in updated for owner \"{}\" by reporter: {reporter}",
                     job.owner
                 );
-                if let Some(store) = self.stores.get_mut(&job.owner) {
-                    store.heartbeat(&reporter);
-                }
+                let store = self.stores.entry(job.owner.clone()).or_default();
+                store.renew(&reporter, SystemTime::now());
                 self.heartbeats.push((job.owner.clone(), reporter));
                 return job.end(JobState::Finished, text.into(), None);
             }

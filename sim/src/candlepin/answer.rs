@@ -92,7 +92,7 @@ impl Candlepin {
             ("POST", ["hypervisors"]) if !current => self.check_in_synchronously(request),
             ("GET", ["jobs", id]) => self.job(id, request),
             ("GET", ["owners", owner, "hypervisors"]) => self.list(owner, request, fields),
-            ("GET" | "PUT", ["consumers", uuid]) => self.of_consumer(uuid, request),
+            ("GET" | "PUT" | "DELETE", ["consumers", uuid]) => self.of_consumer(uuid, request),
             ("GET", ["consumers", uuid, "guestids"]) => self.guests(uuid, None, request),
             ("GET", ["consumers", uuid, "guestids", guest]) => self.guests(uuid, Some(guest), request),
             (other, ["hypervisors", _]) => Err(no_method(other)),

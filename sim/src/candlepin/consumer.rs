@@ -1,20 +1,29 @@
-//! `/consumers/UUID`: what a registered system asks and reports about itself.
+//! `/consumers/UUID`: what a registered system asks and reports about itself, and the deletion of a hypervisor.
 
 use std::sync::MutexGuard;
 
 use serde_json::Value;
 
-use super::access::{Answer, Refused, accepts, check_deleted, consumes, forbidden};
-use super::{Access, Candlepin, State, read_back, report};
+use super::access::{Answer, Refused, Who, accepts, check_deleted, consumes, forbidden};
+use super::{Access, Candlepin, Generation, State, read_back, report};
 use crate::http::Request;
 
 impl Candlepin {
-    /// GET and PUT of a consumer.
+    /// GET, PUT and DELETE of a consumer.
     pub(super) fn of_consumer(&self, uuid: &str, request: &Request) -> Answer {
         accepts(request)?;
-        let (owner, mut state) = self.admit_to_consumer(uuid, request)?;
+        let (who, owner, mut state) = self.admit_to_consumer(uuid, request)?;
         let State { stores, .. } = &mut *state;
         let store = stores.entry(owner.clone()).or_default();
+        if request.method == "DELETE" {
+            // A guess: a system may end its own registration, as subscription-manager does.
+            if matches!(who.access, Access::ReadOnly(_)) {
+                return Err(forbidden());
+            }
+            store.delete(uuid);
+            state.deleted.insert(uuid.to_owned());
+            return Ok((204, Value::Null));
+        }
         if request.method == "PUT" {
             consumes(request, "application/json", self.settings.generation)?;
             let guests = report::read_guests(&request.body)
@@ -24,8 +33,8 @@ impl Candlepin {
             }
             return Ok((204, Value::Null));
         }
-        let held = store.held(uuid);
-        let shown = held.map(|held| read_back::consumer(store.hypervisor_id(uuid), &owner, held));
+        let shown = store.shown(uuid);
+        let shown = shown.map(|(id, held)| read_back::consumer(id, &owner, held));
         Ok((200, Value::Object(shown.unwrap_or_default())))
     }
 
@@ -34,7 +43,7 @@ impl Candlepin {
         &self,
         uuid: &str,
         request: &Request,
-    ) -> Result<(String, MutexGuard<'_, State>), Refused> {
+    ) -> Result<(Who, String, MutexGuard<'_, State>), Refused> {
         let who = self.who(request)?;
         // A user without a role is refused before the consumer is looked for.
         if who.access == Access::Nothing {
@@ -49,11 +58,15 @@ impl Candlepin {
         let mut stores = state.stores.iter();
         let found = stores.find(|(_, store)| store.held(uuid).is_some());
         let Some((owner, _)) = found.filter(|(owner, _)| who.access.reaches(owner)) else {
-            return Err(Refused(
-                404,
-                format!("Unit with ID \"{uuid}\" could not be found."),
-            ));
+            // Recorded for a deletion; a guess for the others.
+            let message = match (request.method.as_str(), self.settings.generation) {
+                ("DELETE", Generation::Current) => format!("Consumer with ID(s) {uuid} could not be found."),
+                ("DELETE", Generation::Old) => format!("Consumer with id {uuid} could not be found."),
+                _ => format!("Unit with ID \"{uuid}\" could not be found."),
+            };
+            return Err(Refused(404, message));
         };
-        Ok((owner.clone(), state))
+        let owner = owner.clone();
+        Ok((who, owner, state))
     }
 }

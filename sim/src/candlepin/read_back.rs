@@ -34,6 +34,7 @@ impl Candlepin {
         let query = &request.query;
         let page = self.page(query)?;
         let wanted: BTreeSet<String> = parameters(query, "hypervisor_id")
+            .iter()
             .map(|id| id.to_lowercase())
             .collect();
         let store = state.stores.get(owner).into_iter();
@@ -51,7 +52,7 @@ impl Candlepin {
                 &found[begin..end]
             }
         };
-        let members: BTreeSet<String> = parameters(query, "include").collect();
+        let members: BTreeSet<String> = parameters(query, "include").into_iter().collect();
         let shown = found.iter().map(|(id, held)| {
             let mut entry = consumer(Some(id), owner, held);
             // The list has no facts, whatever `include` says.
@@ -127,7 +128,7 @@ impl Candlepin {
     /// `GET /consumers/UUID/guestids`, and one of the guests with its attributes.
     pub(super) fn guests(&self, uuid: &str, guest: Option<&str>, request: &Request) -> Answer {
         accepts(request)?;
-        let (_, state) = self.admit_to_consumer(uuid, request)?;
+        let (_, _, state) = self.admit_to_consumer(uuid, request)?;
         let mut stores = state.stores.values();
         let held = stores.find_map(|store| store.held(uuid));
         let guests = held.map(|held| held.guests.as_slice()).unwrap_or_default();
@@ -164,7 +165,7 @@ pub(super) fn consumer(id: Option<&str>, owner: &str, held: &Hypervisor) -> Map<
         ("hypervisorId", json!(id)),
         ("facts", json!(held.facts)),
         ("guestIds", json!([])),
-        ("lastCheckin", json!(held.last_checkin.map(clock::with_zone))),
+        ("lastCheckin", json!(held.checked_in.map(clock::with_zone))),
         ("href", json!(format!("/consumers/{}", held.uuid))),
         ("owner", json!({"key": owner})),
         ("type", json!({"label": kind})),

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
-use super::{omitted, server, settings};
+use super::omitted;
 use crate::cancel::Cancel;
 use crate::cli::progress::Progress;
 use crate::cli::{self, Exit, args, stamp};
 use crate::commands::rhsm::{self, LoginOptions, PendingLogin, advice};
-use crate::commands::way;
+use crate::commands::{server, way};
 use crate::config::{Rhsm, Section};
 use crate::error::Kind;
 use crate::mapping::{Hypervisor, Layout, Source, Tail};
@@ -128,7 +128,7 @@ impl CandlepinScan {
         let login = login.login(&section, &rhsm, &mut endpoint, cancel)?;
         login.ask(cancel)?;
         connection.apply(&mut endpoint);
-        let (deadline, patience) = settings::limits(connection.time(), Instant::now());
+        let (deadline, patience) = server::limits(connection.time(), Instant::now());
         endpoint.deadline = deadline;
         let mut source = Source {
             section: section.name().map(str::to_owned),
