@@ -61,6 +61,9 @@ pub struct Line {
     pub updated: usize,
     /// How many hypervisors were already the same on the server.
     pub unchanged: usize,
+    /// How many vanished hypervisors were deleted. Absent if none was.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub deleted: usize,
     /// How many hypervisors and guests were left out: the document's `omitted`, and what this stage left out.
     pub omitted: usize,
     /// The hypervisors that failed or were left out.
@@ -81,6 +84,11 @@ impl Line {
             self.error = Some(text::message(&format!("{error:#}")));
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it like this")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The hypervisors that failed, each with `id`, `name` and `error`.
@@ -251,6 +259,7 @@ mod tests {
             created: 1,
             updated: 0,
             unchanged: 0,
+            deleted: 0,
             omitted: 4,
             failed: vec![LeftOut {
                 id: Some("a".to_owned()),

@@ -11,7 +11,7 @@ use self::check::{Check, Checked, Surroundings};
 use crate::cli::{self, Exit, Failure, advice, args, table};
 use crate::commands::section;
 use crate::commands::way;
-use crate::config::keys::EffectiveKey;
+use crate::config::effective::EffectiveKey;
 use crate::config::sysconfig::{self, Variables};
 use crate::config::{self, Config, Rhsm, Section};
 use crate::error::Kind;

@@ -59,6 +59,7 @@ fn summary(line: &Line, time: &str) -> String {
         (line.created, "created"),
         (line.updated, "updated"),
         (line.unchanged, "unchanged"),
+        (line.deleted, "deleted"),
         (line.failed.len(), "failed"),
         (line.omitted, "left out"),
     ];
@@ -92,6 +93,7 @@ mod tests {
             created: 5,
             updated: 2,
             unchanged: 0,
+            deleted: 0,
             omitted: 0,
             failed: Vec::new(),
             jobs: Vec::new(),

@@ -135,11 +135,18 @@ impl Error {
 
     /// An error from reading an answer. If the connection broke, its error says more than that of the XML.
     pub(super) fn of_answer(method: &'static str, error: xml::Error) -> Self {
+        let not_soap = |found: &str| Error::NotSoap {
+            method,
+            found: found.to_owned(),
+        };
         match &error {
             xml::Error::Read(io) => match http::Error::within(io) {
                 Some(http) => Error::Http(http.clone()),
                 None => Error::Answer { method, error },
             },
+            xml::Error::Html => not_soap("a web page"),
+            xml::Error::Json => not_soap("JSON"),
+            xml::Error::Text => not_soap("plain text"),
             _ => Error::Answer { method, error },
         }
     }
