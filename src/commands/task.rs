@@ -53,7 +53,7 @@ struct Args {
     #[arg(long, value_name = "0|1", value_parser = ["0", "1"], hide_possible_values = true)]
     auto_answer: Option<String>,
     /// Work on this many virtual machines at once
-    #[arg(short, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(short, long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
     /// Only print what would be done
     #[arg(long)]
