@@ -11,6 +11,7 @@ mod accepted;
 mod adopt;
 mod call;
 mod channel;
+mod check;
 mod error;
 mod method;
 pub mod pickle;
@@ -29,6 +30,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use self::channel::Readiness;
+pub use self::check::Standing;
 pub use self::error::Error;
 use self::method::Side;
 pub use self::registrant::Registrant;

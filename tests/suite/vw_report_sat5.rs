@@ -15,15 +15,18 @@ use vw_sim::satellite5::{Account, GuestState, Release, Satellite5, Settings, Tro
 
 use crate::support::{self, Outcome, Run, is_utc, signals, until};
 
+mod check;
 mod disk;
 mod documents;
 mod failures;
 mod login;
 mod once;
+mod python;
 mod registration;
 mod results;
 mod scale;
 mod settings;
+mod troubles;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
 

@@ -1,11 +1,12 @@
 //! `vw-report-sat5`: registers hypervisors with Satellite 5 or Spacewalk, and reports their guests.
 
 mod advice;
+mod check;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::builder::NonEmptyStringValueParser;
 
@@ -50,6 +51,15 @@ struct Args {
     /// Also send what the server accepted within the last day
     #[arg(long)]
     force: bool,
+    /// Refuse a mapping that can't be sent as it is
+    #[arg(long)]
+    strict: bool,
+    /// Refuse a mapping older than this
+    #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
+    max_age: Option<Duration>,
+    /// Only check that hypervisors can be registered
+    #[arg(long, conflicts_with = "dry_run")]
+    check: bool,
 }
 
 /// The name by which `omitted` calls this stage.
@@ -63,7 +73,10 @@ pub fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
         let reporter = Satellite5Reporter::new(&args, &cancel)?;
-        documents::report(&reporter, &cancel)
+        match args.check {
+            true => reporter.check(&cancel),
+            false => documents::report(&reporter, &cancel),
+        }
     })
 }
 
@@ -136,7 +149,9 @@ impl Satellite5Reporter {
             // Without virt-who's default, libvirt: names would say what is not true.
             None => section.text("type")?,
         };
-        let settings = Settings::new(&args.shared, !args.shared.no_filter, &section, STAGE)?;
+        let mut settings = Settings::new(&args.shared, !args.shared.no_filter, &section, STAGE)?;
+        settings.strict = args.strict;
+        settings.max_age = args.max_age;
         let destination = match settings.dry_run {
             true => None,
             false => Some(Destination::new(args, &section, cancel)?),
@@ -210,10 +225,10 @@ impl documents::Reporter for Satellite5Reporter {
     ) -> Attempt {
         let roster = Roster::new(mapping, self.kind.as_deref());
         if memo.is_new() {
-            warn(&roster);
+            warn_of(&roster.census);
         }
         let ready = memo.check().and_then(|()| {
-            let is_whole = roster.census.left_out.is_empty();
+            let is_whole = roster.is_whole();
             Ok(self.settings.inspect(mapping, false, is_whole)?)
         });
         let Some(destination) = &self.destination else {
@@ -357,16 +372,6 @@ impl Satellite5Reporter {
         let is_local = known.is_some_and(satellite5::Error::is_about_this_machine);
         let server = (!is_local).then_some(&destination.endpoint.base);
         self.settings.placed(error, server)
-    }
-}
-
-/// Warns of what is not sent, or not as the document says it.
-fn warn(roster: &Roster) {
-    warn_of(&roster.census);
-    if roster.local {
-        log::warn!(
-            "this machine's own guests are left out: Satellite 5 takes them only from rhn-virtualization-host"
-        );
     }
 }
 
