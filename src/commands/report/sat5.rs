@@ -292,9 +292,7 @@ impl Satellite5Reporter {
         let registrations = self.registrations.clone();
         Ok(Satellite5::new(&endpoint, credentials, registrations, cancel)?)
     }
-}
 
-impl Satellite5Reporter {
     /// `--dry-run`: prints each hypervisor's plan as a line of JSON.
     fn dry_run(&self, roster: &Roster) -> cli::Result<()> {
         let mut missing = Missing::default();
