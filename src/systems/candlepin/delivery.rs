@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::accepted;
-use super::missing::Missing;
+use super::missing::MissingHypervisor;
 use super::{
     Accepted, Batch, Candlepin, CheckIn, Deletion, Error, Manner, Outcome, Series, Status, Tally, TooMany,
     Vanished,
@@ -334,7 +334,7 @@ impl CheckIn<'_> {
         others: &[Accepted],
         is_good: bool,
         deletion: Deletion,
-    ) -> Vec<Missing> {
+    ) -> Vec<MissingHypervisor> {
         let now = accepted::now();
         let ours = others.iter().filter(|other| last.has_reporter_of(other));
         let renewed = ours.chain([last]).filter_map(Accepted::heartbeat).max();
