@@ -10,6 +10,10 @@ use super::{
 };
 use crate::error::Classify as _;
 use crate::state::Folder;
+use crate::text;
+
+/// How many hypervisors that have just vanished are named.
+const NAMED: usize = 10;
 
 /// How documents are delivered.
 #[derive(Debug)]
@@ -347,16 +351,8 @@ impl CheckIn<'_> {
         }
         if !gone.is_empty() && !deletion.after.is_zero() {
             let seconds = deletion.after.as_secs();
-            let (named, more) = (
-                gone[..gone.len().min(10)].join(", "),
-                gone.len().saturating_sub(10),
-            );
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
-            log::info!("vanished, to be deleted unless they come back within {seconds} s: {named}{more}");
+            let named = text::names(gone.iter(), NAMED);
+            log::info!("vanished, to be deleted unless they come back within {seconds} s: {named}");
         }
         missing
     }
