@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use self::check::{Check, Checked, Surroundings};
 use crate::cli::{self, Exit, Failure, advice, args, table};
-use crate::commands::scan::section;
+use crate::commands::section;
 use crate::commands::way;
 use crate::config::effective::EffectiveKey;
 use crate::config::sysconfig::{self, Variables};

@@ -113,6 +113,19 @@ impl Error {
         }
     }
 
+    /// Whether the server refused the login. A repeated one may lock the account.
+    pub fn is_login_refused(&self) -> bool {
+        match self {
+            Error::At { error, .. } | Error::GaveUp { last: error, .. } => error.is_login_refused(),
+            error => matches!(error, Error::Login { .. }),
+        }
+    }
+
+    /// Whether the server refused a call because the account lacks a privilege.
+    pub fn is_without_permission(&self) -> bool {
+        self.is_fault(Fault::NO_PERMISSION)
+    }
+
     /// A fault that the server reported inside an answer.
     pub(super) fn of_fault(method: &'static str, kind: String) -> Self {
         let text = String::new();

@@ -27,7 +27,7 @@ impl Reporter for CandlepinReporter {
         &self.settings
     }
 
-    fn ask_password(&self, cancel: &Cancel) -> cli::Result<()> {
+    fn ask_password(&self, _: &Mapping, cancel: &Cancel) -> cli::Result<()> {
         self.login.as_ref().map_or(Ok(()), |login| login.ask(cancel))
     }
 
@@ -182,6 +182,7 @@ impl CandlepinReporter {
             again: known.is_some_and(candlepin::Error::may_pass),
             ends: known.is_some_and(candlepin::Error::is_lasting),
             failed: failed.map(|error| self.explain(error)),
+            asked_pause: None,
             besides,
         })
     }
