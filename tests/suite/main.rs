@@ -13,6 +13,7 @@ mod durations;
 mod faults;
 mod help;
 mod layers;
+mod log_files;
 mod man;
 mod messages;
 mod odd_files;
