@@ -17,7 +17,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 5 | [`commands`]: one module per command, grouped as scan, filter and report |
-//! | 4 | [`cli`]: what all commands share |
+//! | 4 | [`cli`]: what all commands share; [`service`]: the rounds of `vw-run` |
 //! | 3 | [`systems`]: one module per source or destination: `vsphere`, `candlepin`, `satellite5` |
 //! | 2 | [`filter`], [`config`] (virt-who's files and rhsm.conf), [`http`] |
 //! | 1 | [`mapping`], [`state`] (files that are kept between runs), [`retry`] |
@@ -45,6 +45,7 @@ pub mod mapping;
 pub mod pace;
 pub mod retry;
 pub mod secret;
+pub mod service;
 pub mod state;
 pub mod systems;
 pub mod text;

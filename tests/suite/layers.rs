@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 6] = [
     &["mapping", "state", "retry"],
     &["filter", "config", "http"],
     &["systems::vsphere", "systems::candlepin", "systems::satellite5"],
-    &["cli"],
+    &["cli", "service"],
     &["commands"],
 ];
 
