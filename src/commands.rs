@@ -10,5 +10,6 @@ mod filtering;
 pub mod password;
 pub mod report;
 mod rhsm;
+pub mod run;
 pub mod scan;
 mod way;

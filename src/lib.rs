@@ -17,7 +17,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | 5 | [`commands`]: one module per command, grouped as scan, filter and report |
-//! | 4 | [`cli`]: what all commands share; [`service`]: `vw-run`'s rounds, status file, metrics, and messages to systemd |
+//! | 4 | [`cli`]: what all commands share; [`service`]: the rounds of `vw-run`, its status file, metrics, and notes to systemd |
 //! | 3 | [`systems`]: one module per source or destination: `vsphere`, `candlepin`, `satellite5` |
 //! | 2 | [`filter`], [`config`] (virt-who's files and rhsm.conf), [`http`] |
 //! | 1 | [`mapping`], [`state`] (files that are kept between runs), [`retry`] |

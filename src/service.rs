@@ -1,5 +1,8 @@
-//! The work of `vw-run`: rounds over all sections, and what a service needs beside them.
+//! `vw-run`: the pipelines of all sections, once or for ever, and what a service needs beside them.
 
 pub mod metrics;
 pub mod notify;
+pub mod outcome;
 pub mod status;
+
+pub use outcome::{Failure, Outcome, ResultLine};

@@ -2,15 +2,18 @@
 //! metrics of a run by cron or a timer know earlier successes.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Outcome;
 use crate::cancel::Cancel;
 use crate::error::Kind;
 use crate::state::{Error, Folder};
 
+/// The name of the section that is made of `VIRTWHO_*` variables. It is virt-who's.
+pub const VARIABLES: &str = "env/cmdline";
 /// The name of the status file in the state folder.
 pub const FILE: &str = "vw-run.json";
 /// The lock for changes of the status file. Several processes, each with its own sections, may share a state folder.
@@ -19,21 +22,6 @@ const LOCK: &str = "vw-run.json.lock";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The largest status file, in bytes: some ten thousand sections.
 const LIMIT: u64 = 16 << 20;
-
-/// What became of one round of a section.
-#[derive(Debug, Clone)]
-pub struct Round {
-    /// The time of the end.
-    pub time: Timestamp,
-    /// The duration in seconds.
-    pub seconds: f64,
-    /// What the scan found, if it succeeded.
-    pub scanned: Option<Scanned>,
-    /// The reporter's state, such as `finished`, if the destination accepted the report or part of it.
-    pub accepted: Option<String>,
-    /// Why the round failed, if it did: the kind of the true cause, and the message.
-    pub failure: Option<(Kind, String)>,
-}
 
 /// The numbers of a mapping.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,18 +109,19 @@ impl Status {
         }))
     }
 
-    /// Adds rounds to the status file, each with the name of its section, and returns what it then contains.
+    /// Adds outcomes to the status file, and returns what it then contains.
     ///
     /// Readers find the old content or the new one. `cancel` ends the wait for another process that is writing.
     pub fn add<'a>(
         folder: &Folder,
-        rounds: impl IntoIterator<Item = (&'a str, &'a Round)>,
+        outcomes: impl IntoIterator<Item = &'a Outcome>,
         cancel: &Cancel,
     ) -> Result<Self, Error> {
         let _lock = folder.lock(LOCK, Some(Instant::now() + PATIENCE), cancel)?;
         let mut status = Status::read(folder)?;
-        for (section, round) in rounds {
-            status.sections.entry(section.to_owned()).or_default().add(round);
+        for outcome in outcomes {
+            let section = status.sections.entry(section_name(outcome).to_owned());
+            section.or_default().add(outcome);
         }
         folder.write(FILE, &status.to_json())?;
         Ok(status)
@@ -147,39 +136,53 @@ impl Status {
 }
 
 impl Section {
-    /// Adds a round. What a failed round does not know stays as it was.
-    pub fn add(&mut self, round: &Round) {
-        let time = whole_seconds(round.time);
+    /// Adds what came of a round. What a failed round does not know stays as it was.
+    pub fn add(&mut self, outcome: &Outcome) {
+        let time = whole_seconds(outcome.time);
         self.rounds += 1;
-        if round.scanned.is_some() {
+        if outcome.is_scanned {
             self.source.last_successful_retrieve = Some(time);
-            self.source.scanned = round.scanned;
+            self.source.scanned = Scanned::of(outcome).or(self.source.scanned);
         }
-        if round.accepted.is_some() {
+        if outcome.is_sent() {
+            let state = outcome.line.as_ref().and_then(|line| line.text("state"));
             self.destination.last_successful_send = Some(time);
-            self.destination
-                .last_successful_send_job_status
-                .clone_from(&round.accepted);
+            self.destination.last_successful_send_job_status = state.map(str::to_owned);
         }
-        let (kind, error) = round.failure.as_ref().map_or((None, None), |(kind, error)| {
-            (Some(name(*kind).to_owned()), Some(error.clone()))
-        });
+        let kind = outcome.kind().map(|kind| name(kind).to_owned());
         match &kind {
             Some(kind) => *self.failures.entry(kind.clone()).or_default() += 1,
             None => self.last_success = Some(time),
         }
         self.round = Some(LastRound {
             time,
-            seconds: round.seconds,
+            seconds: outcome.duration.as_millis() as f64 / 1000.0,
             kind,
-            error,
+            error: outcome.failure.as_ref().map(|failure| failure.message.clone()),
         });
     }
 }
 
-/// A time without its fraction.
-fn whole_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
+impl Scanned {
+    /// The numbers of a result line, if there is one.
+    fn of(outcome: &Outcome) -> Option<Self> {
+        Some(Scanned {
+            hypervisors: outcome.number("hypervisors")?,
+            guests: outcome.number("guests")?,
+            omitted: outcome.number("omitted")?,
+        })
+    }
+}
+
+/// The name of an outcome's section in the status file.
+pub fn section_name(outcome: &Outcome) -> &str {
+    outcome.section.as_deref().unwrap_or(VARIABLES)
+}
+
+/// A time without its fraction. A time outside the calendar's range becomes the beginning of 1970.
+fn whole_seconds(time: SystemTime) -> Timestamp {
+    let time = Timestamp::try_from(time).unwrap_or_default();
+    Timestamp::from_second(time.as_second()).unwrap_or_default()
 }
 
 /// The kinds of a round's failures, in the order of their statuses.
@@ -217,32 +220,32 @@ pub fn name(kind: Kind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::{Failure, ResultLine};
     use std::fs;
 
-    fn time(second: i64) -> Timestamp {
-        Timestamp::new(second, 123_456_789).unwrap()
-    }
-
-    fn success(second: i64) -> Round {
-        Round {
-            time: time(second),
-            seconds: 1.5,
-            scanned: Some(Scanned {
-                hypervisors: 5,
-                guests: 25,
-                omitted: 1,
-            }),
-            accepted: Some("finished".to_owned()),
+    fn success(section: &str, second: u64) -> Outcome {
+        let line = r#"{"state":"finished","hypervisors":5,"guests":25,"omitted":1}"#;
+        Outcome {
+            section: Some(section.to_owned()),
+            time: SystemTime::UNIX_EPOCH + Duration::from_millis(second * 1000 + 999),
+            duration: Duration::from_micros(1_500_001),
+            is_scanned: true,
+            line: ResultLine::parse(line),
             failure: None,
         }
     }
 
-    fn failure(second: i64, kind: Kind) -> Round {
-        Round {
-            scanned: None,
-            accepted: None,
-            failure: Some((kind, "vc: connection refused".to_owned())),
-            ..success(second)
+    fn failure(section: &str, second: u64, kind: Kind) -> Outcome {
+        let failure = Failure {
+            stage: "vw-scan-esx".to_owned(),
+            kind,
+            message: "vc: connection refused".to_owned(),
+        };
+        Outcome {
+            is_scanned: false,
+            line: None,
+            failure: Some(failure),
+            ..success(section, second)
         }
     }
 
@@ -252,9 +255,10 @@ mod tests {
         let folder = Folder::new(place.path().join("new"));
         let cancel = Cancel::default();
         assert_eq!(Status::read(&folder).unwrap(), Status::default());
-        let (first, second) = (success(1_785_585_600), failure(1_785_589_200, Kind::TempFail));
-        Status::add(&folder, [("prod", &first), ("lab", &second)], &cancel).unwrap();
-        let status = Status::add(&folder, [("prod", &second)], &cancel).unwrap();
+        let failed = |section| failure(section, 1_785_589_200, Kind::TempFail);
+        let first = [success("prod", 1_785_585_600), failed("lab")];
+        Status::add(&folder, &first, &cancel).unwrap();
+        let status = Status::add(&folder, &[failed("prod")], &cancel).unwrap();
         assert_eq!(Status::read(&folder).unwrap(), status);
         let expected = concat!(
             r#"{"sections":{"lab":{"source":{"last_successful_retrieve":null},"destination":{"last_successful_send":null,"#,
@@ -272,21 +276,30 @@ mod tests {
     #[test]
     fn a_scan_may_succeed_and_its_report_fail() {
         let mut section = Section::default();
-        section.add(&success(100));
-        let refused = Round {
-            scanned: success(0).scanned,
-            ..failure(200, Kind::NoPerm)
+        section.add(&success("a", 100));
+        let refused = Outcome {
+            is_scanned: true,
+            line: ResultLine::parse(r#"{"state":"failed","hypervisors":6,"guests":30,"omitted":0}"#),
+            ..failure("a", 200, Kind::NoPerm)
         };
         section.add(&refused);
         assert_eq!(section.source.last_successful_retrieve.unwrap().as_second(), 200);
+        assert_eq!(section.source.scanned.unwrap().hypervisors, 6);
         assert_eq!(section.destination.last_successful_send.unwrap().as_second(), 100);
+        // A reporter that was killed prints no line.
+        section.add(&Outcome {
+            line: None,
+            time: SystemTime::UNIX_EPOCH + Duration::from_secs(250),
+            ..refused
+        });
+        assert_eq!(section.source.last_successful_retrieve.unwrap().as_second(), 250);
+        assert_eq!(section.source.scanned.unwrap().hypervisors, 6);
         // A report that was accepted in part is no success of the round.
-        let partial = Round {
-            accepted: Some("partial".to_owned()),
-            failure: Some((Kind::Data, "2 hypervisors have the id x".to_owned())),
-            ..success(300)
-        };
-        section.add(&partial);
+        section.add(&Outcome {
+            is_scanned: true,
+            line: ResultLine::parse(r#"{"state":"partial","hypervisors":6,"guests":30,"omitted":0}"#),
+            ..failure("a", 300, Kind::Data)
+        });
         assert_eq!(section.destination.last_successful_send.unwrap().as_second(), 300);
         assert_eq!(section.last_success.unwrap().as_second(), 100);
     }
@@ -303,8 +316,7 @@ mod tests {
             r#"{"sections":{"a":{"rounds":-1}}}"#,
         ] {
             fs::write(folder.path(FILE), content).unwrap();
-            let round = success(1);
-            let status = Status::add(&folder, [("a", &round)], &Cancel::default()).unwrap();
+            let status = Status::add(&folder, &[success("a", 1)], &Cancel::default()).unwrap();
             assert_eq!(status.sections["a"].rounds, 1, "{content}");
         }
         fs::write(

@@ -1,35 +1,38 @@
 use super::*;
-use crate::service::status::{Round, Scanned};
+use crate::service::{Failure, Outcome, ResultLine};
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
-fn section(rounds: &[Round]) -> Section {
+fn section(outcomes: &[Outcome]) -> Section {
     let mut section = Section::default();
-    rounds.iter().for_each(|round| section.add(round));
+    outcomes.iter().for_each(|outcome| section.add(outcome));
     section
 }
 
-fn success() -> Round {
-    Round {
-        time: Timestamp::from_second(1_785_585_600).unwrap(),
-        seconds: 0.25,
-        scanned: Some(Scanned {
-            hypervisors: 5,
-            guests: 25,
-            omitted: 0,
-        }),
-        accepted: Some("finished".to_owned()),
+fn success() -> Outcome {
+    Outcome {
+        section: None,
+        time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_785_585_600),
+        duration: Duration::from_millis(250),
+        is_scanned: true,
+        line: ResultLine::parse(r#"{"state":"finished","hypervisors":5,"guests":25,"omitted":0}"#),
         failure: None,
     }
 }
 
-fn failure() -> Round {
-    Round {
-        time: Timestamp::from_second(1_785_589_200).unwrap(),
-        seconds: 60.0,
-        scanned: None,
-        accepted: None,
-        failure: Some((Kind::TempFail, "unreachable".to_owned())),
+fn failure() -> Outcome {
+    Outcome {
+        time: SystemTime::UNIX_EPOCH + Duration::from_secs(1_785_589_200),
+        duration: Duration::from_secs(60),
+        is_scanned: false,
+        line: None,
+        failure: Some(Failure {
+            stage: "vw-scan-esx".to_owned(),
+            kind: Kind::TempFail,
+            message: "unreachable".to_owned(),
+        }),
+        ..success()
     }
 }
 
