@@ -3,6 +3,8 @@
 pub mod metrics;
 pub mod notify;
 pub mod outcome;
+pub mod record;
 pub mod status;
 
 pub use outcome::{Failure, Outcome, ResultLine};
+pub use record::Record;

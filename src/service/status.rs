@@ -109,22 +109,21 @@ impl Status {
         }))
     }
 
-    /// Adds outcomes to the status file, and returns what it then contains.
+    /// Replaces what the status file says of these sections.
     ///
     /// Readers find the old content or the new one. `cancel` ends the wait for another process that is writing.
-    pub fn add<'a>(
+    pub fn replace(
         folder: &Folder,
-        outcomes: impl IntoIterator<Item = &'a Outcome>,
+        sections: &BTreeMap<String, Section>,
         cancel: &Cancel,
-    ) -> Result<Self, Error> {
+    ) -> Result<(), Error> {
         let _lock = folder.lock(LOCK, Some(Instant::now() + PATIENCE), cancel)?;
         let mut status = Status::read(folder)?;
-        for outcome in outcomes {
-            let section = status.sections.entry(section_name(outcome).to_owned());
-            section.or_default().add(outcome);
-        }
-        folder.write(FILE, &status.to_json())?;
-        Ok(status)
+        let sections = sections
+            .iter()
+            .map(|(name, section)| (name.clone(), section.clone()));
+        status.sections.extend(sections);
+        folder.write(FILE, &status.to_json())
     }
 
     fn to_json(&self) -> Vec<u8> {
@@ -223,10 +222,10 @@ mod tests {
     use crate::service::{Failure, ResultLine};
     use std::fs;
 
-    fn success(section: &str, second: u64) -> Outcome {
+    fn success(second: u64) -> Outcome {
         let line = r#"{"state":"finished","hypervisors":5,"guests":25,"omitted":1}"#;
         Outcome {
-            section: Some(section.to_owned()),
+            section: None,
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(second * 1000 + 999),
             duration: Duration::from_micros(1_500_001),
             is_scanned: true,
@@ -235,7 +234,7 @@ mod tests {
         }
     }
 
-    fn failure(section: &str, second: u64, kind: Kind) -> Outcome {
+    fn failure(second: u64, kind: Kind) -> Outcome {
         let failure = Failure {
             stage: "vw-scan-esx".to_owned(),
             kind,
@@ -245,8 +244,14 @@ mod tests {
             is_scanned: false,
             line: None,
             failure: Some(failure),
-            ..success(section, second)
+            ..success(second)
         }
+    }
+
+    fn of(name: &str, outcome: &Outcome) -> BTreeMap<String, Section> {
+        let mut section = Section::default();
+        section.add(outcome);
+        BTreeMap::from([(name.to_owned(), section)])
     }
 
     #[test]
@@ -255,11 +260,14 @@ mod tests {
         let folder = Folder::new(place.path().join("new"));
         let cancel = Cancel::default();
         assert_eq!(Status::read(&folder).unwrap(), Status::default());
-        let failed = |section| failure(section, 1_785_589_200, Kind::TempFail);
-        let first = [success("prod", 1_785_585_600), failed("lab")];
-        Status::add(&folder, &first, &cancel).unwrap();
-        let status = Status::add(&folder, &[failed("prod")], &cancel).unwrap();
-        assert_eq!(Status::read(&folder).unwrap(), status);
+        let failed = failure(1_785_589_200, Kind::TempFail);
+        let mut sections = of("lab", &failed);
+        sections.extend(of("prod", &success(1_785_585_600)));
+        Status::replace(&folder, &sections, &cancel).unwrap();
+        let mut prod = Status::read(&folder).unwrap().sections.remove("prod").unwrap();
+        prod.add(&failed);
+        let prod = BTreeMap::from([("prod".to_owned(), prod)]);
+        Status::replace(&folder, &prod, &cancel).unwrap();
         let expected = concat!(
             r#"{"sections":{"lab":{"source":{"last_successful_retrieve":null},"destination":{"last_successful_send":null,"#,
             r#""last_successful_send_job_status":null},"round":{"time":"2026-08-01T13:00:00Z","seconds":1.5,"kind":"tempfail","#,
@@ -276,11 +284,11 @@ mod tests {
     #[test]
     fn a_scan_may_succeed_and_its_report_fail() {
         let mut section = Section::default();
-        section.add(&success("a", 100));
+        section.add(&success(100));
         let refused = Outcome {
             is_scanned: true,
             line: ResultLine::parse(r#"{"state":"failed","hypervisors":6,"guests":30,"omitted":0}"#),
-            ..failure("a", 200, Kind::NoPerm)
+            ..failure(200, Kind::NoPerm)
         };
         section.add(&refused);
         assert_eq!(section.source.last_successful_retrieve.unwrap().as_second(), 200);
@@ -298,7 +306,7 @@ mod tests {
         section.add(&Outcome {
             is_scanned: true,
             line: ResultLine::parse(r#"{"state":"partial","hypervisors":6,"guests":30,"omitted":0}"#),
-            ..failure("a", 300, Kind::Data)
+            ..failure(300, Kind::Data)
         });
         assert_eq!(section.destination.last_successful_send.unwrap().as_second(), 300);
         assert_eq!(section.last_success.unwrap().as_second(), 100);
@@ -316,8 +324,12 @@ mod tests {
             r#"{"sections":{"a":{"rounds":-1}}}"#,
         ] {
             fs::write(folder.path(FILE), content).unwrap();
-            let status = Status::add(&folder, &[success("a", 1)], &Cancel::default()).unwrap();
-            assert_eq!(status.sections["a"].rounds, 1, "{content}");
+            Status::replace(&folder, &of("a", &success(1)), &Cancel::default()).unwrap();
+            assert_eq!(
+                Status::read(&folder).unwrap().sections["a"].rounds,
+                1,
+                "{content}"
+            );
         }
         fs::write(
             folder.path(FILE),
