@@ -67,6 +67,9 @@ pub struct Line {
     pub failed: Vec<LeftOut>,
     /// The ids of the server's jobs.
     pub jobs: Vec<String>,
+    /// The pause that the server asks for, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
     /// The duration in seconds, rounded to milliseconds. [`Line::end`] sets it.
     pub seconds: f64,
 }
@@ -245,6 +248,7 @@ mod tests {
                 ..LeftOut::default()
             }],
             jobs: vec!["j".to_owned()],
+            retry_after: None,
             seconds: 0.25,
         }
     }

@@ -86,6 +86,7 @@ mod tests {
             omitted: 0,
             failed: Vec::new(),
             jobs: Vec::new(),
+            retry_after: None,
             seconds: 12.44,
         }
     }

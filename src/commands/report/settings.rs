@@ -131,6 +131,7 @@ impl Settings {
             omitted: 0,
             failed: Vec::new(),
             jobs: Vec::new(),
+            retry_after: None,
             seconds: 0.0,
         }
     }
