@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::contrib::logrotate;
 use crate::support::{Run, ended, skipped, until};
 
 const FILTER: &str = env!("CARGO_BIN_EXE_vw-filter");
@@ -83,8 +84,7 @@ fn a_log_file_that_was_renamed_is_opened_again() {
 
 #[test]
 fn logrotate_needs_neither_a_signal_nor_copytruncate() {
-    let logrotate = ["/usr/sbin/logrotate", "/usr/bin/logrotate"];
-    let Some(logrotate) = logrotate.into_iter().find(|path| Path::new(path).exists()) else {
+    let Some(logrotate) = logrotate() else {
         return skipped("logrotate: it is not installed");
     };
     let place = tempfile::tempdir().unwrap();
@@ -94,7 +94,7 @@ fn logrotate_needs_neither_a_signal_nor_copytruncate() {
         let body = format!("{} {{\n rotate 3\n {how}\n}}\n", log.display());
         fs::write(&rules, body).unwrap();
         log_across(place.path(), || {
-            let rotated = Command::new(logrotate)
+            let rotated = Command::new(&logrotate)
                 .args(["--force", "--state"])
                 .arg(place.path().join("state"))
                 .arg(&rules)

@@ -8,6 +8,7 @@
 )]
 #![allow(unreachable_pub, reason = "the modules share what is in support")]
 
+mod contrib;
 mod cron;
 mod durations;
 mod faults;
