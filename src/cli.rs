@@ -24,9 +24,9 @@ mod width;
 pub mod words;
 
 pub use error::{Context, Error, Failure, Result};
-pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
+pub use events::{cancel_without_reader, end_without_reader, on_hangup, on_user_signal};
 pub use exit::Exit;
-pub use signals::{cancel_on_signals, end_at_once};
+pub use signals::{cancel_on_signals, cancel_on_signals_but_hangup, end_at_once};
 pub use streams::{
     json_stdout, json_stdout_until, print, print_json, print_raw, stdin, stdin_or_terminal, stdout,
     stdout_until,

@@ -13,6 +13,7 @@
 //! [`Note`]s and [`Error`]s name file, line, section and key. They state facts and name no option of a command, because
 //! only the commands know their options.
 
+mod fingerprint;
 mod format;
 mod interpolation;
 pub mod keys;

@@ -93,6 +93,8 @@ impl Classify for Error {
 pub struct Program {
     path: PathBuf,
     arguments: Vec<OsString>,
+    /// Variables of the environment that it does not inherit.
+    without: &'static [&'static str],
 }
 
 /// The limits of a run.
@@ -121,6 +123,15 @@ impl Program {
         Program {
             path: path.into(),
             arguments: Vec::new(),
+            without: &[],
+        }
+    }
+
+    /// Variables of the environment that it does not inherit.
+    pub fn without(self, variables: &'static [&'static str]) -> Self {
+        Program {
+            without: variables,
+            ..self
         }
     }
 
@@ -157,6 +168,9 @@ impl Program {
             .stdout(stdout)
             .stderr(Stdio::piped())
             .process_group(0);
+        for variable in self.without {
+            command.env_remove(variable);
+        }
         let mut child = command.spawn().map_err(failed)?;
         let lines = match child.stderr.take().map(lines_of) {
             Some(Ok(lines)) => Some(lines),

@@ -6,6 +6,7 @@ mod journal;
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use clap::{ArgMatches, FromArgMatches as _};
@@ -23,6 +24,12 @@ static FILES: Mutex<Option<LogFiles>> = Mutex::new(None);
 
 /// The section in use, once it is known.
 static SECTION: OnceLock<String> = OnceLock::new();
+
+/// Whether the log files are those of the configuration, not that of `--log-file`.
+static IS_CONFIGURED: AtomicBool = AtomicBool::new(false);
+
+/// The target of messages that vw-run passes on from the stages of its pipelines.
+const STAGES: &str = "vw::stage";
 
 /// Which messages are printed, and where.
 #[derive(Debug, Default, clap::Args)]
@@ -97,6 +104,10 @@ fn log_files() -> MutexGuard<'static, Option<LogFiles>> {
 fn append(name: &str, record: &Record<'_>) {
     let mut files = log_files();
     let Some(files) = files.as_mut() else { return };
+    // The stages of a pipeline write to the configured files themselves.
+    if record.target() == STAGES && IS_CONFIGURED.load(Ordering::Relaxed) {
+        return;
+    }
     let about = record.key_values().get("section".into());
     let about = about.map(|section| section.to_string());
     let line = FileLine {
@@ -165,7 +176,10 @@ pub(super) fn configure(section: &config::Section) {
     // The lock of the files must be free again before a message is written.
     let opened = place.open(section.name());
     match opened {
-        Ok(opened) => *log_files() = Some(opened),
+        Ok(opened) => {
+            *log_files() = Some(opened);
+            IS_CONFIGURED.store(true, Ordering::Relaxed);
+        }
         Err(error) => log::warn!(
             "log file {}: {error}; messages go to stderr only",
             redact::value(&place.file(section.name()).to_string_lossy())

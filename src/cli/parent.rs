@@ -12,8 +12,8 @@ pub(super) fn is_vw_run() -> bool {
 /// Asks for SIGTERM when vw-run ends, because a vw-run that was killed can't end its stages, and the next one would start the same
 /// stages again. Returns false if it has already ended.
 pub(super) fn end_with_it() -> bool {
-    let id = std::env::var(STARTED_BY).ok().and_then(|id| id.parse().ok());
-    let Some(id) = id.and_then(Pid::from_raw) else {
+    let id: Option<i32> = std::env::var(STARTED_BY).ok().and_then(|id| id.parse().ok());
+    let Some(id) = id.filter(|id| *id > 0).and_then(Pid::from_raw) else {
         return true;
     };
     if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {

@@ -62,6 +62,11 @@ impl Settings {
         })
     }
 
+    /// The section's name.
+    pub(super) fn section(&self) -> Option<&str> {
+        self.section.as_deref()
+    }
+
     /// Prepares a document: moves what the section's filters drop to its `omitted`.
     pub(super) fn prepare<D: Default>(&self, mapping: &mut Mapping) -> Memo<D> {
         Memo {

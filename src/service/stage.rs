@@ -1,0 +1,270 @@
+//! One command of a pipeline: its messages are passed on, and its exit status becomes a failure with its cause.
+
+use std::io::{self, Read as _};
+use std::process::{ChildStdout, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use log::Level;
+
+use super::Failure;
+use crate::error::{Classify as _, Kind};
+use crate::process::{self, LAST_WORDS, Limits, Program, Running};
+use crate::text;
+
+/// How long the last line is held back, because it may turn out to be the error.
+const HELD_BACK: Duration = Duration::from_millis(300);
+
+/// A stage that runs.
+pub(super) struct Stage {
+    name: String,
+    section: String,
+    running: Running,
+    told: Receiver<Told>,
+}
+
+/// What a stage told at last.
+#[derive(Debug, Default)]
+struct Told {
+    /// The last message that is no warning.
+    last: Option<String>,
+    /// Whether it has not been passed on yet.
+    is_held_back: bool,
+}
+
+impl Stage {
+    /// Starts a stage of the section's pipeline.
+    pub(super) fn start(
+        program: &Program,
+        section: &str,
+        stdin: impl Into<Stdio>,
+        stdout: impl Into<Stdio>,
+    ) -> Result<Self, Failure> {
+        let name = program.name();
+        let started = program.start(stdin.into(), stdout.into());
+        let mut running = started.map_err(|error| failure(section, &name, &error))?;
+        let told = relay(running.lines(), section, &name).map_err(|source| {
+            let program = name.clone();
+            failure(section, &name, &process::Error::Start { program, source })
+        })?;
+        Ok(Stage {
+            name,
+            section: section.to_owned(),
+            running,
+            told,
+        })
+    }
+
+    /// Its stdout, once.
+    pub(super) fn stdout(&mut self) -> Option<ChildStdout> {
+        self.running.stdout()
+    }
+
+    /// Waits for its end.
+    pub(super) fn wait(self, limits: Limits<'_>) -> Result<(), Failure> {
+        let ended = self.running.wait(limits);
+        let told = self.told.recv_timeout(LAST_WORDS).unwrap_or_default();
+        let kind = match &ended {
+            Ok(status) => kind_of(*status),
+            Err(error) => Some(error.kind()),
+        };
+        if let (true, Some(last)) = (told.is_held_back, &told.last) {
+            let level = match kind {
+                None | Some(Kind::Signal(_)) => Level::Info,
+                Some(_) => Level::Error,
+            };
+            pass_on(level, &self.section, &self.name, last);
+        }
+        match (ended, kind) {
+            (_, None) => Ok(()),
+            (Err(error), _) => Err(failure(&self.section, &self.name, &error)),
+            (Ok(status), Some(kind)) => {
+                let unsaid = || {
+                    let message = process::end_of(status);
+                    pass_on(Level::Error, &self.section, &self.name, &message);
+                    message
+                };
+                Err(Failure {
+                    stage: self.name.clone(),
+                    kind,
+                    message: told.last.unwrap_or_else(unsaid),
+                })
+            }
+        }
+    }
+}
+
+/// The most that a stage may print that is run quietly, in bytes.
+const MOST: u64 = 1 << 20;
+
+/// Runs a stage without input, and passes nothing on.
+pub(super) fn run_quietly(program: &Program, limits: Limits<'_>) -> Result<(), Failure> {
+    let name = program.name();
+    let failed = |kind, message| Failure {
+        stage: name.clone(),
+        kind,
+        message,
+    };
+    let output = match program.output(b"", MOST, limits) {
+        Ok(output) => output,
+        Err(error) => return Err(failed(error.kind(), text::message(&error.with_causes()))),
+    };
+    let Some(kind) = kind_of(output.status) else {
+        return Ok(());
+    };
+    let lines = output.stderr.iter().rev();
+    let last = lines
+        .map(|line| leveled(line, &name))
+        .find(|(level, _)| level.is_none());
+    let message = last.map_or_else(
+        || process::end_of(output.status),
+        |(_, message)| message.to_owned(),
+    );
+    Err(failed(kind, message))
+}
+
+/// The kind of failure that an exit status tells.
+fn kind_of(status: ExitStatus) -> Option<Kind> {
+    match status.code().map(u8::try_from) {
+        Some(Ok(code)) => Kind::of_status(code),
+        // A signal that nobody sent to end it, such as that of a crash, or of the kernel out of memory.
+        _ => Some(Kind::Software),
+    }
+}
+
+/// A failure to run a stage, which is reported here because the stage did not.
+fn failure(section: &str, name: &str, error: &process::Error) -> Failure {
+    let kind = error.kind();
+    let message = text::message(&error.with_causes());
+    if !matches!(kind, Kind::Signal(_)) {
+        log::error!(section = section; "[{section}] {message}");
+    }
+    Failure {
+        stage: name.to_owned(),
+        kind,
+        message,
+    }
+}
+
+/// Passes messages on as they come, and returns where the last one arrives.
+fn relay(lines: Option<Receiver<String>>, section: &str, name: &str) -> io::Result<Receiver<Told>> {
+    let (sender, receiver) = mpsc::channel();
+    let (section, name) = (section.to_owned(), name.to_owned());
+    let relay = move || {
+        let told = lines.map(|lines| pass_all_on(&lines, &section, &name));
+        _ = sender.send(told.unwrap_or_default());
+    };
+    thread::Builder::new().name("messages".into()).spawn(relay)?;
+    Ok(receiver)
+}
+
+fn pass_all_on(lines: &Receiver<String>, section: &str, name: &str) -> Told {
+    let mut told = Told::default();
+    loop {
+        let line = match told.is_held_back {
+            true => lines.recv_timeout(HELD_BACK),
+            false => lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        if line != Err(RecvTimeoutError::Disconnected)
+            && let (true, Some(last)) = (told.is_held_back, &told.last)
+        {
+            pass_on(Level::Info, section, name, last);
+            told.is_held_back = false;
+        }
+        let line = match line {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return told,
+        };
+        match leveled(&line, name) {
+            (Some(level), message) => pass_on(level, section, name, message),
+            (None, message) => {
+                told.last = Some(message.to_owned());
+                told.is_held_back = true;
+            }
+        }
+    }
+}
+
+/// A line's level and message, without the command's name. An error and a piece of information look alike.
+fn leveled<'a>(line: &'a str, name: &str) -> (Option<Level>, &'a str) {
+    let own = line.strip_prefix(name).and_then(|line| line.strip_prefix(": "));
+    let line = own.unwrap_or(line);
+    if let Some(message) = line.strip_prefix("warning: ") {
+        (Some(Level::Warn), message)
+    } else if let Some(message) = line.strip_prefix("debug: ") {
+        (Some(Level::Debug), message)
+    } else {
+        (None, line)
+    }
+}
+
+fn pass_on(level: Level, section: &str, name: &str, message: &str) {
+    log::log!(target: "vw::stage", level, section = section; "[{section}] {name}: {message}");
+}
+
+/// Reads what a stage prints, in a thread. More than `most` bytes are dropped.
+pub(super) fn read_all(stdout: Option<ChildStdout>, most: u64) -> io::Result<Receiver<Vec<u8>>> {
+    let (sender, receiver) = mpsc::channel();
+    let read = move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stdout) = stdout {
+            let _ = (&mut stdout).take(most).read_to_end(&mut bytes);
+            let _ = io::copy(&mut stdout, &mut io::sink());
+        }
+        _ = sender.send(bytes);
+    };
+    thread::Builder::new().name("stdout".into()).spawn(read)?;
+    Ok(receiver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::Cancel;
+
+    fn run(script: &str) -> Result<(), Failure> {
+        let program = Program::new("/bin/sh").option("-c", script);
+        let stage = Stage::start(&program, "prod", Stdio::null(), Stdio::null())?;
+        stage.wait(Limits {
+            time: Duration::from_secs(60),
+            cancel: &Cancel::default(),
+        })
+    }
+
+    #[test]
+    fn the_last_message_that_is_no_warning_is_the_cause() {
+        assert_eq!(run("echo sh: fine >&2"), Ok(()));
+        let script = "echo sh: waiting >&2; echo sh: no route >&2; echo sh: warning: odd >&2; exit 75";
+        assert_eq!(
+            run(script),
+            Err(Failure {
+                stage: "sh".to_owned(),
+                kind: Kind::TempFail,
+                message: "no route".to_owned(),
+            })
+        );
+    }
+
+    #[test]
+    fn a_stage_without_a_word_fails_with_its_status() {
+        let failure = |script| run(script).unwrap_err();
+        assert_eq!(failure("exit 3").message, "exit status 3");
+        assert_eq!(failure("exit 78").kind, Kind::Config);
+        let killed = failure("kill -9 $$");
+        assert_eq!((killed.kind, &*killed.message), (Kind::Software, "signal 9"));
+    }
+
+    #[test]
+    fn a_line_has_a_level_if_it_says_so() {
+        for (line, level, message) in [
+            ("vw-x: warning: w", Some(Level::Warn), "w"),
+            ("vw-x: debug: d", Some(Level::Debug), "d"),
+            ("vw-x: e: f", None, "e: f"),
+            ("of a script", None, "of a script"),
+        ] {
+            assert_eq!(leveled(line, "vw-x"), (level, message));
+        }
+    }
+}
