@@ -31,6 +31,7 @@ mod vw_filter;
 mod vw_password;
 mod vw_report_candlepin;
 mod vw_report_sat5;
+mod vw_run;
 mod vw_scan_esx;
 mod vw_scan_esx_faults;
 mod vw_scan_esx_odd;
