@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use vw_sim::simulation::Simulation;
 use vw_sim::vcenter::Inventory;
 
+use crate::man::root;
 use crate::support::signals::send;
 use crate::support::{Outcome, PATIENCE, Run, ended, skipped, until};
 
@@ -148,6 +149,50 @@ fn a_service_manager_that_went_away_does_not_stop_the_service() {
     until(|| site.text("state/vw-run.json").contains("script"));
     send(&child, "TERM");
     assert_eq!(ended(&mut child).unwrap().code(), Some(143));
+}
+
+#[test]
+fn the_command_of_the_cronjob_reads_a_secret_as_kubernetes_mounts_it() {
+    let job = fs::read_to_string(root().join("contrib/kubernetes/base/cronjob.yaml")).unwrap();
+    let words = job
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("command: ["));
+    let words: Vec<&str> = words.unwrap().trim_end_matches(']').split(", ").collect();
+    assert_eq!(words[0], "vw-run");
+    assert!(
+        job.contains("name: VW_CONFIG\n                  value: /config\n"),
+        "{job}"
+    );
+
+    // Kubernetes replaces a Secret by one new link.
+    let site = Site::new("reporter_id=vw-vc1", &["fine"]);
+    let config = site.path("config");
+    fs::create_dir_all(config.join("..2026")).unwrap();
+    fs::rename(site.path("virt-who.conf"), config.join("..2026/virt-who.conf")).unwrap();
+    symlink("..2026", config.join("..data")).unwrap();
+    symlink("..data/virt-who.conf", config.join("virt-who.conf")).unwrap();
+    let state = site.path("state");
+    let words = words[1..]
+        .iter()
+        .map(|word| word.replace("/state", state.to_str().unwrap()));
+    let outcome = site
+        .run_of(RUN)
+        .args(words)
+        .env("VW_CONFIG", config.to_str().unwrap())
+        .run();
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    assert!(
+        outcome.stdout.contains(r#""state":"finished""#) && outcome.stderr.is_empty(),
+        "{outcome:?}"
+    );
+    assert_eq!(
+        site.servers
+            .candlepin()
+            .reporters()
+            .into_iter()
+            .collect::<Vec<_>>(),
+        ["vw-vc1"]
+    );
 }
 
 /// The values of the metrics, by name and labels.
