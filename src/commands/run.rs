@@ -15,7 +15,7 @@ use std::time::Duration;
 use self::settings::{Mode, Settings};
 use crate::cancel::Cancel;
 use crate::cli::result::{Form, Line, Results, State};
-use crate::cli::{self, Exit, args, stamp};
+use crate::cli::{self, Context as _, Exit, args, stamp};
 use crate::error::Kind;
 use crate::service::{Destination, Outcome, Record, Rounds, Source, Work, metrics, notify, round};
 use crate::state::Folder;
@@ -180,7 +180,8 @@ struct Inner {
 
 impl Reporting {
     fn new(args: &Args, sources: &[Source], cancel: &Cancel) -> cli::Result<Self> {
-        let metrics = args.metrics.as_deref().map(metrics::File::new).transpose()?;
+        let metrics = args.metrics.as_deref().map(metrics::File::new).transpose();
+        let metrics = metrics.context("--metrics")?;
         let record = Record::new(Folder::new(&args.state_dir), metrics, names(sources));
         Ok(Reporting {
             cancel: cancel.clone(),

@@ -74,10 +74,13 @@ impl Record {
                 .map(|(name, section)| (name.as_str(), section));
             file.write(&metrics::text(sections))
         });
-        let failed = [("status", status), ("metrics", metrics)];
+        let failed = [
+            ("the status of this round can't be kept", status),
+            ("the metrics of this round can't be kept", metrics),
+        ];
         let mut kinds = failed.into_iter().filter_map(|(what, result)| {
             let error = result.err()?;
-            log::error!("the {what} of this round can't be kept: {}", error.with_causes());
+            log::error!("{what}: {}", error.with_causes());
             Some(error.kind())
         });
         let first = kinds.next();
