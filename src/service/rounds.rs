@@ -27,6 +27,8 @@ pub struct Rounds {
     is_watching: bool,
     done: Done,
     lines: Vec<Line>,
+    /// Threads that end after the round that is going on.
+    leaving: Vec<JoinHandle<()>>,
 }
 
 /// A source with its thread.
@@ -63,6 +65,7 @@ impl Rounds {
             is_watching,
             done,
             lines: Vec::new(),
+            leaving: Vec::new(),
         }
     }
 
@@ -93,11 +96,11 @@ impl Rounds {
     }
 
     fn stop_unless(&mut self, wanted: impl Fn(&Line) -> bool) {
-        for line in self.lines.iter().filter(|line| !wanted(line)) {
+        self.leaving.retain(|thread| !thread.is_finished());
+        for line in self.lines.extract_if(.., |line| !wanted(line)) {
             let _ = line.orders.send(Order::Stop);
+            self.leaving.push(line.thread);
         }
-        // A thread that is still busy ends by itself; the signal that ends the process ends its stages.
-        self.lines.retain(wanted);
     }
 
     fn start(&mut self, source: Source) {
@@ -128,12 +131,10 @@ impl Rounds {
     }
 
     /// Ends: no round follows, and the stages that run are ended by the token, which must be set.
-    pub fn end(self) {
-        for line in &self.lines {
-            let _ = line.orders.send(Order::Stop);
-        }
-        for line in self.lines {
-            let _ = line.thread.join();
+    pub fn end(mut self) {
+        self.stop_unless(|_| false);
+        for thread in self.leaving {
+            let _ = thread.join();
         }
     }
 }
@@ -197,11 +198,18 @@ impl Schedules {
                     pause.as_secs_f32().round()
                 );
             }
-            Some(Next::Held(pause)) => log::warn!(
-                section = name; "[{name}] not tried again for {} h, because repeated failures may lock the account; when it is fixed, change \
-                 the configuration and reload, or restart vw-run",
-                pause.as_secs() / 3600
-            ),
+            Some(Next::Held(pause)) => {
+                let why = match outcome.kind() {
+                    Some(Kind::NoPerm) => ", because repeated failures may lock the account",
+                    _ => "",
+                };
+                log::warn!(
+                    section = name;
+                    "[{name}] not tried again for {} h{why}; when it is fixed, reload vw-run if the configuration has changed, \
+                     or restart it",
+                    pause.as_secs() / 3600
+                );
+            }
             Some(Next::Usual) | None => {}
         }
     }

@@ -1,12 +1,14 @@
 //! One command of a pipeline: its messages are passed on, and its exit status becomes a failure with its cause.
 
 use std::io::{self, Read as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ChildStdout, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use log::Level;
+use signal_hook::consts::signal::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
 
 use super::Failure;
 use crate::error::{Classify as _, Kind};
@@ -66,7 +68,7 @@ impl Stage {
         let ended = self.running.wait(limits);
         let told = self.told.recv_timeout(LAST_WORDS).unwrap_or_default();
         let kind = match &ended {
-            Ok(status) => kind_of(*status),
+            Ok(status) => kind_of(*status, limits),
             Err(error) => Some(error.kind()),
         };
         if let (true, Some(last)) = (told.is_held_back, &told.last) {
@@ -110,7 +112,7 @@ pub(super) fn run_quietly(program: &Program, limits: Limits<'_>) -> Result<(), F
         Ok(output) => output,
         Err(error) => return Err(failed(error.kind(), text::message(&error.with_causes()))),
     };
-    let Some(kind) = kind_of(output.status) else {
+    let Some(kind) = kind_of(output.status, limits) else {
         return Ok(());
     };
     let lines = output.stderr.iter().rev();
@@ -125,10 +127,16 @@ pub(super) fn run_quietly(program: &Program, limits: Limits<'_>) -> Result<(), F
 }
 
 /// The kind of failure that an exit status tells.
-fn kind_of(status: ExitStatus) -> Option<Kind> {
-    match status.code().map(u8::try_from) {
-        Some(Ok(code)) => Kind::of_status(code),
-        // A signal that nobody sent to end it, such as that of a crash, or of the kernel out of memory.
+///
+/// A stage that somebody else has ended, such as the kernel out of memory, may work next time. A crash is a defect.
+fn kind_of(status: ExitStatus, limits: Limits<'_>) -> Option<Kind> {
+    const CRASHES: [i32; 5] = [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV];
+    match (status.code().map(u8::try_from), status.signal()) {
+        (Some(Ok(code)), _) => match Kind::of_status(code) {
+            Some(Kind::Signal(_)) if limits.cancel.check().is_ok() => Some(Kind::TempFail),
+            kind => kind,
+        },
+        (_, Some(signal)) if !CRASHES.contains(&signal) => Some(Kind::TempFail),
         _ => Some(Kind::Software),
     }
 }
@@ -253,7 +261,10 @@ mod tests {
         assert_eq!(failure("exit 3").message, "exit status 3");
         assert_eq!(failure("exit 78").kind, Kind::Config);
         let killed = failure("kill -9 $$");
-        assert_eq!((killed.kind, &*killed.message), (Kind::Software, "signal 9"));
+        assert_eq!((killed.kind, &*killed.message), (Kind::TempFail, "signal 9"));
+        // Nobody has asked vw-run to end, so this is a failure like any other.
+        assert_eq!(failure("exit 143").kind, Kind::TempFail);
+        assert_eq!(failure("kill -SEGV $$").kind, Kind::Software);
     }
 
     #[test]

@@ -18,9 +18,10 @@ use vw_sim::vcenter::Inventory;
 
 use crate::support::{Outcome, PATIENCE, Run};
 
-/// A mapping with one hypervisor.
+/// A mapping with one hypervisor and its guest.
 fn mapping(id: &str) -> String {
-    format!(r#"{{"hypervisors":[{{"uuid":"{id}","guests":[{{"guestId":"{id}-1","state":1}}]}}]}}"#)
+    let guest: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!(r#"{{"hypervisors":[{{"uuid":"{id}","guests":[{{"guestId":"{guest:0>32}","state":1}}]}}]}}"#)
 }
 
 /// A machine with vw-run, its configuration, and scans of its own.
@@ -96,6 +97,15 @@ impl Machine {
             .folder(self.folder.path())
     }
 
+    /// A copy of vw-run whose own folder has another reporter.
+    fn with_reporter(&self, body: &str) -> PathBuf {
+        let program = self.path("bin/vw-run");
+        fs::copy(env!("CARGO_BIN_EXE_vw-run"), &program).unwrap();
+        self.script("vw-filter", "exec cat");
+        self.script("vw-report-candlepin", body);
+        program
+    }
+
     fn once(&self) -> Outcome {
         self.vw_run(&["-o"]).run()
     }
@@ -110,12 +120,16 @@ impl Machine {
 
     /// Starts vw-run as a service. Its stderr is the machine's file `stderr`.
     fn service(&self, args: &[&str]) -> Service {
+        self.service_at(env!("CARGO_BIN_EXE_vw-run").as_ref(), args)
+    }
+
+    fn service_at(&self, program: &Path, args: &[&str]) -> Service {
         crate::support::signals::not_ignored();
         let stderr = fs::File::options()
             .create(true)
             .append(true)
             .open(self.path("stderr"));
-        let (mut child, _) = self.vw_run(args).start(Stdio::from(stderr.unwrap()));
+        let (mut child, _) = self.vw_run_at(program, args).start(Stdio::from(stderr.unwrap()));
         Service {
             results: lines(child.stdout.take().unwrap()),
             child,

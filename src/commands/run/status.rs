@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::settings::Settings;
 use super::{Args, exit};
@@ -54,11 +54,11 @@ pub(super) fn print(args: &Args, settings: &Settings) -> cli::Result<Exit> {
     };
     match settings.json {
         true => {
-            let configurations: Vec<Value> = rows
+            let configurations = rows
                 .iter()
-                .map(|(pipeline, ends)| configuration(pipeline, ends, &earlier(pipeline)))
+                .map(|(pipeline, ends)| Configuration::new(pipeline, ends, earlier(pipeline)))
                 .collect();
-            cli::print_json(&indented(&json!({ "configurations": configurations }))?)?;
+            cli::print_json(&indented(&Configurations { configurations })?)?;
         }
         false => cli::print(&shown(&rows, earlier))?,
     }
@@ -68,28 +68,72 @@ pub(super) fn print(args: &Args, settings: &Settings) -> cli::Result<Exit> {
     Ok(exit(failures.filter_map(Result::err).map(|failure| failure.kind)))
 }
 
-/// A section as virt-who's `-s -j` prints it.
-fn configuration(pipeline: &Pipeline, ends: &Ends, earlier: &Section) -> Value {
-    let end = |server: &str, found: &Result<(), Failure>| {
-        let mut end = json!({ "connection": server, "status": word(found, "success", "failure") });
-        if let Err(failure) = found {
-            end["message"] = json!(failure.message);
-        }
-        end
-    };
-    let mut source = end(&pipeline.source, &ends.source);
-    source["last_successful_retrieve"] = json!(earlier.source.last_successful_retrieve.map(moment));
-    let scanned = earlier.source.scanned;
-    source["hypervisors"] = json!(scanned.map(|scanned| scanned.hypervisors));
-    source["guests"] = json!(scanned.map(|scanned| scanned.guests));
-    let mut destination = end(&pipeline.destination.server, &ends.destination);
-    let sent = &earlier.destination;
-    destination["last_successful_send"] = json!(sent.last_successful_send.map(moment));
-    destination["last_successful_send_job_status"] = json!(sent.last_successful_send_job_status);
-    json!({ "name": pipeline.name(), "source": source, "destination": destination })
+/// What virt-who's `-s -j` prints.
+#[derive(Serialize)]
+struct Configurations<'a> {
+    configurations: Vec<Configuration<'a>>,
 }
 
-fn word<'a>(found: &Result<(), Failure>, fine: &'a str, failed: &'a str) -> &'a str {
+/// One section of it.
+#[derive(Serialize)]
+struct Configuration<'a> {
+    name: &'a str,
+    source: SourceEnd<'a>,
+    destination: DestinationEnd<'a>,
+}
+
+/// Whether a server can be reached, and why not.
+#[derive(Serialize)]
+struct End<'a> {
+    connection: &'a str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct SourceEnd<'a> {
+    #[serde(flatten)]
+    end: End<'a>,
+    last_successful_retrieve: Option<String>,
+    hypervisors: Option<u64>,
+    guests: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct DestinationEnd<'a> {
+    #[serde(flatten)]
+    end: End<'a>,
+    last_successful_send: Option<String>,
+    last_successful_send_job_status: Option<String>,
+}
+
+impl<'a> Configuration<'a> {
+    fn new(pipeline: &'a Pipeline, ends: &'a Ends, earlier: Section) -> Self {
+        let end = |connection, found: &'a Result<(), Failure>| End {
+            connection,
+            status: word(found, "success", "failure"),
+            message: found.as_ref().err().map(|failure| failure.message.as_str()),
+        };
+        let scanned = earlier.source.scanned;
+        Configuration {
+            name: pipeline.name(),
+            source: SourceEnd {
+                end: end(&pipeline.source, &ends.source),
+                last_successful_retrieve: earlier.source.last_successful_retrieve.map(moment),
+                hypervisors: scanned.map(|scanned| scanned.hypervisors),
+                guests: scanned.map(|scanned| scanned.guests),
+            },
+            destination: DestinationEnd {
+                end: end(&pipeline.destination.server, &ends.destination),
+                last_successful_send: earlier.destination.last_successful_send.map(moment),
+                last_successful_send_job_status: earlier.destination.last_successful_send_job_status,
+            },
+        }
+    }
+}
+
+fn word(found: &Result<(), Failure>, fine: &'static str, failed: &'static str) -> &'static str {
     match found {
         Ok(()) => fine,
         Err(_) => failed,
@@ -102,11 +146,11 @@ fn moment(time: Timestamp) -> String {
 }
 
 /// JSON indented by 4, like virt-who's.
-fn indented(value: &Value) -> Result<String, CliFailure> {
+fn indented(value: &impl Serialize) -> Result<String, CliFailure> {
     let mut bytes = Vec::new();
     let format = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, format);
-    serde::Serialize::serialize(value, &mut serializer).map_err(CliFailure::defect)?;
+    value.serialize(&mut serializer).map_err(CliFailure::defect)?;
     bytes.push(b'\n');
     String::from_utf8(bytes).map_err(CliFailure::defect)
 }

@@ -124,21 +124,11 @@ fn sections_with_one_source_are_scanned_once_and_filtered_each_by_itself() {
     );
 }
 
-/// A copy of vw-run whose own folder has other reporters.
-fn with_reporter(machine: &Machine, body: &str) -> std::path::PathBuf {
-    let program = machine.path("bin/vw-run");
-    fs::copy(env!("CARGO_BIN_EXE_vw-run"), &program).unwrap();
-    machine.script("vw-filter", "exec cat");
-    machine.script("vw-report-candlepin", body);
-    program
-}
-
 #[test]
 fn reports_to_one_owner_are_sent_one_after_the_other() {
     let machine = Machine::new();
-    let program = with_reporter(
-        &machine,
-        "cat >/dev/null; mkdir busy-$2.$$ || exit; set -- *.one; mkdir one || exit 70; sleep 0.05; rmdir one; echo '{\"state\":\"finished\"}'",
+    let program = machine.with_reporter(
+        "cat >/dev/null; mkdir one || exit 70; sleep 0.05; rmdir one; echo '{\"state\":\"finished\"}'",
     );
     let kinds = ["a", "b", "c", "d"];
     kinds.iter().for_each(|kind| machine.scan(kind, ""));
@@ -163,19 +153,28 @@ fn reports_to_one_owner_are_sent_one_after_the_other() {
 #[test]
 fn a_hundred_sections_are_reported() {
     let machine = Machine::new();
+    let (user, password) = machine.simulation.account();
+    let satellite = format!(
+        "sat_server={}\nsat_username={user}\nsat_password={password}\n",
+        machine.simulation.satellite5_url()
+    );
     let mut text = String::new();
     for n in 0..100 {
-        fs::write(machine.path(&format!("{n}.json")), mapping(&format!("host-{n}"))).unwrap();
-        text += &format!(
-            "[s{n}]\ntype=fake\nfile={}\nowner=sim\n@\n",
-            machine.path(&format!("{n}.json")).display()
-        );
+        let file = machine.path(&format!("{n}.json"));
+        fs::write(&file, mapping(&format!("host-{n}"))).unwrap();
+        text += &format!("[s{n}]\ntype=fake\nfile={}\n", file.display());
+        // Candlepin takes one report of an owner at a time, each with a job to wait for.
+        text += match n % 10 {
+            0 => "owner=sim\n@\n",
+            _ => &satellite,
+        };
     }
     machine.configure(&text);
-    let outcome = machine.vw_run(&["-o", "--jobs", "8"]).run();
+    let outcome = machine.vw_run(&["-o", "-q", "--jobs", "8"]).run();
     assert_eq!((outcome.status, &*outcome.stderr), (0, ""));
     assert_eq!(outcome.stdout.lines().count(), 100);
-    assert_eq!(machine.simulation.candlepin().hypervisors("sim").len(), 100);
+    assert_eq!(machine.simulation.candlepin().hypervisors("sim").len(), 10);
+    assert_eq!(machine.simulation.satellite5().systems().len(), 90);
 }
 
 #[test]

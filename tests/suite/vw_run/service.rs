@@ -66,7 +66,7 @@ fn sighup_reads_the_configuration_again() {
         .for_each(|kind| machine.scan(kind, &format!("echo {kind} >>scans")));
     machine.sections(&["a", "b"]);
     let mut service = machine.service(&[]);
-    let mut sections =
+    let sections =
         || [service.result(), service.result()].map(|line| line["section"].as_str().unwrap().to_owned());
     let sorted = |mut two: [String; 2]| {
         two.sort();
@@ -75,7 +75,7 @@ fn sighup_reads_the_configuration_again() {
     assert_eq!(sorted(sections()), ["a", "b"]);
     machine.sections(&["b", "c"]);
     service.send("HUP");
-    let mut sections =
+    let sections =
         || [service.result(), service.result()].map(|line| line["section"].as_str().unwrap().to_owned());
     assert_eq!(sorted(sections()), ["b", "c"]);
     // An unreadable configuration changes nothing.
@@ -104,9 +104,9 @@ fn a_refused_login_is_not_repeated_before_the_configuration_changes() {
     let mut service = machine.service(&[]);
     assert_eq!(service.result()["section"], "locked");
     until(|| {
-        machine
-            .read("stderr")
-            .contains("[locked] not tried again for 4 h, because repeated failures may lock")
+        machine.read("stderr").contains(
+            "[locked] not tried again for 4 h, because repeated failures may lock the account; when",
+        )
     });
     // A new section is reported, and the old one is not tried.
     machine.sections(&["locked", "fine"]);
@@ -120,6 +120,23 @@ fn a_refused_login_is_not_repeated_before_the_configuration_changes() {
     service.send("HUP");
     assert_eq!(service.result()["section"], "locked");
     assert_eq!(machine.read("tries"), "try\ntry\n");
+    assert_eq!(service.end(), Some(143));
+}
+
+#[test]
+fn the_pause_that_a_server_asks_for_is_kept() {
+    let machine = Machine::new();
+    machine.scan("lab", "");
+    let body = "cat >/dev/null; echo '{\"state\":\"failed\",\"retry_after\":7200}'; exit 75";
+    let program = machine.with_reporter(body);
+    machine.sections(&["lab"]);
+    let mut service = machine.service_at(&program, &[]);
+    assert_eq!(service.result()["retry_after"], 7200);
+    until(|| {
+        machine
+            .read("stderr")
+            .contains("[lab] the next attempt is in 7200 s\n")
+    });
     assert_eq!(service.end(), Some(143));
 }
 
@@ -195,6 +212,22 @@ fn a_killed_vw_run_leaves_neither_a_lock_nor_a_stage() {
 }
 
 #[test]
+fn a_scan_that_somebody_ends_is_a_failure_like_any_other() {
+    let machine = Machine::new();
+    machine.script("vw-scan-ended", "echo scan >>scans; exit 143");
+    machine.sections(&["ended"]);
+    let mut service = machine.service(&[]);
+    let line = service.result();
+    assert_eq!(
+        (&line["state"], &line["error"]),
+        (&"failed".into(), &"vw-scan-ended: exit status 143".into())
+    );
+    until(|| machine.read("stderr").contains("[ended] the next attempt is in "));
+    assert_eq!(machine.read("scans"), "scan\n");
+    assert_eq!(service.end(), Some(143));
+}
+
+#[test]
 fn one_instance_runs_at_a_time_but_different_sections_may_run_beside_each_other() {
     let machine = Machine::new();
     machine.scan("a", "");
@@ -221,7 +254,7 @@ fn one_instance_runs_at_a_time_but_different_sections_may_run_beside_each_other(
 }
 
 #[test]
-fn a_stage_that_does_not_end_is_killed_within_ten_seconds() {
+fn a_stage_that_does_not_end_in_time_is_killed() {
     let machine = Machine::new();
     machine.script(
         "vw-scan-deaf",
