@@ -33,6 +33,7 @@ mod vw_filter;
 mod vw_password;
 mod vw_report_candlepin;
 mod vw_report_sat5;
+mod vw_run;
 mod vw_run_service;
 mod vw_scan_esx;
 mod vw_scan_esx_faults;
