@@ -85,6 +85,14 @@ fn io_failure(section: &str, error: &io::Error) -> Failure {
     own_failure(section, Kind::Io, text::message(&message))
 }
 
+/// Says why a section has no document, if another section's scan was to serve it. Its log file has nothing else about this.
+fn explain(pipeline: &Pipeline, source: &Source, failure: &Failure) {
+    let (name, scanned) = (pipeline.name(), source.name());
+    if name != scanned && !matches!(failure.kind, Kind::Signal(_)) {
+        log::error!(section = name; "[{name}] the scan of [{scanned}], which it shares, failed: {}", failure.message);
+    }
+}
+
 impl Work {
     /// At most `jobs` scans and as many reports run at once.
     pub fn new(jobs: usize, cancel: &Cancel) -> Self {
@@ -108,6 +116,7 @@ impl Work {
         let began = Instant::now();
         let failed = |failure: &Failure| {
             for pipeline in pipelines {
+                explain(pipeline, source, failure);
                 self.finish(pipeline, began, false, (None, Some(failure.clone())), done);
             }
         };

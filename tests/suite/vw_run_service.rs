@@ -34,7 +34,7 @@ impl Site {
         let mut configuration = format!("[global]\n{global}\n");
         for name in sections {
             let section = match *name {
-                "broken" => section.replacen("password=", "password=not", 1),
+                "broken" | "broken too" => section.replacen("password=", "password=not", 1),
                 "script" => section.replacen("type=esx", "type=script", 1),
                 _ => section.to_owned(),
             };
@@ -326,7 +326,10 @@ fn a_full_disk_loses_neither_the_report_nor_the_old_files() {
 
 #[test]
 fn each_section_has_its_own_log_file_if_the_configuration_says_so() {
-    let site = Site::new("log_dir=log\nlog_per_config=yes", &["fine", "broken"]);
+    let site = Site::new(
+        "log_dir=log\nlog_per_config=yes",
+        &["fine", "broken", "broken too"],
+    );
     let outcome = site.run(&["-o"]).run();
     assert_eq!(outcome.status, 77, "{outcome:?}");
     let broken = site.text("log/broken.log");
@@ -337,6 +340,13 @@ fn each_section_has_its_own_log_file_if_the_configuration_says_so() {
         "{broken}"
     );
     assert!(broken.lines().all(|line| line.contains(":broken - ")), "{broken}");
+    // It shares the scan, and so has to be told.
+    let too = site.text("log/broken too.log");
+    assert!(
+        too.contains("the scan of [broken], which it shares, failed: "),
+        "{too}"
+    );
+    assert_eq!(too.lines().count(), 1, "{too}");
     assert!(!site.text("log/fine.log").contains("broken"), "{outcome:?}");
     assert!(
         !site.text("log/rhsm.log").contains("wrong user name"),
