@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::settings::Settings;
 use super::{Args, exit};
 use crate::cli::{self, Exit, Failure as CliFailure, table};
+use crate::process::Program;
 use crate::service::round::side_by_side;
 use crate::service::status::{Section, Status};
 use crate::service::{Failure, Pipeline, Work};
@@ -27,14 +28,13 @@ pub(super) fn print(args: &Args, settings: &Settings) -> cli::Result<Exit> {
     let found = Mutex::new(BTreeMap::new());
     side_by_side(&settings.sources, &|source| {
         let scanned = match &source.scan {
-            Ok(scan) => work.check_login(&scan.clone().argument("--check"), source.name()),
+            Ok(scan) => work.check_login(&check(scan), source.name()),
             Err(failure) => Err(failure.clone()),
         };
         for pipeline in &source.pipelines {
-            let report = pipeline.report.clone().argument("--check");
             let ends = Ends {
                 source: scanned.clone(),
-                destination: work.check_login(&report, pipeline.name()),
+                destination: work.check_login(&check(&pipeline.report), pipeline.name()),
             };
             let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
             found.insert(pipeline.name().to_owned(), ends);
@@ -66,6 +66,14 @@ pub(super) fn print(args: &Args, settings: &Settings) -> cli::Result<Exit> {
         .into_values()
         .flat_map(|ends| [ends.source, ends.destination]);
     Ok(exit(failures.filter_map(Result::err).map(|failure| failure.kind)))
+}
+
+/// How long a login may take, in seconds. Whoever asks is waiting, so there is no time for many attempts.
+const PATIENCE: &str = "20";
+
+/// The command that only logs in and out.
+fn check(command: &Program) -> Program {
+    command.clone().argument("--check").option("--timeout", PATIENCE)
 }
 
 /// What virt-who's `-s -j` prints.
