@@ -12,4 +12,7 @@ pub mod report;
 mod rhsm;
 pub mod run;
 pub mod scan;
+mod section;
+mod server;
+mod vsphere;
 mod way;

@@ -211,7 +211,7 @@ impl Place {
 
     /// The file for a command that uses this section, or none or all.
     fn file(&self, section: Option<&str>) -> PathBuf {
-        let own = section.filter(|_| self.per_section).and_then(file::name);
+        let own = section.filter(|_| self.per_section).map(file::name);
         self.folder.join(own.as_ref().unwrap_or(&self.name))
     }
 

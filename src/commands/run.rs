@@ -247,6 +247,7 @@ impl Inner {
             guests: 0,
             created: 0,
             updated: 0,
+            deleted: 0,
             unchanged: 0,
             omitted: 0,
             failed: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ring::digest::{Context, SHA256};
 
-use super::section::RENAMED;
+use super::keys::RENAMED;
 use super::{Error, Section, interpolation};
 
 /// The keys that say nothing about the source: what is reported of it, and where to.

@@ -96,16 +96,16 @@ impl LogFiles {
     fn of_section(&mut self, section: &str) -> Option<&mut LogFile> {
         let (folder, files) = self.sections.as_mut()?;
         if !files.contains_key(section) {
-            let file = LogFile::open(&folder.join(name(section)?)).ok()?;
+            let file = LogFile::open(&folder.join(name(section))).ok()?;
             files.insert(section.to_owned(), file);
         }
         files.get_mut(section)
     }
 }
 
-/// The name of a section's own log file. `None` if it would be too long.
-pub(super) fn name(section: &str) -> Option<String> {
-    state::file_name("", &format!("{section}.log")).ok()
+/// The name of a section's own log file.
+pub(super) fn name(section: &str) -> String {
+    state::file_name("", &format!("{section}.log"))
 }
 
 #[cfg(test)]

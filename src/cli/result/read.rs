@@ -40,6 +40,7 @@ impl Line {
             guests: count("guests"),
             created: count("created"),
             updated: count("updated"),
+            deleted: count("deleted"),
             unchanged: count("unchanged"),
             omitted: count("omitted"),
             failed: each("failed").map(left_out).collect(),
