@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::permits::{Doors, Permits};
-use super::stage::{self, Stage, read_all};
+use super::stage::{self, Stage, Voice, read_all};
 use super::{Destination, Failure, Outcome, Pipeline, ResultLine, Source};
 use crate::cancel::Cancel;
 use crate::error::{Classify as _, Kind};
@@ -120,22 +120,23 @@ impl Work {
                 self.finish(pipeline, began, false, (None, Some(failure.clone())), done);
             }
         };
-        match self.scan(source) {
-            Ok(document) => self.report_to(pipelines, &document, began, done),
+        let voice = Voice::new(source.name());
+        match self.scan(source, &voice) {
+            Ok(document) => self.report_to(pipelines, &document, (began, &voice), done),
             Err(failure) => failed(&failure),
         }
     }
 
-    /// Reports a document to each of these pipelines, side by side.
+    /// Reports a document to each of these pipelines, side by side. The round `began` with a scan in the name of a section.
     pub(super) fn report_to(
         &self,
         pipelines: &[&Pipeline],
         document: &Spool,
-        began: Instant,
+        (began, voice): (Instant, &Voice),
         done: &(dyn Fn(Outcome) + Sync),
     ) {
         let report = |pipeline: &Pipeline| {
-            let came_of_it = self.report(pipeline, document);
+            let came_of_it = self.report(pipeline, document, &voice.of(pipeline.name()));
             self.finish(pipeline, began, true, came_of_it, done);
         };
         thread::scope(|scope| {
@@ -177,7 +178,7 @@ impl Work {
     }
 
     /// Scans a source.
-    fn scan(&self, source: &Source) -> Result<Spool, Failure> {
+    fn scan(&self, source: &Source, voice: &Voice) -> Result<Spool, Failure> {
         let section = source.name();
         let program = source.scan.as_ref().map_err(|failure| {
             log::error!(section = section; "[{section}] {}", failure.message);
@@ -188,7 +189,7 @@ impl Work {
         let document = Spool::new(section)?;
         let stdout = document.file().try_clone();
         let stdout = stdout.map_err(|error| io_failure(section, &error))?;
-        Stage::start(program, section, Stdio::null(), stdout)?.wait(self.limits(SCAN))?;
+        Stage::start(program, voice, Stdio::null(), stdout)?.wait(self.limits(SCAN))?;
         match document.is_empty() {
             Ok(false) => Ok(document),
             Ok(true) => Err(own_failure(
@@ -201,7 +202,12 @@ impl Work {
     }
 
     /// Filters a document and reports it, once the destination has no other report.
-    fn report(&self, pipeline: &Pipeline, document: &Spool) -> (Option<ResultLine>, Option<Failure>) {
+    fn report(
+        &self,
+        pipeline: &Pipeline,
+        document: &Spool,
+        voice: &Voice,
+    ) -> (Option<ResultLine>, Option<Failure>) {
         let _section = self.sections.enter(&pipeline.name().to_owned());
         let _destination = self.destinations.enter(&pipeline.destination);
         let _permit = self.reports.take();
@@ -209,19 +215,24 @@ impl Work {
         let ready = self.check(section);
         let input = ready.and_then(|()| document.open().map_err(|error| io_failure(section, &error)));
         match input {
-            Ok(input) => self.run_report(pipeline, input),
+            Ok(input) => self.run_report(pipeline, input, voice),
             Err(failure) => (None, Some(failure)),
         }
     }
 
-    fn run_report(&self, pipeline: &Pipeline, input: File) -> (Option<ResultLine>, Option<Failure>) {
+    fn run_report(
+        &self,
+        pipeline: &Pipeline,
+        input: File,
+        voice: &Voice,
+    ) -> (Option<ResultLine>, Option<Failure>) {
         let section = pipeline.name();
-        let mut filter = match Stage::start(&pipeline.filter, section, input, Stdio::piped()) {
+        let mut filter = match Stage::start(&pipeline.filter, voice, input, Stdio::piped()) {
             Ok(filter) => filter,
             Err(failure) => return (None, Some(failure)),
         };
         let filtered = filter.stdout().map_or_else(Stdio::null, Stdio::from);
-        let mut reporter = match Stage::start(&pipeline.report, section, filtered, Stdio::piped()) {
+        let mut reporter = match Stage::start(&pipeline.report, voice, filtered, Stdio::piped()) {
             Ok(reporter) => reporter,
             Err(failure) => return (None, Some(failure)),
         };
@@ -247,17 +258,18 @@ impl Work {
 
     /// The document of a source as a pipeline's filter leaves it (`--print`).
     pub fn print(&self, source: &Source, done: &(dyn Fn(&Pipeline, Result<Spool, Failure>) + Sync)) {
-        let document = self.scan(source);
+        let voice = Voice::new(source.name());
+        let document = self.scan(source, &voice);
         for pipeline in &source.pipelines {
             let document = document.as_ref().map_err(Failure::clone);
             done(
                 pipeline,
-                document.and_then(|document| self.filter(pipeline, document)),
+                document.and_then(|document| self.filter(pipeline, document, &voice.of(pipeline.name()))),
             );
         }
     }
 
-    fn filter(&self, pipeline: &Pipeline, document: &Spool) -> Result<Spool, Failure> {
+    fn filter(&self, pipeline: &Pipeline, document: &Spool, voice: &Voice) -> Result<Spool, Failure> {
         let section = pipeline.name();
         let _permit = self.scans.take();
         self.check(section)?;
@@ -265,7 +277,7 @@ impl Work {
         let kept = Spool::new(section)?;
         let input = document.open().map_err(failed)?;
         let output = kept.file().try_clone().map_err(failed)?;
-        Stage::start(&pipeline.filter, section, input, output)?.wait(self.limits(SCAN))?;
+        Stage::start(&pipeline.filter, voice, input, output)?.wait(self.limits(SCAN))?;
         Ok(kept)
     }
 

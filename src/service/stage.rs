@@ -1,9 +1,11 @@
 //! One command of a pipeline: its messages are passed on, and its exit status becomes a failure with its cause.
 
+use std::collections::HashSet;
 use std::io::{self, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ChildStdout, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -21,9 +23,53 @@ const HELD_BACK: Duration = Duration::from_millis(300);
 /// A stage that runs.
 pub(super) struct Stage {
     name: String,
-    section: String,
+    voice: Voice,
     running: Running,
     told: Receiver<Told>,
+}
+
+/// The section in whose name stages run, and what they have warned of in this round.
+///
+/// All stages read the same configuration, and warn of the same things in it.
+#[derive(Debug, Clone)]
+pub(super) struct Voice {
+    section: String,
+    warned: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Voice {
+    /// The most warnings that are remembered.
+    const MOST: usize = 1000;
+
+    /// The voice of a section that has not said anything.
+    pub(super) fn new(section: &str) -> Self {
+        Voice {
+            section: section.to_owned(),
+            warned: Arc::default(),
+        }
+    }
+
+    /// The same voice, if it is of this section.
+    pub(super) fn of(&self, section: &str) -> Self {
+        match self.section == section {
+            true => self.clone(),
+            false => Voice::new(section),
+        }
+    }
+
+    /// Passes a message on; a warning only once.
+    fn pass_on(&self, level: Level, name: &str, message: &str) {
+        let section = &self.section;
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let level = match level {
+            Level::Warn if warned.contains(message) => Level::Debug,
+            level => level,
+        };
+        if level == Level::Warn && warned.len() < Voice::MOST {
+            warned.insert(message.to_owned());
+        }
+        log::log!(target: "vw::stage", level, section = section; "[{section}] {name}: {message}");
+    }
 }
 
 /// What a stage told at last.
@@ -39,20 +85,20 @@ impl Stage {
     /// Starts a stage of the section's pipeline.
     pub(super) fn start(
         program: &Program,
-        section: &str,
+        voice: &Voice,
         stdin: impl Into<Stdio>,
         stdout: impl Into<Stdio>,
     ) -> Result<Self, Failure> {
         let name = program.name();
         let started = program.start(stdin.into(), stdout.into());
-        let mut running = started.map_err(|error| failure(section, &name, &error))?;
-        let told = relay(running.lines(), section, &name).map_err(|source| {
+        let mut running = started.map_err(|error| failure(&voice.section, &name, &error))?;
+        let told = relay(running.lines(), voice, &name).map_err(|source| {
             let program = name.clone();
-            failure(section, &name, &process::Error::Start { program, source })
+            failure(&voice.section, &name, &process::Error::Start { program, source })
         })?;
         Ok(Stage {
             name,
-            section: section.to_owned(),
+            voice: voice.clone(),
             running,
             told,
         })
@@ -76,15 +122,15 @@ impl Stage {
                 None | Some(Kind::Signal(_)) => Level::Info,
                 Some(_) => Level::Error,
             };
-            pass_on(level, &self.section, &self.name, last);
+            self.voice.pass_on(level, &self.name, last);
         }
         match (ended, kind) {
             (_, None) => Ok(()),
-            (Err(error), _) => Err(failure(&self.section, &self.name, &error)),
+            (Err(error), _) => Err(failure(&self.voice.section, &self.name, &error)),
             (Ok(status), Some(kind)) => {
                 let unsaid = || {
                     let message = process::end_of(status);
-                    pass_on(Level::Error, &self.section, &self.name, &message);
+                    self.voice.pass_on(Level::Error, &self.name, &message);
                     message
                 };
                 Err(Failure {
@@ -156,18 +202,18 @@ fn failure(section: &str, name: &str, error: &process::Error) -> Failure {
 }
 
 /// Passes messages on as they come, and returns where the last one arrives.
-fn relay(lines: Option<Receiver<String>>, section: &str, name: &str) -> io::Result<Receiver<Told>> {
+fn relay(lines: Option<Receiver<String>>, voice: &Voice, name: &str) -> io::Result<Receiver<Told>> {
     let (sender, receiver) = mpsc::channel();
-    let (section, name) = (section.to_owned(), name.to_owned());
+    let (voice, name) = (voice.clone(), name.to_owned());
     let relay = move || {
-        let told = lines.map(|lines| pass_all_on(&lines, &section, &name));
+        let told = lines.map(|lines| pass_all_on(&lines, &voice, &name));
         _ = sender.send(told.unwrap_or_default());
     };
     thread::Builder::new().name("messages".into()).spawn(relay)?;
     Ok(receiver)
 }
 
-fn pass_all_on(lines: &Receiver<String>, section: &str, name: &str) -> Told {
+fn pass_all_on(lines: &Receiver<String>, voice: &Voice, name: &str) -> Told {
     let mut told = Told::default();
     loop {
         let line = match told.is_held_back {
@@ -177,7 +223,7 @@ fn pass_all_on(lines: &Receiver<String>, section: &str, name: &str) -> Told {
         if line != Err(RecvTimeoutError::Disconnected)
             && let (true, Some(last)) = (told.is_held_back, &told.last)
         {
-            pass_on(Level::Info, section, name, last);
+            voice.pass_on(Level::Info, name, last);
             told.is_held_back = false;
         }
         let line = match line {
@@ -186,7 +232,7 @@ fn pass_all_on(lines: &Receiver<String>, section: &str, name: &str) -> Told {
             Err(RecvTimeoutError::Disconnected) => return told,
         };
         match leveled(&line, name) {
-            (Some(level), message) => pass_on(level, section, name, message),
+            (Some(level), message) => voice.pass_on(level, name, message),
             (None, message) => {
                 told.last = Some(message.to_owned());
                 told.is_held_back = true;
@@ -206,10 +252,6 @@ fn leveled<'a>(line: &'a str, name: &str) -> (Option<Level>, &'a str) {
     } else {
         (None, line)
     }
-}
-
-fn pass_on(level: Level, section: &str, name: &str, message: &str) {
-    log::log!(target: "vw::stage", level, section = section; "[{section}] {name}: {message}");
 }
 
 /// Reads what a stage prints, in a thread. More than `most` bytes are dropped.
@@ -234,7 +276,7 @@ mod tests {
 
     fn run(script: &str) -> Result<(), Failure> {
         let program = Program::new("/bin/sh").option("-c", script);
-        let stage = Stage::start(&program, "prod", Stdio::null(), Stdio::null())?;
+        let stage = Stage::start(&program, &Voice::new("prod"), Stdio::null(), Stdio::null())?;
         stage.wait(Limits {
             time: Duration::from_secs(60),
             cancel: &Cancel::default(),

@@ -14,7 +14,7 @@ use crate::cancel::{Cancel, Signal};
 use crate::error::Kind;
 use crate::process::Limits;
 use crate::service::round::{Spool, own_failure};
-use crate::service::stage::Stage;
+use crate::service::stage::{Stage, Voice};
 use crate::service::{Failure, Pipeline};
 
 /// The limit for a scan that goes on for ever.
@@ -59,7 +59,7 @@ impl SourceLine {
                 return Ended::Scan(failure.clone());
             }
         };
-        let mut scan = match Stage::start(&program, name, Stdio::null(), Stdio::piped()) {
+        let mut scan = match Stage::start(&program, &Voice::new(name), Stdio::null(), Stdio::piped()) {
             Ok(scan) => scan,
             Err(failure) => return Ended::Scan(failure),
         };
@@ -127,7 +127,8 @@ impl SourceLine {
             return;
         }
         let failed = Mutex::new(Vec::new());
-        self.work.report_to(&due, document, began, &|outcome| {
+        let voice = Voice::new(self.source.name());
+        self.work.report_to(&due, document, (began, &voice), &|outcome| {
             if matches!(outcome.kind(), Some(Kind::TempFail | Kind::NoPerm | Kind::Config)) {
                 let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
                 failed.push(outcome.section.clone());

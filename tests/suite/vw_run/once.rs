@@ -151,6 +151,22 @@ fn reports_to_one_owner_are_sent_one_after_the_other() {
 }
 
 #[test]
+fn what_all_stages_warn_of_is_said_once() {
+    let machine = Machine::new();
+    fs::write(machine.path("m.json"), mapping("a")).unwrap();
+    machine.configure("[a]\ntype=fake\nfile=m.json\nowner=sim\ncacert=\n@\n");
+    let outcome = machine.once();
+    assert_eq!(outcome.status, 0);
+    let [line] = outcome.stderr.lines().collect::<Vec<_>>()[..] else {
+        panic!("{}", outcome.stderr);
+    };
+    assert!(
+        line.starts_with("vw-run: warning: [a] vw-scan-fake: ") && line.contains("cacert: is empty"),
+        "{line}"
+    );
+}
+
+#[test]
 fn a_hundred_sections_are_reported() {
     let machine = Machine::new();
     let (user, password) = machine.simulation.account();

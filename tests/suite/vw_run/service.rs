@@ -145,19 +145,41 @@ fn each_change_is_reported_as_the_scan_prints_it() {
     let machine = Machine::new();
     let [one, two] = [mapping("one"), mapping("two")];
     let body = format!(
-        "[ \"$3\" = --watch ] || exit 64\ntrap 'exit 143' TERM\necho '{one}'; until [ -e more ]; do sleep 0.02; done\n\
+        "echo scan >>scans; [ \"$3\" = --watch ] || exit 64\ntrap 'exit 143' TERM\necho '{one}'; until [ -e more ]; do sleep 0.02; done\n\
          printf '%s' '{two}'; until [ -e end ]; do sleep 0.02; done; echo vw-scan-live: gone >&2; exit 75"
     );
     machine.script("vw-scan-live", &body);
-    machine.sections(&["live"]);
+    // One scan serves both.
+    machine.configure("[all]\ntype=live\nowner=sim\n@\n[two]\ntype=live\nowner=sim\nfilter_hosts=two\n@\n");
     let mut service = machine.service(&["--watch"]);
-    assert_eq!(service.result()["created"], 1);
+    let results = || {
+        let mut both = [service.result(), service.result()];
+        both.sort_by_key(|line| line["section"].to_string());
+        both
+    };
+    let both = results();
+    assert_eq!(
+        (&both[0]["state"], &both[0]["created"]),
+        (&"finished".into(), &1.into())
+    );
+    assert!(
+        both[1]["error"].as_str().unwrap().contains("hypervisor"),
+        "{}",
+        both[1]
+    );
     fs::write(machine.path("more"), "").unwrap();
-    assert_eq!(service.result()["created"], 1);
+    for line in results() {
+        assert_eq!(
+            (&line["state"], &line["hypervisors"]),
+            (&"finished".into(), &1.into())
+        );
+    }
     let stored = machine.simulation.candlepin().hypervisors("sim");
     assert!(stored.contains_key("one") && stored.contains_key("two"));
     fs::write(machine.path("end"), "").unwrap();
-    assert_eq!(service.result()["error"], "vw-scan-live: gone");
+    for line in results() {
+        assert_eq!(line["error"], "vw-scan-live: gone");
+    }
     assert_eq!(service.end(), Some(143));
 }
 
