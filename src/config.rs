@@ -14,6 +14,7 @@
 //! only the commands know their options.
 
 pub mod effective;
+mod fingerprint;
 mod format;
 mod interpolation;
 pub mod keys;

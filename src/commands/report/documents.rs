@@ -129,6 +129,9 @@ fn report_newest<R: Reporter>(
         let (mut done, newer) = try_until_settled(inbox, &mapping, memo, &limit, attempt);
         if let Some(mut line) = done.line.take() {
             line.end(started, done.failed.as_ref());
+            // vw-run, which starts the next attempt, waits that long.
+            let asked = done.failed.as_ref().and_then(asked_pause);
+            line.retry_after = asked.map(|asked| asked.as_secs_f64().ceil() as u64);
             // Nobody may be reading the results, for example on a terminal after Ctrl-S.
             let late = Cancel::default();
             let _guards = (late.follow_late(cancel, LAST_LINE), cli::end_at_once(&late));

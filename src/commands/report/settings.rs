@@ -64,6 +64,11 @@ impl Settings {
         })
     }
 
+    /// The section's name.
+    pub(super) fn section(&self) -> Option<&str> {
+        self.section.as_deref()
+    }
+
     /// Prepares a document: moves what the section's filters drop to its `omitted`. `backlog` are the documents behind it.
     pub(super) fn prepare<D: Default>(&self, mapping: &mut Mapping, backlog: Backlog) -> Memo<D> {
         Memo {
@@ -135,6 +140,7 @@ impl Settings {
             omitted: 0,
             failed: Vec::new(),
             jobs: Vec::new(),
+            retry_after: None,
             seconds: 0.0,
         }
     }
