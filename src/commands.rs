@@ -11,4 +11,5 @@ pub mod password;
 pub mod report;
 mod rhsm;
 pub mod scan;
+pub mod show;
 mod way;
