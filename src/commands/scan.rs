@@ -1,7 +1,7 @@
 //! Scans: from an inventory to a mapping on stdout.
 //!
-//! A new scan has a file here, with its options, its settings and its [`Scan`], and a room in [`crate::systems`] that reads the
-//! inventory. [`run`] does the rest. The other files are what the scans share:
+//! A new scan has a file here, with its options, its settings and its `Scan`, and a room in [`crate::systems`] that reads the
+//! inventory. `run` does the rest. The other files are what the scans share:
 //!
 //! - `options`: the options of every scan; `server`: those of a scan that reads a server over HTTP
 //! - `section`: which section of the configuration a scan uses; `settings`: what its keys and the options mean together
