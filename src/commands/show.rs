@@ -2,18 +2,19 @@
 
 mod hosts;
 mod html;
+mod results;
 mod rows;
 mod source;
 mod summary;
 mod why;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use crate::cli::words::{self, Warnings};
 use crate::cli::{self, Exit, Failure};
 use crate::error::Kind;
-use crate::mapping::{Entry, Fault, Hypervisor, Tail};
+use crate::mapping::{BoundedFaults, Entry, Fault, Hypervisor, Reader, Tail};
 use crate::show::Needle;
 
 /// Show mappings to people: a table, a summary, a page, or why a host is missing
@@ -80,14 +81,15 @@ fn show(args: &Args) -> cli::Result<Exit> {
                 "--html prints a page for a browser; write it to a file: vw-show --html > report.html";
             return Err(Failure::new(Kind::Usage, advice).into());
         }
-        html::page(&mut out)?;
+        html::page(cli::mapping::reader()?, &mut out)?;
     } else if args.csv {
-        rows::csv(&mut out)?;
+        rows::csv(cli::mapping::reader()?, &mut out)?;
     } else if args.summary {
-        each_document(&mut out, summary::Counting::new)?;
+        each_document(cli::mapping::reader()?, &mut out, summary::Counting::new)?;
     } else {
         let form = hosts::Form::new(args)?;
-        each_document(&mut out, |number| hosts::Listing::new(&form, number))?;
+        let listing = |number| hosts::Listing::new(&form, number);
+        each_document(cli::mapping::reader()?, &mut out, listing)?;
     }
     out.flush().map_err(written)?;
     Ok(Exit::Ok)
@@ -103,40 +105,43 @@ trait View {
         out: &mut dyn Write,
     ) -> cli::Result<()>;
 
-    /// Takes a hypervisor or guest that can't be used, because no reporter can use it either.
-    fn unusable(&mut self, entry: &Entry<'_>, fault: Fault);
+    /// Takes a hypervisor that has no valid id or list of guests.
+    fn unusable(&mut self, _entry: &Entry<'_>, _fault: &Fault) {}
 
-    /// Takes the rest of the document, and prints it.
-    fn end(self, tail: &Tail, out: &mut dyn Write) -> cli::Result<()>;
+    /// Takes the rest of the document and the faults of its hypervisors and guests, and prints it.
+    fn end(self, tail: &Tail, faults: Vec<Fault>, out: &mut dyn Write) -> cli::Result<()>;
 }
 
-/// Shows each document on stdin as soon as it is complete. `begin` gets the number of documents before.
-fn each_document<V: View>(out: &mut impl Write, mut begin: impl FnMut(usize) -> V) -> cli::Result<()> {
-    let mut input = cli::mapping::reader()?;
+/// Shows each document of the input as soon as it is complete. `begin` gets the number of documents before.
+fn each_document<V: View>(
+    mut input: Reader<impl BufRead>,
+    out: &mut impl Write,
+    mut begin: impl FnMut(usize) -> V,
+) -> cli::Result<()> {
     let mut number = 0;
     while let Some(mut document) = input.next_document()? {
         let mut view = begin(number);
+        let mut faults = BoundedFaults::of_document();
         let mut warnings = Warnings::default();
         while let Some(entry) = document.next_entry()? {
-            match entry.read() {
+            let unusable = match entry.read() {
                 Ok(read) => {
                     view.hypervisor(&entry, read.hypervisor, out)?;
-                    for flaw in read.flaws {
-                        warnings.say(flaw);
-                    }
-                    for fault in read.faults {
-                        warnings.say(format_args!("{fault}; no reporter can use it"));
-                        view.unusable(&entry, fault);
-                    }
+                    read.flaws.into_iter().for_each(|flaw| warnings.say(flaw));
+                    read.faults
                 }
                 Err(fault) => {
-                    warnings.say(format_args!("{fault}; no reporter can use it"));
-                    view.unusable(&entry, fault);
+                    view.unusable(&entry, &fault);
+                    vec![fault]
                 }
+            };
+            for fault in unusable {
+                warnings.say(format_args!("{fault}; no reporter can use it"));
+                faults.push(fault);
             }
         }
         warnings.end();
-        view.end(&document.finish()?, out)?;
+        view.end(&document.finish()?, faults.into_vec(), out)?;
         out.flush().map_err(written)?;
         number += 1;
     }

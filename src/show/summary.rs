@@ -76,16 +76,8 @@ impl Summary {
         }
     }
 
-    /// Counts a hypervisor or guest that can't be used. `by` is the command that finds this.
-    pub fn add_fault(&mut self, fault: Fault, by: &'static str) {
-        let count = fault.count as u64;
-        // The reason without the number of the others, which are counted.
-        let left_out = LeftOut::from(Fault { count: 1, ..fault });
-        self.add_left_out(&left_out.by(by), count);
-    }
-
-    /// Counts what the document says after its hypervisors.
-    pub fn finish(&mut self, tail: &Tail) {
+    /// Counts what the document says after its hypervisors, and what can't be used. `by` is the command that finds this.
+    pub fn finish(&mut self, tail: &Tail, faults: Vec<Fault>, by: &'static str) {
         let kind = tail.source.as_ref().and_then(|source| source.kind.as_deref());
         for tally in self.clusters.values_mut() {
             let (hosts, numbers, pairs) = std::mem::take(&mut tally.open);
@@ -102,6 +94,12 @@ impl Summary {
         }
         for omitted in &tail.omitted {
             self.add_left_out(omitted, 1);
+        }
+        for fault in faults {
+            let count = fault.count as u64;
+            // The reason without the number of the others, which are counted.
+            let left_out = LeftOut::from(Fault { count: 1, ..fault });
+            self.add_left_out(&left_out.by(by), count);
         }
     }
 
@@ -190,10 +188,7 @@ mod tests {
         for hypervisor in &mapping.hypervisors {
             summary.add(&Host::new(hypervisor));
         }
-        for fault in mapping.faults {
-            summary.add_fault(fault, "vw-show");
-        }
-        summary.finish(&mapping.tail);
+        summary.finish(&mapping.tail, mapping.faults, "vw-show");
         summary
     }
 

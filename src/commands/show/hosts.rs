@@ -181,12 +181,8 @@ impl View for Listing<'_> {
         Ok(())
     }
 
-    fn unusable(&mut self, _: &Entry<'_>, fault: Fault) {
-        self.summary.add_fault(fault, STAGE);
-    }
-
-    fn end(mut self, tail: &Tail, out: &mut dyn Write) -> cli::Result<()> {
-        self.summary.finish(tail);
+    fn end(mut self, tail: &Tail, faults: Vec<Fault>, out: &mut dyn Write) -> cli::Result<()> {
+        self.summary.finish(tail, faults, STAGE);
         let mut rows = self.rows(tail);
         let all = rows.len();
         if let Some(text) = &self.form.matching {

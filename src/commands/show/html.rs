@@ -3,7 +3,7 @@
 //!
 //! The hosts are written as they are read. A page that is cut says so, because only a complete one has its end.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::time::SystemTime;
 
 use base64::Engine as _;
@@ -15,7 +15,7 @@ use serde_json::ser::Formatter;
 
 use super::{STAGE, View, each_document, source, summary, written};
 use crate::cli::{self, Failure, stamp};
-use crate::mapping::{Entry, Fault, Guest, GuestState, Hypervisor, LeftOut, Omitted, Source, Tail};
+use crate::mapping::{Entry, Fault, Guest, GuestState, Hypervisor, LeftOut, Omitted, Reader, Source, Tail};
 use crate::show::{Host, Sockets, Summary};
 use crate::text;
 
@@ -25,7 +25,7 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// Prints the page for all documents.
-pub(super) fn page(out: &mut impl Write) -> cli::Result<()> {
+pub(super) fn page(input: Reader<impl BufRead>, out: &mut impl Write) -> cli::Result<()> {
     let states = in_script(&GuestState::ALL.map(|state| state.to_string()))?;
     let page = PAGE
         .replace("{script hash}", &hash(SCRIPT))
@@ -36,7 +36,7 @@ pub(super) fn page(out: &mut impl Write) -> cli::Result<()> {
         .replace("{script}", SCRIPT);
     let (before, after) = page.split_once("{documents}").unwrap_or((&page, ""));
     out.write_all(before.as_bytes()).map_err(written)?;
-    each_document(out, |_| Part::default())?;
+    each_document(input, out, |_| Part::default())?;
     out.write_all(after.as_bytes()).map_err(written)?;
     Ok(())
 }
@@ -54,7 +54,6 @@ fn hash(text: &str) -> String {
 struct Part {
     summary: Summary,
     has_hosts: bool,
-    unusable: Vec<Omitted>,
 }
 
 /// A host as page.js reads it.
@@ -100,19 +99,19 @@ impl View for Part {
         Ok(())
     }
 
-    fn unusable(&mut self, _: &Entry<'_>, fault: Fault) {
-        self.unusable.push(LeftOut::from(fault.clone()).by(STAGE));
-        self.summary.add_fault(fault, STAGE);
-    }
-
-    fn end(mut self, tail: &Tail, out: &mut dyn Write) -> cli::Result<()> {
-        self.summary.finish(tail);
+    fn end(mut self, tail: &Tail, faults: Vec<Fault>, out: &mut dyn Write) -> cli::Result<()> {
+        let unusable: Vec<Omitted> = faults
+            .iter()
+            .cloned()
+            .map(|fault| LeftOut::from(fault).by(STAGE))
+            .collect();
+        self.summary.finish(tail, faults, STAGE);
         let kind = tail.source.as_ref().and_then(|source| source.kind.as_deref());
         let counts = match Sockets::Known(1).from_source(kind) {
             Sockets::Cpus(_) => Unit::Cpus,
             _ => Unit::Sockets,
         };
-        let omitted = tail.omitted.iter().chain(&self.unusable).map(cells).collect();
+        let omitted = tail.omitted.iter().chain(&unusable).map(cells).collect();
         let tail_row = in_script(&TailRow { counts, omitted })?;
         let text = format!(
             "{}]</script>\n{}{}<script type=\"application/json\" class=\"tail\">{tail_row}</script>\n</section>\n",

@@ -1,12 +1,12 @@
 //! One row per guest as CSV.
 
-use std::io::Write;
+use std::io::{BufRead, Write};
 
 use csv::Writer;
 
 use super::{View, each_document, written};
 use crate::cli::{self, Failure};
-use crate::mapping::{Entry, Fault, Guest, Hypervisor, JsonValue, Tail};
+use crate::mapping::{Entry, Fault, Guest, Hypervisor, JsonValue, Reader, Tail};
 use crate::show::Host;
 use crate::text;
 
@@ -26,11 +26,11 @@ const HEADINGS: [&str; 11] = [
 ];
 
 /// Prints the guests of all documents, host by host as they are read.
-pub(super) fn csv(out: &mut impl Write) -> cli::Result<()> {
+pub(super) fn csv(input: Reader<impl BufRead>, out: &mut impl Write) -> cli::Result<()> {
     let mut headings = Writer::from_writer(Vec::new());
     headings.write_record(HEADINGS).map_err(Failure::defect)?;
     print(headings, out)?;
-    each_document(out, |_| Rows)
+    each_document(input, out, |_| Rows)
 }
 
 struct Rows;
@@ -53,9 +53,7 @@ impl View for Rows {
         print(rows, out)
     }
 
-    fn unusable(&mut self, _: &Entry<'_>, _: Fault) {}
-
-    fn end(self, _: &Tail, _: &mut dyn Write) -> cli::Result<()> {
+    fn end(self, _: &Tail, _: Vec<Fault>, _: &mut dyn Write) -> cli::Result<()> {
         Ok(())
     }
 }

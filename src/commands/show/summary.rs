@@ -44,12 +44,8 @@ impl View for Counting {
         Ok(())
     }
 
-    fn unusable(&mut self, _: &Entry<'_>, fault: Fault) {
-        self.summary.add_fault(fault, STAGE);
-    }
-
-    fn end(mut self, tail: &Tail, out: &mut dyn Write) -> cli::Result<()> {
-        self.summary.finish(tail);
+    fn end(mut self, tail: &Tail, faults: Vec<Fault>, out: &mut dyn Write) -> cli::Result<()> {
+        self.summary.finish(tail, faults, STAGE);
         let mut text = String::new();
         if self.number > 0 {
             text.push('\n');
@@ -160,8 +156,13 @@ pub(super) fn left_out(summary: &Summary) -> Vec<String> {
     let groups = summary.left_out();
     let more = groups.len().saturating_sub(MOST);
     let line = |(group, count): (&LeftOutGroup, u64)| {
-        let what = counted(count, &group.kind);
-        format!("left out by {}: {what}: {}", group.stage, group.reason)
+        let known = |text: &'_ str, otherwise: &'static str| match text {
+            "" => otherwise.to_owned(),
+            text => text.to_owned(),
+        };
+        let stage = known(&group.stage, "a stage");
+        let what = counted(count, &known(&group.kind, "entry without a kind"));
+        format!("left out by {stage}: {what}: {}", group.reason)
     };
     let mut lines: Vec<String> = groups.take(MOST).map(line).collect();
     if more > 0 {

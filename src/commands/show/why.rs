@@ -1,19 +1,23 @@
 //! Where a host or guest is, or why it is missing.
 
 use std::cell::Cell;
-use std::io::Write;
+use std::io::{BufRead, Write};
 
-use super::{View, counted, each_document, source, written};
+use super::{View, counted, each_document, results, source, written};
 use crate::cli::table::{line, sentence};
 use crate::cli::{self, Exit, colour};
-use crate::mapping::{Concerns, Entry, Fault, Guest, Hypervisor, Omitted, Tail};
+use crate::mapping::{Entry, Fault, Guest, Hypervisor, Omitted, Reader, Tail};
 use crate::show::{Finding, Found, Host, Needle, Search, Sockets};
 
 /// Prints where something is in each document on stdin. Without it in any of them, the answer to the question is no.
 pub(super) fn answer(text: &str, needle: &Needle) -> cli::Result<Exit> {
+    let mut input = cli::stdin()?;
+    if results::begin(input.fill_buf().unwrap_or_default()) {
+        return results::answer(input, text, needle);
+    }
     let mut out = cli::stdout();
     let found = Cell::new(false);
-    each_document(&mut out, |number| Question {
+    each_document(Reader::new(input), &mut out, |number| Question {
         text,
         search: Search::new(needle.clone()),
         found: &found,
@@ -46,13 +50,11 @@ impl View for Question<'_> {
         Ok(())
     }
 
-    fn unusable(&mut self, entry: &Entry<'_>, fault: Fault) {
-        if fault.about == Concerns::Host {
-            self.search.unusable(entry, &fault);
-        }
+    fn unusable(&mut self, entry: &Entry<'_>, fault: &Fault) {
+        self.search.unusable(entry, fault);
     }
 
-    fn end(mut self, tail: &Tail, out: &mut dyn Write) -> cli::Result<()> {
+    fn end(mut self, tail: &Tail, _: Vec<Fault>, out: &mut dyn Write) -> cli::Result<()> {
         self.search.tail(tail);
         let findings = self.search.findings();
         self.found.set(self.found.get() || !findings.is_empty());

@@ -19,24 +19,21 @@ fn page(document: &str) -> (TempDir, PathBuf) {
 
 /// The page as Chromium has it after its scripts ran, or `None` without Chromium.
 fn opened(page: &Path, address: &str) -> Option<String> {
+    if Command::new("chromium").arg("--version").output().is_err() {
+        skipped("the page of vw-show --html in a browser: chromium is not installed");
+        return None;
+    }
     let profile = tempfile::tempdir().unwrap();
-    let output = Command::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-        ])
+    // Nothing depends on how long it takes, but a browser that hangs would hold up all tests.
+    let output = Command::new("timeout")
+        .args(["--kill-after=10", "300", "chromium", "--headless", "--no-sandbox"])
+        .args(["--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
         .args(["--disable-background-networking", "--dump-dom"])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .arg(format!("file://{}{address}", page.display()))
         .env("HOME", profile.path())
-        .output();
-    let Ok(output) = output else {
-        skipped("the page of vw-show --html in a browser: chromium is not installed");
-        return None;
-    };
+        .output()
+        .unwrap();
     let dom = String::from_utf8(output.stdout).unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(

@@ -1,5 +1,9 @@
 //! The answers of `vw-show --why`.
 
+use std::sync::Arc;
+
+use vw_sim::candlepin::{Candlepin, JobTime, Settings};
+use vw_sim::http::Server;
 use vw_sim::vcenter::Inventory;
 
 use super::{MAPPING, show};
@@ -153,4 +157,73 @@ fn why_answers_from_the_output_of_every_stage() {
         in_checkin.contains("host esx1.example.com is in the document\n"),
         "{in_checkin}"
     );
+}
+
+/// The result of a report with two hosts that have one id, and a third.
+fn result_of_a_report() -> String {
+    let settings = Settings {
+        job_time: JobTime::Polls(0),
+        ..Settings::default()
+    };
+    let server = Server::start(Arc::new(Candlepin::new(settings)), None).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "sim-secret\n").unwrap();
+    let document = concat!(
+        r#"{"hypervisors":[{"uuid":"dup","name":"esx1.example.com","guests":[]},"#,
+        r#"{"uuid":"dup","name":"esx17.example.com","guests":[]},{"uuid":"id-3","name":"esx3","guests":[]}]}"#
+    );
+    let report = Run::new(env!("CARGO_BIN_EXE_vw-report-candlepin"))
+        .env("VW_CONFIG", "/dev/null")
+        .args(["--server", &format!("{}/candlepin", server.url())])
+        .args(["--owner", "sim", "--username", "sim", "--password-file"])
+        .args([password])
+        .stdin(document)
+        .run();
+    assert_eq!(report.status, 65, "{report:?}");
+    report.stdout
+}
+
+#[test]
+fn why_answers_from_the_results_of_a_reporter() {
+    let results = result_of_a_report();
+    let found = show(&["--why", "esx17"], &*results).quiet_success();
+    let (heading, answer) = found.split_once('\n').unwrap();
+    assert!(
+        heading.starts_with("report to http") && heading.ends_with(": partial"),
+        "{found}"
+    );
+    assert_eq!(
+        answer,
+        "esx17.example.com was not reported as it is: 2 hypervisors have this id, ignoring case\n  id: dup\n"
+    );
+    let other = show(&["--why", "esx3"], &*results);
+    assert_eq!((other.status, &*other.stderr), (1, ""));
+    assert!(
+        other
+            .stdout
+            .contains("not found: \"esx3\" is not among what failed.")
+            && other
+                .stdout
+                .contains("(3 hosts and 0 guests, 2 left out): ask the reporter's input.\n"),
+        "{}",
+        other.stdout
+    );
+    // The log of many runs.
+    let both = show(&["--why", "esx1"], results.repeat(2)).quiet_success();
+    assert_eq!(
+        both.matches("esx1.example.com was not reported").count(),
+        2,
+        "{both}"
+    );
+    let failed = r#"{"time":"t","section":null,"server":"s","owner":null,"state":"failed","error":"connection refused","hypervisors":1,"guests":0,"omitted":0,"failed":[],"jobs":[],"seconds":1}"#;
+    let all = show(&["--why", "esx1"], failed);
+    assert_eq!(all.status, 1);
+    assert!(
+        all.stdout
+            .ends_with("the report failed, with all that was in it: connection refused\n"),
+        "{all:?}"
+    );
+    show(&["--why", "esx1"], &results[..40]).failed(65, "line 1 of the input is not a reporter's result: ");
+    show(&[], &*results).failed(65, "the input is not a mapping");
 }
