@@ -14,7 +14,9 @@ use std::process::ExitCode;
 use crate::cli::words::{self, Warnings};
 use crate::cli::{self, Exit, Failure};
 use crate::error::Kind;
-use crate::mapping::{BoundedFaults, Entry, Fault, Hypervisor, Reader, Tail};
+use crate::mapping::{
+    self, BoundedFaults, Entry, Fault, Hypervisor, Limit, MAX_DOCUMENT_BYTES, Reader, Tail,
+};
 use crate::show::Needle;
 
 /// Show mappings to people: a table, a summary, a page, or why a host is missing
@@ -97,6 +99,9 @@ fn show(args: &Args) -> cli::Result<Exit> {
 
 /// What is shown of one document.
 trait View {
+    /// Whether memory grows with the document, so that its size must be limited.
+    const GROWS: bool;
+
     /// Takes the next hypervisor.
     fn hypervisor(
         &mut self,
@@ -120,10 +125,15 @@ fn each_document<V: View>(
 ) -> cli::Result<()> {
     let mut number = 0;
     while let Some(mut document) = input.next_document()? {
+        let at = document.at();
         let mut view = begin(number);
         let mut faults = BoundedFaults::of_document();
         let mut warnings = Warnings::default();
         while let Some(entry) = document.next_entry()? {
+            if V::GROWS && entry.at() - at > MAX_DOCUMENT_BYTES {
+                let limit = Limit::DocumentBytes;
+                return Err(mapping::Error::TooLarge { at, limit }.into());
+            }
             let unusable = match entry.read() {
                 Ok(read) => {
                     view.hypervisor(&entry, read.hypervisor, out)?;

@@ -356,3 +356,35 @@ fn what_is_streamed_does_not_grow_with_the_document() {
         assert!(all < small.max(8 << 20) + (8 << 20), "{args:?}: {small} {all}");
     }
 }
+
+#[test]
+fn a_document_without_end_is_refused_where_memory_would_grow() {
+    let run = |args: &[&str]| {
+        let (mut child, mut stdin) = command(args).start(Stdio::piped());
+        let mut stdout = child.stdout.take().unwrap();
+        let reading = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        let hypervisor = format!(r#"{{"uuid":"a","guests":[],"x":"{}"}},"#, "x".repeat(32 << 20));
+        stdin.write_all(br#"{"hypervisors":["#).unwrap();
+        let mut written = 0;
+        while written < 9 && stdin.write_all(hypervisor.as_bytes()).is_ok() {
+            written += 1;
+        }
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        reading.join().unwrap().unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    for args in [&[][..], &["--summary"], &["--html"]] {
+        let (status, stderr) = run(args);
+        assert_eq!(status, 65, "{args:?}: {stderr}");
+        assert!(
+            stderr.contains("a document of more than 256 MiB"),
+            "{args:?}: {stderr}"
+        );
+    }
+    // It goes on to the end of the input.
+    assert_eq!(run(&["--csv"]).0, 66);
+}

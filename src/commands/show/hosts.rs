@@ -170,6 +170,8 @@ fn guest_row(guest: &Guest, host: &Host) -> Vec<Cell> {
 }
 
 impl View for Listing<'_> {
+    const GROWS: bool = true;
+
     fn hypervisor(&mut self, _: &Entry<'_>, hypervisor: Hypervisor, _: &mut dyn Write) -> cli::Result<()> {
         let host = Host::new(&hypervisor);
         self.summary.add(&host);

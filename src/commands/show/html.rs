@@ -89,6 +89,9 @@ struct TailRow {
 }
 
 impl View for Part {
+    /// With the number of clusters, as the summary.
+    const GROWS: bool = true;
+
     fn hypervisor(&mut self, _: &Entry<'_>, hypervisor: Hypervisor, out: &mut dyn Write) -> cli::Result<()> {
         let host = Host::new(&hypervisor);
         self.summary.add(&host);

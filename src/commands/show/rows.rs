@@ -36,6 +36,8 @@ pub(super) fn csv(input: Reader<impl BufRead>, out: &mut impl Write) -> cli::Res
 struct Rows;
 
 impl View for Rows {
+    const GROWS: bool = false;
+
     fn hypervisor(&mut self, _: &Entry<'_>, hypervisor: Hypervisor, out: &mut dyn Write) -> cli::Result<()> {
         let of_host = cells_of_host(&hypervisor);
         let mut rows = Writer::from_writer(Vec::new());

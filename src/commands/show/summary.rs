@@ -39,6 +39,9 @@ impl Counting {
 }
 
 impl View for Counting {
+    /// With the number of its clusters, which a hostile document may have many of.
+    const GROWS: bool = true;
+
     fn hypervisor(&mut self, _: &Entry<'_>, hypervisor: Hypervisor, _: &mut dyn Write) -> cli::Result<()> {
         self.summary.add(&Host::new(&hypervisor));
         Ok(())

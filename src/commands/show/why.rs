@@ -40,6 +40,8 @@ struct Question<'q> {
 }
 
 impl View for Question<'_> {
+    const GROWS: bool = false;
+
     fn hypervisor(
         &mut self,
         entry: &Entry<'_>,

@@ -235,6 +235,13 @@ fn a_hostile_name_is_only_a_name() {
     );
     assert_eq!(texts(&dom, "<tr class=\"guest\">").len(), 4);
     assert_eq!(texts(&dom, "<tr class=\"omitted\">").len(), 1);
+
+    // Even a script that got into the page would not run.
+    let other = "<script>document.title='owned'</script></body>";
+    fs::write(&path, page.replace("</body>", other)).unwrap();
+    let dom = opened(&path, "").unwrap();
+    assert!(dom.contains("owned") && dom.contains("<title>Hosts and guests</title>"));
+    assert_eq!(texts(&dom, "<tr class=\"host\">").len(), 4);
 }
 
 #[test]
