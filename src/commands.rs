@@ -11,5 +11,8 @@ pub mod password;
 pub mod report;
 mod rhsm;
 pub mod scan;
+mod section;
+mod server;
 pub mod show;
+mod vsphere;
 mod way;

@@ -16,6 +16,7 @@ pub use temporary::Reserved;
 
 use crate::cancel::Cancelled;
 use crate::error::{Classify, Kind};
+use crate::text;
 
 /// Why a file of the state folder can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +45,11 @@ pub enum Error {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// The file's name would be longer than file systems allow.
-    #[error("an id of {length} bytes is too long for the name of a file")]
-    LongName {
-        /// The length of the id, in bytes.
-        length: usize,
+    /// Something else has the file's name, such as a folder or a pipe.
+    #[error("{} is not a regular file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
     },
     /// Another process held a lock until no time was left.
     #[error(
@@ -86,8 +87,9 @@ impl Error {
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Error::Read { .. } | Error::Write { .. } | Error::TooLarge { .. } => Kind::Io,
-            Error::LongName { .. } => Kind::Data,
+            Error::Read { .. } | Error::Write { .. } | Error::TooLarge { .. } | Error::NotAFile { .. } => {
+                Kind::Io
+            }
             Error::Locked { .. } => Kind::TempFail,
             Error::Cancelled { source, .. } => source.kind(),
         }
@@ -102,23 +104,27 @@ const LONGEST_NAME: usize = 255;
 
 /// The name of the file for `id`: `prefix` and the id, as virt-who names its files.
 ///
-/// An id with a slash or a control character, or one that begins with `%`, is percent-encoded after a `%`. Different ids have
-/// different names.
+/// An id with a slash or a control character, or one that begins with `%`, is percent-encoded after a `%`. Of an id that is too
+/// long for the name of a file, `%%` and the SHA-256 remain. Different ids have different names.
 ///
 /// ```
 /// use vw::state::file_name;
-/// assert_eq!(file_name("systemid-", "esx1.example.com").unwrap(), "systemid-esx1.example.com");
-/// assert_eq!(file_name("systemid-", "../etc").unwrap(), "systemid-%..%2Fetc");
+/// assert_eq!(file_name("systemid-", "esx1.example.com"), "systemid-esx1.example.com");
+/// assert_eq!(file_name("systemid-", "../etc"), "systemid-%..%2Fetc");
 /// ```
-pub fn file_name(prefix: &str, id: &str) -> Result<String, Error> {
+pub fn file_name(prefix: &str, id: &str) -> String {
     let plain = !id.starts_with('%') && !id.contains(|c: char| c == '/' || c.is_ascii_control());
     let name = match plain {
         true => format!("{prefix}{id}"),
         false => format!("{prefix}%{}", percent_encode(id.as_bytes(), ENCODED)),
     };
     match name.len() <= LONGEST_NAME {
-        true => Ok(name),
-        false => Err(Error::LongName { length: id.len() }),
+        true => name,
+        // No encoded id begins like this, because a second % would be encoded, too.
+        false => {
+            let digest = ring::digest::digest(&ring::digest::SHA256, id.as_bytes());
+            format!("{prefix}%%{}", text::hex(digest.as_ref()))
+        }
     }
 }
 
@@ -152,10 +158,16 @@ impl Folder {
     /// The content of a file, or `None` if it does not exist. A file of more than `limit` bytes is an error.
     pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path(name);
-        let content = match read(&path, limit) {
+        // A pipe might never answer.
+        let read = fs::metadata(&path).and_then(|metadata| match metadata.is_file() {
+            true => read(&path, limit).map(Some),
+            false => Ok(None),
+        });
+        let content = match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Ok(None) => return Err(Error::NotAFile { path }),
             Err(source) => return Err(Error::Read { path, source }),
-            Ok(content) => content,
+            Ok(Some(content)) => content,
         };
         match content.len() as u64 > limit {
             true => Err(Error::TooLarge { path, limit }),
@@ -163,9 +175,52 @@ impl Folder {
         }
     }
 
+    /// The names of the files that begin with `prefix`, in any order; none if the folder does not exist. Names that are not UTF-8
+    /// are left out, because we make none.
+    pub fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.and_then(|entries| entries.collect::<io::Result<Vec<_>>>()),
+        };
+        let entries = entries.map_err(|source| Error::Read {
+            path: self.0.clone(),
+            source,
+        })?;
+        let names = entries.into_iter().map(|entry| entry.file_name());
+        let names = names.filter_map(|name| name.into_string().ok());
+        Ok(names.filter(|name| name.starts_with(prefix)).collect())
+    }
+
     /// Whether a file with this name exists.
     pub fn has(&self, name: &str) -> bool {
         fs::symlink_metadata(self.path(name)).is_ok()
+    }
+
+    /// Gives a file the first free name of `NAME.SUFFIX-1`, `NAME.SUFFIX-2` and so on. Returns its new path.
+    pub fn set_aside(&self, name: &str, suffix: &str) -> Result<PathBuf, Error> {
+        let mut names = (1..u32::MAX).map(|number| {
+            let suffix = format!(".{suffix}-{number}");
+            let room = LONGEST_NAME.saturating_sub(suffix.len());
+            let fits = |end: &usize| *end <= room;
+            let ends = name.char_indices().map(|(start, c)| start + c.len_utf8());
+            let end = ends.take_while(fits).last().unwrap_or_default();
+            format!("{}{suffix}", &name[..end])
+        });
+        let aside = self.path(&names.find(|name| !self.has(name)).unwrap_or_default());
+        let path = self.path(name);
+        match fs::rename(&path, &aside) {
+            Ok(()) => Ok(aside),
+            Err(source) => Err(Error::Write { path, source }),
+        }
+    }
+
+    /// Makes the new names of files survive a crash of the machine.
+    pub fn sync(&self) -> Result<(), Error> {
+        let synced = File::open(&self.0).and_then(|folder| folder.sync_all());
+        synced.map_err(|source| Error::Write {
+            path: self.0.clone(),
+            source,
+        })
     }
 
     /// Removes a file, if it exists.
@@ -203,14 +258,8 @@ impl Folder {
     }
 }
 
-/// Up to one byte more than `limit`. Only a regular file is opened: a pipe might never answer.
+/// Up to one byte more than `limit`.
 fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
-    }
     let mut content = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
     Ok(content)
@@ -247,7 +296,10 @@ mod tests {
         assert!(error.to_string().contains("large is larger than 4"), "{error}");
         fs::create_dir(folder.path("folder")).unwrap();
         let error = folder.read("folder", 4).unwrap_err();
-        assert!(error.to_string().starts_with("reading /"), "{error}");
+        assert!(
+            error.to_string().ends_with("folder is not a regular file"),
+            "{error}"
+        );
         assert!(folder.write("folder", b"x").is_err());
         fs::write(folder.path("file"), "").unwrap();
         let below_a_file = Folder::new(folder.path("file/sub"));
@@ -260,15 +312,39 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_too_long_for_a_file_name_is_refused() {
-        assert!(file_name("p-", &"x".repeat(253)).is_ok());
-        assert_eq!(file_name("p-", &"x".repeat(254)).unwrap_err().kind(), Kind::Data);
+    fn an_id_that_is_too_long_for_a_file_name_gets_a_short_one() {
+        assert_eq!(file_name("p-", &"x".repeat(253)).len(), 255);
+        let long = file_name("p-", &"x".repeat(254));
+        assert_eq!((long.len(), &long[..4]), (68, "p-%%"));
+        assert_ne!(long, file_name("p-", &"x".repeat(255)));
+        // Encoded, it is three times as long.
+        assert_eq!(file_name("p-", &"/".repeat(90)).len(), 68);
+        assert_eq!(file_name("p-", "%%"), "p-%%25%25");
+    }
+
+    #[test]
+    fn a_file_that_is_set_aside_replaces_no_other() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        for number in 1..=3 {
+            fs::write(folder.path("a"), number.to_string()).unwrap();
+            let aside = folder.set_aside("a", "damaged").unwrap();
+            assert_eq!(aside, folder.path(&format!("a.damaged-{number}")));
+            assert_eq!(fs::read_to_string(aside).unwrap(), number.to_string());
+        }
+        assert!(!folder.has("a"));
+        assert_eq!(folder.names("a.").unwrap().len(), 3);
+        assert!(folder.set_aside("a", "damaged").is_err());
+        let long = "é".repeat(127);
+        fs::write(folder.path(&long), "").unwrap();
+        folder.set_aside(&long, "damaged").unwrap();
+        folder.sync().unwrap();
     }
 
     proptest! {
         #[test]
         fn names_are_safe_and_different(a in "[%/a2F\u{1}é.]{0,6}", b in "[%/a2F\u{1}é.]{0,6}") {
-            let (first, second) = (file_name("p-", &a).unwrap(), file_name("p-", &b).unwrap());
+            let (first, second) = (file_name("p-", &a), file_name("p-", &b));
             prop_assert!(!first.contains(|c: char| c == '/' || c.is_control()), "{}", first);
             prop_assert_eq!(a == b, first == second);
         }

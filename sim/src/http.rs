@@ -90,6 +90,11 @@ pub trait Service: Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: &Request) -> Response;
 
+    /// What goes wrong with this request, unless [`Server::misbehave`] has planned something else.
+    fn fault(&self, _request: &Request) -> Option<Fault> {
+        None
+    }
+
     /// The address to connect the client with instead of an answer, as a proxy does after CONNECT.
     fn tunnel(&self, _request: &Request) -> Option<SocketAddr> {
         None

@@ -13,6 +13,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use vw_sim::satellite5::Planned;
 use vw_sim::simulation::Simulation;
 use vw_sim::vcenter::Inventory;
 
@@ -22,10 +23,18 @@ is interrupted. With COMMAND, it sets VW_CONFIG (the configuration),
 SSL_CERT_FILE (the servers' certificate authority) and PATH (its own folder
 first), runs COMMAND, and ends with its exit status. SIGTERM is passed on.
 
+PLAN is METHOD:N=TROUBLE for the Nth call of METHOD, or METHOD:N-=TROUBLE for
+the Nth and each later one. May be repeated. TROUBLE is one of:
+    delete (the system that the call is about), expire (all sessions),
+    lose (the work is done, but no answer comes), close, cut, delay, html,
+    xml (malformed), empty, endless, an HTTP status, or a fault: fault-9
+
 Examples:
     vw-sim -- vw-scan-esx -n sim
     vw-sim --hosts 50 --vms 1000 -- sh -c \\
-        'vw-scan-esx -n sim | vw-filter -n sim | vw-report-candlepin -n sim'";
+        'vw-scan-esx -n sim | vw-filter -n sim | vw-report-candlepin -n sim'
+    vw-sim --sat5 registration.virt_notify:2=lose -- sh -c \\
+        'vw-scan-esx -n sim-sat5 | vw-report-sat5 -n sim-sat5 --state-dir .'";
 
 /// Start simulated servers (vCenter, Candlepin, Satellite 5) on 127.0.0.1
 #[derive(Parser)]
@@ -40,6 +49,9 @@ struct Args {
     /// Use HTTP instead of HTTPS
     #[arg(long)]
     plain: bool,
+    /// Plan a trouble of Satellite 5: see below
+    #[arg(long, value_name = "PLAN")]
+    sat5: Vec<Planned>,
     /// Run COMMAND while the servers are up, then end
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -79,6 +91,9 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let inventory = Inventory::new(args.hosts.into(), usize::try_from(args.vms)?);
     let simulation = Simulation::start(inventory, args.plain)?;
+    for planned in &args.sat5 {
+        simulation.satellite5().plan(planned.clone());
+    }
     let Some((program, arguments)) = args.command.split_first() else {
         print_settings(&simulation)?;
         let signal = signals.forever().next().unwrap_or(SIGTERM);

@@ -7,15 +7,18 @@ mod api;
 mod guests;
 mod registration;
 mod systemid;
+mod trouble;
 mod xmlrpc;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use crate::http::{Request, Response, Service};
+use crate::http::{Fault as HttpFault, Request, Response, Service};
 use guests::Instances;
 pub use guests::{GuestState, Instance};
+use trouble::Troubles;
+pub use trouble::{Planned, Release, Trouble};
 use xmlrpc::{Dialect, Fault, Value};
 
 /// A user.
@@ -132,52 +135,6 @@ pub struct Map {
     pub channel: String,
 }
 
-/// What goes wrong with a call.
-#[derive(Debug, Clone)]
-pub enum Trouble {
-    /// A fault, and nothing is done.
-    Fault(i64, String),
-    /// An HTTP status with HTML, and nothing is done.
-    Status(u16),
-    /// It is done, but the answer is this HTTP status, so the result is lost.
-    Lost(u16),
-    /// It is done, but the answer waits until [`Release`] lets it go.
-    Held(Arc<Gate>),
-}
-
-/// Holds an answer back until it is opened.
-#[derive(Debug, Default)]
-pub struct Gate {
-    open: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl Gate {
-    fn wait(&self) {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.opened.wait_while(open, |open| !*open));
-    }
-}
-
-/// Releases the answer that [`Trouble::Held`] holds back when it is dropped.
-#[derive(Debug)]
-pub struct Release(Arc<Gate>);
-
-impl Drop for Release {
-    fn drop(&mut self) {
-        *self.0.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.0.opened.notify_all();
-    }
-}
-
-impl Trouble {
-    /// A held answer, and what releases it.
-    pub fn held() -> (Trouble, Release) {
-        let gate = Arc::<Gate>::default();
-        (Trouble::Held(gate.clone()), Release(gate))
-    }
-}
-
 /// The server.
 pub struct Satellite5 {
     settings: Settings,
@@ -196,7 +153,7 @@ struct State {
     registrations: usize,
     instances: Instances,
     calls: BTreeMap<String, usize>,
-    troubles: Vec<(String, usize, Trouble)>,
+    troubles: Troubles,
     announcement: Option<String>,
     slots: Option<usize>,
     http: VecDeque<u16>,
@@ -268,23 +225,45 @@ impl Satellite5 {
 
     /// How often this method was called.
     pub fn count(&self, method: &str) -> usize {
-        self.lock().calls.get(method).copied().unwrap_or(0)
+        self.lock().count(method)
     }
 
     /// Deletes a system, as an administrator does in the web interface; returns whether it was there.
     pub fn delete_system(&self, id: &str) -> bool {
-        let mut state = self.lock();
-        let before = state.systems.len();
-        state.systems.retain(|system| system.seen.id != id);
-        state.instances.remove(id);
-        state.systems.len() < before
+        self.lock().delete_system(id)
     }
 
     /// Plans trouble for the `nth` call of this method from now on; 1 is the next.
     pub fn trouble(&self, method: &str, nth: usize, trouble: Trouble) {
         let mut state = self.lock();
-        let sofar = state.calls.get(method).copied().unwrap_or(0);
-        state.troubles.push((method.into(), sofar + nth, trouble));
+        let nth = state.count(method) + nth;
+        state.troubles.plan(method, nth..=nth, trouble);
+    }
+
+    /// Plans trouble for the `nth` call of this method from now on, and for each later one.
+    pub fn lasting_trouble(&self, method: &str, nth: usize, trouble: Trouble) {
+        let mut state = self.lock();
+        let nth = state.count(method) + nth;
+        state.troubles.plan(method, nth..=usize::MAX, trouble);
+    }
+
+    /// Plans trouble as [`Planned`] says.
+    pub fn plan(&self, planned: Planned) {
+        let Planned {
+            method,
+            nth,
+            lasts,
+            trouble,
+        } = planned;
+        match lasts {
+            true => self.lasting_trouble(&method, nth, trouble),
+            false => self.trouble(&method, nth, trouble),
+        }
+    }
+
+    /// Forgets all troubles that are planned.
+    pub fn calm(&self) {
+        self.lock().troubles = Troubles::default();
     }
 
     /// Answers the next requests with these HTTP statuses, without reading them.
@@ -332,16 +311,23 @@ impl Satellite5 {
             return page(500, "Internal Server Error");
         };
         let trouble = self.note(&call.method);
-        let outcome = match trouble {
-            Some(Trouble::Status(status)) => return page(status, "planned by the test"),
-            Some(Trouble::Fault(code, ref text)) => Outcome::Fault(Fault {
-                code,
+        let outcome = match &trouble {
+            Some(Trouble::Status(status)) => return page(*status, "planned by the test"),
+            Some(Trouble::Fault(code, text)) => Outcome::Fault(Fault {
+                code: *code,
                 text: text.clone(),
             }),
-            _ => match dialect {
-                Dialect::Redstone => self.api(&call.method, &call.parameters),
-                Dialect::Python => self.registration(&call.method, &call.parameters),
-            },
+            _ => {
+                match &trouble {
+                    Some(Trouble::Expired) => self.expire_sessions(),
+                    Some(Trouble::Deleted) => self.lock().delete_subject(&call),
+                    _ => {}
+                }
+                match dialect {
+                    Dialect::Redstone => self.api(&call.method, &call.parameters),
+                    Dialect::Python => self.registration(&call.method, &call.parameters),
+                }
+            }
         };
         match trouble {
             Some(Trouble::Lost(status)) => return page(status, "planned by the test"),
@@ -362,11 +348,20 @@ impl Satellite5 {
         let count = state.calls.entry(method.into()).or_default();
         *count += 1;
         let count = *count;
-        let place = state
-            .troubles
-            .iter()
-            .position(|(name, nth, _)| name == method && *nth == count)?;
-        Some(state.troubles.remove(place).2)
+        state.troubles.of(method, count)
+    }
+}
+
+impl State {
+    fn count(&self, method: &str) -> usize {
+        self.calls.get(method).copied().unwrap_or(0)
+    }
+
+    fn delete_system(&mut self, id: &str) -> bool {
+        let before = self.systems.len();
+        self.systems.retain(|system| system.seen.id != id);
+        self.instances.remove(id);
+        self.systems.len() < before
     }
 }
 
@@ -393,6 +388,21 @@ fn page(status: u16, title: &str) -> Response {
 }
 
 impl Service for Satellite5 {
+    fn fault(&self, request: &Request) -> Option<HttpFault> {
+        let mut state = self.lock();
+        if state.troubles.have_none_of_http() {
+            return None;
+        }
+        // Whatever cannot be read gets the server's own answer.
+        let call = xmlrpc::read_call(&request.body, Dialect::Python).ok()?;
+        let next = state.count(&call.method) + 1;
+        let fault = state.troubles.of_http(&call.method, next)?;
+        if !fault.is_answered() {
+            *state.calls.entry(call.method).or_default() += 1;
+        }
+        Some(fault)
+    }
+
     fn answer(&self, request: &Request) -> Response {
         let status = self.lock().http.pop_front();
         if let Some(status) = status {

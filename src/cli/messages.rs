@@ -168,7 +168,7 @@ fn file_of(global: &config::Section, section: Option<&str>) -> Result<Option<Pat
     let folder = PathBuf::from(folder.as_deref().unwrap_or("/var/log/rhsm"));
     let own = section
         .filter(|_| per_section)
-        .and_then(|section| state::file_name("", &format!("{section}.log")).ok());
+        .map(|section| state::file_name("", &format!("{section}.log")));
     Ok(Some(
         folder.join(own.or(name).unwrap_or_else(|| "rhsm.log".to_owned())),
     ))

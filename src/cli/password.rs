@@ -76,6 +76,11 @@ impl Password {
         Ok(password)
     }
 
+    /// Whether it is known, so that nobody has to be asked.
+    pub fn is_known(&self) -> bool {
+        self.found.get().is_some()
+    }
+
     /// Asks on the terminal, unless the password is already known.
     pub fn ask(&self, cancel: &Cancel) -> Result<()> {
         self.ask_by(|question| prompt::ask(question, cancel))

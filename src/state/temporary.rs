@@ -19,11 +19,10 @@ const RANDOM: usize = 6;
 /// Disk space for a file that will be written, and a mark that the action it will describe has begun.
 ///
 /// The space is a file with a name of its own, the mark. Dropping this removes the mark. It stays if the process is killed, after
-/// [`Reserved::leave`], or if the file can't be written in the end.
+/// [`Reserved::leave`], or if the file can't be written in the end. It need not survive a crash of the machine.
 #[derive(Debug)]
 pub struct Reserved {
     file: File,
-    folder: PathBuf,
     mark: Option<PathBuf>,
     path: PathBuf,
 }
@@ -42,15 +41,12 @@ impl Folder {
             rustix::rand::getrandom(&mut filler, rustix::rand::GetRandomFlags::empty())?;
             // Through the plain file, because errors of the temporary one contain its random name.
             file.as_file_mut().write_all(&filler)?;
-            file.as_file().sync_all()?;
-            let file = file.persist(&mark)?;
-            File::open(&self.0)?.sync_all()?;
-            Ok(file)
+            // The system reserves the space at once. Waiting for the disk as well took most of the time of a registration.
+            Ok(file.persist(&mark)?)
         };
         match reserve() {
             Ok(file) => Ok(Reserved {
                 file,
-                folder: self.0.clone(),
                 mark: Some(mark),
                 path,
             }),
@@ -120,6 +116,8 @@ fn remove_unlocked(path: &Path) -> bool {
 
 impl Reserved {
     /// Writes the file and removes the mark. Readers find the old content or the new one, also after a crash.
+    ///
+    /// Which of the two a crash of the machine leaves is certain only after [`Folder::sync`].
     pub fn write(mut self, content: &[u8]) -> Result<(), Error> {
         let Some(mark) = self.mark.take() else {
             return Ok(());
@@ -129,8 +127,7 @@ impl Reserved {
             self.file.write_all(content)?;
             self.file.set_len(content.len() as u64)?;
             self.file.sync_all()?;
-            fs::rename(&mark, &self.path)?;
-            File::open(&self.folder)?.sync_all()
+            fs::rename(&mark, &self.path)
         };
         write().map_err(|source| Error::Write {
             path: self.path.clone(),

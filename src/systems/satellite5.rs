@@ -1,15 +1,17 @@
 //! Satellite 5 and Spacewalk: registers hypervisors and reports their guests, by XML-RPC.
 //!
 //! A [`Roster`] is the part of a mapping that can be reported. [`Satellite5::report`] registers the hypervisors that have no
-//! systemid yet, stores their systemids, and sends the [`plan::Plan`] of each.
+//! systemid yet, stores their systemids, and sends the [`plan::Plan`] of each that the server does not have already.
 //!
 //! The server has two endpoints, which are two different programs. `/rpc/api` (Java) takes a session key and prepares the
 //! channel that a registration needs. `/XMLRPC` (Python) takes a systemid, registers hypervisors and accepts plans. A session
-//! is opened only if a hypervisor must be registered, and closed as soon as the channel is ready.
+//! is opened only if a hypervisor must be registered, shared by all threads, and closed when the report is done.
 
+mod accepted;
 mod adopt;
 mod call;
 mod channel;
+mod check;
 mod error;
 mod method;
 pub mod pickle;
@@ -19,17 +21,23 @@ mod registrant;
 mod report;
 mod roster;
 mod session;
+mod summary;
 pub mod systemid;
 pub mod xmlrpc;
 
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use self::channel::Readiness;
+pub use self::check::Standing;
 pub use self::error::Error;
 use self::method::Side;
 pub use self::registrant::Registrant;
-pub use self::report::{Shortfall, Summary};
+pub use self::report::Manner;
 pub use self::roster::Roster;
+use self::session::Session;
+pub use self::summary::{Delivered, Shortfall, Summary};
 use self::systemid::Registrations;
 use crate::cancel::{Cancel, LateGuard};
 use crate::http::{self, Base, Endpoint, Http};
@@ -84,7 +92,12 @@ pub struct Satellite5 {
     deadline: Option<Instant>,
     credentials: Credentials,
     registrations: Registrations,
-    readiness: Readiness,
+    readiness: Mutex<Readiness>,
+    session: Mutex<Session>,
+    /// Held while a hypervisor is registered whose profile's name the server cuts.
+    cut_names: Mutex<()>,
+    /// How many registrations in a row failed because the server is away.
+    lost_registrations: AtomicUsize,
 }
 
 impl Satellite5 {
@@ -108,7 +121,15 @@ impl Satellite5 {
             deadline,
             credentials,
             registrations,
-            readiness: Readiness::Unknown,
+            readiness: Mutex::default(),
+            session: Mutex::default(),
+            cut_names: Mutex::default(),
+            lost_registrations: AtomicUsize::default(),
         })
+    }
+
+    /// The server's base URL.
+    fn server(&self) -> String {
+        self.http.base().to_string()
     }
 }

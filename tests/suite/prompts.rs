@@ -86,6 +86,34 @@ fn the_stages_of_a_pipeline_ask_one_after_the_other() {
 }
 
 #[test]
+fn nobody_is_asked_for_a_password_if_nothing_is_sent() {
+    let site = Site::new();
+    let document = r#"{"hypervisors":[{"uuid":"h1","guests":[]}]}"#;
+    fs::write(site.folder.path().join("document"), document).unwrap();
+    let report = "$SAT5 -n sim-sat5 --state-dir $FOLDER/state <$FOLDER/document >$FOLDER/result";
+    let script =
+        format!("{report}; echo first $?; {report}; echo second $?; {report} --force; echo third $?");
+    let Some(terminal) = site.run(&script) else {
+        return;
+    };
+    terminal.sees("Password of", 1);
+    terminal.types(&format!("{SECRET}\n"));
+    terminal.sees("first 0", 1);
+    terminal.sees("second 0", 1);
+    terminal.sees("Password of", 2);
+    assert!(
+        fs::read_to_string(site.folder.path().join("result"))
+            .unwrap()
+            .is_empty()
+    );
+    terminal.types(&format!("{SECRET}\n"));
+    terminal.sees("third 0", 1);
+    terminal.ended();
+    let satellite = site.servers.satellite5();
+    assert_eq!(satellite.count("registration.virt_notify"), 2);
+}
+
+#[test]
 fn commands_that_ask_at_once_take_turns() {
     let site = Site::new();
     let script =

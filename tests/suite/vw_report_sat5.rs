@@ -1,7 +1,9 @@
 //! `vw-report-sat5` as its users meet it, against the simulated Satellite 5.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
@@ -13,19 +15,26 @@ use vw_sim::satellite5::{Account, GuestState, Release, Satellite5, Settings, Tro
 
 use crate::support::{self, Outcome, Run, is_utc, signals, until};
 
+mod check;
 mod disk;
 mod documents;
 mod failures;
 mod login;
 mod once;
+mod python;
 mod registration;
 mod results;
+mod scale;
 mod settings;
+mod troubles;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
 
 /// A timeout that leaves no time to retry what failed for now.
 const ONCE: [&str; 2] = ["--timeout", "2"];
+
+/// Hypervisors are reported in the order of their ids.
+const ONE_BY_ONE: [&str; 2] = ["-j", "1"];
 
 const WEB: &str = "564dae86-0000-1000-8000-00000000000A";
 const DB: &str = "564dae86-0000-1000-8000-00000000000b";
@@ -139,9 +148,31 @@ impl Site {
         let before = self.satellite.count(method);
         let (trouble, release) = Trouble::held();
         self.satellite.trouble(method, 1, trouble);
-        let child = self.spawn(options, "first");
+        let options: Vec<&str> = ONE_BY_ONE.iter().chain(options).copied().collect();
+        let child = self.spawn(&options, "first");
         until(|| self.satellite.count(method) > before);
         Held { child, release }
+    }
+
+    /// Registers a system as another program does.
+    fn register_elsewhere(&self, profile: &str) {
+        let texts = [profile, "Hypervisor OS", "unknown", "x86_64", "sim", "sim-secret"];
+        let texts = texts
+            .map(|text| format!("<param><value>{text}</value></param>"))
+            .concat();
+        let body = format!(
+            "<methodCall><methodName>{REGISTER}</methodName><params>{texts}<param><value><struct></struct></value></param>\
+             </params></methodCall>"
+        );
+        let request = format!(
+            "POST /XMLRPC HTTP/1.0\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.server.address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("system_id"), "{answer}");
     }
 
     /// The content of the file with a command's stderr.
@@ -149,11 +180,12 @@ impl Site {
         fs::read_to_string(self.file(name)).unwrap()
     }
 
-    /// The files in the state folder that are neither systemids nor the lock.
+    /// The files in the state folder that are neither systemids nor the command's own.
     fn odd_files(&self) -> Vec<String> {
         let entries = fs::read_dir(self.file("state")).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let usual = |name: &String| name.starts_with("hypervisor-systemid-") || name == "vw-report-sat5.lock";
+        let usual =
+            |name: &String| name.starts_with("hypervisor-systemid-") || name.starts_with("vw-report-sat5.");
         let mut odd: Vec<String> = names.filter(|name| !usual(name)).collect();
         odd.sort();
         odd

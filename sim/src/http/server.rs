@@ -34,6 +34,16 @@ pub enum Fault {
     Raw(Stream),
 }
 
+impl Fault {
+    /// Whether the service works on the request.
+    pub fn is_answered(&self) -> bool {
+        !matches!(
+            self,
+            Fault::Close | Fault::Answer(_) | Fault::Silence | Fault::Raw(_)
+        )
+    }
+}
+
 /// A request that the server has seen.
 #[derive(Debug, Clone)]
 pub struct Logged {
@@ -216,7 +226,7 @@ impl Shared {
             received.request.peer.clone_from(&peer);
             let request = &received.request;
             let mut delivery = Delivery::default();
-            let response = match self.note(request) {
+            let response = match self.note(request).or_else(|| self.service.fault(request)) {
                 Some(Fault::Close) => return Ended::after(false),
                 Some(Fault::Silence) => return wait_for_end(stream),
                 Some(Fault::Answer(response)) => response,

@@ -46,6 +46,10 @@ impl Satellite5 {
             ("user.getDetails", [key, login]) => self
                 .user(&state, key)
                 .and_then(|user| self.user_details(user, &text(login))),
+            ("user.listRoles", [key, login]) => self
+                .user(&state, key)
+                .and_then(|user| Ok(roles(self.target(user, &text(login))?))),
+            ("distchannel.listMapsForOrg", [key]) => self.user(&state, key).map(|user| state.maps_of(user)),
             ("channel.software.getDetails", [key, channel]) => self
                 .user(&state, key)
                 .and_then(|user| state.channel_details(user, channel)),
@@ -128,14 +132,19 @@ impl Satellite5 {
         }
     }
 
-    /// The details of a user, who must be the caller unless that is an administrator.
-    fn user_details(&self, user: &Account, login: &str) -> Answer {
+    /// The user that a call asks for, who must be the caller unless that is an administrator.
+    fn target(&self, user: &Account, login: &str) -> Result<&Account, Fault> {
         if login != user.login && !user.org_admin {
             return Err(no_permission());
         }
-        let Some((_, target)) = self.account(login).filter(|(_, target)| target.org == user.org) else {
-            return Err(fault(-213, &format!("No such user: {login}")));
-        };
+        match self.account(login) {
+            Some((_, target)) if target.org == user.org => Ok(target),
+            _ => Err(fault(-213, &format!("No such user: {login}"))),
+        }
+    }
+
+    fn user_details(&self, user: &Account, login: &str) -> Answer {
+        let target = self.target(user, login)?;
         Ok(Value::members([
             ("first_names", "Sim".into()),
             ("first_name", "Sim".into()),
@@ -154,7 +163,30 @@ impl Satellite5 {
     }
 }
 
+/// The labels of a user's roles; those that another one implies are not listed.
+fn roles(user: &Account) -> Value {
+    let roles = [
+        ("org_admin", user.org_admin),
+        ("channel_admin", user.channel_admin),
+    ];
+    let given = roles.into_iter().filter(|(_, given)| *given);
+    Value::Array(given.map(|(role, _)| role.into()).collect())
+}
+
 impl State {
+    fn maps_of(&self, user: &Account) -> Value {
+        let maps = self.maps.iter().filter(|map| map.org == user.org);
+        let maps = maps.map(|map| {
+            Value::members([
+                ("os", map.os.as_str().into()),
+                ("release", map.release.as_str().into()),
+                ("arch_name", map.arch.as_str().into()),
+                ("channel_label", map.channel.as_str().into()),
+            ])
+        });
+        Value::Array(maps.collect())
+    }
+
     /// Finds a channel by its id, if `wanted` is an int, or by its label. Channels of other organisations are invisible.
     fn channel_details(&self, user: &Account, wanted: &Value) -> Answer {
         let mut visible = self.channels.iter().filter(|channel| channel.org == user.org);

@@ -72,6 +72,18 @@ impl SystemId<'_> {
     }
 }
 
+/// The id that a systemid claims, whether or not its checksum is right.
+pub(super) fn claimed(text: &Value) -> Option<String> {
+    let Value::Text(text) = text else { return None };
+    match xmlrpc::read_parameters(text.trim()).ok()?.pop()? {
+        Value::Struct(mut members) => match members.remove("system_id")? {
+            Value::Text(id) => Some(id),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// The id of the system that a systemid belongs to, if its checksum is right. `secret_of` returns the secret of a known system.
 pub(super) fn verify<'s>(
     text: &Value,

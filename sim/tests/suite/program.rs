@@ -124,9 +124,13 @@ fn sigterm_reaches_the_command() {
 
 #[test]
 fn wrong_options_are_one_line() {
-    let cases: [(&[&str], i32); 5] = [
+    let cases: [(&[&str], i32); 9] = [
         (&["--hosts", "many"], 64),
         (&["--unknown"], 64),
+        (&["--sat5", "auth.login"], 64),
+        (&["--sat5", "auth.logon:1=lose"], 64),
+        (&["--sat5", "auth.login:0=lose"], 64),
+        (&["--sat5", "auth.login:1=sulk"], 64),
         (&["--hosts", "0"], 64),
         (&["--", "/no/such/program"], 127),
         (&["--", "/"], 126),

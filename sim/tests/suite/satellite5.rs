@@ -4,6 +4,7 @@
 
 mod channels;
 mod plans;
+mod troubles;
 
 use vw_sim::http::{Body, Request, Response, Service};
 use vw_sim::satellite5::{Account, Satellite5, Settings, Trouble};

@@ -3,11 +3,9 @@
 //! It reads ahead, and keeps only the newest waiting document of each source. A document that fails for now is tried again until
 //! it is accepted or a newer one replaces it. A failure that the next document would meet as well ends the reporter.
 
-mod inbox;
-
 use std::time::{Duration, Instant};
 
-use self::inbox::{Inbox, Next};
+use super::inbox::{Inbox, Next};
 use super::limit::{self, Limit};
 use super::settings::{Memo, Settings};
 use crate::backoff::Backoff;
@@ -36,6 +34,8 @@ pub(super) struct Attempt {
     /// Whether the next document would fail the same way, for example because the credentials were refused. Trying again may
     /// lock the account. A failure of the kind [`Kind::Config`] always ends the reporter.
     pub ends: bool,
+    /// How long the server asks to wait before another attempt, if `failed` does not say it.
+    pub asked_pause: Option<Duration>,
     /// Other failures, which have been logged already: they count for the exit status.
     pub besides: Vec<Kind>,
 }
@@ -48,6 +48,7 @@ impl Attempt {
             failed: done.err(),
             again: false,
             ends: false,
+            asked_pause: None,
             besides: Vec::new(),
         }
     }
@@ -66,8 +67,8 @@ pub(super) trait Reporter {
     /// Its settings.
     fn settings(&self) -> &Settings;
 
-    /// Asks for the password, once, if one is needed.
-    fn ask_password(&self, cancel: &Cancel) -> cli::Result<()>;
+    /// Asks for the password, once, if one is needed for a document.
+    fn ask_password(&self, mapping: &Mapping, cancel: &Cancel) -> cli::Result<()>;
 
     /// Tries to report a document before the moment `until`.
     fn attempt(
@@ -117,10 +118,10 @@ fn report_newest<R: Reporter>(
 ) -> cli::Result<Attempt> {
     let settings = reporter.settings();
     loop {
-        let memo = settings.prepare(&mut mapping);
+        let memo = settings.prepare(&mut mapping, inbox.backlog());
         // A prompt before a document has arrived, or for one that is refused, would be pointless.
         if !settings.refuses(&mapping, &memo) {
-            reporter.ask_password(cancel)?;
+            reporter.ask_password(&mapping, cancel)?;
         }
         let started = Instant::now();
         let limit = Limit::new(settings.connection.time(), started);
@@ -167,7 +168,8 @@ fn try_until_settled<M>(
         if !is_late {
             previous = Some(message);
         }
-        let pause = backoff.pause(asked_pause(error));
+        let asked = asked_pause(error).max(done.asked_pause.map(|asked| asked.min(LONGEST_PAUSE)));
+        let pause = backoff.pause(asked);
         let next = inbox.pause(mapping, limit, pause, || {
             log::warn!("{error:#}; trying again in {} s", pause.as_secs_f32());
         });

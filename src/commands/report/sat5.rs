@@ -1,11 +1,12 @@
 //! `vw-report-sat5`: registers hypervisors with Satellite 5 or Spacewalk, and reports their guests.
 
 mod advice;
+mod check;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::builder::NonEmptyStringValueParser;
 
@@ -13,6 +14,7 @@ use super::documents::{self, Attempt};
 use super::settings::{Memo, Settings, first_three, incomplete, warn_of};
 use crate::cancel::Cancel;
 use crate::cli::password::{self, Password};
+use crate::cli::progress::Progress;
 use crate::cli::result::{Results, State};
 use crate::cli::{self, Exit, Failure, args};
 use crate::commands::way;
@@ -22,9 +24,11 @@ use crate::http::Endpoint;
 use crate::mapping::{LeftOut, Mapping};
 use crate::state::Folder;
 use crate::systems::satellite5::plan::{Plan, profile_name};
-use crate::systems::satellite5::systemid::Registrations;
+use crate::systems::satellite5::systemid::{Kept, Registrations};
 use crate::systems::satellite5::xmlrpc::Datum;
-use crate::systems::satellite5::{self, Credentials, Registrant, Roster, Satellite5, Shortfall, Summary};
+use crate::systems::satellite5::{
+    self, Credentials, Delivered, Manner, Registrant, Roster, Satellite5, Shortfall, Summary,
+};
 
 /// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
 ///
@@ -41,17 +45,38 @@ struct Args {
     /// virt-who's type of the source, for names [default: that of the guests]
     #[arg(long = "type", value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
     kind: Option<String>,
+    /// Report N hypervisors at once
+    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+    /// Also send what the server accepted within the last day
+    #[arg(long)]
+    force: bool,
+    /// Refuse a mapping that can't be sent as it is
+    #[arg(long)]
+    strict: bool,
+    /// Refuse a mapping older than this
+    #[arg(long, value_name = "SECONDS", value_parser = args::duration)]
+    max_age: Option<Duration>,
+    /// Only check that hypervisors can be registered
+    #[arg(long, conflicts_with = "dry_run")]
+    check: bool,
 }
 
 /// The name by which `omitted` calls this stage.
 const STAGE: &str = "vw-report-sat5";
+
+/// So many hypervisors are reported too soon for a progress bar.
+const FEW: usize = 10;
 
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {
         let cancel = cli::cancel_on_signals()?;
         let reporter = Satellite5Reporter::new(&args, &cancel)?;
-        documents::report(&reporter, &cancel)
+        match args.check {
+            true => reporter.check(&cancel),
+            false => documents::report(&reporter, &cancel),
+        }
     })
 }
 
@@ -61,6 +86,7 @@ struct Satellite5Reporter {
     /// virt-who's type of the source, if it is configured.
     kind: Option<String>,
     registrations: Registrations,
+    manner: Manner,
     /// `None` with `--dry-run`.
     destination: Option<Destination>,
 }
@@ -123,7 +149,9 @@ impl Satellite5Reporter {
             // Without virt-who's default, libvirt: names would say what is not true.
             None => section.text("type")?,
         };
-        let settings = Settings::new(&args.shared, !args.shared.no_filter, &section, STAGE)?;
+        let mut settings = Settings::new(&args.shared, !args.shared.no_filter, &section, STAGE)?;
+        settings.strict = args.strict;
+        settings.max_age = args.max_age;
         let destination = match settings.dry_run {
             true => None,
             false => Some(Destination::new(args, &section, cancel)?),
@@ -132,6 +160,10 @@ impl Satellite5Reporter {
             settings,
             kind,
             registrations: Registrations::new(Folder::new(&args.state_dir)),
+            manner: Manner {
+                jobs: args.jobs.into(),
+                force: args.force,
+            },
             destination,
         };
         reporter.log_settings(args);
@@ -162,31 +194,41 @@ impl Satellite5Reporter {
 }
 
 impl documents::Reporter for Satellite5Reporter {
-    type Delivered = ();
+    type Delivered = Delivered;
 
     fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    fn ask_password(&self, cancel: &Cancel) -> cli::Result<()> {
-        let destination = self.destination.as_ref();
-        destination.map_or(Ok(()), |destination| destination.password.ask(cancel))
+    /// Asks for the password unless there is nothing to send.
+    fn ask_password(&self, mapping: &Mapping, cancel: &Cancel) -> cli::Result<()> {
+        let Some(Destination { password, .. }) = &self.destination else {
+            return Ok(());
+        };
+        let is_needed = || {
+            let roster = Roster::new(mapping, self.kind.as_deref());
+            self.unchanged(&roster).is_none()
+        };
+        match password.is_known() || !is_needed() {
+            true => Ok(()),
+            false => password.ask(cancel),
+        }
     }
 
-    /// Sends a document, all of it again in each attempt.
+    /// Sends a document, or what earlier attempts left of it.
     fn attempt(
         &self,
         mapping: &Mapping,
-        memo: &mut Memo<()>,
+        memo: &mut Memo<Delivered>,
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> Attempt {
         let roster = Roster::new(mapping, self.kind.as_deref());
         if memo.is_new() {
-            warn(&roster);
+            warn_of(&roster.census);
         }
         let ready = memo.check().and_then(|()| {
-            let is_whole = roster.census.left_out.is_empty();
+            let is_whole = roster.is_whole();
             Ok(self.settings.inspect(mapping, false, is_whole)?)
         });
         let Some(destination) = &self.destination else {
@@ -195,13 +237,15 @@ impl documents::Reporter for Satellite5Reporter {
         let mut summary = Summary::default();
         let mut organisation = None;
         let sent = ready.and_then(|()| {
-            let endpoint = self.settings.endpoint(&destination.endpoint, until);
-            let credentials = Credentials {
-                username: destination.username.clone(),
-                password: destination.password.secret()?,
-            };
-            let mut satellite = Satellite5::new(&endpoint, credentials, self.registrations.clone(), cancel)?;
-            summary = satellite.report(&roster);
+            // Without news nobody was asked for the password.
+            let unchanged = (!destination.password.is_known()).then(|| self.unchanged(&roster));
+            if let Some(unchanged) = unchanged.flatten() {
+                summary = unchanged;
+                return Ok(());
+            }
+            destination.password.ask(cancel)?;
+            let satellite = self.connect(destination, until, cancel)?;
+            summary = self.report(&satellite, &roster, &mut memo.delivered);
             organisation = satellite.organisation().map(|number| number.to_string());
             match summary.ended.take() {
                 Some(error) => Err(advice::advised(satellite5::Error::Shared(error))),
@@ -213,18 +257,57 @@ impl documents::Reporter for Satellite5Reporter {
 }
 
 impl Satellite5Reporter {
+    /// The summary of a document of which nothing must be sent.
+    fn unchanged<'m>(&self, roster: &Roster<'m>) -> Option<Summary<'m>> {
+        let destination = self.destination.as_ref().filter(|_| !self.manner.force)?;
+        roster.unchanged(&self.registrations, &destination.endpoint.base.to_string())
+    }
+
+    /// Reports what is to be reported, and shows the progress if it may take long.
+    fn report<'m>(
+        &self,
+        satellite: &Satellite5,
+        roster: &Roster<'m>,
+        delivered: &mut Delivered,
+    ) -> Summary<'m> {
+        let total = roster.registrants.len();
+        let bar = (total > FEW).then(|| Progress::toward(total, STAGE, "hypervisors"));
+        satellite.report(roster, self.manner, delivered, &|| {
+            bar.iter().for_each(Progress::one)
+        })
+    }
+
+    /// A connection for work that must be done by `until`.
+    fn connect(
+        &self,
+        destination: &Destination,
+        until: Option<Instant>,
+        cancel: &Cancel,
+    ) -> cli::Result<Satellite5> {
+        let endpoint = self.settings.endpoint(&destination.endpoint, until);
+        let credentials = Credentials {
+            username: destination.username.clone(),
+            password: destination.password.secret()?,
+        };
+        let registrations = self.registrations.clone();
+        Ok(Satellite5::new(&endpoint, credentials, registrations, cancel)?)
+    }
+
     /// `--dry-run`: prints each hypervisor's plan as a line of JSON.
     fn dry_run(&self, roster: &Roster) -> cli::Result<()> {
         let mut missing = Missing::default();
         let mut text = String::new();
         for registrant in &roster.registrants {
             let plan = Plan::of(registrant);
-            let error = match self.registrations.systemid(registrant.id) {
-                Ok(systemid) => {
+            let error = match self.registrations.kept(registrant.id) {
+                Ok(kept) => {
+                    if let Kept::Damaged { path, reason } = &kept {
+                        log::warn!("{} is damaged ({reason}); a report replaces it", path.display());
+                    }
                     let planned = Planned {
                         id: registrant.id,
                         profile: profile_name(registrant.kind, registrant.id),
-                        registered: systemid.is_some(),
+                        registered: matches!(kept, Kept::Systemid(_)),
                         plan: &plan.events,
                     };
                     text += &serde_json::to_string(&planned).map_err(Failure::defect)?;
@@ -255,25 +338,28 @@ impl Satellite5Reporter {
         let mut line = self.settings.line_of(base, organisation, mapping, &roster.census);
         line.created = summary.created;
         line.updated = summary.updated;
+        line.unchanged = summary.unchanged;
         let arrived_nowhere = summary.arrived_nowhere();
-        let (is_doubtful, is_login_refused) = (summary.is_doubtful(), summary.is_login_refused());
+        let is_unchanged = summary.is_unchanged();
+        let (may_pass, is_login_refused) = (summary.may_pass(), summary.is_login_refused());
+        let asked_pause = summary.retry_after();
         let missing = Missing::from(summary.shortfalls);
         line.failed.extend(missing.hypervisors.iter().cloned());
         line.state = match sent {
-            Err(_) => State::Failed,
+            Err(_) if line.created + line.updated + line.unchanged == 0 => State::Failed,
+            Ok(()) if line.failed.is_empty() && is_unchanged => State::Unchanged,
             Ok(()) if line.failed.is_empty() => State::Finished,
             Ok(()) if arrived_nowhere => State::Failed,
-            Ok(()) => State::Partial,
+            _ => State::Partial,
         };
+        let may_pass = may_pass || sent.as_ref().is_err_and(|error| error.kind() == Kind::TempFail);
         let failed = sent.and_then(|()| complete(roster, &missing)).err();
-        let is_temporary = failed
-            .as_ref()
-            .is_some_and(|error| error.kind() == Kind::TempFail);
         Attempt {
             line: Some(line),
             failed: failed.map(|error| self.explain(error, destination)),
-            again: is_temporary && !is_doubtful,
+            again: may_pass && !is_login_refused,
             ends: is_login_refused,
+            asked_pause,
             besides: kinds(roster, &missing).collect(),
         }
     }
@@ -284,16 +370,6 @@ impl Satellite5Reporter {
         let is_local = known.is_some_and(satellite5::Error::is_about_this_machine);
         let server = (!is_local).then_some(&destination.endpoint.base);
         self.settings.placed(error, server)
-    }
-}
-
-/// Warns of what is not sent, or not as the document says it.
-fn warn(roster: &Roster) {
-    warn_of(&roster.census);
-    if roster.local {
-        log::warn!(
-            "this machine's own guests are left out: Satellite 5 takes them only from rhn-virtualization-host"
-        );
     }
 }
 

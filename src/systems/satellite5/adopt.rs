@@ -1,36 +1,65 @@
-//! The search for the profile that a registration made whose answer was lost, so that it is not made twice.
+//! The search for a hypervisor's profile on the server, so that none is made twice.
 
 use super::method::{FIND, SYSTEMID};
 use super::xmlrpc::Datum;
 use super::{Error, Satellite5};
 use crate::secret::Secret;
 
+/// The name of a profile, as the server stores it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ProfileName {
+    pub(super) text: String,
+    /// Whether the server cuts it. Then other hypervisors may have the same name.
+    pub(super) is_cut: bool,
+}
+
+impl ProfileName {
+    /// The longest name of a profile, in characters; the server cuts it there.
+    const LONGEST: usize = 128;
+
+    pub(super) fn new(name: &str) -> Self {
+        let end = name.char_indices().nth(Self::LONGEST).map(|(end, _)| end);
+        ProfileName {
+            text: name[..end.unwrap_or(name.len())].to_owned(),
+            is_cut: end.is_some(),
+        }
+    }
+}
+
 impl Satellite5 {
-    /// The systemid of the only profile with this name; None if there is no such profile.
+    /// The systemid of the only profile that has this name of the hypervisor `id`; None if there is no such profile.
     ///
-    /// The name must be exact and complete: if the server has cut it, it may be that of another hypervisor's profile.
-    pub(super) fn find_profile(&self, profile: &str) -> Result<Option<Secret>, Error> {
-        self.in_session(|session| {
-            let found = self.call(FIND, &[Datum::text(session), Datum::text(profile)])?;
-            let number = match ids(&found)?[..] {
-                [] => return Ok(None),
-                [only] => only,
-                ref several => {
-                    return Err(Error::SeveralProfiles {
-                        profile: profile.to_owned(),
-                        systems: several.to_vec(),
-                    });
+    /// If the server has cut the name, profiles whose systemids are stored for other hypervisors don't count.
+    pub(super) fn find_profile(&self, id: &str, profile: &ProfileName) -> Result<Option<Secret>, Error> {
+        let found = self.call_in_session(FIND, &[Datum::text(profile.text.as_str())])?;
+        let mut systems = ids(&found)?;
+        if profile.is_cut {
+            let mut free = Vec::new();
+            for number in systems {
+                if !self.registrations.has_system(number, id)? {
+                    free.push(number);
                 }
-            };
-            log::debug!("system {number} has the profile {profile:?}");
-            let answer = self.call(SYSTEMID, &[Datum::text(session), Datum::Int(number)])?;
-            let systemid = answer.as_text().filter(|text| !text.trim().is_empty());
-            let systemid = systemid.ok_or(Error::Unexpected {
-                call: SYSTEMID.name,
-                missing: "systemid",
-            })?;
-            Ok(Some(Secret::from(systemid.to_owned())))
-        })
+            }
+            systems = free;
+        }
+        let number = match systems[..] {
+            [] => return Ok(None),
+            [only] => only,
+            _ => {
+                return Err(Error::SeveralProfiles {
+                    profile: profile.text.clone(),
+                    systems,
+                });
+            }
+        };
+        log::debug!("system {number} has the profile {:?}", profile.text);
+        let answer = self.call_in_session(SYSTEMID, &[Datum::Int(number)])?;
+        let systemid = answer.as_text().filter(|text| !text.trim().is_empty());
+        let systemid = systemid.ok_or(Error::Unexpected {
+            call: SYSTEMID.name,
+            missing: "systemid",
+        })?;
+        Ok(Some(Secret::from(systemid.to_owned())))
     }
 }
 
@@ -53,6 +82,17 @@ fn ids(found: &Datum<'_>) -> Result<Vec<i64>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_cut_as_the_server_cuts_it() {
+        for (name, cut, is_cut) in [
+            ("x".repeat(128), "x".repeat(128), false),
+            ("é".repeat(129), "é".repeat(128), true),
+        ] {
+            let profile = ProfileName::new(&name);
+            assert_eq!((profile.text, profile.is_cut), (cut, is_cut));
+        }
+    }
 
     #[test]
     fn only_an_empty_list_means_that_there_are_no_systems() {

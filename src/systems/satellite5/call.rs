@@ -1,19 +1,59 @@
 //! A call of one of the server's methods.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::method::Method;
 use super::xmlrpc::{self, Datum};
 use super::{Error, Satellite5};
+use crate::backoff::Backoff;
+use crate::error::Classify as _;
 use crate::http::{self, Http, Request};
 
 /// The largest answer, in bytes; that of a registration has a few thousand.
 const LARGEST_ANSWER: u64 = 4 << 20;
 
+/// How often a call is repeated, if that is safe.
+const REPEATS: usize = 4;
+/// The first pause before a repetition. The others are longer.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest pause that a call waits if the server asks for it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
 impl Satellite5 {
     /// Calls a method. A signal and the deadline interrupt the call.
     pub(super) fn call(&self, method: Method, params: &[Datum<'_>]) -> Result<Datum<'static>, Error> {
-        self.call_over(&self.http, method, params)
+        self.repeated(method, || self.call_over(&self.http, method, params))
+    }
+
+    /// Makes an attempt at a call, and repeats it after growing pauses if the server is busy or the connection breaks. A call
+    /// that must not be repeated is made once.
+    fn repeated(
+        &self,
+        method: Method,
+        attempt: impl Fn() -> Result<Datum<'static>, Error>,
+    ) -> Result<Datum<'static>, Error> {
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        for _ in 0..REPEATS {
+            let error = match attempt() {
+                Err(error) if method.repeatable && error.may_pass_soon() => error,
+                done => return done,
+            };
+            let pause = backoff.pause(error.retry_after());
+            let is_late = |deadline: Instant| deadline.saturating_duration_since(Instant::now()) <= pause;
+            if pause > LONGEST_PAUSE || self.deadline.is_some_and(is_late) {
+                return Err(error);
+            }
+            log::debug!(
+                "{}; trying again in {} s",
+                error.with_causes(),
+                pause.as_secs_f32()
+            );
+            self.cancel.sleep(pause).map_err(|cancelled| Error::Exchange {
+                call: method.name,
+                source: cancelled.into(),
+            })?;
+        }
+        attempt()
     }
 
     /// Calls a method whose answer must not be lost: after a signal or the deadline it still has [`PATIENCE`](super::PATIENCE).
@@ -33,7 +73,7 @@ impl Satellite5 {
         };
         match stopped {
             Some(source) => Err(Error::NotBegun { call, source }),
-            None => self.call_over(&self.patient, method, params),
+            None => self.repeated(method, || self.call_over(&self.patient, method, params)),
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::systemid;
 use super::xmlrpc::{self, Fault};
 use super::{ARCH, RELEASE};
 use crate::error::{Classify, Kind};
 use crate::http;
-use crate::state::Reserved;
 
 /// Why hypervisors could not be reported, or not with all guests.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +85,7 @@ pub enum Error {
         /// How the answer was lost.
         source: Box<Error>,
     },
-    /// The answer to a registration was lost, and several profiles may be the one that it made.
+    /// Several profiles may be that of a hypervisor without a systemid.
     #[error(
         "the systems {} all have the profile {profile:?}, and one of them may be this hypervisor",
         systems.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
@@ -108,6 +108,14 @@ pub enum Error {
         profile: String,
         /// Why not.
         source: systemid::Error,
+    },
+    /// A hypervisor was not registered, because the attempts before at other hypervisors failed.
+    #[error("not registered, because the last {attempts} registrations failed")]
+    NotTried {
+        /// How many failed.
+        attempts: usize,
+        /// The failure of the last one.
+        source: Arc<Error>,
     },
     /// No base channel is mapped for hypervisors (−70).
     #[error("no base channel is mapped for hypervisors (release {RELEASE}, {ARCH}){}", of_map(map.as_ref()))]
@@ -135,6 +143,14 @@ impl Error {
         match self {
             Error::Shared(error) => error.root(),
             error => error,
+        }
+    }
+
+    /// The error, to be shared by several hypervisors.
+    pub(super) fn into_shared(self) -> Arc<Error> {
+        match self {
+            Error::Shared(error) => error,
+            error => Arc::new(error),
         }
     }
 
@@ -173,18 +189,77 @@ impl Error {
         }
     }
 
-    /// Whether the next hypervisor would meet the same error.
-    ///
-    /// A status of 500 concerns one call only: it is the server's answer to what its database refuses.
+    /// Whether the server answered with this fault.
+    pub(super) fn is_fault(&self, code: i64) -> bool {
+        matches!(self.root(), Error::Refused { fault, .. } if fault.code == code)
+    }
+
+    /// Whether every other call would meet the same error: no time is left, a signal came, the server is not trusted, or it
+    /// refuses the credentials.
     pub(super) fn ends_report(&self) -> bool {
+        use http::Error as Http;
         match self.root() {
-            Error::Exchange { source, .. } => !matches!(source, http::Error::Status { status: 500, .. }),
+            Error::Connection(_) | Error::NotBegun { .. } => true,
+            Error::Registration(systemid::Error::File(error)) => error.is_of_waiting(),
+            error @ Error::Exchange { .. } if error.refuses_login() => true,
+            Error::Exchange { source, .. } => !matches!(
+                source,
+                Http::Status { .. }
+                    | Http::Unreachable { .. }
+                    | Http::Cut { .. }
+                    | Http::NotHttp { .. }
+                    | Http::TooLarge { .. }
+                    | Http::Timeout {
+                        limit: http::Limit::Silence(_) | http::Limit::Connect(_) | http::Limit::Tls(_),
+                        ..
+                    }
+            ),
             Error::InDoubt { source, .. } => source.ends_report(),
-            Error::Connection(_)
-            | Error::NotBegun { .. }
-            | Error::Answer { .. }
-            | Error::Unexpected { .. } => true,
             _ => false,
+        }
+    }
+
+    /// Whether the server may be away or overloaded. If this happens to many hypervisors in a row, the others need not wait
+    /// for it, too.
+    pub(super) fn is_of_absence(&self) -> bool {
+        use http::Error as Http;
+        match self.root() {
+            Error::Exchange { source, .. } => match source {
+                Http::Status { status, .. } => matches!(status, 429 | 502..=504),
+                Http::Unreachable { .. } | Http::Cut { .. } | Http::Timeout { .. } => true,
+                _ => false,
+            },
+            Error::InDoubt { source, .. } => source.is_of_absence(),
+            _ => false,
+        }
+    }
+
+    /// Whether a call that is repeated in a moment may work.
+    pub(super) fn may_pass_soon(&self) -> bool {
+        use http::Error as Http;
+        match self {
+            Error::Exchange { source, .. } => match source {
+                Http::Status { status, .. } => matches!(status, 429 | 502..=504),
+                Http::Unreachable { .. } | Http::Cut { .. } => true,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether the hypervisor may be reported if it is tried again later in the same run.
+    ///
+    /// After a lost answer to a registration it is not: the server may still be working on it, and a look for the profile would
+    /// find nothing yet.
+    pub(super) fn may_pass(&self) -> bool {
+        !matches!(self.root(), Error::InDoubt { .. }) && self.kind() == Kind::TempFail
+    }
+
+    /// The pause that the server asks for.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.root() {
+            Error::Exchange { source, .. } => source.retry_after(),
+            _ => None,
         }
     }
 
@@ -220,13 +295,6 @@ impl Error {
             None => Error::Answer { call, source },
         }
     }
-
-    /// The failure of a registration that may have made a profile of this name. Its mark stays for the next report.
-    pub(super) fn in_doubt(profile: String, lost: Error, begun: Reserved) -> Self {
-        begun.leave();
-        let source = Box::new(lost);
-        Error::InDoubt { profile, source }
-    }
 }
 
 impl Classify for Error {
@@ -250,6 +318,7 @@ impl Classify for Error {
             Error::Registration(error) => error.kind(),
             Error::Incomplete(_) => Kind::Data,
             Error::NotReached(kind) => *kind,
+            Error::NotTried { source, .. } => source.kind(),
             Error::Shared(error) => error.kind(),
         }
     }
@@ -264,13 +333,6 @@ fn of_map(map: Option<&Fault>) -> String {
     match map {
         Some(fault) => format!(", and distchannel.setMapForOrg was refused: {fault}"),
         None => ", although distchannel.setMapForOrg said that it is".into(),
-    }
-}
-
-impl Fault {
-    /// Whether the server does not know the systemid: the profile was deleted, or the systemid is damaged or another server's.
-    pub(super) fn is_unknown_system(&self) -> bool {
-        self.code == -9
     }
 }
 

@@ -46,9 +46,11 @@ impl Method {
 pub(super) const LOGIN: Method = Method::new(Side::Api, "auth.login", true);
 pub(super) const LOGOUT: Method = Method::new(Side::Api, "auth.logout", true);
 pub(super) const USER: Method = Method::new(Side::Api, "user.getDetails", true);
+pub(super) const ROLES: Method = Method::new(Side::Api, "user.listRoles", true);
 pub(super) const CHANNEL: Method = Method::new(Side::Api, "channel.software.getDetails", true);
 pub(super) const CREATE_CHANNEL: Method = Method::new(Side::Api, "channel.software.create", false);
 pub(super) const SET_MAP: Method = Method::new(Side::Api, "distchannel.setMapForOrg", true);
+pub(super) const MAPS: Method = Method::new(Side::Api, "distchannel.listMapsForOrg", true);
 pub(super) const FIND: Method = Method::new(Side::Api, "system.getId", true);
 pub(super) const SYSTEMID: Method = Method::new(Side::Api, "system.downloadSystemId", true);
 pub(super) const REGISTER: Method =

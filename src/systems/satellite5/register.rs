@@ -1,100 +1,177 @@
-//! The registration of a hypervisor. Each call makes one more profile, so its answer must not be lost.
+//! The registration of a hypervisor. Each call makes one more profile, so the server is asked for the profile first, and an answer
+//! must not be lost.
 
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use super::adopt::ProfileName;
 use super::method::{HARDWARE, REGISTER};
 use super::plan::profile_name;
+use super::summary::Arrival;
 use super::xmlrpc::Datum;
 use super::{ARCH, Credentials, Error, OS, RELEASE, Registrant, Satellite5};
 use crate::error::Classify as _;
 use crate::secret::Secret;
-use crate::state::Reserved;
-
-/// The longest name of a profile, in characters; the server cuts it there.
-const LONGEST_PROFILE: usize = 128;
 
 /// The fault of a registration for which no base channel is mapped.
 const NO_BASE_CHANNEL: i64 = -70;
 
+/// So many registrations fail one after the other because the server is away, before no more are tried.
+const MANY: usize = 10;
+
 impl Satellite5 {
-    /// Registers a hypervisor and returns its systemid. If the answer to an earlier registration was lost its profile is used,
-    /// unless there is none.
-    pub(super) fn register(&mut self, registrant: &Registrant<'_>) -> Result<Secret, Error> {
+    /// The systemid of a hypervisor that has none: that of its profile on the server, or else that of a new one.
+    pub(super) fn register(&self, registrant: &Registrant<'_>) -> Result<(Secret, Arrival), Error> {
         self.check_readiness()?;
-        let systemid = match self.adopt(registrant) {
-            Ok(Some(systemid)) => systemid,
-            Ok(None) => self.make_profile(registrant)?,
-            Err(error @ Error::Login { .. }) => return Err(self.block(error)),
-            Err(error) => return Err(error),
-        };
+        let registered = self.obtain_and_keep(registrant);
+        match &registered {
+            Ok(_) => self.lost_registrations.store(0, Ordering::Relaxed),
+            Err(error) if error.is_of_absence() => {
+                let attempts = self.lost_registrations.fetch_add(1, Ordering::Relaxed) + 1;
+                if attempts >= MANY {
+                    return registered.map_err(|error| self.block_after(attempts, error));
+                }
+            }
+            Err(_) => {}
+        }
+        let (systemid, arrival) = registered?;
         let hardware = [Datum::text(systemid.expose()), Datum::Array(Vec::new())];
         match self.call(HARDWARE, &hardware) {
             // A new profile has no hardware anyway.
             Err(error @ Error::Refused { .. }) => log::warn!("{}: {}", registrant.id, error.with_causes()),
             answer => drop(answer?),
         }
-        Ok(systemid)
+        Ok((systemid, arrival))
     }
 
-    /// Looks for the profile of an earlier registration whose answer was lost, and stores its systemid. None if no answer was
-    /// lost, or the registration had not arrived.
-    fn adopt(&self, registrant: &Registrant<'_>) -> Result<Option<Secret>, Error> {
+    /// Prevents further registrations in this report. Returns the error, for the hypervisor that met it.
+    fn block_after(&self, attempts: usize, error: Error) -> Error {
+        let source = Arc::new(error);
+        self.block(Error::NotTried {
+            attempts,
+            source: source.clone(),
+        });
+        Error::Shared(source)
+    }
+
+    /// Finds or makes a profile, and stores its systemid before anything else is done.
+    fn obtain_and_keep(&self, registrant: &Registrant<'_>) -> Result<(Secret, Arrival), Error> {
         let id = registrant.id;
-        if !self.registrations.is_in_doubt(id)? {
-            return Ok(None);
-        }
-        let profile = profile_name(registrant.kind, id);
-        if profile.chars().count() > LONGEST_PROFILE {
-            log::warn!(
-                "{id}: an earlier registration may have made a profile already, but its name is too long to look for it; \
-                 registering again"
-            );
-            return Ok(None);
-        }
-        let Some(systemid) = self.find_profile(&profile)? else {
-            log::info!("{id}: an earlier registration did not arrive; registering");
-            return Ok(None);
-        };
-        self.registrations.adopt(id, systemid.expose())?;
-        log::info!(
-            "{id}: an earlier registration, whose answer was lost, had made the profile {profile:?}; using it"
-        );
-        Ok(Some(systemid))
-    }
-
-    /// Makes a profile, and stores its systemid before anything else is done.
-    fn make_profile(&mut self, registrant: &Registrant<'_>) -> Result<Secret, Error> {
-        // If the systemid could not be stored each run would make one more profile. On a full disk an empty file can still be
-        // created, so room is reserved.
-        let reserved = match self.registrations.begin(registrant.id) {
+        let profile = ProfileName::new(&profile_name(registrant.kind, id));
+        // Two hypervisors whose cut names are the same must not find the same profile.
+        let _one_at_a_time = profile
+            .is_cut
+            .then(|| self.cut_names.lock().unwrap_or_else(PoisonError::into_inner));
+        let was_begun = self.registrations.is_in_doubt(id);
+        // If the systemid could not be stored each run would look for it again, or make one more profile. On a full disk an
+        // empty file can still be created, so room is reserved.
+        let reserved = match self.registrations.begin(id) {
             Ok(reserved) => reserved,
             Err(error) => return Err(self.block(Error::NotStorable(error))),
         };
-        let profile = stored_profile_name(registrant);
-        let (answer, reserved) = self.call_register(&profile, reserved)?;
-        let systemid = answer.member("system_id").and_then(Datum::as_text);
-        let Some(systemid) = systemid.map(|text| Secret::from(text.to_owned())) else {
-            let lost = Error::Unexpected {
-                call: REGISTER.name,
-                missing: "systemid",
-            };
-            return Err(Error::in_doubt(profile, lost, reserved));
+        let (answer, arrival) = match self.obtain(registrant, &profile, was_begun) {
+            Ok(obtained) => obtained,
+            Err(error) => {
+                if was_begun || matches!(error, Error::InDoubt { .. }) {
+                    reserved.leave();
+                }
+                return Err(error);
+            }
         };
+        let systemid = answer.member("system_id").and_then(Datum::as_text);
+        let systemid = Secret::from(systemid.unwrap_or_default().to_owned());
         if let Err(source) = self.registrations.keep(reserved, &answer) {
+            let profile = profile.text;
             return Err(self.block(Error::NotStored { profile, source }));
         }
-        log::debug!("{}: registered as {profile:?}", registrant.id);
-        Ok(systemid)
+        Ok((systemid, arrival))
     }
 
-    /// Calls the method that makes a profile. Returns the answer, with the room that is reserved for it.
-    fn call_register(
-        &mut self,
-        profile: &str,
-        reserved: Reserved,
-    ) -> Result<(Datum<'static>, Reserved), Error> {
+    /// Finds the profile of a hypervisor, or makes one. Returns the server's answer to the registration.
+    fn obtain(
+        &self,
+        registrant: &Registrant<'_>,
+        profile: &ProfileName,
+        was_begun: bool,
+    ) -> Result<(Datum<'static>, Arrival), Error> {
+        let (id, name) = (registrant.id, &profile.text);
+        if let Some(systemid) = self.find_profile(id, profile)? {
+            let arrival = match was_begun {
+                true => {
+                    log::info!(
+                        "{id}: an earlier registration, whose answer was lost, had made the profile {name:?}; using it"
+                    );
+                    Arrival::Created
+                }
+                false => {
+                    log::debug!("{id}: the server has the profile {name:?} already; using it");
+                    Arrival::Updated
+                }
+            };
+            return Ok((answer_with(&systemid), arrival));
+        }
+        if was_begun {
+            log::info!("{id}: an earlier registration did not arrive; registering");
+        }
+        let answer = self.make_profile(id, profile)?;
+        log::debug!("{id}: registered as {name:?}");
+        Ok((answer, Arrival::Created))
+    }
+
+    /// Makes a profile. Returns the server's answer, which has a systemid.
+    fn make_profile(&self, id: &str, profile: &ProfileName) -> Result<Datum<'static>, Error> {
         let channel = self.channel()?;
+        let mut answer = self.call_register(profile);
+        if answer
+            .as_ref()
+            .is_err_and(|error| error.is_fault(NO_BASE_CHANNEL))
+        {
+            self.map_missing(&channel)?;
+            answer = self.call_register(profile);
+        }
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(error) if error.is_fault(NO_BASE_CHANNEL) => {
+                Err(self.block(Error::NoBaseChannel { map: None }))
+            }
+            Err(Error::Refused { fault, .. }) if refuses_login(fault.code) => {
+                let error = self.wrong_login(fault);
+                Err(self.block(error))
+            }
+            Err(lost) if lost.may_be_done() => self.find_lost(id, profile, lost),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks for the profile of a registration whose answer was just lost. Before it there was none of this name.
+    fn find_lost(&self, id: &str, profile: &ProfileName, lost: Error) -> Result<Datum<'static>, Error> {
+        let found = match lost.ends_report() {
+            true => None,
+            false => self.find_profile(id, profile).unwrap_or_else(|error| {
+                log::debug!("{id}: {}", error.with_causes());
+                None
+            }),
+        };
+        match found {
+            Some(systemid) => {
+                log::info!(
+                    "{id}: the answer to its registration was lost ({}), but its profile was found",
+                    lost.with_causes()
+                );
+                Ok(answer_with(&systemid))
+            }
+            None => Err(Error::InDoubt {
+                profile: profile.text.clone(),
+                source: Box::new(lost),
+            }),
+        }
+    }
+
+    /// Calls the method that makes a profile. Fails if the answer has no systemid.
+    fn call_register(&self, profile: &ProfileName) -> Result<Datum<'static>, Error> {
         let Credentials { username, password } = &self.credentials;
         let params = [
-            Datum::text(profile),
+            Datum::text(profile.text.as_str()),
             Datum::text(OS),
             Datum::text(RELEASE),
             Datum::text(ARCH),
@@ -102,26 +179,22 @@ impl Satellite5 {
             Datum::text(password.expose()),
             Datum::members([]),
         ];
-        match self.call_patiently(REGISTER, &params) {
-            Ok(answer) => Ok((answer, reserved)),
-            Err(Error::Refused { fault, .. }) if fault.code == NO_BASE_CHANNEL => {
-                let map = channel.refused_map;
-                Err(self.block(Error::NoBaseChannel { map }))
-            }
-            Err(Error::Refused { fault, .. }) if refuses_login(fault.code) => {
-                let error = self.wrong_login(fault);
-                Err(self.block(error))
-            }
-            Err(lost) if lost.may_be_done() => Err(Error::in_doubt(profile.to_owned(), lost, reserved)),
-            Err(error) => Err(error),
+        let answer = self.call_patiently(REGISTER, &params)?;
+        let systemid = answer.member("system_id").and_then(Datum::as_text);
+        match systemid.is_some_and(|text| !text.trim().is_empty()) {
+            true => Ok(answer),
+            false => Err(Error::Unexpected {
+                call: REGISTER.name,
+                missing: "systemid",
+            }),
         }
     }
 }
 
-/// The name of the profile as the server stores it.
-fn stored_profile_name(registrant: &Registrant<'_>) -> String {
-    let name = profile_name(registrant.kind, registrant.id);
-    name.chars().take(LONGEST_PROFILE).collect()
+/// The part that is kept of an answer to a registration, if only the systemid is known.
+fn answer_with(systemid: &Secret) -> Datum<'static> {
+    let systemid = Datum::text(systemid.expose().to_owned());
+    Datum::Struct(vec![("system_id".into(), systemid)])
 }
 
 /// Whether a registration's fault says that user name or password are wrong: the account is unknown or disabled, the password

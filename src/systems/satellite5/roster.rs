@@ -1,11 +1,16 @@
 //! The hypervisors of a mapping, sorted into those that can be reported and those that can't.
 
+use std::collections::HashSet;
+
 use super::plan;
 use super::registrant::Registrant;
-use crate::mapping::{Census, Hypervisor, Mapping};
+use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
 
 /// virt-who's type of a source if neither the caller nor the document says it.
 const USUAL_KIND: &str = "esx";
+
+/// Why this machine's own entry is refused: it has no id to register, and the machine itself has its systemid already.
+const LOCAL: &str = "this machine's own guests: Satellite 5 takes them only from rhn-virtualization-host";
 
 /// What is reported of a document.
 #[derive(Debug)]
@@ -14,8 +19,6 @@ pub struct Roster<'m> {
     pub registrants: Vec<Registrant<'m>>,
     /// What the document has, and what of it is not reported.
     pub census: Census<'m>,
-    /// Whether the document has this machine's own guests. A Satellite 5 gets them only from the machine itself.
-    pub local: bool,
 }
 
 impl<'m> Roster<'m> {
@@ -42,11 +45,40 @@ impl<'m> Roster<'m> {
                 true
             }
         });
-        Roster {
-            registrants,
-            census,
-            local: reportable.local.is_some(),
+        if reportable.local.is_some() {
+            census.omitted += 1;
+            census.left_out.push(LeftOut {
+                kind: LeftOut::HOST.into(),
+                reason: LOCAL.into(),
+                ..LeftOut::default()
+            });
         }
+        Roster { registrants, census }
+    }
+}
+
+impl Roster<'_> {
+    /// Whether all of the document can be reported as it is.
+    pub fn is_whole(&self) -> bool {
+        let mut registrants = self.registrants.iter();
+        self.census.left_out.is_empty()
+            && registrants.all(|registrant| plan::count_unsendable(&registrant.hypervisor.guests) == 0)
+    }
+}
+
+impl<'m> Roster<'m> {
+    /// The hypervisors that share no guests with others, and those that do, in their order.
+    pub(super) fn by_sharing(&self) -> (Vec<&Registrant<'m>>, Vec<&Registrant<'m>>) {
+        if self.census.shared.is_empty() {
+            return (self.registrants.iter().collect(), Vec::new());
+        }
+        let shared = self.census.shared.iter();
+        let shared: HashSet<String> = shared.map(|shared| shared.guest.to_lowercase()).collect();
+        let is_apart = |registrant: &&Registrant<'_>| {
+            let mut guests = registrant.hypervisor.guests.iter();
+            !guests.any(|guest| shared.contains(&guest.id.to_lowercase()))
+        };
+        self.registrants.iter().partition(is_apart)
     }
 }
 

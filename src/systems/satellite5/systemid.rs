@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::pickle;
-use super::xmlrpc::Datum;
+use super::xmlrpc::{Datum, is_sendable};
 use crate::cancel::Cancel;
 use crate::error::{Classify, Kind};
 use crate::secret::Secret;
@@ -20,7 +20,9 @@ const MARK: &str = "hypervisor-pending-";
 /// The largest file that is read, in bytes; virt-who's have about two thousand.
 const LARGEST: u64 = 1 << 20;
 /// How many bytes are reserved for the answer to a registration.
-const ROOM: usize = 16 << 10;
+const ROOM: usize = 4 << 10;
+/// What a damaged file is called after its name, before a number.
+const DAMAGED: &str = "damaged";
 /// The lock file of processes that register.
 const LOCK: &str = "vw-report-sat5.lock";
 
@@ -30,23 +32,30 @@ pub enum Error {
     /// The file could not be read or written.
     #[error(transparent)]
     File(#[from] state::Error),
-    /// The file exists, but has no systemid.
-    #[error("{} can't be used", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: pickle::Error,
-    },
 }
 
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Error::File(error) => error.kind(),
-            Error::Damaged { .. } => Kind::Io,
         }
     }
+}
+
+/// What is kept of a hypervisor's registration.
+#[derive(Debug)]
+pub enum Kept {
+    /// There is no file.
+    Nothing,
+    /// Its systemid.
+    Systemid(Secret),
+    /// Its file is damaged, or something else.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// The systemids in a folder.
@@ -65,26 +74,68 @@ impl Registrations {
         Ok(self.0.lock(LOCK, until, cancel)?)
     }
 
-    /// The systemid of the hypervisor `id`, if it is registered.
-    pub fn systemid(&self, id: &str) -> Result<Option<Secret>, Error> {
-        let name = file_name(PREFIX, id)?;
-        let Some(file) = self.0.read(&name, LARGEST)? else {
-            return Ok(None);
+    /// What is kept of the hypervisor `id`.
+    pub fn kept(&self, id: &str) -> Result<Kept, Error> {
+        let name = file_name(PREFIX, id);
+        let damaged = |reason: String| {
+            let path = self.0.path(&name);
+            Ok(Kept::Damaged { path, reason })
         };
-        match pickle::text_of(&file, "system_id") {
-            Ok(text) => Ok(Some(Secret::from(text))),
-            Err(source) => Err(Error::Damaged {
-                path: self.0.path(&name),
-                source,
-            }),
+        match self.0.read(&name, LARGEST) {
+            Ok(None) => Ok(Kept::Nothing),
+            Ok(Some(file)) => match pickle::text_of(&file, "system_id") {
+                Ok(text) if text.trim().is_empty() => damaged("its systemid is empty".to_owned()),
+                Ok(text) if !text.chars().all(is_sendable) => {
+                    damaged("its systemid has characters that can't be sent".to_owned())
+                }
+                Ok(text) => Ok(Kept::Systemid(Secret::from(text))),
+                Err(error) => damaged(error.to_string()),
+            },
+            Err(error @ (state::Error::TooLarge { .. } | state::Error::NotAFile { .. })) => {
+                damaged(error.to_string())
+            }
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Gives the damaged file of the hypervisor `id` another name, which it returns.
+    pub fn set_aside(&self, id: &str) -> Result<PathBuf, Error> {
+        Ok(self.0.set_aside(&file_name(PREFIX, id), DAMAGED)?)
+    }
+
+    /// Whether the registration of another hypervisor than `id` is that of the system with this number.
+    pub fn has_system(&self, number: i64, id: &str) -> Result<bool, Error> {
+        let number = format!("ID-{number}");
+        let own = file_name(PREFIX, id);
+        for name in self.0.names(PREFIX)? {
+            if name == own || is_set_aside(&name) {
+                continue;
+            }
+            // What is not a file of ours has no registration either.
+            if let Ok(Some(file)) = self.0.read(&name, LARGEST)
+                && names_system(&file, number.as_bytes())
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes what was stored survive a crash of the machine.
+    pub fn sync(&self) -> Result<(), Error> {
+        Ok(self.0.sync()?)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Folder {
+        &self.0
     }
 
     /// Makes sure that the answer to the registration of `id` can be stored, and marks the registration as in progress.
     ///
     /// If an answer could not be stored each report would register the hypervisor once more.
     pub fn begin(&self, id: &str) -> Result<Reserved, Error> {
-        let (name, mark) = (file_name(PREFIX, id)?, file_name(MARK, id)?);
+        let (name, mark) = (file_name(PREFIX, id), file_name(MARK, id));
         Ok(self.0.reserve(&name, &mark, ROOM)?)
     }
 
@@ -94,62 +145,110 @@ impl Registrations {
     }
 
     /// Whether a registration of `id` was begun, and its answer was lost.
-    pub fn is_in_doubt(&self, id: &str) -> Result<bool, Error> {
-        Ok(self.0.has(&file_name(MARK, id)?))
+    pub fn is_in_doubt(&self, id: &str) -> bool {
+        self.0.has(&file_name(MARK, id))
     }
+}
 
-    /// Stores a systemid that was found on the server, and removes the mark.
-    pub fn adopt(&self, id: &str, systemid: &str) -> Result<(), Error> {
-        let kept = Datum::members([("system_id", Datum::text(systemid))]);
-        self.0.write(&file_name(PREFIX, id)?, &pickle::write(&kept))?;
-        Ok(self.0.remove(&file_name(MARK, id)?)?)
-    }
+/// Whether a file was damaged, and is no registration any more.
+fn is_set_aside(name: &str) -> bool {
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    name.strip_suffix('-').is_some_and(|name| name.ends_with(DAMAGED))
+}
+
+/// Whether a file has the id of a system, such as `ID-1000010000`. It is the same text in a pickle of any protocol.
+fn names_system(file: &[u8], id: &[u8]) -> bool {
+    let ends = |end: usize| !file.get(end).is_some_and(u8::is_ascii_digit);
+    let mut windows = file.windows(id.len()).enumerate();
+    windows.any(|(start, window)| window == id && ends(start + id.len()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn systemid(registrations: &Registrations, id: &str) -> Option<String> {
+        match registrations.kept(id).unwrap() {
+            Kept::Systemid(systemid) => Some(systemid.expose().to_owned()),
+            Kept::Nothing => None,
+            damaged @ Kept::Damaged { .. } => panic!("{damaged:?}"),
+        }
+    }
+
     #[test]
     fn a_systemid_is_found_again_whatever_the_id() {
         let folder = tempfile::tempdir().unwrap();
         let registrations = Registrations::new(Folder::new(folder.path()));
-        for id in ["esx1.example.com", "a/b", "..", "é", "%"] {
-            assert!(registrations.systemid(id).unwrap().is_none());
-            let answer = Datum::members([("system_id", Datum::text(id))]);
+        let long = "é/".repeat(300);
+        for id in [
+            "esx1.example.com",
+            "a/b",
+            "..",
+            "../../x",
+            "a\0b",
+            "é",
+            "%",
+            &long,
+        ] {
+            assert!(systemid(&registrations, id).is_none());
+            let answer = Datum::members([("system_id", Datum::text(id.replace('\0', "")))]);
             let reserved = registrations.begin(id).unwrap();
-            assert!(registrations.is_in_doubt(id).unwrap());
-            assert!(registrations.systemid(id).unwrap().is_none());
+            assert!(registrations.is_in_doubt(id));
+            assert!(systemid(&registrations, id).is_none());
             registrations.keep(reserved, &answer).unwrap();
-            assert_eq!(registrations.systemid(id).unwrap().unwrap().expose(), id);
-            assert!(!registrations.is_in_doubt(id).unwrap());
-
+            assert_eq!(systemid(&registrations, id).unwrap(), id.replace('\0', ""));
+            assert!(!registrations.is_in_doubt(id));
             registrations.begin(id).unwrap().leave();
-            assert!(registrations.is_in_doubt(id).unwrap());
-            registrations.adopt(id, "another").unwrap();
-            assert_eq!(registrations.systemid(id).unwrap().unwrap().expose(), "another");
-            assert!(!registrations.is_in_doubt(id).unwrap());
+            assert!(registrations.is_in_doubt(id));
         }
-        assert!(
-            folder
-                .path()
-                .join("hypervisor-systemid-esx1.example.com")
-                .exists()
-        );
+        let names = std::fs::read_dir(folder.path()).unwrap();
+        assert_eq!(names.count(), 16, "none is in another folder");
+        let plain = folder.path().join("hypervisor-systemid-esx1.example.com");
+        assert!(plain.exists());
     }
 
     #[test]
-    fn a_damaged_file_is_an_error_that_names_it() {
+    fn a_damaged_file_is_set_aside() {
         let folder = tempfile::tempdir().unwrap();
         let registrations = Registrations::new(Folder::new(folder.path()));
-        for content in ["", "cos\nsystem\n", "}."] {
-            std::fs::write(folder.path().join("hypervisor-systemid-h"), content).unwrap();
-            let error = registrations.systemid("h").unwrap_err();
-            assert!(
-                error.to_string().contains("hypervisor-systemid-h can't be used"),
-                "{error}"
-            );
-            assert_eq!(error.kind(), Kind::Io);
+        let path = folder.path().join("hypervisor-systemid-h");
+        let contents = [
+            "",
+            "cos\nsystem\n",
+            "}.",
+            "(dp0\nS'system_id'\nS' '\ns.",
+            "(dp0\nS'system_id'\nS'\\x01'\ns.",
+            &"x".repeat((1 << 20) + 1),
+        ];
+        for (number, content) in contents.iter().enumerate() {
+            std::fs::write(&path, content).unwrap();
+            let kept = registrations.kept("h").unwrap();
+            assert!(matches!(kept, Kept::Damaged { path: named, .. } if named == path));
+            let aside = registrations.set_aside("h").unwrap();
+            let name = format!("hypervisor-systemid-h.damaged-{}", number + 1);
+            assert_eq!(aside, folder.path().join(name));
+            assert!(matches!(registrations.kept("h").unwrap(), Kept::Nothing));
         }
+        std::fs::create_dir(&path).unwrap();
+        assert!(matches!(registrations.kept("h").unwrap(), Kept::Damaged { .. }));
+        registrations.set_aside("h").unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_system_of_another_hypervisor_is_recognised() {
+        let folder = tempfile::tempdir().unwrap();
+        let registrations = Registrations::new(Folder::new(folder.path()));
+        let systemid = "<name>system_id</name><value><string>ID-1000010012</string></value>";
+        let answer = Datum::members([("system_id", Datum::text(systemid))]);
+        registrations
+            .keep(registrations.begin("h").unwrap(), &answer)
+            .unwrap();
+        for (number, known) in [(1000010012, true), (100001001, false), (2, false)] {
+            assert_eq!(registrations.has_system(number, "i").unwrap(), known, "{number}");
+            assert!(!registrations.has_system(number, "h").unwrap());
+        }
+        registrations.set_aside("h").unwrap();
+        assert!(!registrations.has_system(1000010012, "i").unwrap());
     }
 }

@@ -21,6 +21,7 @@ fn on_a_small_disk(site: &Site, script: &str) -> Option<Outcome> {
     let script = format!("mount -t tmpfs -o size=256k none \"$STATE\" || exit 99; {script}");
     let run = Run::new("unshare")
         .args(["-rm", "sh", "-c", &script, "sh", PROGRAM, "--state-dir", &state])
+        .args(ONE_BY_ONE)
         .args(site.login_as("sim"))
         .env("STATE", &state)
         .env("PLACE", &folder)

@@ -17,7 +17,7 @@ fn a_second_run_waits_and_registers_nothing() {
     let (status, result) = ended(child);
     assert_eq!((status, &result["created"]), (0, &json!(2)), "{result}");
     let (status, result) = ended(second);
-    assert_eq!((status, &result["updated"]), (0, &json!(2)), "{result}");
+    assert_eq!((status, &result["unchanged"]), (0, &json!(2)), "{result}");
     assert_eq!(site.stderr_of("second"), waiting);
     assert_eq!(site.satellite.registrations(), 2);
 }
@@ -113,45 +113,60 @@ fn a_timeout_does_not_lose_the_answer_to_a_registration() {
 }
 
 #[test]
-fn a_registration_whose_answer_is_lost_is_not_retried_at_once() {
-    let lose = || {
+fn the_profile_of_a_lost_answer_is_found_at_once() {
+    let lost: [fn(&str) -> Option<Fault>; 3] = [
+        |body| body.contains(REGISTER).then_some(Fault::Lose),
+        |body| body.contains(REGISTER).then_some(Fault::Cut(200)),
+        |_| None,
+    ];
+    for lost in lost {
         let site = Site::new();
-        site.server.misbehave(|_, request| {
-            let body = String::from_utf8_lossy(&request.body);
-            body.contains(REGISTER).then_some(Fault::Lose)
-        });
-        site
-    };
+        site.server
+            .misbehave(move |_, request| lost(&String::from_utf8_lossy(&request.body)));
+        site.satellite.trouble(REGISTER, 1, Trouble::Lost(504));
+        let outcome = site.run().run();
+        succeeded(&outcome);
+        let words =
+            "esx1.example.com: the answer to its registration was lost (registration.new_system_user_pass: ";
+        assert!(
+            outcome.stderr.contains(words) || outcome.stderr.contains(&words.replace("x1", "x2")),
+            "{outcome:?}"
+        );
+        let line = line(&outcome);
+        assert_eq!(
+            (&line["state"], &line["created"]),
+            (&json!("finished"), &json!(2))
+        );
+        assert_eq!(site.satellite.registrations(), 2, "none twice");
+        assert_eq!(site.systems()["esx hypervisor esx1.example.com"].len(), 2);
+        site.one_session_is_closed();
+        assert!(site.odd_files().is_empty());
+        assert_eq!(line_of_forced(&site)["updated"], 2);
+    }
+}
+
+/// The result of a report that sends everything.
+fn line_of_forced(site: &Site) -> Value {
+    line(&site.run().args(["--force"]).run())
+}
+
+#[test]
+fn a_registration_whose_answer_is_lost_is_not_retried_at_once() {
+    // The server is still working on it, so nothing is found yet.
+    let site = Site::new();
+    site.satellite.trouble(REGISTER, 1, Trouble::Status(504));
     let words = "a profile \"esx hypervisor esx1.example.com\" may now exist on the server";
-    let site = lose();
-    let outcome = site.run().run();
+    let outcome = site.run().args(ONE_BY_ONE).run();
     assert_eq!(outcome.status, 75, "{outcome:?}");
-    assert_eq!(
-        outcome.stderr.lines().count(),
-        2,
-        "after the new channel one line: {outcome:?}"
-    );
     assert!(
         outcome.stderr.lines().last().unwrap().contains(words),
         "{outcome:?}"
     );
     assert!(failures(&line(&outcome))[0].1.starts_with(words), "{outcome:?}");
-    assert_eq!(site.satellite.registrations(), 1, "it is not retried");
-
-    // The next run finds the profile.
-    site.server.behave();
-    let outcome = site.run().run();
-    succeeded(&outcome);
-    let adopted = "vw-report-sat5: esx1.example.com: an earlier registration, whose answer was lost, had made the profile";
-    assert!(outcome.stderr.starts_with(adopted), "{outcome:?}");
-    assert_eq!(
-        (line(&outcome)["created"].clone(), site.satellite.registrations()),
-        (json!(2), 2)
-    );
-    assert_eq!(site.systems()["esx hypervisor esx1.example.com"].len(), 2);
-    assert_eq!(site.satellite.open_sessions(), 0);
+    assert_eq!(site.satellite.count(REGISTER), 2, "each once");
+    assert_eq!(site.odd_files(), ["hypervisor-pending-esx1.example.com"]);
+    assert_eq!(line(&site.run().run())["created"], 1);
     assert!(site.odd_files().is_empty());
-    assert_eq!(line(&site.run().run())["updated"], 2);
 
     // The server is silent for too long after a signal.
     let site = Site::new();
@@ -170,20 +185,23 @@ fn a_registration_whose_answer_is_lost_is_not_retried_at_once() {
 #[test]
 fn of_several_possible_profiles_none_is_adopted() {
     let site = Site::new();
-    site.report();
-    // The folder was lost, and so the hypervisor is registered again.
-    fs::remove_file(site.registration("esx1.example.com")).unwrap();
-    site.satellite.trouble(REGISTER, 1, Trouble::Lost(504));
-    assert_eq!(site.run().run().status, 75);
-    assert_eq!(site.satellite.registrations(), 3);
+    site.satellite.trouble(REGISTER, 1, Trouble::Status(504));
+    let outcome = site.run().args(ONE_BY_ONE).run();
+    assert_eq!(outcome.status, 75, "{outcome:?}");
+    for _ in 0..2 {
+        site.register_elsewhere("esx hypervisor esx1.example.com");
+    }
     let outcome = site.run().run();
-    let words = "the systems 1000010000, 1000010002 all have the profile \"esx hypervisor esx1.example.com\"";
+    let words = "the systems 1000010001, 1000010002 all have the profile \"esx hypervisor esx1.example.com\"";
     failed(&outcome, 69, words);
     assert_eq!(
-        (site.satellite.registrations(), line(&outcome)["updated"].clone()),
+        (
+            site.satellite.registrations(),
+            line(&outcome)["unchanged"].clone()
+        ),
         (3, json!(1))
     );
-    let first = site.satellite.systems()[0].id.clone();
+    let first = site.satellite.systems()[1].id.clone();
     assert!(site.satellite.delete_system(&first));
     assert_eq!(line(&site.run().run())["created"], 1);
     assert_eq!(site.satellite.registrations(), 3);
@@ -194,14 +212,14 @@ fn of_several_possible_profiles_none_is_adopted() {
 fn a_failed_lookup_registers_nothing() {
     let site = Site::new();
     site.satellite.trouble(REGISTER, 1, Trouble::Status(502));
-    assert_eq!(site.run().run().status, 75);
+    assert_eq!(site.run().args(ONE_BY_ONE).run().status, 75);
     for (method, trouble, status) in [
         (
             "system.getId",
             Trouble::Fault(-1, "Could not find method".into()),
             69,
         ),
-        ("system.getId", Trouble::Status(503), 75),
+        ("system.getId", Trouble::Status(500), 75),
         (LOGIN, Trouble::Fault(2950, "incorrect.".into()), 77),
     ] {
         site.satellite.trouble(method, 1, trouble);
@@ -227,12 +245,13 @@ fn a_failed_lookup_registers_nothing() {
 
 #[test]
 fn a_refused_registration_leaves_nothing_in_doubt() {
-    for status in [401, 404, 429] {
+    for (status, registrations) in [(401, 0), (404, 1), (429, 2)] {
         let site = Site::new();
         site.satellite.trouble(REGISTER, 1, Trouble::Status(status));
-        let outcome = site.run().run();
+        let outcome = site.run().args(ONE_BY_ONE).run();
         assert!(!outcome.stderr.contains("may now exist"), "{outcome:?}");
-        assert_eq!(site.satellite.registrations(), if status == 429 { 2 } else { 0 });
+        assert_eq!(site.satellite.registrations(), registrations, "{outcome:?}");
+        assert!(site.odd_files().is_empty());
     }
 }
 

@@ -48,7 +48,7 @@ fn the_first_report_registers_and_the_next_only_notifies() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
 
-    let second = line(&site.run().run());
+    let second = line(&site.run().args(["--force"]).run());
     assert_eq!((&second["created"], &second["updated"]), (&json!(0), &json!(2)));
     assert_eq!(site.systems(), systems);
     assert_eq!(
@@ -72,7 +72,7 @@ fn a_systemid_that_virt_who_stored_is_used() {
         let pickle = format!("(dp0\nS'channels'\np1\n(lp2\nsS'system_id'\np3\nS'{text}'\np4\ns.");
         fs::write(site.registration(id), pickle).unwrap();
     }
-    assert_eq!(line(&site.run().run())["updated"], 2);
+    assert_eq!(line(&site.run().args(["--force"]).run())["updated"], 2);
     assert_eq!(site.satellite.registrations(), 2);
 }
 
@@ -80,28 +80,83 @@ fn a_systemid_that_virt_who_stored_is_used() {
 fn a_deleted_hypervisor_is_registered_again_once() {
     let site = Site::new();
     site.report();
-    let first = site.satellite.systems()[0].id.clone();
-    assert!(site.satellite.delete_system(&first));
-    let outcome = site.run().run();
+    let profile = "esx hypervisor esx1.example.com";
+    let id_of = |site: &Site| {
+        let systems = site.satellite.systems();
+        systems
+            .iter()
+            .find(|system| system.profile == profile)
+            .unwrap()
+            .id
+            .clone()
+    };
+    assert!(site.satellite.delete_system(&id_of(&site)));
+    let outcome = site.run().args(["--force"]).run();
     succeeded(&outcome);
     let warning = "vw-report-sat5: warning: esx1.example.com: the server does not know its systemid";
     assert!(outcome.stderr.starts_with(warning), "{outcome:?}");
-    let line = line(&outcome);
-    assert_eq!((&line["created"], &line["updated"]), (&json!(1), &json!(1)));
-    assert_eq!(site.systems()["esx hypervisor esx1.example.com"].len(), 2);
+    let result = line(&outcome);
+    assert_eq!((&result["created"], &result["updated"]), (&json!(1), &json!(1)));
+    assert_eq!(site.systems()[profile].len(), 2);
 
-    // If the server does not know the new systemid either, the hypervisor is not registered a third time.
-    for call in [1, 2] {
-        let unknown = Trouble::Fault(-9, "Invalid System Credentials.".into());
-        site.satellite.trouble(NOTIFY, call, unknown);
-    }
+    // A systemid that is refused although its profile exists is looked for.
+    let unknown = || Trouble::Fault(-9, "Invalid System Credentials.".into());
+    site.satellite.trouble(NOTIFY, 1, unknown());
     let before = site.satellite.registrations();
-    failed(
-        &site.run().run(),
-        69,
-        "esx1.example.com: registration.virt_notify",
+    let outcome = site.run().args(["--force"]).run();
+    succeeded(&outcome);
+    assert_eq!(
+        (&line(&outcome)["updated"], site.satellite.registrations()),
+        (&json!(2), before)
     );
-    assert_eq!(site.satellite.registrations(), before + 1);
+
+    // If the server does not know that systemid either, the hypervisor fails.
+    for call in [1, 2] {
+        site.satellite.trouble(NOTIFY, call, unknown());
+    }
+    let outcome = site.run().args(["--force"]).args(ONE_BY_ONE).run();
+    failed(&outcome, 69, "esx1.example.com: registration.virt_notify");
+    assert_eq!(
+        (&line(&outcome)["updated"], site.satellite.registrations()),
+        (&json!(1), before)
+    );
+}
+
+#[test]
+fn a_lost_folder_makes_no_second_profiles() {
+    let site = Site::new();
+    site.report();
+    let systems = site.systems();
+    fs::remove_dir_all(site.file("state")).unwrap();
+    let outcome = site.run().run();
+    succeeded(&outcome);
+    assert_eq!(line(&outcome)["updated"], 2);
+    assert_eq!((site.satellite.registrations(), site.systems()), (2, systems));
+}
+
+#[test]
+fn cut_names_are_found_and_not_mixed_up() {
+    let site = Site::new();
+    let long = "x".repeat(120);
+    let ids = ["a", "b", "c"].map(|end| format!("{long}{end}"));
+    let hosts: Vec<Value> = ids.iter().map(|id| json!({"uuid": id, "guests": []})).collect();
+    let document = json!({ "hypervisors": hosts }).to_string();
+    let report = || line(&site.run().args(["--force"]).stdin(&*document).run());
+    assert_eq!(report()["created"], 3);
+    let profiles: BTreeSet<String> = site.systems().into_keys().collect();
+    assert_eq!(profiles.len(), 1, "the server cuts them to the same name");
+    fs::remove_file(site.registration(&ids[1])).unwrap();
+    assert_eq!(report()["updated"], 3);
+    assert_eq!(site.satellite.registrations(), 3);
+    for id in &ids[..2] {
+        fs::remove_file(site.registration(id)).unwrap();
+    }
+    let result = report();
+    assert!(
+        failures(&result)[0].1.contains("all have the profile"),
+        "{result}"
+    );
+    assert_eq!(site.satellite.registrations(), 3);
 }
 
 #[test]
@@ -110,9 +165,10 @@ fn a_systemid_is_stored_even_if_the_next_call_fails() {
     site.satellite.trouble(HARDWARE, 1, Trouble::Status(500));
     site.satellite
         .trouble(HARDWARE, 2, Trouble::Fault(1, "no".into()));
-    let outcome = site.run().args(ONCE).run();
+    let outcome = site.run().args(ONCE).args(ONE_BY_ONE).run();
     assert_eq!(failures(&line(&outcome)).len(), 1);
-    assert_eq!(line(&site.run().run())["updated"], 2);
+    let next = line(&site.run().run());
+    assert_eq!((&next["updated"], &next["unchanged"]), (&json!(1), &json!(1)));
     assert_eq!(site.satellite.registrations(), 2, "none twice");
 }
 
@@ -134,23 +190,37 @@ fn nothing_is_registered_if_its_systemid_could_not_be_stored() {
 }
 
 #[test]
-fn a_damaged_systemid_is_named_and_not_replaced() {
+fn a_damaged_systemid_is_set_aside_and_replaced() {
     let site = Site::new();
     site.report();
-    fs::write(
-        site.registration("esx1.example.com"),
-        "cos\nsystem\n(S'true'\ntR.",
-    )
-    .unwrap();
-    let outcome = site.run().run();
-    assert_eq!(outcome.status, 74);
-    let line = line(&outcome);
-    assert_eq!((&line["state"], &line["updated"]), (&json!("partial"), &json!(1)));
-    for words in [
-        "hypervisor-systemid-esx1.example.com can't be used",
-        "restore the file, or remove it",
-    ] {
-        assert!(failures(&line)[0].1.contains(words), "{line}");
+    let path = site.registration("esx1.example.com");
+    let hostile = "cos\nsystem\n(S'touch hacked'\ntR.";
+    for (number, content) in [hostile, "", "}."].iter().enumerate() {
+        fs::write(&path, content).unwrap();
+        let dry = site.bare().args(["--dry-run"]).run();
+        assert!(
+            dry.status == 0 && dry.stderr.contains("a report replaces it"),
+            "{dry:?}"
+        );
+        let outcome = site.run().run();
+        succeeded(&outcome);
+        let aside = format!("{path}.damaged-{}", number + 1);
+        let warning = format!("vw-report-sat5: warning: esx1.example.com: {path} is damaged (");
+        assert!(
+            outcome.stderr.starts_with(&warning) && outcome.stderr.contains(&aside),
+            "{outcome:?}"
+        );
+        assert_eq!(fs::read_to_string(aside).unwrap(), *content);
+        let result = line(&outcome);
+        assert_eq!((&result["updated"], &result["unchanged"]), (&json!(1), &json!(1)));
     }
-    assert_eq!(site.satellite.registrations(), 2);
+    // A folder, and a pipe that nobody writes to.
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    succeeded(&site.run().run());
+    fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    succeeded(&site.run().run());
+    assert_eq!(site.satellite.registrations(), 2, "the profile is found");
+    assert!(!fs::exists(site.file("hacked")).unwrap() && !fs::exists("hacked").unwrap());
 }

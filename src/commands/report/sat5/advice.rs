@@ -2,7 +2,7 @@
 
 use crate::cli;
 use crate::commands::advice::advised as advised_of_exchange;
-use crate::systems::satellite5::{Error, systemid};
+use crate::systems::satellite5::Error;
 
 /// The error with advice after it, if there is any.
 pub(super) fn advised(error: Error) -> cli::Error {
@@ -26,9 +26,6 @@ fn advice(error: &Error) -> Option<&'static str> {
         }
         Error::NoBaseChannel { map: None } => "check the organisation's distribution channel maps",
         Error::SeveralProfiles { .. } => "delete those that are not, in the server's web interface",
-        Error::Registration(systemid::Error::Damaged { .. }) => {
-            "restore the file, or remove it to register the hypervisor again (its old profile stays on the server)"
-        }
         _ => return None,
     })
 }
