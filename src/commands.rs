@@ -15,5 +15,6 @@ pub mod scan;
 mod section;
 mod server;
 pub mod task;
+pub mod show;
 mod vsphere;
 mod way;

@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 6] = [
         "environment",
     ],
     &["mapping", "state", "retry"],
-    &["filter", "config", "http", "process"],
+    &["filter", "config", "http", "process", "show"],
     &["systems::vsphere", "systems::candlepin", "systems::satellite5"],
     &["cli", "service"],
     &["commands"],
