@@ -4,6 +4,7 @@
 
 mod advice;
 pub mod config;
+pub mod diff;
 pub mod escape;
 pub mod filter;
 mod filtering;
