@@ -4,6 +4,7 @@
 
 pub mod advice;
 pub mod args;
+pub mod colour;
 mod error;
 mod events;
 mod exit;

@@ -16,5 +16,6 @@ pub mod scan;
 mod section;
 mod server;
 pub mod task;
+pub mod show;
 mod vsphere;
 mod way;

@@ -8,7 +8,7 @@ use crate::error::Kind;
 pub enum Exit {
     /// Everything succeeded.
     Ok,
-    /// It worked, and the answer is no: the mappings differ. The status is 1, as from diff and grep.
+    /// Everything succeeded, and the answer to the user's question is no: not found, not the same.
     No,
     /// It failed, and has already reported the failure.
     Failed(Kind),
@@ -20,7 +20,7 @@ impl From<()> for Exit {
     }
 }
 
-/// The exit status of [`Exit::No`].
+/// The exit status if the answer is no, as that of grep(1) and diff(1).
 pub(super) const NO: u8 = 1;
 
 /// The exit status for a kind of failure, as in sysexits(3) and in the shell.
