@@ -13,7 +13,7 @@ impl States {
     pub fn of(guests: &[Guest]) -> Self {
         let mut states = States::default();
         for guest in guests {
-            states.0[usize::from(guest.state.number())] += 1;
+            states.0[usize::from(guest.state.unwrap_or_default().number())] += 1;
         }
         states
     }

@@ -163,7 +163,7 @@ fn guest_row(guest: &Guest, host: &Host) -> Vec<Cell> {
     vec![
         Cell::optional(&guest.name),
         Cell::Text(guest.id.clone()),
-        Cell::Text(guest.state.to_string()),
+        Cell::Text(guest.state.unwrap_or_default().to_string()),
         Cell::Text(host.label().to_owned()),
         Cell::optional(&host.cluster),
     ]

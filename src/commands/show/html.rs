@@ -149,7 +149,7 @@ fn row(host: &Host, guests: Vec<Guest>) -> HostRow {
     let guests = guests.iter().map(|guest| {
         GuestRow(
             text::line(&guest.id),
-            guest.state.number(),
+            guest.state.unwrap_or_default().number(),
             line(&guest.name),
             line(&guest.uuid),
             line(&guest.moref),

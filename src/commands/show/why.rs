@@ -186,7 +186,10 @@ fn of_guest(guest: &Guest, host: &Host) -> (String, Details) {
         Some(_) => format!("guest {name} is on host {}", host.label()),
         None => format!("guest {name} is on this machine"),
     };
-    let mut details = vec![("id", guest.id.clone()), ("state", guest.state.to_string())];
+    let mut details = vec![
+        ("id", guest.id.clone()),
+        ("state", guest.state.unwrap_or_default().to_string()),
+    ];
     details.extend(guest.moref.clone().map(|moref| ("managed object id", moref)));
     details.extend(host.id.clone().map(|id| ("host id", id)));
     details.extend(
