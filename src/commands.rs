@@ -15,7 +15,7 @@ pub mod run;
 pub mod scan;
 mod section;
 mod server;
-pub mod task;
 pub mod show;
+pub mod task;
 mod vsphere;
 mod way;
