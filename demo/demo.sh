@@ -35,6 +35,10 @@ step 'What the service does: the pipeline of every section, and a file for Prome
     'vw-run --dry-run; vw-run -o --state-dir . --metrics vw.prom; grep ^vw_guests vw.prom'
 step 'A stage that fails says why in one line, and the next one reports nothing' \
     'printf wrong > password; vw-scan-esx -n sim --password-file password | vw-report-candlepin -n sim' 66
+step 'A question blocks a task: it is reported, and the task cancelled' \
+    'vw-task-esx -n sim power-off vm3' 69
+step 'Or it is answered with its default' \
+    'vw-task-esx -n sim power-off vm3 --auto-answer 1'
 step 'Names cross the vSphere API escaped' \
     "vw-escape -d name 'web%2f1 50%25'"
 

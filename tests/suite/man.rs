@@ -373,7 +373,7 @@ fn commands_missing_for(examples: &[Example]) -> Vec<String> {
 fn run_examples(page: &str, examples: &[Example]) {
     let folder = tempfile::tempdir().unwrap();
     let servers = examples.iter().any(|example| {
-        ["vw-scan-", "vw-report-", "vw-run"]
+        ["vw-scan-", "vw-report-", "vw-task-", "vw-run"]
             .iter()
             .any(|name| example.command.contains(name))
     });
