@@ -4,6 +4,7 @@
 
 mod advice;
 pub mod config;
+pub mod diff;
 pub mod escape;
 pub mod filter;
 mod filtering;
@@ -15,5 +16,6 @@ pub mod scan;
 mod section;
 mod server;
 pub mod task;
+pub mod show;
 mod vsphere;
 mod way;
