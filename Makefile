@@ -2,13 +2,17 @@
 # make demo     builds, starts simulated servers on loopback, and runs the pipelines against them
 # make check    checks format and lints, and runs all tests
 # make bench    measures the scan's CPU and memory on this machine, see BENCHMARKS.md
-# make install  installs what `make` has built; PREFIX (/usr/local) and DESTDIR are used as usual
+# make install  installs what `make` has built, with manual pages, systemd's units and rules for logrotate; it enables nothing.
+#               PREFIX (/usr/local) and DESTDIR are used as usual
 
 CARGO  ?= cargo
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/vw
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+# logrotate reads no other folder.
+SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
 
 TARGET   := $(abspath $(or $(CARGO_TARGET_DIR),target))
 COMMANDS := $(basename $(notdir $(wildcard src/bin/*.rs)))
@@ -48,3 +52,12 @@ install:
 	    done; \
 	done
 	install -m 644 $(DOCS) "$(DESTDIR)$(DOCDIR)"
+	install -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(SYSCONFDIR)/logrotate.d" "$(DESTDIR)$(DOCDIR)/examples"
+	for unit in contrib/systemd/*.service contrib/systemd/*.timer; do \
+	    sed 's|/usr/local/bin/|$(BINDIR)/|' "$$unit" > "$(DESTDIR)$(UNITDIR)/$${unit##*/}" || exit; \
+	    chmod 644 "$(DESTDIR)$(UNITDIR)/$${unit##*/}" || exit; \
+	done
+	install -m 644 contrib/logrotate/vw "$(DESTDIR)$(SYSCONFDIR)/logrotate.d/vw"
+	sed 's|/usr/local/bin:|$(BINDIR):|' contrib/cron/vw > "$(DESTDIR)$(DOCDIR)/examples/cron"
+	install -m 644 contrib/systemd/credentials.conf "$(DESTDIR)$(DOCDIR)/examples"
+	cp -R contrib/kubernetes "$(DESTDIR)$(DOCDIR)/examples"

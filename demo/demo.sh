@@ -31,6 +31,8 @@ step 'The whole pipeline: Candlepin holds every hypervisor when the status is 0'
     'vw-scan-esx -n sim | vw-filter -n sim | vw-report-candlepin -n sim'
 step 'The same document, carried as a file, to a Satellite 5' \
     'vw-report-sat5 -n sim-sat5 --state-dir . < scan.json'
+step 'What the service does: the pipeline of every section, and a file for Prometheus' \
+    'vw-run --dry-run; vw-run -o --state-dir . --metrics vw.prom; grep ^vw_guests vw.prom'
 step 'A stage that fails says why in one line, and the next one reports nothing' \
     'printf wrong > password; vw-scan-esx -n sim --password-file password | vw-report-candlepin -n sim' 66
 step 'A question blocks a task: it is reported, and the task cancelled' \

@@ -10,6 +10,7 @@ mod filtering;
 pub mod password;
 pub mod report;
 mod rhsm;
+pub mod run;
 pub mod scan;
 mod section;
 mod server;

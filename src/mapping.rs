@@ -28,7 +28,7 @@ mod write;
 use std::borrow::Cow;
 use std::fmt;
 
-pub use self::clones::{Copies, Shared};
+pub use self::clones::{Copies, SharedGuest};
 pub use self::entry::{Entry, Id, ReadEntry};
 pub use self::error::{Error, Limit};
 pub use self::fault::BoundedFaults;

@@ -98,6 +98,22 @@ mod tests {
     }
 
     #[test]
+    fn the_kind_of_a_failure_is_known_from_the_status() {
+        let kinds = (0..=255).filter_map(Kind::of_status);
+        for kind in kinds.filter(|kind| *kind != Kind::Software) {
+            assert_eq!(Kind::of_status(status(kind)), Some(kind));
+        }
+        for (number, kind) in [
+            (0, None),
+            (1, Some(Kind::Software)),
+            (127, Some(Kind::Config)),
+            (78, Some(Kind::Config)),
+        ] {
+            assert_eq!(Kind::of_status(number), kind);
+        }
+    }
+
+    #[test]
     fn a_signal_ends_a_command_with_128_and_its_number() {
         for (signal, number) in [
             (Signal::Hangup, signal_hook::consts::SIGHUP),

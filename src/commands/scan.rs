@@ -75,13 +75,3 @@ fn run<S: Scan>(scan: &S, options: &ScanOptions, cancel: &Cancel) -> cli::Result
     printer.print(&found, Occasion::News)?;
     Ok(())
 }
-
-/// The first names, at most `most`, and how many more there are.
-fn first(names: impl ExactSizeIterator<Item: ToString>, most: usize) -> String {
-    let more = names.len().saturating_sub(most);
-    let named: Vec<String> = names.take(most).map(|name| name.to_string()).collect();
-    match more {
-        0 => named.join(", "),
-        _ => format!("{}, and {more} more", named.join(", ")),
-    }
-}

@@ -8,13 +8,17 @@
 )]
 #![allow(unreachable_pub, reason = "the modules share what is in support")]
 
+mod contrib;
 mod cron;
 mod durations;
 mod faults;
 mod help;
 mod layers;
+mod log_files;
 mod man;
+mod many_vcenters;
 mod messages;
+mod migrating;
 mod odd_files;
 mod prompts;
 mod signals;
@@ -29,6 +33,8 @@ mod vw_filter;
 mod vw_password;
 mod vw_report_candlepin;
 mod vw_report_sat5;
+mod vw_run;
+mod vw_run_service;
 mod vw_scan_esx;
 mod vw_scan_esx_faults;
 mod vw_scan_esx_odd;

@@ -411,7 +411,11 @@ impl CandlepinReporter {
             server: destination.endpoint.base.to_string(),
             owner: destination.owner.clone(),
             reporter: destination.reporter_id.clone(),
-            section: source.and_then(|source| source.section.clone()),
+            // Several sections may report one scan, each with its own filters.
+            section: match self.settings.section() {
+                Some(section) => Some(section.to_owned()),
+                None => source.and_then(|source| source.section.clone()),
+            },
         })
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use percent_encoding::utf8_percent_encode;
 
-use super::job::{End, Job, Lists, State, backoff, shortened};
+use super::job::{End, Job, JobState, Lists, backoff, shortened};
 use super::{Batch, Candlepin, Error, LogIds, PLAIN, Status, Tally, can_be_named, json};
 use crate::backoff::Backoff;
 use crate::error::{Classify, Kind};
@@ -132,7 +132,7 @@ impl Candlepin {
         tally.ended = job.job.ended();
         match (&job.job.state, end) {
             // The result of a heartbeat is a sentence, not lists.
-            (State::Finished, _) => Ok(()),
+            (JobState::Finished, _) => Ok(()),
             (_, end) => job.finished(end).map(drop),
         }
     }

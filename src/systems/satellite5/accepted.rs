@@ -1,4 +1,7 @@
 //! The plans that the server has accepted, stored so that an unchanged one is not sent again.
+//!
+//! The file is removed before anything is sent, and written when the report is done. So if a process is killed, the next report
+//! sends everything, instead of taking what the server had before for what it has now.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -90,6 +93,16 @@ impl Entry {
     }
 }
 
+/// Removes the file. A warning says if that fails.
+pub(super) fn forget(folder: &Folder) {
+    let removed = folder
+        .has(FILE)
+        .then(|| folder.remove(FILE).and_then(|()| folder.sync()));
+    if let Some(Err(error)) = removed {
+        log::warn!("{}", error.with_causes());
+    }
+}
+
 /// The digest of a plan's events for the system of a server. Another server, or another registration, makes it another digest.
 pub(super) fn digest(server: &str, systemid: &Secret, events: &Datum<'_>) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
@@ -162,6 +175,10 @@ mod tests {
             );
         }
         accepted.add("h", known.clone());
+        accepted.write(&folder).unwrap();
+        forget(&folder);
+        forget(&folder);
+        assert_eq!(Accepted::read(&folder), Accepted::default());
         accepted.remove("h");
         assert!(!accepted.covers("h", &known));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::thread;
 
 use super::accepted::{self, Accepted};
@@ -80,6 +80,7 @@ impl Satellite5 {
                 delivered: std::mem::take(delivered),
                 outcomes: HashMap::new(),
             }),
+            sends: Once::new(),
             absences: AtomicUsize::new(0),
             ended: OnceLock::new(),
         };
@@ -87,9 +88,11 @@ impl Satellite5 {
         run.report_at_once(&apart, manner.jobs);
         run.report_together(&sharing);
         self.log_out();
-        let Run { books, ended, .. } = run;
+        let Run {
+            books, sends, ended, ..
+        } = run;
         let books = books.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_some() {
+        if lock.is_some() && sends.is_completed() {
             self.remember(&books.accepted);
         }
         *delivered = books.delivered;
@@ -136,6 +139,8 @@ struct Run<'s, 'm> {
     force: bool,
     progress: &'s (dyn Fn() + Sync),
     books: Mutex<Books<'m>>,
+    /// Done before the first plan is sent.
+    sends: Once,
     /// How many plans in a row failed because the server is away.
     absences: AtomicUsize,
     /// Why the rest has no turn.
@@ -252,7 +257,9 @@ impl<'m> Run<'_, 'm> {
             return Ok(Arrival::Unchanged);
         }
         let (id, registrant) = (prepared.registrant.id, prepared.registrant);
-        // Until a plan is accepted it is unknown what the server has.
+        // If this process is killed nobody knows what the server has.
+        self.sends
+            .call_once(|| accepted::forget(self.satellite.registrations.folder()));
         self.books().accepted.remove(id);
         let (mut systemid, mut arrival) = match prepared.systemid {
             Some(systemid) => (systemid, Arrival::Updated),
@@ -261,8 +268,7 @@ impl<'m> Run<'_, 'm> {
         let mut params = [text_of(&systemid), prepared.plan.events];
         let mut sent = self.notify(&params);
         // A deleted profile, another server's file and a damaged systemid all look the same.
-        if arrival == Arrival::Updated
-            && let Err(error) = &sent
+        if let Err(error) = &sent
             && error.is_fault(UNKNOWN_SYSTEM)
         {
             log::warn!(
