@@ -11,6 +11,7 @@
 //! The rest starts tasks: `machine` finds virtual machines, `power` changes their power state, `task` follows a task to its end,
 //! `question` answers what it asks, and `pool` keeps the sessions.
 
+mod action;
 mod changes;
 mod error;
 mod inventory;
@@ -34,11 +35,12 @@ use std::fmt;
 use std::io::BufRead;
 use std::time::{Duration, Instant};
 
+pub use action::Action;
 pub use error::{Error, Fault, Refusal};
 pub use inventory::{Identified, Inventory, TYPE};
 pub use machine::{Machine, Machines, Unidentified};
 pub use pool::Pool;
-pub use power::{Action, Answered, AnsweredByHand, Ended, Order, answer, perform};
+pub use power::{Answered, AnsweredByHand, Ended, Order, answer, perform};
 pub use question::{Choice, Question, Unanswerable};
 pub use retry::retry;
 pub use scan::scan;

@@ -37,9 +37,9 @@ pub(super) fn of_power(machine: &Machine, action: &str, answered: Answered, sett
     Reported::new(line, kind)
 }
 
-/// Fills the line. Returns the kind of the failure, if it is one.
-fn describe(line: &mut Line, ended: Ended, settings: &Settings) -> Option<Kind> {
-    let (state, kind) = match &ended {
+/// The state, and the kind of the failure, if it is one.
+fn state_of(ended: &Ended) -> (State, Option<Kind>) {
+    match ended {
         Ended::Done | Ended::Already(_) | Ended::WouldStart => (State::Success, None),
         Ended::WouldAnswer(..) => (State::Blocked, Some(Kind::TempFail)),
         Ended::Failed(_) | Ended::Deleted => (State::Error, Some(Kind::Unavailable)),
@@ -56,7 +56,12 @@ fn describe(line: &mut Line, ended: Ended, settings: &Settings) -> Option<Kind> 
             }),
         ),
         Ended::NotStarted(error) => (State::Error, Some(error.kind())),
-    };
+    }
+}
+
+/// Fills the line. Returns the kind of the failure, if it is one.
+fn describe(line: &mut Line, ended: Ended, settings: &Settings) -> Option<Kind> {
+    let (state, kind) = state_of(&ended);
     line.state = state;
     match ended {
         Ended::Done => {}
