@@ -366,7 +366,7 @@ fn temporary_failures_are_tried_again_request_by_request() {
     let failures = Arc::new(AtomicUsize::new(0));
     let count = failures.clone();
     site.server.misbehave(move |number, request| {
-        let is_third = request.method == "GET" && number % 3 == 0;
+        let is_third = request.method == "GET" && number.is_multiple_of(3);
         is_third.then(|| {
             count.fetch_add(1, Ordering::Relaxed);
             Fault::Answer(Response::new(503, "text/plain", "busy"))
