@@ -64,6 +64,14 @@ impl Accepted {
         folder.write(FILE, &content)
     }
 
+    /// Removes the file, also if the machine crashes.
+    pub(super) fn discard(folder: &Folder) -> Result<(), state::Error> {
+        match folder.has(FILE) {
+            true => folder.remove(FILE).and_then(|()| folder.sync()),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the server has accepted the plan with this digest within the last day, and no other since.
     pub(super) fn covers(&self, id: &str, digest: &str) -> bool {
         let entry = self.plans.get(id);

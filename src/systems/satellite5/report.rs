@@ -77,6 +77,7 @@ impl Satellite5 {
             progress,
             books: Mutex::new(Books {
                 accepted: accepted.unwrap_or_default(),
+                is_file_removed: false,
                 delivered: std::mem::take(delivered),
                 outcomes: HashMap::new(),
             }),
@@ -145,6 +146,8 @@ struct Run<'s, 'm> {
 /// What is known of the hypervisors.
 struct Books<'m> {
     accepted: Accepted,
+    /// Whether the file with the accepted plans is removed until the end.
+    is_file_removed: bool,
     delivered: Delivered,
     outcomes: HashMap<&'m str, Outcome>,
 }
@@ -252,8 +255,7 @@ impl<'m> Run<'_, 'm> {
             return Ok(Arrival::Unchanged);
         }
         let (id, registrant) = (prepared.registrant.id, prepared.registrant);
-        // Until a plan is accepted it is unknown what the server has.
-        self.books().accepted.remove(id);
+        self.forget(id);
         let (mut systemid, mut arrival) = match prepared.systemid {
             Some(systemid) => (systemid, Arrival::Updated),
             None => self.satellite.register(registrant)?,
@@ -278,6 +280,20 @@ impl<'m> Run<'_, 'm> {
         self.books().accepted.add(id, digest);
         log::debug!("{id}: reported");
         Ok(arrival)
+    }
+
+    /// Records that it is unknown what the server has of a hypervisor, until a plan is accepted.
+    ///
+    /// The first time, the file with the accepted plans is removed; it is written at the end. If a run that was killed left it, a
+    /// later one would not send what has changed back.
+    fn forget(&self, id: &str) {
+        let mut books = self.books();
+        books.accepted.remove(id);
+        if !std::mem::replace(&mut books.is_file_removed, true)
+            && let Err(error) = Accepted::discard(self.satellite.registrations.folder())
+        {
+            log::warn!("{}", error.with_causes());
+        }
     }
 
     /// Sends a plan. If many fail one after the other because the server is away, the report ends.

@@ -107,11 +107,14 @@ impl Site {
     fn lose_a_registration(&self) {
         let (trouble, release) = Trouble::held();
         self.satellite.trouble(REGISTER, 1, trouble);
-        let mut child = self.run().stdin(document(0)).start(Stdio::null()).0;
-        until(|| self.satellite.count(REGISTER) == 1);
+        let run = self.run().args(ONE_BY_ONE).stdin(document(0));
+        let mut child = run.start(Stdio::null()).0;
+        until(|| self.satellite.count(REGISTER) >= 1);
         child.kill().unwrap();
         child.wait().unwrap();
         drop(release);
+        // Nobody closes the session of a killed run.
+        self.satellite.expire_sessions();
     }
 
     /// Fails unless the server holds each hypervisor once, with the guests of this revision.
@@ -253,7 +256,7 @@ fn a_kill_at_each_call_leaves_each_hypervisor_once() {
         let before = site.satellite.count(method);
         site.satellite.trouble(method, *nth, trouble);
         let mut child = site.run().stdin(document(1)).start(Stdio::null()).0;
-        until(|| site.satellite.count(method) == before + nth);
+        until(|| site.satellite.count(method) >= before + nth);
         child.kill().unwrap();
         child.wait().unwrap();
         drop(release);
@@ -281,11 +284,9 @@ fn two_reporters_at_once_register_each_hypervisor_once() {
         let reporters = [start(), start(), start()];
         for reporter in reporters {
             let (status, result) = ended(reporter);
-            assert_eq!(
-                (status, &result["state"]),
-                (0, &json!("finished")),
-                "{scene:?} {result}"
-            );
+            // Who comes later finds nothing to do.
+            let is_done = result["state"] == "finished" || result["state"] == "unchanged";
+            assert!(status == 0 && is_done, "{scene:?} {status} {result}");
         }
         assert_eq!(site.is_whole(1), Ok(()), "{scene:?}");
         assert_eq!(site.satellite.open_sessions(), 0);
