@@ -1,7 +1,7 @@
 # make          builds the commands for installation
 # make demo     builds, starts simulated servers on loopback, and runs the pipelines against them
 # make check    checks format and lints, and runs all tests
-# make bench    measures the scan's CPU and memory on this machine, see BENCHMARKS.md
+# make bench    measures CPU and memory of a scan and a report on this machine, see BENCHMARKS.md
 # make install  installs what `make` has built; PREFIX (/usr/local) and DESTDIR are used as usual
 
 CARGO  ?= cargo
@@ -32,7 +32,7 @@ check:
 bench:
 	$(CARGO) build --release --workspace --bins --locked
 	if command -v go >/dev/null; then cd tests/vcsim && go build -o "$(TARGET)/vcsim" .; fi
-	$(CARGO) bench --locked --bench scan
+	$(CARGO) bench --locked --bench scan --bench report
 
 # It builds nothing, because root may have no Rust.
 install:

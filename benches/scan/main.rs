@@ -5,6 +5,8 @@
 //! figures depend on the machine. BENCHMARKS.md keeps a table and says more.
 
 mod floor;
+#[path = "../measure/mod.rs"]
+mod measure;
 mod recording;
 mod server;
 
@@ -14,10 +16,8 @@ use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use wait4::Wait4;
-
+use measure::{Cost, median, run};
 use recording::Recorder;
 use server::Server;
 
@@ -68,11 +68,11 @@ fn main() -> Result<()> {
 fn row(out: &mut impl Write, server: &Server, vms: usize) -> Result<()> {
     let mut answers = tempfile::tempfile()?;
     let recorder = Recorder::start(&server.address)?;
-    run(&mut server.scan(Some(recorder.port())))?;
+    run(&mut server.scan(Some(recorder.port())), Stdio::null())?;
     let bytes = recorder.finish(&mut answers)?;
     let (mut scans, mut floors) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        scans.push(run(&mut server.scan(None))?);
+        scans.push(run(&mut server.scan(None), Stdio::null())?);
         floors.push(run_floor(&answers)?);
     }
     let (scan, floor) = (median(scans), median(floors));
@@ -92,30 +92,6 @@ fn row(out: &mut impl Write, server: &Server, vms: usize) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// The resources that a process used.
-struct Cost {
-    /// Seconds of CPU, user and system.
-    cpu: Duration,
-    /// The peak of memory in bytes. It is at least that of this process, which therefore keeps its data in files.
-    memory: u64,
-    wall: Duration,
-}
-
-/// Runs a command to its end.
-fn run(command: &mut Command) -> Result<Cost> {
-    let since = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-    let used = child.wait4()?;
-    if !used.status.success() {
-        return Err(format!("{command:?}: {}", used.status).into());
-    }
-    Ok(Cost {
-        cpu: used.rusage.utime + used.rusage.stime,
-        memory: used.rusage.maxrss,
-        wall: since.elapsed(),
-    })
-}
-
 /// Runs the floor, and serves it the recorded answers.
 fn run_floor(answers: &File) -> Result<Cost> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -126,13 +102,8 @@ fn run_floor(answers: &File) -> Result<Cost> {
         io::Seek::rewind(&mut answers)?;
         io::copy(&mut answers, &mut stream)
     });
-    let cost = run(Command::new(std::env::current_exe()?).args([floor::OPTION, &address]))?;
+    let floor = [floor::OPTION, &address];
+    let cost = run(Command::new(std::env::current_exe()?).args(floor), Stdio::null())?;
     serving.join().map_err(|_| "serving the floor")??;
     Ok(cost)
-}
-
-/// The median by CPU, with the memory and time of that run.
-fn median(mut costs: Vec<Cost>) -> Cost {
-    costs.sort_by_key(|cost| cost.cpu);
-    costs.swap_remove(costs.len() / 2)
 }

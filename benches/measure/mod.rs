@@ -1,0 +1,36 @@
+//! What a process costs.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use wait4::Wait4;
+
+/// The resources that a process used.
+pub(crate) struct Cost {
+    /// CPU, user and system.
+    pub(crate) cpu: Duration,
+    /// The peak of memory in bytes. It is at least that of this process, which therefore keeps its data in files.
+    pub(crate) memory: u64,
+    pub(crate) wall: Duration,
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command, stdin: impl Into<Stdio>) -> crate::Result<Cost> {
+    let since = Instant::now();
+    let mut child = command.stdin(stdin).stdout(Stdio::null()).spawn()?;
+    let used = child.wait4()?;
+    if !used.status.success() {
+        return Err(format!("{command:?}: {}", used.status).into());
+    }
+    Ok(Cost {
+        cpu: used.rusage.utime + used.rusage.stime,
+        memory: used.rusage.maxrss,
+        wall: since.elapsed(),
+    })
+}
+
+/// The median by CPU, with the memory and time of that run.
+pub(crate) fn median(mut costs: Vec<Cost>) -> Cost {
+    costs.sort_by_key(|cost| cost.cpu);
+    costs.swap_remove(costs.len() / 2)
+}
