@@ -11,4 +11,7 @@ pub mod password;
 pub mod report;
 mod rhsm;
 pub mod scan;
+mod section;
+mod server;
+mod vsphere;
 mod way;

@@ -13,6 +13,7 @@
 //! [`Note`]s and [`Error`]s name file, line, section and key. They state facts and name no option of a command, because
 //! only the commands know their options.
 
+pub mod effective;
 mod format;
 mod interpolation;
 pub mod keys;
@@ -24,6 +25,7 @@ pub mod sysconfig;
 #[cfg(test)]
 mod tests;
 mod trust;
+pub mod variables;
 mod virt_who;
 
 use crate::error::Classify;

@@ -373,6 +373,21 @@ impl Mapping {
         self.hypervisors.iter().any(|hypervisor| !hypervisor.is_local()) || self.faults.iter().any(is_host)
     }
 
+    /// The ids of all hypervisors that the document mentions, usable or left out. Names of those left out by a stage count too:
+    /// the id that a server knows may be the name.
+    pub fn mentioned(&self) -> impl Iterator<Item = &str> {
+        let hypervisors = self
+            .hypervisors
+            .iter()
+            .filter_map(|hypervisor| hypervisor.id.as_deref());
+        let faults = self.faults.iter().filter_map(|fault| fault.id.as_deref());
+        let omitted = self.tail.omitted.iter().flat_map(|omitted| {
+            let LeftOut { id, name, .. } = &omitted.left_out;
+            id.iter().chain(name).map(String::as_str)
+        });
+        hypervisors.chain(faults).chain(omitted)
+    }
+
     /// Whether the document lists the guests of this machine itself.
     pub fn has_local(&self) -> bool {
         self.hypervisors.iter().any(Hypervisor::is_local)

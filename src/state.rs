@@ -175,6 +175,20 @@ impl Folder {
         }
     }
 
+    /// The names of all files, in any order; none if the folder does not exist. Names that are not UTF-8 are left out.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.and_then(|entries| entries.collect::<io::Result<Vec<_>>>()),
+        };
+        let entries = entries.map_err(|source| Error::Read {
+            path: self.0.clone(),
+            source,
+        })?;
+        let names = entries.into_iter().map(|entry| entry.file_name());
+        Ok(names.filter_map(|name| name.into_string().ok()).collect())
+    }
+
     /// Whether a file with this name exists.
     pub fn has(&self, name: &str) -> bool {
         fs::symlink_metadata(self.path(name)).is_ok()

@@ -50,13 +50,21 @@ pub enum Error {
     /// The document is a web page.
     #[error("an HTML page instead of XML")]
     Html,
+    /// The document begins like JSON.
+    #[error("JSON instead of XML")]
+    Json,
+    /// The document begins with other text.
+    #[error("text instead of XML")]
+    Text,
 }
 
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
             Error::Read(_) | Error::Cut(_) => Kind::TempFail,
-            Error::Malformed { .. } | Error::Refused { .. } | Error::Html => Kind::Protocol,
+            Error::Malformed { .. } | Error::Refused { .. } | Error::Html | Error::Json | Error::Text => {
+                Kind::Protocol
+            }
         }
     }
 }
@@ -254,6 +262,12 @@ impl<R: BufRead> Reader<R> {
                 self.depth -= 1;
                 Ok(Next::End)
             }
+            // Only white space may stand before the first element.
+            Event::Text(text) if self.start.is_empty() => match text.trim_ascii_start().bytes().next() {
+                None => Ok(Next::Text(Cow::Borrowed(""))),
+                Some(b'{' | b'[' | b'"') => Err(Error::Json),
+                Some(_) => Err(Error::Text),
+            },
             Event::Text(text) => Ok(Next::Text(lines(text))),
             Event::CData(text) => Ok(Next::Text(text.xml10_content())),
             Event::GeneralRef(reference) => match resolve(&reference) {

@@ -12,7 +12,7 @@ mod store;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -47,6 +47,8 @@ pub enum Access {
     All,
     /// These owners. A read-only role is enough to report.
     Owners(Vec<String>),
+    /// These owners with a read-only role, which may report but not delete.
+    ReadOnly(Vec<String>),
     /// No role at all: 403 for everything.
     Nothing,
 }
@@ -158,6 +160,8 @@ pub struct Hypervisor {
     pub facts: BTreeMap<String, String>,
     /// Who reported it last.
     pub reporter: Option<String>,
+    /// When it was reported last, or a heartbeat of its reporter came.
+    pub checked_in: Option<SystemTime>,
 }
 
 impl Hypervisor {
@@ -273,6 +277,14 @@ impl Candlepin {
     /// Deletes a registered system; its certificate is refused from then on.
     pub fn unregister(&self, uuid: &str) {
         self.lock().deleted.insert(uuid.to_owned());
+    }
+
+    /// Makes a hypervisor look as if this reporter had checked it in at this time.
+    pub fn checked_in_by(&self, owner: &str, id: &str, reporter: &str, time: SystemTime) {
+        let mut state = self.settled();
+        if let Some(store) = state.stores.get_mut(owner) {
+            store.touch(id, reporter, time);
+        }
     }
 
     /// The reported guests of a registered system or hypervisor.
@@ -405,6 +417,8 @@ impl State {
                     "Last hypervisor check-in updated for owner \"{}\" by reporter: {reporter}",
                     job.owner
                 );
+                let store = self.stores.entry(job.owner.clone()).or_default();
+                store.renew(&reporter, SystemTime::now());
                 self.heartbeats.push((job.owner.clone(), reporter));
                 return job.end(JobState::Finished, text.into(), None);
             }

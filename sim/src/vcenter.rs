@@ -1,7 +1,7 @@
 //! A simulated vCenter or ESX host that speaks vim25 SOAP under `/sdk`.
 //!
 //! It is strict where real servers are: nothing works without a session, or with an unknown object, property or version of the
-//! API. What only a real server can do gets NotSupported. Its answers look like recorded ones, and are written while they are
+//! API. Tasks take time, and ask questions if a script says so. What only a real server can do gets NotSupported. Its answers look like recorded ones, and are written while they are
 //! sent.
 
 mod about;
@@ -13,6 +13,7 @@ mod select;
 mod service;
 mod session;
 mod soap;
+mod task;
 
 use std::io;
 use std::sync::Arc;
@@ -20,8 +21,9 @@ use std::sync::Arc;
 use crate::http::{Logged, Server, Tls};
 use about::About;
 pub use inventory::{Inventory, Kind};
-pub use object::{Compute, ComputeKey, FolderKey, Host, HostKey, Vm, VmKey};
+pub use object::{Compute, ComputeKey, FolderKey, Host, HostKey, TaskKey, Vm, VmKey};
 use service::Vim;
+pub use task::{Asked, Choice, OnCancel, Question, Script, Task, TaskState};
 
 /// Who may log in.
 #[derive(Debug, Clone)]

@@ -26,6 +26,19 @@ impl Progress {
         })
     }
 
+    /// Shows what `line` returns, such as `PREFIX: 3 done, web1 42 %`.
+    pub fn describing(line: impl Fn() -> String + Clone + Send + Sync + 'static) -> Self {
+        Progress::new(None, move |_| line())
+    }
+
+    /// Runs `print` while the line is hidden, so that it prints below nothing.
+    pub fn hidden<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
     /// Like [`Progress::counting`], with the total, the remaining time and a bar.
     pub fn toward(total: usize, prefix: &str, what: &'static str) -> Self {
         let prefix = prefix.to_owned();

@@ -1,4 +1,4 @@
-//! A reporter's result lines, one for each document, and the exit status that follows from them.
+//! Result lines, such as those of a reporter for each document, and the exit status that follows from them.
 
 mod readable;
 
@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Instant, SystemTime};
 
+pub use readable::fitted;
 use serde::{Serialize, Serializer};
 
 use super::error::Error;
@@ -60,6 +61,9 @@ pub struct Line {
     pub updated: usize,
     /// How many hypervisors were already the same on the server.
     pub unchanged: usize,
+    /// How many vanished hypervisors were deleted. Absent if none was.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub deleted: usize,
     /// How many hypervisors and guests were left out: the document's `omitted`, and what this stage left out.
     pub omitted: usize,
     /// The hypervisors that failed or were left out.
@@ -80,6 +84,11 @@ impl Line {
             self.error = Some(text::message(&format!("{error:#}")));
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it like this")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The hypervisors that failed, each with `id`, `name` and `error`.
@@ -117,6 +126,18 @@ impl Form {
     }
 }
 
+/// A line about a result.
+pub trait Shown: Serialize {
+    /// The line for people, with everything that belongs to it, and a newline at the end.
+    fn readable(&self) -> String;
+}
+
+impl Shown for Line {
+    fn readable(&self) -> String {
+        readable::here(self)
+    }
+}
+
 /// Prints the results of a run, and keeps the worst failure.
 #[derive(Debug, Default)]
 pub struct Results {
@@ -135,7 +156,7 @@ impl Results {
     }
 
     /// Prints a line. If the reader of stdout is gone, nothing is printed: this is not a failure, and the work goes on.
-    pub fn print(&mut self, line: &Line) {
+    pub fn print(&mut self, line: &impl Shown) {
         if self.closed {
             return;
         }
@@ -148,14 +169,14 @@ impl Results {
         }
     }
 
-    fn write(&self, line: &Line) -> io::Result<()> {
+    fn write(&self, line: &impl Shown) -> io::Result<()> {
         let mut stdout = json_stdout();
         match self.form {
             Form::Json => {
                 serde_json::to_writer(&mut stdout, line)?;
                 stdout.write_all(b"\n")?;
             }
-            Form::Readable => stdout.write_all(readable::here(line).as_bytes())?,
+            Form::Readable => stdout.write_all(line.readable().as_bytes())?,
         }
         stdout.flush()
     }
@@ -238,6 +259,7 @@ mod tests {
             created: 1,
             updated: 0,
             unchanged: 0,
+            deleted: 0,
             omitted: 4,
             failed: vec![LeftOut {
                 id: Some("a".to_owned()),

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use self::check::{Check, Checked, Surroundings};
 use crate::cli::{self, Exit, Failure, advice, args, table};
-use crate::commands::scan::section;
+use crate::commands::section;
 use crate::commands::way;
-use crate::config::keys::EffectiveKey;
+use crate::config::effective::EffectiveKey;
 use crate::config::sysconfig::{self, Variables};
 use crate::config::{self, Config, Rhsm, Section};
 use crate::error::Kind;

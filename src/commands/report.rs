@@ -5,6 +5,7 @@
 
 pub mod candlepin;
 mod documents;
+mod inbox;
 mod limit;
 mod max_age;
 pub mod sat5;

@@ -1,34 +1,29 @@
 //! Scans: from an inventory to a mapping on stdout.
 //!
-//! A new scan has a file here, with its options, its settings and its [`Scan`], and a room in [`crate::systems`] that reads the
-//! inventory. [`run`] does the rest. The other files are what the scans share:
+//! A new scan has a file here, with its options, its settings and its `Scan`, and a room in [`crate::systems`] that reads the
+//! inventory. `run` does the rest. The other files are what the scans share:
 //!
-//! - `options`: the options of every scan; `server`: those of a scan that reads a server over HTTP
-//! - `section`: which section of the configuration a scan uses; `settings`: what its keys and the options mean together
+//! - `options`: the options of every scan; `settings`: what its keys and the options mean together
 //! - `document`: printing an inventory; `omitted` and `shared_ids`: the messages about it
 //! - `record`: what the folder of a trace says about the scan
-//! - `advice`: what the user can do about a failure
 
-mod advice;
 mod document;
 pub mod esx;
 pub mod fake;
 mod omitted;
 mod options;
 mod record;
-pub(super) mod section;
-mod server;
 mod settings;
 mod shared_ids;
 
 use std::convert::Infallible;
 
-pub(super) use self::advice::address_problem;
 use self::document::{Found, Printer};
 use self::options::ScanOptions;
 pub(super) use self::settings::hypervisor_id;
 use crate::cancel::Cancel;
 use crate::cli;
+use crate::commands::vsphere;
 use crate::mapping::Source;
 use crate::pace::{Occasion, Pace};
 
@@ -62,7 +57,7 @@ trait Scan {
 /// Does what the options ask for: a check, one document, or a document after each change.
 fn run<S: Scan>(scan: &S, options: &ScanOptions, cancel: &Cancel) -> cli::Result<()> {
     let section = scan.source().section.as_deref();
-    let explain = |error| advice::explain(error, section);
+    let explain = |error| vsphere::explain(error, section);
     if options.check {
         let answer = scan.check(cancel).map_err(explain)?;
         let _at_once = cli::end_at_once(cancel);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::effective::{EffectiveKey, Origin};
 use super::format::{self, Assignment, Block};
-use super::keys::{EffectiveKey, Origin};
 use super::section::Section;
 use super::{Error, Place};
 use crate::secret::Secret;

@@ -8,25 +8,11 @@ use std::sync::Arc;
 
 use super::format::{Assignment, Block};
 use super::interpolation::{self, Expanded};
-use super::keys;
+use super::keys::{self, ENCRYPTED, RENAMED};
 use super::password::{self, KEY_FILE};
-use super::{Error, Lack, MissingKey, NoSection, Note, Place, sysconfig};
+use super::{Error, Lack, MissingKey, NoSection, Note, Place, variables};
 use crate::list;
 use crate::secret::{Secret, redact};
-
-/// Keys that virt-who renamed, and their new names.
-pub(super) const RENAMED: [(&str, &str); 2] = [
-    ("filter_host_uuids", "filter_hosts"),
-    ("exclude_host_uuids", "exclude_hosts"),
-];
-
-/// The key of each password, and the key of the same password encrypted, which has precedence.
-pub(super) const ENCRYPTED: [(&str, &str); 4] = [
-    ("password", "encrypted_password"),
-    ("rhsm_password", "rhsm_encrypted_password"),
-    ("rhsm_proxy_password", "rhsm_encrypted_proxy_password"),
-    ("sat_password", "sat_encrypted_password"),
-];
 
 /// Keys that say how one certificate is verified. One of them in a section overrides all of them in `[defaults]`.
 const TRUST: [[&str; 3]; 3] = [
@@ -220,7 +206,7 @@ impl Section {
             None => Note {
                 place: self.place().cloned(),
                 section: self.name.clone(),
-                key: Some(match sysconfig::variable(key) {
+                key: Some(match variables::variable(key) {
                     Some(variable) if self.is_variables() => variable.to_owned(),
                     _ => key.to_owned(),
                 }),

@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::format::{self, Block};
+use super::keys::SPECIAL;
 use super::section::{self, Section};
 use super::sysconfig::Variables;
 use super::{Content, Error, NoSection, Note, Place};
-
-/// Sections that do not describe a source.
-pub(super) const SPECIAL: [&str; 3] = ["global", "defaults", "system_environment"];
 
 /// Which files make up the configuration.
 ///

@@ -50,7 +50,7 @@ pub enum Error {
         /// The two characters.
         operator: &'static str,
     },
-    /// Matching reached [`BACKTRACK_LIMIT`].
+    /// Matching reached `BACKTRACK_LIMIT`.
     #[error(
         "{list} has \"{pattern}\", which takes too long to match \"{text}\"; write it with fewer repetitions"
     )]

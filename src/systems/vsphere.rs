@@ -1,23 +1,31 @@
 //! The vSphere Web Services API of vCenter and of ESX and ESXi hosts.
 //!
-//! Two layers. Whatever a command does with a server, it uses the lower one, which knows nothing of inventories:
+//! Whatever a command does with a server, it uses the lower modules, which know nothing of inventories:
 //!
 //! - `soap`: calls, answers and faults; `session`: login and logout
 //! - `property`: the properties of objects, page by page; `changes`: the stream of their changes
 //! - `retry`: which failures are temporary; `uri`: how people write a server's address
 //!
-//! The upper one reads an inventory: `scan` reads it once, `watch` follows it, `inventory` makes hypervisors of it.
+//! Some of the others read an inventory: `scan` reads it once, `watch` follows it, `inventory` makes hypervisors of it.
+//!
+//! The rest starts tasks: `machine` finds virtual machines, `power` changes their power state, `task` follows a task to its end,
+//! `question` answers what it asks, and `pool` keeps the sessions.
 
 mod changes;
 mod error;
 mod inventory;
+mod machine;
 mod names;
+mod pool;
+mod power;
 mod property;
+mod question;
 mod retry;
 mod rounds;
 mod scan;
 mod session;
 mod soap;
+mod task;
 mod updates;
 mod uri;
 mod watch;
@@ -28,9 +36,14 @@ use std::time::{Duration, Instant};
 
 pub use error::{Error, Fault, Refusal};
 pub use inventory::{Identified, Inventory, TYPE};
+pub use machine::{Machine, Machines, Unidentified};
+pub use pool::Pool;
+pub use power::{Action, Answered, AnsweredByHand, Ended, Order, answer, perform};
+pub use question::{Choice, Question, Unanswerable};
 pub use retry::retry;
 pub use scan::scan;
 pub use session::{About, Credentials, Session};
+pub use task::{Leftover, Obstacle, TaskInfo};
 pub use uri::{Address, AddressError};
 pub use watch::{Nudge, Watched, watch};
 

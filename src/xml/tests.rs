@@ -122,6 +122,25 @@ fn a_web_page_is_recognised_by_its_document_type() {
 }
 
 #[test]
+fn a_document_that_begins_with_text_is_no_xml() {
+    for json in ["{}", " \r\n[1]", "\"no\"", "{\"a\":\"<b/>\"}"] {
+        assert!(matches!(reader(json).child(), Err(Error::Json)), "{json}");
+    }
+    for text in ["Not Found", "x<a/>", "<?xml version=\"1.0\"?>no<a/>"] {
+        assert!(matches!(whole(text), Err(Error::Text)), "{text}");
+        assert_eq!(whole(text).unwrap_err().kind(), Kind::Protocol);
+    }
+    for document in [
+        "",
+        " \n<a/>",
+        "\u{feff}<a/>",
+        "\u{feff}<?xml version=\"1.0\"?>\n<!-- x -->\n<a/>\n",
+    ] {
+        whole(document).unwrap();
+    }
+}
+
+#[test]
 fn a_document_is_as_long_as_its_units_allow() {
     let unit = format!("<b>{}</b>", "x".repeat(MAX_LENGTH - 100));
     let document = format!("<a>{}</a>", unit.repeat(20));

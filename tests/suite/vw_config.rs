@@ -485,7 +485,7 @@ fn wrong_options_are_named_in_one_line() {
 
 #[test]
 fn each_key_and_variable_is_documented() {
-    use vw::config::{keys, sysconfig};
+    use vw::config::{keys, variables};
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man/vw-virt-who.7")).unwrap();
     let items: Vec<&str> = page
         .lines()
@@ -493,7 +493,7 @@ fn each_key_and_variable_is_documented() {
         .flat_map(|line| line.split(", "))
         .collect();
     let known = keys::SECTION.iter().chain(&keys::GLOBAL).copied();
-    for name in known.chain(sysconfig::names()) {
+    for name in known.chain(variables::names()) {
         assert!(items.contains(&name), "{name}");
     }
 }

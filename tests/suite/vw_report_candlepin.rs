@@ -24,6 +24,7 @@ mod report;
 mod settings;
 mod state;
 mod stream;
+mod vanished;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-candlepin");
 

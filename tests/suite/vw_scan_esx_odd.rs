@@ -7,6 +7,8 @@ use vw_sim::vcenter::{Host, HostKey, Inventory, Vm, VmKey};
 
 use crate::vw_scan_esx_options::Site;
 
+mod pages;
+
 const UUID: &str = "78563412-ab90-efcd-1234-567890abcdef";
 const SWAPPED: &str = "12345678-90ab-cdef-1234-567890abcdef";
 
@@ -419,92 +421,4 @@ fn ids_by_host_name_leave_out_hosts_without_one() {
         mapping["omitted"][0]["reason"],
         "no config.network.dnsConfig.hostName"
     );
-}
-
-/// How the inventory changes between two pages.
-type Change = fn(&mut Inventory, &Usual, HostKey, VmKey);
-
-#[test]
-fn machines_that_vanish_appear_or_move_between_pages_affect_no_others() {
-    let table: [(&str, Change); 5] = [
-        ("vanishes", |inventory, _, _, moving| inventory.remove_vm(moving)),
-        ("vanishes before its page", |inventory, usual, _, _| {
-            inventory.remove_vm(usual.vms[1])
-        }),
-        ("comes", |inventory, usual, _, _| {
-            inventory.add_vm(usual.host, Vm::new("comes"));
-        }),
-        ("moves", |inventory, usual, _, moving| {
-            inventory.move_vm(moving, usual.host)
-        }),
-        ("moves away", |inventory, usual, other, _| {
-            inventory.move_vm(usual.vms[1], other)
-        }),
-    ];
-    for (what, change) in table {
-        // Before each page after the first.
-        for page in 1..=7 {
-            let mut inventory = Inventory::empty();
-            let usual = usual(&mut inventory);
-            let other = inventory.add_standalone(Host::new("other.example.com"));
-            let moving = inventory.add_vm(other, vm(|_| {}));
-            inventory.add_vm(other, Vm::new("stays"));
-            let stays = usual.vms[0];
-            let site = Site::new(inventory);
-            let first = site.mapping(&["--guest-names"]);
-            site.vcenter.limit_pages(Some(1));
-            let vcenter = Arc::downgrade(&site.vcenter);
-            let mut asked = 0;
-            site.vcenter.server().misbehave(move |_, request| {
-                if String::from_utf8_lossy(&request.body).contains("<ContinueRetrievePropertiesEx") {
-                    asked += 1;
-                    if asked == page {
-                        let vcenter = vcenter.upgrade().unwrap();
-                        vcenter.change(|inventory| change(inventory, &usual, other, moving));
-                    }
-                }
-                None
-            });
-            let outcome = site.scan(&[]);
-            assert_eq!(outcome.status, 0, "{what} {page}: {outcome:?}");
-            let mapping: Value = serde_json::from_str(&outcome.stdout).unwrap();
-            let guests = |mapping: &Value, name: &str| -> Vec<String> {
-                let guests = named(mapping, name).unwrap()["guests"].as_array().unwrap();
-                guests
-                    .iter()
-                    .map(|guest| guest["guestId"].as_str().unwrap().to_owned())
-                    .collect()
-            };
-            let inventory = site.vcenter.inventory();
-            let id_of = |key: VmKey| {
-                let name = inventory.vm(key).name.clone();
-                let hosts = first["hypervisors"].as_array().unwrap();
-                let mut all = hosts.iter().flat_map(|host| host["guests"].as_array().unwrap());
-                all.find(|guest| guest["name"].as_str() == name.as_deref())
-                    .unwrap()["guestId"]
-                    .as_str()
-                    .unwrap()
-                    .to_owned()
-            };
-            // All other machines are where they were.
-            assert!(
-                guests(&mapping, "usual").contains(&id_of(stays)),
-                "{what} {page}: {mapping}"
-            );
-            let (before, after) = (guests(&first, "other"), guests(&mapping, "other"));
-            assert!(
-                before.iter().any(|id| after.contains(id)),
-                "{what} {page}: {mapping}"
-            );
-            let lost = mapping
-                .get("omitted")
-                .map_or(0, |list| list.as_array().unwrap().len());
-            assert!(lost <= 1, "{what} {page}: {mapping}");
-            assert_eq!(site.vcenter.open().sessions, 0);
-            site.vcenter.server().behave();
-            // A scan without changes shows the inventory as it is now.
-            let settled = site.mapping(&[]);
-            assert_eq!(settled.get("omitted"), None);
-        }
-    }
 }

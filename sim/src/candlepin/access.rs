@@ -107,7 +107,7 @@ impl Access {
     pub(super) fn reaches(&self, owner: &str) -> bool {
         match self {
             Access::All => true,
-            Access::Owners(owners) => owners.iter().any(|key| key == owner),
+            Access::Owners(owners) | Access::ReadOnly(owners) => owners.iter().any(|key| key == owner),
             Access::Nothing => false,
         }
     }
@@ -172,11 +172,18 @@ fn credentials(header: &str) -> Option<(String, String)> {
 
 /// A decoded parameter of the query, in which `+` is a space.
 pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+    parameters(query, name).into_iter().next()
+}
+
+/// All decoded values of a parameter of the query.
+pub(super) fn parameters(query: &str, name: &str) -> Vec<String> {
     let pairs = query
         .split('&')
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let mut found = pairs.filter(|(key, _)| decoded(key) == name);
-    found.next().map(|(_, value)| decoded(&value.replace('+', " ")))
+    let found = pairs.filter(|(key, _)| decoded(key) == name);
+    found
+        .map(|(_, value)| decoded(&value.replace('+', " ")))
+        .collect()
 }
 
 /// Decodes percent escapes; an invalid one is kept as it is.

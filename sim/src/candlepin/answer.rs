@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::access::{Answer, Refused, Who, accepts, consumes, decoded, forbidden, parameter};
+use super::access::{Answer, Refused, Who, accepts, consumes, decoded, forbidden, parameter, parameters};
 use super::job::{Job, Work};
 use super::report::{self, Refusal};
 use super::store::Manner;
@@ -88,7 +88,7 @@ impl Candlepin {
             ("POST", ["hypervisors"]) if !current => self.check_in_synchronously(request),
             ("GET", ["jobs", id]) => self.job(id, request),
             ("GET", ["owners", owner, "hypervisors"]) => self.list(owner, request),
-            ("GET" | "PUT", ["consumers", uuid]) => self.of_consumer(uuid, request),
+            ("GET" | "PUT" | "DELETE", ["consumers", uuid]) => self.of_consumer(uuid, request),
             (other, ["hypervisors", _]) => Err(no_method(other)),
             (other, ["hypervisors", _, "heartbeat"]) if current => Err(no_method(other)),
             (other, ["jobs", _] | ["consumers", _] | ["owners", _, "hypervisors"]) => Err(no_method(other)),
@@ -290,13 +290,14 @@ impl Candlepin {
         Ok((200, shown))
     }
 
-    /// The hypervisors of an owner, or the one that is asked for, with the members that are of use to a reader.
+    /// The hypervisors of an owner, or those that are asked for, with the members that are of use to a reader.
     fn list(&self, owner: &str, request: &Request) -> Answer {
         let (who, state) = self.admit(owner, request)?;
         if who.is_consumer {
             return Err(forbidden());
         }
-        let wanted = parameter(&request.query, "hypervisor_id").map(|id| id.to_lowercase());
+        let wanted = parameters(&request.query, "hypervisor_id");
+        let wanted: Vec<String> = wanted.iter().map(|id| id.to_lowercase()).collect();
         let all = state
             .stores
             .get(owner)
@@ -304,11 +305,11 @@ impl Candlepin {
             .unwrap_or_default();
         let listed = all
             .iter()
-            .filter(|(id, _)| wanted.as_ref().is_none_or(|wanted| wanted == *id));
+            .filter(|(id, _)| wanted.is_empty() || wanted.contains(id));
         let listed = listed.map(|(id, held)| {
             json!({
                 "hypervisorId": {"hypervisorId": id, "reporterId": held.reporter}, "name": held.name,
-                "uuid": held.uuid, "facts": held.facts, "href": format!("/consumers/{}", held.uuid),
+                "uuid": held.uuid, "lastCheckin": held.checked_in.map(clock::with_zone), "facts": held.facts, "href": format!("/consumers/{}", held.uuid),
                 "owner": {"key": owner}, "type": {"label": "hypervisor"},
             })
         });

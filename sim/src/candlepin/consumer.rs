@@ -1,13 +1,14 @@
-//! `/consumers/UUID`: what a registered system asks and reports about itself.
+//! `/consumers/UUID`: what a registered system asks and reports about itself, and the deletion of a hypervisor.
 
 use serde_json::{Value, json};
 
 use super::access::{Answer, Refused, accepts, check_deleted, consumes, forbidden};
-use super::{Candlepin, State, report};
+use super::{Access, Candlepin, Generation, State, report};
+use crate::clock;
 use crate::http::Request;
 
 impl Candlepin {
-    /// GET and PUT of a consumer.
+    /// GET, PUT and DELETE of a consumer.
     pub(super) fn of_consumer(&self, uuid: &str, request: &Request) -> Answer {
         accepts(request)?;
         let who = self.who(request)?;
@@ -20,11 +21,28 @@ impl Candlepin {
         let State { stores, .. } = &mut *state;
         let found = stores.iter_mut().find(|(_, store)| store.held(uuid).is_some());
         let Some((owner, store)) = found.filter(|(owner, _)| who.access.reaches(owner)) else {
-            return Err(Refused(
-                404,
-                format!("Unit with ID \"{uuid}\" could not be found."),
-            ));
+            // Recorded for a deletion; a guess for the others.
+            return Err(match (&who.access, request.method.as_str()) {
+                (Access::Nothing, _) => forbidden(),
+                (_, "DELETE") => Refused(
+                    404,
+                    match self.settings.generation {
+                        Generation::Current => format!("Consumer with ID(s) {uuid} could not be found."),
+                        Generation::Old => format!("Consumer with id {uuid} could not be found."),
+                    },
+                ),
+                _ => Refused(404, format!("Unit with ID \"{uuid}\" could not be found.")),
+            });
         };
+        if request.method == "DELETE" {
+            // A guess: a system may end its own registration, as subscription-manager does.
+            if matches!(who.access, Access::ReadOnly(_)) {
+                return Err(forbidden());
+            }
+            store.delete(uuid);
+            state.deleted.insert(uuid.to_owned());
+            return Ok((204, Value::Null));
+        }
         if request.method == "PUT" {
             consumes(request, "application/json", self.settings.generation)?;
             let guests = report::read_guests(&request.body)
@@ -34,14 +52,19 @@ impl Candlepin {
             }
             return Ok((204, Value::Null));
         }
-        let held = store.held(uuid);
-        Ok((
-            200,
-            json!({
-                "uuid": uuid, "name": held.map(|held| &held.name), "facts": held.map(|held| &held.facts),
-                "guestIds": [], "href": format!("/consumers/{uuid}"), "owner": {"key": owner},
-                "type": {"label": "system"},
-            }),
-        ))
+        let mut shown = json!({
+            "uuid": uuid, "guestIds": [], "href": format!("/consumers/{uuid}"), "owner": {"key": owner},
+            "type": {"label": "system"},
+        });
+        if let Some((id, held)) = store.shown(uuid) {
+            shown["name"] = held.name.as_str().into();
+            shown["facts"] = json!(held.facts);
+            shown["lastCheckin"] = held.checked_in.map(clock::with_zone).into();
+            if let Some(id) = id {
+                shown["hypervisorId"] = json!({"hypervisorId": id, "reporterId": held.reporter});
+                shown["type"] = json!({"label": "hypervisor"});
+            }
+        }
+        Ok((200, shown))
     }
 }

@@ -1,6 +1,7 @@
 //! What Candlepin holds for one owner, and how a report changes it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
@@ -93,6 +94,7 @@ impl Store {
             guests: Vec::new(),
             facts,
             reporter: None,
+            checked_in: None,
         };
         let uuid = held.uuid.clone();
         self.add(Consumer { id: None, held });
@@ -105,11 +107,46 @@ impl Store {
         held.find(|held| held.uuid == uuid)
     }
 
+    /// A consumer with its hypervisorId, if it is a hypervisor.
+    pub(super) fn shown(&self, uuid: &str) -> Option<(Option<&str>, &Hypervisor)> {
+        let mut consumers = self.consumers.iter();
+        let consumer = consumers.find(|consumer| consumer.held.uuid == uuid)?;
+        Some((consumer.id.as_deref(), &consumer.held))
+    }
+
     /// Sets the guests of a consumer.
     pub(super) fn set_guests(&mut self, uuid: &str, list: Vec<Guest>) {
         let held = self.consumers.iter_mut().map(|consumer| &mut consumer.held);
         for held in held.filter(|held| held.uuid == uuid) {
             held.guests.clone_from(&list);
+        }
+    }
+
+    /// Deletes a consumer. Its place stays, so that the places of others do not change.
+    pub(super) fn delete(&mut self, uuid: &str) {
+        let mut consumers = self.consumers.iter();
+        let Some(place) = consumers.position(|consumer| consumer.held.uuid == uuid) else {
+            return;
+        };
+        self.consumers[place].id = None;
+        self.by_id.retain(|_, known| *known != place);
+        self.by_system.retain(|_, known| *known != place);
+    }
+
+    /// Renews the check-in of every hypervisor of this reporter, as a heartbeat does.
+    pub(super) fn renew(&mut self, reporter: &str, time: SystemTime) {
+        let held = self.consumers.iter_mut().map(|consumer| &mut consumer.held);
+        for held in held.filter(|held| held.reporter.as_deref() == Some(reporter)) {
+            held.checked_in = Some(time);
+        }
+    }
+
+    /// Sets the last check-in of a hypervisor.
+    pub(super) fn touch(&mut self, id: &str, reporter: &str, time: SystemTime) {
+        if let Some(place) = self.by_id.get(&id.to_lowercase()) {
+            let held = &mut self.consumers[*place].held;
+            held.reporter = Some(reporter.to_owned());
+            held.checked_in = Some(time);
         }
     }
 
@@ -216,6 +253,7 @@ impl Store {
             guests: guests(entry).unwrap_or_default(),
             facts: entry.facts.clone().unwrap_or_default(),
             reporter: manner.reporter.map(str::to_owned),
+            checked_in: Some(SystemTime::now()),
         };
         let place = self.consumers.len();
         self.add(Consumer { id: Some(key), held });
@@ -234,6 +272,7 @@ impl Store {
             changed = true;
         }
         let held = &mut consumer.held;
+        held.checked_in = Some(SystemTime::now());
         // Recorded: 2.4.16 leaves a name as it is.
         if let Some(name) = entry.name.as_ref()
             && *name != held.name

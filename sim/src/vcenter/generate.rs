@@ -2,11 +2,15 @@
 
 use super::inventory::Inventory;
 use super::object::{Host, HostKey, Vm, mix};
+use super::task::{Asked, Question};
 
 /// How many hosts a datacenter has.
 const DATACENTER: usize = 1000;
 /// In each group of hosts the last one is standalone and the others share a cluster.
 const GROUP: usize = 5;
+
+/// Of this number of first machines each third one has a serial port to a file, about which its tasks ask.
+const ASKING: usize = 100;
 
 /// Hardware versions before and after vmx-13, where guests begin to see their uuid in another byte order.
 const HARDWARE: [&str; 12] = [
@@ -92,5 +96,9 @@ fn vm(n: usize) -> Vm {
         _ => "suspended",
     };
     vm.power = Some(power.to_owned());
+    if n < ASKING && n % 3 == 2 {
+        let asked = Asked::at_once(Question::serial_port());
+        vm.script.questions.push(asked);
+    }
     vm
 }

@@ -1,6 +1,9 @@
 //! The inventory of a simulated vCenter or ESX host: folders, clusters, hosts and virtual machines, which tests may edit.
 
-use super::object::{Compute, ComputeKey, Datacenter, Folder, FolderKey, Host, HostKey, Node, Vm, VmKey};
+use super::object::{
+    Compute, ComputeKey, Datacenter, Folder, FolderKey, Host, HostKey, Node, TaskKey, Vm, VmKey,
+};
+use super::task::Task;
 
 /// The kind of server that an inventory belongs to; its ids and names depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,7 @@ pub struct Inventory {
     pub(super) computes: Vec<Compute>,
     hosts: Vec<PlacedHost>,
     vms: Vec<PlacedVm>,
+    pub(super) tasks: Vec<Task>,
 }
 
 pub(super) const ROOT: FolderKey = FolderKey(0);
@@ -74,6 +78,7 @@ impl Inventory {
             computes: Vec::new(),
             hosts: Vec::new(),
             vms: Vec::new(),
+            tasks: Vec::new(),
         }
     }
 
@@ -83,7 +88,7 @@ impl Inventory {
     }
 
     /// A new id: on a vCenter with this prefix, on an ESX host the fixed one.
-    fn id(&mut self, prefix: &str, on_esx: &str) -> String {
+    pub(super) fn id(&mut self, prefix: &str, on_esx: &str) -> String {
         self.last_number += 1;
         match self.kind {
             Kind::VirtualCenter => format!("{prefix}{}", self.last_number),
@@ -205,6 +210,25 @@ impl Inventory {
         key
     }
 
+    /// Adds a folder for virtual machines to the newest datacenter.
+    pub fn add_vm_folder(&mut self, name: &str) -> FolderKey {
+        let parent = self.datacenters.last().map_or(ROOT, |dc| dc.vms);
+        let id = self.id("group-v", "ha-folder-vm");
+        let folder = self.folder(id, name, Node::Folder(parent));
+        self.put(parent, Node::Folder(folder));
+        folder
+    }
+
+    /// Moves a virtual machine into another folder, unless it was deleted.
+    pub fn move_into(&mut self, vm: VmKey, folder: FolderKey) {
+        if let Some((_, old)) = &mut self.vms[vm.0 as usize].place {
+            let old = std::mem::replace(old, folder);
+            let children = &mut self.folders[old.0 as usize].children;
+            children.retain(|child| *child != Node::Vm(vm));
+            self.put(folder, Node::Vm(vm));
+        }
+    }
+
     /// The vm folder of the datacenter of a host.
     fn vm_folder_of(&self, host: HostKey) -> FolderKey {
         let mut above = Some(Node::Folder(self.compute(self.compute_of(host)).folder));
@@ -323,6 +347,13 @@ impl Inventory {
                 let place = self.folders.iter().position(|f| f.id == id);
                 place.map(|at| Node::Folder(FolderKey(key(at))))
             }
+            "Task" => {
+                let place = self
+                    .tasks
+                    .iter()
+                    .position(|task| task.id == id && !task.forgotten);
+                place.map(|at| Node::Task(TaskKey(key(at))))
+            }
             "Datacenter" => {
                 let place = self.datacenters.iter().position(|dc| dc.id == id);
                 place.map(|at| Node::Datacenter(key(at)))
@@ -342,6 +373,7 @@ impl Inventory {
             Node::Pool(_) => "ResourcePool",
             Node::Folder(_) => "Folder",
             Node::Datacenter(_) => "Datacenter",
+            Node::Task(_) => "Task",
         }
     }
 
@@ -354,6 +386,7 @@ impl Inventory {
             Node::Pool(compute) => &self.compute(compute).pool,
             Node::Folder(folder) => &self.folders[folder.0 as usize].id,
             Node::Datacenter(dc) => &self.datacenters[dc as usize].id,
+            Node::Task(task) => &self.tasks[task.0 as usize].id,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The objects of an inventory.
 
+use super::task::{Question, Script};
+
 /// A host of the inventory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostKey(pub(super) u32);
@@ -16,6 +18,10 @@ pub struct ComputeKey(pub(super) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FolderKey(pub(super) u32);
 
+/// A task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskKey(pub(super) u32);
+
 /// Any object that has properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Node {
@@ -26,6 +32,8 @@ pub(super) enum Node {
     Pool(ComputeKey),
     Folder(FolderKey),
     Datacenter(u32),
+    /// Not part of any container.
+    Task(TaskKey),
 }
 
 /// A host. `None` means unset: the property is not sent.
@@ -85,10 +93,16 @@ pub struct Vm {
     pub name: Option<String>,
     /// `config.uuid`, as vSphere shows it.
     pub uuid: Option<String>,
+    /// `config.instanceUuid`.
+    pub instance_uuid: Option<String>,
     /// `config.version`, such as vmx-19.
     pub version: Option<String>,
     /// `runtime.powerState`: poweredOn, poweredOff or suspended; any other text is sent, too.
     pub power: Option<String>,
+    /// `runtime.question`.
+    pub question: Option<Question>,
+    /// What its tasks do.
+    pub script: Script,
     /// Properties that the account may not read: each is sent as a `missingSet` with NoPermission, or with `fault`.
     pub denied: Vec<String>,
     /// The type of the fault in that `missingSet`, such as ManagedObjectNotFound.
@@ -103,8 +117,11 @@ impl Vm {
             id: String::new(),
             name: some(name),
             uuid: Some(uuid(&format!("vm {name}"))),
+            instance_uuid: Some(uuid(&format!("instance {name}"))),
             version: some("vmx-19"),
             power: some("poweredOn"),
+            question: None,
+            script: Script::default(),
             denied: Vec::new(),
             fault: None,
         }

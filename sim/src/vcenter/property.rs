@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::inventory::{Inventory, ROOT};
-use super::object::{ComputeKey, FolderKey, HostKey, Node, VmKey};
+use super::object::{ComputeKey, FolderKey, HostKey, Node, TaskKey, VmKey};
 use super::soap::{Fault, escape};
 
 /// A property's value.
@@ -13,14 +13,16 @@ enum Value<'a> {
     Short(i16),
     Reference(Node),
     References(Vec<Node>),
+    /// The name of a type with members, and the members as XML.
+    Members(&'static str, String),
 }
 
-use Value::{Plain, Reference, References, Short};
+use Value::{Members, Plain, Reference, References, Short};
 
 const STRING: &str = "xsd:string";
 
 /// The types of objects in the inventory, with the paths of each besides `name` and `parent`.
-const PATHS: [(&str, &[&str]); 7] = [
+const PATHS: [(&str, &[&str]); 9] = [
     ("Folder", &["childEntity"]),
     ("Datacenter", &["hostFolder", "vmFolder"]),
     ("ComputeResource", &["host", "resourcePool"]),
@@ -43,20 +45,24 @@ const PATHS: [(&str, &[&str]); 7] = [
         "VirtualMachine",
         &[
             "config.name",
+            "config.instanceUuid",
             "config.uuid",
             "config.version",
+            "parentVApp",
+            "recentTask",
             "resourcePool",
             "runtime.host",
             "runtime.powerState",
             "runtime.question",
         ],
     ),
+    ("VirtualApp", &["parentFolder"]),
+    ("Task", &["info"]),
 ];
 
 /// Further types of a real server, of which the inventory has no objects.
-const OTHER_TYPES: [&str; 9] = [
+const OTHER_TYPES: [&str; 8] = [
     "ManagedEntity",
-    "VirtualApp",
     "Datastore",
     "StoragePod",
     "Network",
@@ -109,6 +115,7 @@ impl Inventory {
             Node::Pool(key) => self.pool_value(key, path),
             Node::Folder(key) => self.folder_value(key, path),
             Node::Datacenter(at) => self.datacenter_value(at, path),
+            Node::Task(key) => self.task_value(key, path),
         }
     }
 
@@ -118,10 +125,13 @@ impl Inventory {
             "name" | "config.name" => Plain(STRING, vm.name.as_deref()?),
             "parent" => Reference(Node::Folder(self.place_of(key)?.1)),
             "config.uuid" => Plain(STRING, vm.uuid.as_deref()?),
+            "config.instanceUuid" => Plain(STRING, vm.instance_uuid.as_deref()?),
             "config.version" => Plain(STRING, vm.version.as_deref()?),
             "resourcePool" => Reference(Node::Pool(self.compute_of(self.place_of(key)?.0))),
             "runtime.host" => Reference(Node::Host(self.place_of(key)?.0)),
             "runtime.powerState" => Plain("VirtualMachinePowerState", vm.power.as_deref()?),
+            "runtime.question" => Members("VirtualMachineQuestionInfo", vm.question.as_ref()?.members()),
+            "recentTask" => References(self.tasks_of(key).map(Node::Task).collect()),
             _ => return None,
         })
     }
@@ -189,6 +199,13 @@ impl Inventory {
         })
     }
 
+    fn task_value(&self, key: TaskKey, path: &str) -> Option<Value<'_>> {
+        match path {
+            "info" => Some(Members("TaskInfo", self.task_members(key))),
+            _ => None,
+        }
+    }
+
     /// The objects that a property refers to, for traversals.
     pub(super) fn follow(&self, node: Node, path: &str) -> Vec<Node> {
         match self.value(node, path) {
@@ -232,6 +249,7 @@ impl Inventory {
     fn write_value(&self, out: &mut dyn Write, of: Node, value: &Value) -> io::Result<()> {
         match value {
             Plain(kind, text) => write!(out, "<val xsi:type=\"{kind}\">{}</val>", escape(text)),
+            Members(kind, members) => write!(out, "<val xsi:type=\"{kind}\">{members}</val>"),
             Short(number) => write!(out, "<val xsi:type=\"xsd:short\">{number}</val>"),
             Reference(node) => {
                 let (kind, id) = (self.type_of(*node), escape(self.id_of(*node)));

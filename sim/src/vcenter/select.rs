@@ -242,7 +242,7 @@ impl Inventory {
             Node::Datacenter(_) => &["hostFolder", "vmFolder"],
             Node::Compute(_) => &["host", "resourcePool"],
             Node::Pool(_) => &["vm"],
-            Node::Host(_) | Node::Vm(_) => &[],
+            Node::Host(_) | Node::Vm(_) | Node::Task(_) => &[],
         };
         paths.iter().flat_map(|path| self.follow(node, path)).collect()
     }

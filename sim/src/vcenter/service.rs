@@ -37,6 +37,16 @@ struct State {
     stopped: bool,
 }
 
+impl State {
+    /// Goes on with the tasks whose next step is due.
+    fn advance(&mut self) {
+        let now = Instant::now();
+        while self.inventory.next_step().is_some_and(|due| due <= now) {
+            Arc::make_mut(&mut self.inventory).step(now);
+        }
+    }
+}
+
 /// A call with the session that its cookie names.
 struct Call<'a> {
     arguments: &'a Element,
@@ -64,8 +74,11 @@ impl Vim {
         }
     }
 
+    /// The state, in which everything has happened that is due.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.advance();
+        state
     }
 
     pub(super) fn inventory(&self) -> Arc<Inventory> {
@@ -187,6 +200,12 @@ impl Vim {
             "CreateFilter" => collector().and_then(|()| self.create_filter(call)),
             "WaitForUpdatesEx" => collector().and_then(|()| self.wait_for_updates(call)),
             "CancelWaitForUpdates" => collector().and_then(|()| self.cancel_wait(call)),
+            "PowerOnVM_Task" | "PowerOffVM_Task" | "SuspendVM_Task" | "ResetVM_Task" => {
+                self.power(call, kind, id)
+            }
+            "ShutdownGuest" | "RebootGuest" => self.ask_guest(call, kind, id),
+            "AnswerVM" => self.answer_question(call, kind, id),
+            "CancelTask" => self.cancel_task(call, kind, id),
             unknown => Err(Fault::invalid_request(&format!(
                 "Unable to resolve WSDL method name {unknown}"
             ))),
@@ -383,6 +402,7 @@ impl Vim {
         let mut state = self.state();
         let mut cancels = None;
         loop {
+            state.advance();
             let State {
                 sessions,
                 inventory,
@@ -413,6 +433,9 @@ impl Vim {
                 return Ok(soap::answer("WaitForUpdatesEx", ""));
             }
             let left = left.unwrap_or(Duration::from_secs(60));
+            let due = inventory.next_step();
+            let due = due.map(|due| due.saturating_duration_since(Instant::now()));
+            let left = due.map_or(left, |due| due.min(left));
             let woken = self.changed.wait_timeout(state, left);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -425,6 +448,61 @@ impl Vim {
         })?;
         self.changed.notify_all();
         Ok(soap::answer("CancelWaitForUpdates", ""))
+    }
+
+    /// Works on the inventory for a call whose session still exists, and wakes those who wait for updates.
+    fn edit<R>(
+        &self,
+        call: &Call,
+        work: impl FnOnce(&mut Inventory) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let mut state = self.state();
+        let State {
+            sessions, inventory, ..
+        } = &mut *state;
+        let is_there = call
+            .session
+            .as_ref()
+            .is_some_and(|key| sessions.contains_key(key));
+        if !is_there {
+            return Err(ended(call));
+        }
+        let worked = work(Arc::make_mut(inventory));
+        state.advance();
+        drop(state);
+        self.changed.notify_all();
+        worked
+    }
+
+    fn power(&self, call: &Call, kind: &str, id: &str) -> Answer {
+        let method = &call.arguments.name;
+        let task = self.edit(call, |inventory| {
+            inventory.start_task(method, inventory.machine(kind, id)?)
+        })?;
+        let inner = format!("<returnval type=\"Task\">{task}</returnval>");
+        Ok(soap::answer(method, &inner))
+    }
+
+    fn ask_guest(&self, call: &Call, kind: &str, id: &str) -> Answer {
+        let method = &call.arguments.name;
+        self.edit(call, |inventory| {
+            inventory.ask_guest(method, inventory.machine(kind, id)?)
+        })?;
+        Ok(soap::answer(method, ""))
+    }
+
+    fn answer_question(&self, call: &Call, kind: &str, id: &str) -> Answer {
+        let question = call.arguments.need("questionId")?.text();
+        let choice = call.arguments.need("answerChoice")?.text();
+        self.edit(call, |inventory| {
+            inventory.answer_question(inventory.machine(kind, id)?, question, choice)
+        })?;
+        Ok(soap::answer("AnswerVM", ""))
+    }
+
+    fn cancel_task(&self, call: &Call, kind: &str, id: &str) -> Answer {
+        self.edit(call, |inventory| inventory.cancel_task(kind, id))?;
+        Ok(soap::answer("CancelTask", ""))
     }
 
     /// The users of the open sessions.

@@ -11,6 +11,7 @@ use vw_sim::candlepin::{Access, Account, Candlepin, Fate, Generation, JobTime, S
 use vw_sim::http::{Body, Request, Service};
 
 mod consumer;
+mod deletion;
 mod odd;
 
 struct Exchange {
@@ -77,6 +78,7 @@ fn server(generation: Generation) -> Candlepin {
             account("virtwho", test_owner()),
             account("reader", test_owner()),
             account("other", Access::Owners(vec!["otherowner".into()])),
+            account("readonly", Access::ReadOnly(vec!["testowner".into()])),
             account("roleless", Access::Nothing),
             account("admin", Access::All),
         ],
@@ -116,11 +118,16 @@ const LISTS: [&str; 4] = ["created", "updated", "unchanged", "failedUpdate"];
 
 /// A request of the user that may report.
 fn ask(server: &Candlepin, method: &str, target: &str, body: &Value) -> (u16, Value) {
+    ask_as(server, "virtwho", method, target, body)
+}
+
+/// A request of a user.
+fn ask_as(server: &Candlepin, user: &str, method: &str, target: &str, body: &Value) -> (u16, Value) {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let fields = [
         (
             "Authorization",
-            format!("Basic {}", STANDARD.encode("virtwho:secret")),
+            format!("Basic {}", STANDARD.encode(format!("{user}:secret"))),
         ),
         ("Content-Type", "text/plain; charset=utf-8".into()),
         ("X-Correlation-ID", "a-correlation".into()),

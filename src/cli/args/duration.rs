@@ -11,7 +11,7 @@ pub enum Error {
     /// It is not a whole number with a known unit.
     #[error("not a duration: give seconds, or a number with s, m, h or d, such as 90, 90s, 5m or 1h")]
     Unreadable,
-    /// It is longer than [`LONGEST`].
+    /// It is longer than `LONGEST`.
     #[error("the duration is too long: at most {LONGEST} seconds")]
     TooLong,
     /// It is zero, but the option is a limit.

@@ -20,6 +20,16 @@ pub(super) fn here(line: &Line) -> String {
     render(line, &time, columns, !io::stderr().is_terminal())
 }
 
+/// Lines for the terminal, broken between words; what follows a break is indented.
+pub fn fitted(lines: &[String]) -> String {
+    wrapped(lines, width::columns(io::stdout()).unwrap_or(width::DEFAULT))
+}
+
+fn wrapped(lines: &[String], columns: usize) -> String {
+    let fit = |line: &String| width::wrapped(&text::message(line), columns, 4) + "\n";
+    lines.iter().map(fit).collect()
+}
+
 fn render(line: &Line, time: &str, columns: usize, with_error: bool) -> String {
     let mut lines = vec![summary(line, time)];
     let failed = line.failed.iter().take(NAMED);
@@ -31,8 +41,7 @@ fn render(line: &Line, time: &str, columns: usize, with_error: bool) -> String {
     if with_error && let Some(error) = &line.error {
         lines.push(format!("  {error}"));
     }
-    let fit = |line: &String| width::wrapped(&text::message(line), columns, 4) + "\n";
-    lines.iter().map(fit).collect()
+    wrapped(&lines, columns)
 }
 
 /// Such as `12:00:00 prod: finished, 5 hypervisors, 25 guests, 5 created (0.3 s)`.
@@ -50,6 +59,7 @@ fn summary(line: &Line, time: &str) -> String {
         (line.created, "created"),
         (line.updated, "updated"),
         (line.unchanged, "unchanged"),
+        (line.deleted, "deleted"),
         (line.failed.len(), "failed"),
         (line.omitted, "left out"),
     ];
@@ -83,6 +93,7 @@ mod tests {
             created: 5,
             updated: 2,
             unchanged: 0,
+            deleted: 0,
             omitted: 0,
             failed: Vec::new(),
             jobs: Vec::new(),

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::advice;
 use crate::cli::args::Hosts;
 use crate::commands::filtering::Filtering;
+use crate::config::effective::EffectiveKey;
 use crate::config::{Config, Error, Note, Section, keys, password};
 use crate::secret::redact;
 
@@ -170,7 +171,7 @@ impl Check {
 
     fn section(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
         let before = self.errors;
-        for keys::EffectiveKey { key, value, .. } in section.effective_keys() {
+        for EffectiveKey { key, value, .. } in section.effective_keys() {
             if let Some(Err(reason)) = value {
                 match keys::SECTION.contains(&key.as_str()) {
                     true => self.fail(section, &key, &reason),

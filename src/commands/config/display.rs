@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::table;
 use crate::commands::way::Route;
-use crate::config::keys::{EffectiveKey, Origin};
+use crate::config::effective::{EffectiveKey, Origin};
 use crate::config::{Note, Place};
 use crate::text;
 

@@ -19,7 +19,7 @@ use crate::http::{Endpoint, Identity};
 use crate::mapping::Mapping;
 use crate::state::Folder;
 use crate::systems::candlepin::{
-    self, Candlepin, Client, Correlation, Delivery, Memory, Outcome, Series, Tally,
+    self, Candlepin, Client, Correlation, Deletion, Delivery, Memory, Outcome, Series, Tally,
 };
 
 /// Check hypervisors and their guests in with Candlepin
@@ -70,7 +70,7 @@ struct Args {
     /// Remember reports in DIR, and send only changes
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Send everything at least this often
+    /// Send everything this often
     #[arg(
         long,
         value_name = "SECONDS",
@@ -85,6 +85,30 @@ struct Args {
     /// Clear the guests of vanished hypervisors
     #[arg(long, requires = "state_dir")]
     clear_vanished: bool,
+    /// Delete vanished hypervisors from the server
+    #[arg(long, requires = "state_dir", conflicts_with_all = ["clear_vanished", "no_wait", "heartbeat"])]
+    delete_vanished: bool,
+    /// Delete them after this time
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "24h",
+        value_parser = args::duration,
+        requires = "delete_vanished"
+    )]
+    vanished_for: Duration,
+    /// Always delete up to N
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "delete_vanished")]
+    vanished_limit: usize,
+    /// Always delete up to PERCENT
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u8).range(..=100),
+        requires = "delete_vanished"
+    )]
+    vanished_share: u8,
     /// Only send a heartbeat
     #[arg(long, conflicts_with_all = ["check", "dry_run", "no_wait"])]
     heartbeat: bool,
@@ -212,6 +236,11 @@ impl Args {
                 full_every: self.full_every,
                 force: self.force,
                 clear_vanished: self.clear_vanished,
+                delete_vanished: self.delete_vanished.then_some(Deletion {
+                    after: self.vanished_for,
+                    limit: self.vanished_limit,
+                    share: self.vanished_share,
+                }),
             }),
         }
     }
@@ -266,6 +295,12 @@ impl CandlepinReporter {
             }
             _ => None,
         };
+        if let (true, Some(PendingLogin::System { .. })) = (args.delete_vanished, &login) {
+            let problem =
+                "--delete-vanished needs a user, because a system's certificate may not delete hypervisors";
+            let failure = cli::Error::from(Failure::new(Kind::Config, problem));
+            return Err(failure.advise("set rhsm_username, or use --username"));
+        }
         let certificate = args.cert.clone().unwrap_or_else(|| rhsm::certificate(&rhsm));
         let is_local = args.local || section.is_local()?;
         let consumer = match &login {

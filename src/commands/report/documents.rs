@@ -3,11 +3,9 @@
 //! It reads ahead, and keeps only the newest waiting document of each source. A document that fails for now is tried again until
 //! it is accepted or a newer one replaces it. A failure that the next document would meet as well ends the reporter.
 
-mod inbox;
-
 use std::time::{Duration, Instant};
 
-use self::inbox::{Inbox, Next};
+use super::inbox::{Inbox, Next};
 use super::limit::{self, Limit};
 use super::settings::{Memo, Settings};
 use crate::backoff::Backoff;
@@ -120,7 +118,7 @@ fn report_newest<R: Reporter>(
 ) -> cli::Result<Attempt> {
     let settings = reporter.settings();
     loop {
-        let memo = settings.prepare(&mut mapping);
+        let memo = settings.prepare(&mut mapping, inbox.backlog());
         // A prompt before a document has arrived, or for one that is refused, would be pointless.
         if !settings.refuses(&mapping, &memo) {
             reporter.ask_password(&mapping, cancel)?;

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::inbox::Backlog;
 use super::limit::LONGEST;
 use super::{Options, max_age};
 use crate::cli::result::{Form, Line, State};
@@ -62,10 +63,11 @@ impl Settings {
         })
     }
 
-    /// Prepares a document: moves what the section's filters drop to its `omitted`.
-    pub(super) fn prepare<D: Default>(&self, mapping: &mut Mapping) -> Memo<D> {
+    /// Prepares a document: moves what the section's filters drop to its `omitted`. `backlog` are the documents behind it.
+    pub(super) fn prepare<D: Default>(&self, mapping: &mut Mapping, backlog: Backlog) -> Memo<D> {
         Memo {
             refused: filtering::prepare(mapping, self.filtering.as_ref(), self.stage).err(),
+            backlog,
             ..Memo::default()
         }
     }
@@ -128,6 +130,7 @@ impl Settings {
             created: 0,
             updated: 0,
             unchanged: 0,
+            deleted: 0,
             omitted: 0,
             failed: Vec::new(),
             jobs: Vec::new(),
@@ -164,6 +167,8 @@ pub(super) struct Memo<D> {
     /// Why the document can't be reported at all.
     refused: Option<cli::Error>,
     is_warned_of: bool,
+    /// The documents that wait behind it.
+    pub backlog: Backlog,
     pub delivered: D,
 }
 

@@ -3,15 +3,16 @@
 mod settings;
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::settings::Settings;
 use super::document::Found;
 use super::options::ScanOptions;
-use super::server::ServerOptions;
 use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::{self, progress::Progress};
+use crate::commands::server::ServerOptions;
 use crate::mapping::{Hypervisor, LeftOut, SharedId, Source};
 use crate::pace::{Occasion, Pace};
 use crate::systems::vsphere::{self, About, Identified, Inventory, Nudge, Session, Watched};
@@ -30,6 +31,12 @@ struct Args {
     scan: ScanOptions,
     #[command(flatten)]
     server: ServerOptions,
+    /// Scan what --trace saved in DIR, without a server
+    #[arg(long, value_name = "DIR", conflicts_with_all = [
+        "server", "username", "password_file", "key_file", "config", "name", "watch",
+        "cacert", "thumbprint", "insecure", "proxy", "proxy_password_file", "timeout", "trace",
+    ])]
+    replay: Option<PathBuf>,
 }
 
 /// The command.
@@ -37,7 +44,7 @@ pub fn main() -> ExitCode {
     cli::main(|args: Args| {
         args.scan.watching.validate()?;
         let cancel = cli::cancel_on_signals()?;
-        let settings = Settings::new(&args.server, &args.scan, &cancel)?;
+        let settings = Settings::new(&args.server, args.replay.as_deref(), &args.scan, &cancel)?;
         run(&settings, &args.scan, &cancel)
     })
 }

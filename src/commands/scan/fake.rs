@@ -5,10 +5,11 @@ use std::io::BufReader;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{document, section};
+use super::document;
 use crate::cli::Context as _;
 use crate::cli::words::Warnings;
 use crate::cli::{self, Failure, args};
+use crate::commands::section;
 use crate::config::Section;
 use crate::error::Kind;
 use crate::mapping::{Guest, Hypervisor, LeftOut, Mapping, Reader, Source};

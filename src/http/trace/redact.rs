@@ -126,7 +126,8 @@ fn known(
         bytes.len().saturating_sub(longest)
     };
     let mut at = 0;
-    let mut next: Vec<Option<usize>> = secrets.iter().map(|secret| memmem::find(bytes, secret)).collect();
+    let find = |secret: &Zeroizing<Vec<u8>>, from| hidden(bytes, secret, from, last);
+    let mut next: Vec<Option<usize>> = secrets.iter().map(|secret| find(secret, 0)).collect();
     loop {
         if *inside {
             match memmem::find(&bytes[at..], ELEMENT_END) {
@@ -136,15 +137,8 @@ fn known(
             *inside = false;
         }
         for (next, secret) in next.iter_mut().zip(secrets) {
-            while let Some(found) = *next {
-                let before = found.checked_sub(1).map_or(last, |before| bytes[before]);
-                let after = bytes.get(found + secret.len()).copied().unwrap_or(b' ');
-                let word = !before.is_ascii_alphanumeric() && !after.is_ascii_alphanumeric();
-                if found >= at && (word || secret.len() >= SHORT) {
-                    break;
-                }
-                let from = (found + 1).max(at);
-                *next = memmem::find(&bytes[from..], secret).map(|more| from + more);
+            if next.is_some_and(|found| found < at) {
+                *next = find(secret, at);
             }
         }
         let first = next
@@ -170,6 +164,20 @@ fn known(
                 out.extend_from_slice(REDACTED.as_bytes());
             }
         }
+    }
+}
+
+/// Where a secret that must be hidden is found first, at `from` or after. `last` is the byte before `bytes`.
+fn hidden(bytes: &[u8], secret: &[u8], mut from: usize, last: u8) -> Option<usize> {
+    loop {
+        let found = from + memmem::find(bytes.get(from..)?, secret)?;
+        let before = found.checked_sub(1).map_or(last, |before| bytes[before]);
+        let after = bytes.get(found + secret.len()).copied().unwrap_or(b' ');
+        let is_word = !before.is_ascii_alphanumeric() && !after.is_ascii_alphanumeric();
+        if is_word || secret.len() >= SHORT {
+            return Some(found);
+        }
+        from = found + 1;
     }
 }
 

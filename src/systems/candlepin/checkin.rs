@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::body::{Batch, OutgoingGuest, OutgoingHypervisor, SYSTEM_UUID, guests};
 use super::fit::{self, Misfits};
 use crate::filter::HostFilter;
-use crate::mapping::{Census, Hypervisor, LeftOut, Mapping};
+use crate::mapping::{Census, Hypervisor, Layout, LeftOut, Mapping, Omitted};
 use crate::text;
 
 /// Placeholder uuids of boards without one: AMI's, and one that counts through the digits. [`is_placeholder`] also recognises
@@ -33,6 +33,10 @@ pub struct CheckIn<'m> {
     filter: Option<&'m HostFilter>,
     /// The ids of all hypervisors that the document mentions, including those that a stage left out, in lower case.
     known: HashSet<String>,
+    /// The names of the hypervisors that a stage left out.
+    omitted_names: Vec<&'m str>,
+    /// Why the document does not prove that what it lacks has vanished.
+    doubt: Option<&'static str>,
 }
 
 impl<'m> CheckIn<'m> {
@@ -45,7 +49,9 @@ impl<'m> CheckIn<'m> {
             census: reportable.census,
             local_guests: reportable.local.map_or(0, |local| local.guests.len()),
             filter: None,
-            known: known(mapping),
+            known: mapping.mentioned().map(str::to_lowercase).collect(),
+            omitted_names: omitted_names(mapping),
+            doubt: doubt(mapping),
         };
         if let Some(local) = reportable.local {
             let mut misfits = Misfits::default();
@@ -141,6 +147,11 @@ impl<'m> CheckIn<'m> {
         self.hosts.iter().map(|host| &*host.id)
     }
 
+    /// The names with which the hypervisors are sent, in the order of [`CheckIn::ids`].
+    pub fn names(&self) -> impl Iterator<Item = Option<&str>> {
+        self.hosts.iter().map(|host| host.name)
+    }
+
     /// Treats hypervisors that this filter drops as known.
     pub fn filtered_by(self, filter: Option<&'m HostFilter>) -> Self {
         CheckIn { filter, ..self }
@@ -150,6 +161,20 @@ impl<'m> CheckIn<'m> {
     /// it.
     pub fn knows(&self, id: &str) -> bool {
         self.known.contains(&id.to_lowercase()) || self.filter.is_some_and(|filter| filter.drops_id(id))
+    }
+
+    /// Whether a stage left out a hypervisor of this name.
+    pub(super) fn omits(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        let mut names = self.omitted_names.iter();
+        names.any(|omitted| omitted.to_lowercase() == name)
+    }
+
+    /// Why the document does not prove that what it lacks has vanished, if it does not.
+    pub fn doubt(&self) -> Option<&'static str> {
+        let is_whole = self.census.left_out.is_empty() && self.census.unnamed == 0;
+        self.doubt
+            .or((!is_whole).then_some("not all of the mapping can be reported"))
     }
 
     /// Adds hypervisors that the document does not mention, without guests, so that the server clears theirs.
@@ -194,21 +219,32 @@ impl<'m> CheckIn<'m> {
     }
 }
 
-/// The ids of all hypervisors that a document mentions, in lower case. Names of omitted ones count too: the id that the server
-/// knows may be the name.
-fn known(mapping: &Mapping) -> HashSet<String> {
-    let hypervisors = mapping
+/// The names of the hypervisors that a stage left out.
+fn omitted_names(mapping: &Mapping) -> Vec<&str> {
+    let omitted = mapping.tail.omitted.iter().map(|omitted| &omitted.left_out);
+    omitted.filter_map(|left_out| left_out.name.as_deref()).collect()
+}
+
+/// Why a document does not prove that a hypervisor which it lacks has vanished from the source.
+fn doubt(mapping: &Mapping) -> Option<&'static str> {
+    let is_nameless = |omitted: &Omitted| omitted.is_host() && omitted.left_out.name.is_none();
+    // A scan knows only the managed object id of a host that it leaves out. Filters and reporters know the hypervisor's id.
+    let by_scan =
+        |omitted: &Omitted| !(omitted.stage == "vw-filter" || omitted.stage.starts_with("vw-report-"));
+    let mut omitted = mapping.tail.omitted.iter();
+    if !mapping
         .hypervisors
         .iter()
-        .filter_map(|hypervisor| hypervisor.id.as_ref());
-    let faults = mapping.faults.iter().filter_map(|fault| fault.id.as_ref());
-    let omitted = mapping
-        .tail
-        .omitted
-        .iter()
-        .flat_map(|omitted| omitted.left_out.id.iter().chain(&omitted.left_out.name));
-    let all = hypervisors.chain(faults).chain(omitted);
-    all.map(|id| id.to_lowercase()).collect()
+        .any(|hypervisor| !hypervisor.is_local())
+    {
+        Some("the mapping has no hypervisor")
+    } else if mapping.layout == Layout::Checkin {
+        Some("the mapping is in the check-in layout, which does not say what was left out")
+    } else if omitted.any(|omitted| is_nameless(omitted) && by_scan(omitted)) {
+        Some("the scan left out a host without a name, which may be a missing one")
+    } else {
+        None
+    }
 }
 
 /// Whether a system uuid (trimmed, lower case) is the placeholder of a board without one.

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Accepted, Batch, Candlepin, CheckIn, Error, Manner, Outcome, Series, Status, Tally};
+use super::accepted;
+use super::missing::Missing;
+use super::{
+    Accepted, Batch, Candlepin, CheckIn, Deletion, Error, Manner, Outcome, Series, Status, Tally, TooMany,
+    Vanished,
+};
 use crate::error::Classify as _;
 use crate::state::Folder;
 
@@ -34,6 +39,8 @@ pub struct Memory {
     pub force: bool,
     /// Whether to clear the guests of hypervisors that are missing since the last accepted report.
     pub clear_vanished: bool,
+    /// When vanished hypervisors are deleted, if they are.
+    pub delete_vanished: Option<Deletion>,
 }
 
 /// What has been delivered of a document, over all attempts.
@@ -47,6 +54,10 @@ pub struct Delivered {
     pub unkept: Option<Error>,
     /// Vanished hypervisors that are not cleared.
     pub uncleared: Option<Uncleared>,
+    /// What became of vanished hypervisors, if they are deleted.
+    pub vanished: Vanished,
+    /// Whether the report itself is done, so that only the deletion is left.
+    pub is_reported: bool,
 }
 
 /// Vanished hypervisors, too many to clear without a look by a person.
@@ -65,8 +76,18 @@ pub struct News {
     pub is_known: bool,
     /// Vanished hypervisors that are not cleared.
     pub uncleared: Option<Uncleared>,
+    /// Why the document does not prove that what it lacks has vanished; only if vanished hypervisors are deleted.
+    pub doubt: Option<&'static str>,
     /// The state to store on success.
     accepted: Accepted,
+}
+
+impl News {
+    /// The hypervisors that would be deleted, each with its name and id, without asking the server whether they are still ours.
+    pub fn due(&self, deletion: Deletion) -> Result<Vec<String>, TooMany> {
+        let due = deletion.due(&self.accepted)?;
+        Ok(due.into_iter().map(|missing| missing.label()).collect())
+    }
 }
 
 /// What was done with a document.
@@ -85,7 +106,8 @@ pub enum Done {
 impl Candlepin {
     /// Delivers a check-in, or what earlier attempts left of it.
     ///
-    /// `progress` is called with the number of hypervisors that have arrived.
+    /// `progress` is called with the number of hypervisors that have arrived, and `came_back` tells whether a newer document
+    /// mentions an id, so that it is not deleted.
     pub fn deliver(
         &mut self,
         check_in: &mut CheckIn<'_>,
@@ -93,53 +115,103 @@ impl Candlepin {
         delivery: &Delivery,
         delivered: &mut Delivered,
         progress: impl Fn(usize),
+        came_back: &dyn Fn(&str) -> bool,
     ) -> Result<Done, Error> {
         let status = self.status()?;
         if delivery.heartbeat {
             self.heartbeat(&status, delivery.limit, &mut delivered.tally)?;
             return Ok(Done::Heartbeat);
         }
-        let mut lock = None;
-        let mut news = None;
-        if let Some(memory) = &delivery.memory {
-            match Accepted::lock(&memory.folder, series, self.deadline, &self.cancel) {
-                Ok(locked) => lock = Some(locked),
-                Err(error @ Error::Locked(_)) => return Err(error),
-                Err(error) => delivered.unkept = Some(error),
+        let Some(memory) = &delivery.memory else {
+            return self.send_all(check_in, &status, delivery, delivered, progress);
+        };
+        let lock = match Accepted::lock(&memory.folder, series, self.deadline, &self.cancel) {
+            Ok(lock) => Some(lock),
+            Err(error @ Error::Locked(_)) => return Err(error),
+            Err(error) => {
+                delivered.unkept = Some(error);
+                None
             }
-            let last = Accepted::read(&memory.folder, series);
-            let found = check_in.news(series, memory, last.as_ref())?;
-            delivered.uncleared.clone_from(&found.uncleared);
-            if found.is_known && delivered.batches == 0 && self.is_enough(&status, delivery, delivered)? {
-                return Ok(Done::Unchanged);
-            }
-            news = Some(found.accepted);
-            if let Some(last) = last
-                && let Err(error) = last.doubt(&memory.folder)
+        };
+        let last = Accepted::read(&memory.folder, series);
+        let others = Accepted::others(&memory.folder, series);
+        let mut news = check_in.news(series, memory, last.as_ref(), others.as_deref())?;
+        delivered.uncleared.clone_from(&news.uncleared);
+        delivered.vanished.doubt = news.doubt;
+        let is_known = news.is_known && delivered.batches == 0;
+        let done =
+            if is_known && self.is_enough(&status, delivery, others.as_deref(), &mut news, delivered)? {
+                Done::Unchanged
+            } else {
+                if let Some(Err(error)) = last.as_ref().map(|last| last.doubt(&memory.folder)) {
+                    delivered.unkept = Some(error);
+                }
+                self.send_all(check_in, &status, delivery, delivered, progress)?
+            };
+        if delivered.tally.failed.is_empty() && done != Done::Sent {
+            delivered.is_reported = true;
+            let accepted = match (done, &last) {
+                (Done::Unchanged, Some(last)) => last.confirmed(news.accepted),
+                _ => news.accepted.reported_at(delivered.tally.ended),
+            };
+            if last.as_ref() != Some(&accepted)
+                && let Err(error) = accepted.write(&memory.folder)
             {
                 delivered.unkept = Some(error);
             }
-        }
-        let done = self.send_all(check_in, &status, delivery, delivered, progress)?;
-        if let (Some(memory), Some(news), Done::Reported) = (&delivery.memory, news, done)
-            && delivered.tally.failed.is_empty()
-            && let Err(error) = news.write(&memory.folder)
-        {
-            delivered.unkept = Some(error);
+            if let (Some(deletion), Some(others), None, None) =
+                (memory.delete_vanished, others, news.doubt, &delivered.unkept)
+            {
+                self.delete_and_remember(deletion, memory, accepted, &others, came_back, delivered)?;
+            }
         }
         drop(lock);
         Ok(done)
     }
 
+    /// Deletes vanished hypervisors, and stores what is still missing.
+    fn delete_and_remember(
+        &mut self,
+        deletion: Deletion,
+        memory: &Memory,
+        mut accepted: Accepted,
+        others: &[Accepted],
+        came_back: &dyn Fn(&str) -> bool,
+        delivered: &mut Delivered,
+    ) -> Result<(), Error> {
+        let before = accepted.missing.len();
+        let deleted = self.delete_vanished(
+            deletion,
+            &mut accepted,
+            others,
+            came_back,
+            &mut delivered.vanished,
+        );
+        if accepted.missing.len() < before
+            && let Err(error) = accepted.write(&memory.folder)
+        {
+            delivered.unkept = Some(error);
+        }
+        deleted
+    }
+
     /// Sends a heartbeat to a server that has the document already, if it accepts heartbeats. Returns false if the document must
     /// be sent again: a server that refuses the heartbeat may have forgotten the owner.
+    ///
+    /// None is sent while a hypervisor of this reporter has vanished and is not deleted yet. A heartbeat would renew its check-in
+    /// as well, and so hide that somebody else has reported it since.
     fn is_enough(
         &mut self,
         status: &Status,
         delivery: &Delivery,
+        others: Option<&[Accepted]>,
+        news: &mut News,
         delivered: &mut Delivered,
     ) -> Result<bool, Error> {
-        if !status.has_heartbeat() {
+        let others = others.unwrap_or_default().iter();
+        let ours = others.filter(|other| news.accepted.has_reporter_of(other));
+        let some_vanished = ours.chain([&news.accepted]).any(Accepted::has_vanished);
+        if !status.has_heartbeat() || some_vanished {
             return Ok(true);
         }
         match self.heartbeat(status, delivery.limit, &mut delivered.tally) {
@@ -147,7 +219,11 @@ impl Candlepin {
                 log::warn!("{}; reporting everything instead", error.with_causes());
                 Ok(false)
             }
-            sent => sent.map(|()| true),
+            sent => {
+                sent?;
+                news.accepted.heartbeat_at(delivered.tally.ended);
+                Ok(true)
+            }
         }
     }
 
@@ -208,14 +284,21 @@ impl CheckIn<'_> {
         self.batches(size).filter(move |_| !nothing)
     }
 
-    /// Compares the check-in with the `last` accepted one.
+    /// Compares the check-in with the `last` accepted one; `others` are those of the other series of this owner.
     ///
     /// Hypervisors that vanished since then are added without guests, if they are to be cleared. If they are too many, they are
-    /// remembered, so that they can be cleared later.
-    pub fn news(&mut self, series: &Series, memory: &Memory, last: Option<&Accepted>) -> Result<News, Error> {
+    /// remembered, so that they can be cleared later. If they are to be deleted, it is remembered since when they are missing.
+    pub fn news(
+        &mut self,
+        series: &Series,
+        memory: &Memory,
+        last: Option<&Accepted>,
+        others: Option<&[Accepted]>,
+    ) -> Result<News, Error> {
         let digest = self.digest().map_err(Error::Body)?;
         let is_known = !memory.force && last.is_some_and(|last| last.covers(&digest, memory.full_every));
         let mut accepted = Accepted::new(series.clone(), self, digest);
+        accepted.heartbeat_at(last.and_then(Accepted::heartbeat));
         let mut uncleared = None;
         if let Some(last) = last.filter(|_| memory.clear_vanished) {
             let (ids, of) = (last.vanished(self), last.hypervisors());
@@ -226,11 +309,56 @@ impl CheckIn<'_> {
                 self.clear(ids);
             }
         }
+        let mut doubt = None;
+        if let Some(deletion) = memory.delete_vanished {
+            let unread = others
+                .is_none()
+                .then_some("a state file of another section can't be read");
+            doubt = self.doubt().or(unread);
+            let others = others.unwrap_or_default();
+            let missing = last.map(|last| self.missing(last, others, doubt.is_none(), deletion));
+            accepted.missing = missing.unwrap_or_default();
+        }
         Ok(News {
             is_known,
             uncleared,
+            doubt,
             accepted,
         })
+    }
+
+    /// The hypervisors that were reported before and are not sent now. Names those that have just vanished.
+    fn missing(
+        &self,
+        last: &Accepted,
+        others: &[Accepted],
+        is_good: bool,
+        deletion: Deletion,
+    ) -> Vec<Missing> {
+        let now = accepted::now();
+        let ours = others.iter().filter(|other| last.has_reporter_of(other));
+        let renewed = ours.chain([last]).filter_map(Accepted::heartbeat).max();
+        let mut missing = last.missing_from(self);
+        let mut gone = Vec::new();
+        for one in &mut missing {
+            if one.update(self, is_good, now, renewed) {
+                gone.push(one.label());
+            }
+        }
+        if !gone.is_empty() && !deletion.after.is_zero() {
+            let seconds = deletion.after.as_secs();
+            let (named, more) = (
+                gone[..gone.len().min(10)].join(", "),
+                gone.len().saturating_sub(10),
+            );
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            log::info!("vanished, to be deleted unless they come back within {seconds} s: {named}{more}");
+        }
+        missing
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
@@ -38,6 +39,12 @@ pub(super) struct Job {
     /// What old servers say about a failed job; their `resultData` is null then.
     #[serde(default)]
     result: Option<String>,
+    /// When it ended.
+    #[serde(default, rename = "endTime")]
+    ended: Option<Box<RawValue>>,
+    /// When it ended, on old servers.
+    #[serde(default, rename = "finishTime")]
+    finished: Option<Box<RawValue>>,
 }
 
 /// The states of a job.
@@ -147,7 +154,9 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
 }
 
 /// Reads a list of at most [`MOST_ENTRIES`].
-fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     struct List<T>(PhantomData<T>);
 
     impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
@@ -184,6 +193,15 @@ pub(super) struct ListedHypervisor {
 }
 
 impl Job {
+    /// The server's time at the end of the job, in seconds since 1970, if the server says it.
+    pub(super) fn ended(&self) -> Option<i64> {
+        let times = [&self.ended, &self.finished];
+        times
+            .into_iter()
+            .flatten()
+            .find_map(|time| seconds(&read::<String>(time.get())?))
+    }
+
     /// How the job ended; `None` if it has not.
     pub(super) fn end(&self) -> Option<End> {
         let data = self.data.as_deref().map_or("null", RawValue::get);
@@ -210,6 +228,11 @@ impl Job {
             }
         })
     }
+}
+
+/// Seconds since 1970 of a time as Candlepin writes it, such as `2026-11-26T14:13:28+0000`.
+pub(super) fn seconds(time: &str) -> Option<i64> {
+    Some(time.parse::<Timestamp>().ok()?.as_second())
 }
 
 /// What some servers answer about a failed job instead of a text.

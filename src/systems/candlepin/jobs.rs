@@ -45,6 +45,7 @@ impl Candlepin {
     ) -> Result<Outcome, Error> {
         if !status.is_asynchronous() {
             let lists = self.check_in_synchronously(batch)?;
+            tally.ended = None;
             tally.add(&batch.sent_synchronously(), &lists);
             return Ok(Outcome::Finished);
         }
@@ -79,6 +80,7 @@ impl Candlepin {
                     }
                 }
                 end => {
+                    tally.ended = job.job.ended();
                     tally.add(&batch.sent(), &job.finished(end)?);
                     return Ok(Outcome::Finished);
                 }
@@ -127,6 +129,7 @@ impl Candlepin {
         };
         tally.jobs.push(job.job.id.clone());
         let (end, job) = self.wait(job, &Patience::new(limit))?;
+        tally.ended = job.job.ended();
         match (&job.job.state, end) {
             // The result of a heartbeat is a sentence, not lists.
             (State::Finished, _) => Ok(()),

@@ -23,6 +23,8 @@ pub struct Tally {
     pub lost: usize,
     /// The ids of the server's jobs, in order.
     pub jobs: Vec<String>,
+    /// The server's time at the end of the last job, in seconds since 1970, if the server said it.
+    pub ended: Option<i64>,
 }
 
 /// A hypervisor that was sent: what the server's answer is compared with.

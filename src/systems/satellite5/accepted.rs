@@ -1,4 +1,7 @@
 //! The plans that the server has accepted, stored so that an unchanged one is not sent again.
+//!
+//! The file is removed before anything is sent, and written when the report is done. So if a process is killed, the next report
+//! sends everything, instead of taking what the server had before for what it has now.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -64,14 +67,6 @@ impl Accepted {
         folder.write(FILE, &content)
     }
 
-    /// Removes the file, also if the machine crashes.
-    pub(super) fn discard(folder: &Folder) -> Result<(), state::Error> {
-        match folder.has(FILE) {
-            true => folder.remove(FILE).and_then(|()| folder.sync()),
-            false => Ok(()),
-        }
-    }
-
     /// Whether the server has accepted the plan with this digest within the last day, and no other since.
     pub(super) fn covers(&self, id: &str, digest: &str) -> bool {
         let entry = self.plans.get(id);
@@ -95,6 +90,16 @@ impl Entry {
         // A time in the future comes from a wrong clock.
         let passed = now.checked_sub(self.time);
         passed.is_some_and(|passed| passed < LONGEST.as_secs())
+    }
+}
+
+/// Removes the file. A warning says if that fails.
+pub(super) fn forget(folder: &Folder) {
+    let removed = folder
+        .has(FILE)
+        .then(|| folder.remove(FILE).and_then(|()| folder.sync()));
+    if let Some(Err(error)) = removed {
+        log::warn!("{}", error.with_causes());
     }
 }
 
@@ -170,6 +175,10 @@ mod tests {
             );
         }
         accepted.add("h", known.clone());
+        accepted.write(&folder).unwrap();
+        forget(&folder);
+        forget(&folder);
+        assert_eq!(Accepted::read(&folder), Accepted::default());
         accepted.remove("h");
         assert!(!accepted.covers("h", &known));
     }

@@ -35,6 +35,9 @@ impl Satellite5 {
             Err(_) => {}
         }
         let (systemid, arrival) = registered?;
+        if arrival != Arrival::Created {
+            return Ok((systemid, arrival));
+        }
         let hardware = [Datum::text(systemid.expose()), Datum::Array(Vec::new())];
         match self.call(HARDWARE, &hardware) {
             // A new profile has no hardware anyway.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::thread;
 
 use super::accepted::{self, Accepted};
@@ -77,10 +77,10 @@ impl Satellite5 {
             progress,
             books: Mutex::new(Books {
                 accepted: accepted.unwrap_or_default(),
-                is_file_removed: false,
                 delivered: std::mem::take(delivered),
                 outcomes: HashMap::new(),
             }),
+            sends: Once::new(),
             absences: AtomicUsize::new(0),
             ended: OnceLock::new(),
         };
@@ -88,9 +88,11 @@ impl Satellite5 {
         run.report_at_once(&apart, manner.jobs);
         run.report_together(&sharing);
         self.log_out();
-        let Run { books, ended, .. } = run;
+        let Run {
+            books, sends, ended, ..
+        } = run;
         let books = books.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if lock.is_some() {
+        if lock.is_some() && sends.is_completed() {
             self.remember(&books.accepted);
         }
         *delivered = books.delivered;
@@ -137,6 +139,8 @@ struct Run<'s, 'm> {
     force: bool,
     progress: &'s (dyn Fn() + Sync),
     books: Mutex<Books<'m>>,
+    /// Done before the first plan is sent.
+    sends: Once,
     /// How many plans in a row failed because the server is away.
     absences: AtomicUsize,
     /// Why the rest has no turn.
@@ -146,8 +150,6 @@ struct Run<'s, 'm> {
 /// What is known of the hypervisors.
 struct Books<'m> {
     accepted: Accepted,
-    /// Whether the file with the accepted plans is removed until the end.
-    is_file_removed: bool,
     delivered: Delivered,
     outcomes: HashMap<&'m str, Outcome>,
 }
@@ -255,7 +257,10 @@ impl<'m> Run<'_, 'm> {
             return Ok(Arrival::Unchanged);
         }
         let (id, registrant) = (prepared.registrant.id, prepared.registrant);
-        self.forget(id);
+        // If this process is killed nobody knows what the server has.
+        self.sends
+            .call_once(|| accepted::forget(self.satellite.registrations.folder()));
+        self.books().accepted.remove(id);
         let (mut systemid, mut arrival) = match prepared.systemid {
             Some(systemid) => (systemid, Arrival::Updated),
             None => self.satellite.register(registrant)?,
@@ -263,8 +268,7 @@ impl<'m> Run<'_, 'm> {
         let mut params = [text_of(&systemid), prepared.plan.events];
         let mut sent = self.notify(&params);
         // A deleted profile, another server's file and a damaged systemid all look the same.
-        if arrival == Arrival::Updated
-            && let Err(error) = &sent
+        if let Err(error) = &sent
             && error.is_fault(UNKNOWN_SYSTEM)
         {
             log::warn!(
@@ -280,20 +284,6 @@ impl<'m> Run<'_, 'm> {
         self.books().accepted.add(id, digest);
         log::debug!("{id}: reported");
         Ok(arrival)
-    }
-
-    /// Records that it is unknown what the server has of a hypervisor, until a plan is accepted.
-    ///
-    /// The first time, the file with the accepted plans is removed; it is written at the end. If a run that was killed left it, a
-    /// later one would not send what has changed back.
-    fn forget(&self, id: &str) {
-        let mut books = self.books();
-        books.accepted.remove(id);
-        if !std::mem::replace(&mut books.is_file_removed, true)
-            && let Err(error) = Accepted::discard(self.satellite.registrations.folder())
-        {
-            log::warn!("{}", error.with_causes());
-        }
     }
 
     /// Sends a plan. If many fail one after the other because the server is away, the report ends.

@@ -113,6 +113,19 @@ impl Error {
         }
     }
 
+    /// Whether the server refused the login. A repeated one may lock the account.
+    pub fn is_login_refused(&self) -> bool {
+        match self {
+            Error::At { error, .. } | Error::GaveUp { last: error, .. } => error.is_login_refused(),
+            error => matches!(error, Error::Login { .. }),
+        }
+    }
+
+    /// Whether the server refused a call because the account lacks a privilege.
+    pub fn is_without_permission(&self) -> bool {
+        self.is_fault(Fault::NO_PERMISSION)
+    }
+
     /// A fault that the server reported inside an answer.
     pub(super) fn of_fault(method: &'static str, kind: String) -> Self {
         let text = String::new();
@@ -122,11 +135,18 @@ impl Error {
 
     /// An error from reading an answer. If the connection broke, its error says more than that of the XML.
     pub(super) fn of_answer(method: &'static str, error: xml::Error) -> Self {
+        let not_soap = |found: &str| Error::NotSoap {
+            method,
+            found: found.to_owned(),
+        };
         match &error {
             xml::Error::Read(io) => match http::Error::within(io) {
                 Some(http) => Error::Http(http.clone()),
                 None => Error::Answer { method, error },
             },
+            xml::Error::Html => not_soap("a web page"),
+            xml::Error::Json => not_soap("JSON"),
+            xml::Error::Text => not_soap("plain text"),
             _ => Error::Answer { method, error },
         }
     }

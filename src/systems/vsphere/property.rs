@@ -4,11 +4,13 @@
 //! `PropertyCollector` and `ContainerView`).
 
 mod object;
+mod structure;
 
 use std::fmt::Write as _;
 use std::io::BufRead;
 
 pub(super) use self::object::{Object, read_missing_object};
+pub(super) use self::structure::Structure;
 use super::rounds::Rounds;
 use super::soap::{Answer, Client};
 use super::{Error, ManagedObject, NOT_AUTHENTICATED};
@@ -87,7 +89,7 @@ pub(super) fn retrieve_these(
     spec: &PropertySpec,
     mut each: impl FnMut(&Object),
 ) -> Result<(), Error> {
-    let spec = spec_of_objects(objects, spec);
+    let spec = spec_of_objects(objects, [spec]);
     let parameters = format!("<specSet>{spec}</specSet><options/>");
     pages(client, collector, &parameters, &mut each)
 }
@@ -144,8 +146,11 @@ pub(super) fn spec_of_view(view: &ManagedObject, specs: &[PropertySpec]) -> Stri
 }
 
 /// The content of a `PropertyFilterSpec` that selects these objects.
-fn spec_of_objects(objects: &[ManagedObject], spec: &PropertySpec) -> String {
-    let mut text = property_sets([spec]);
+pub(super) fn spec_of_objects<'s>(
+    objects: &[ManagedObject],
+    specs: impl IntoIterator<Item = &'s PropertySpec>,
+) -> String {
+    let mut text = property_sets(specs);
     for object in objects {
         let _ = write!(text, "<objectSet>{}</objectSet>", object.element("obj"));
     }

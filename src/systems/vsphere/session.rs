@@ -117,9 +117,9 @@ impl Session {
         Ok(session)
     }
 
-    /// Continues without the deadline of the login, over a new connection.
-    pub(super) fn without_deadline(&mut self) {
-        self.client = self.client.reconnected(&self.connection, None);
+    /// Continues with another deadline than that of the login, or without one, over a new connection.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.client = self.client.reconnected(&self.connection, deadline);
     }
 
     /// Creates a view of all objects of the specs' types, which lives until the session ends.
@@ -134,17 +134,25 @@ impl Session {
         Ok(view)
     }
 
-    /// Creates a filter that reports the changes of the selected objects until the session ends.
+    /// Creates a filter that reports the changes of the selected objects, until it is destroyed or the session ends.
     ///
     /// `spec` is the content of a `PropertyFilterSpec`.
-    pub(super) fn create_filter(&mut self, spec: &str) -> Result<(), Error> {
+    pub(super) fn create_filter(&mut self, spec: &str) -> Result<ManagedObject, Error> {
         let parameters = format!("<spec>{spec}</spec><partialUpdates>false</partialUpdates>");
         let collector = &self.content.property_collector;
         let filter = property::create(&mut self.client, "CreateFilter", collector, &parameters)?;
-        self.kept.push(("DestroyPropertyFilter", filter));
+        self.kept.push(("DestroyPropertyFilter", filter.clone()));
         // A signal ends the client's wait, but the server would continue to wait.
         self.kept.push(("CancelWaitForUpdates", collector.clone()));
-        Ok(())
+        Ok(filter)
+    }
+
+    /// Destroys the filter that was created last. If that fails, it stays until the session ends.
+    pub(super) fn destroy_filter(&mut self, filter: &ManagedObject) {
+        if let Some(at) = self.kept.iter().position(|(_, kept)| kept == filter) {
+            let kept = self.kept.split_off(at);
+            destroy(&mut self.client, kept.get(..1).unwrap_or_default());
+        }
     }
 
     /// What the server says about itself.

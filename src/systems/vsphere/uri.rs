@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Classify, Kind};
 use crate::http::{self, Base, Proxy};
-use crate::secret::redact;
+use crate::secret::{Secret, redact};
 
 /// A server's address, and what a libvirt URI says besides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Address {
     pub base: Base,
     /// The user before the `@`.
     pub username: Option<String>,
+    /// The password after the user's `:`.
+    pub password: Option<Secret>,
     /// `no_verify=1`: any certificate is trusted.
     pub insecure: bool,
     /// `proxy=`, empty for none.
@@ -30,10 +32,10 @@ pub enum AddressError {
     /// It is neither an address nor a URI, or a parameter has an invalid value.
     #[error(transparent)]
     Malformed(#[from] http::Error),
-    /// It contains a password.
-    #[error("{text:?} is not a server's address: it contains a password")]
-    Password {
-        /// The text without the password.
+    /// It names a vCenter beside the server.
+    #[error("{text:?}: vcenter= is not supported")]
+    Vcenter {
+        /// The text without a password.
         text: String,
     },
 }
@@ -42,14 +44,14 @@ impl Classify for AddressError {
     fn kind(&self) -> Kind {
         match self {
             AddressError::Malformed(error) => error.kind(),
-            AddressError::Password { .. } => Kind::Config,
+            AddressError::Vcenter { .. } => Kind::Config,
         }
     }
 }
 
 impl Address {
     /// Reads a host name, an address or a URL as [`Base::parse`] does, or a libvirt URI:
-    /// `esx://` or `vpx://`, then `[USER@]HOST[:PORT][/PATH][?PARAMETERS]`.
+    /// `esx://` or `vpx://`, then `[USER[:PASSWORD]@]HOST[:PORT][/PATH][?PARAMETERS]`.
     ///
     /// The defaults are port 443 and the path `/sdk`. libvirt's path chooses one host of a vCenter. It is ignored here,
     /// because the whole inventory is read.
@@ -77,6 +79,7 @@ impl Address {
         Address {
             base,
             username: None,
+            password: None,
             insecure: false,
             proxy: None,
             auto_answer: None,
@@ -87,7 +90,7 @@ impl Address {
 
 /// What is wrong with an address, before the text is put into the message.
 enum Flaw {
-    Password,
+    Vcenter,
     Reason(&'static str),
     Http(http::Error),
 }
@@ -97,7 +100,7 @@ impl Flaw {
     fn of(self, text: &str) -> AddressError {
         let text = redact::value(text);
         match self {
-            Flaw::Password => AddressError::Password { text },
+            Flaw::Vcenter => AddressError::Vcenter { text },
             Flaw::Reason(reason) | Flaw::Http(http::Error::Address { reason, .. }) => {
                 http::Error::Address { text, reason }.into()
             }
@@ -117,6 +120,7 @@ fn libvirt_uri(text: &str) -> Option<&str> {
 /// A libvirt URI in its parts.
 struct Uri<'t> {
     username: Option<String>,
+    password: Option<Secret>,
     /// The host and the port.
     host: &'t str,
     parameters: &'t str,
@@ -131,16 +135,23 @@ impl<'t> Uri<'t> {
             Some((user, host)) => (Some(user), host),
             None => (None, authority),
         };
+        let (user, password) = match user.unwrap_or_default().split_once(':') {
+            Some((user, password)) => (user, Some(password)),
+            None => (user.unwrap_or_default(), None),
+        };
         let username = match user {
-            None | Some("") => None,
-            Some(user) if user.contains(':') => return Err(Flaw::Password),
-            Some(user) => {
+            "" if password.is_some() => return Err(Flaw::Reason("it has a password but no user name")),
+            "" => None,
+            user => {
                 let invalid = Flaw::Reason("the user name is not percent-encoded text");
                 Some(decoded(user).ok_or(invalid)?)
             }
         };
+        let invalid = || Flaw::Reason("the password is not percent-encoded text");
+        let password = password.map(|password| decoded(password).ok_or_else(invalid));
         Ok(Uri {
             username,
+            password: password.transpose()?.map(Secret::from),
             host,
             parameters,
         })
@@ -149,6 +160,7 @@ impl<'t> Uri<'t> {
     fn address(self) -> Result<Address, Flaw> {
         let mut address = Address {
             username: self.username.clone(),
+            password: self.password.clone(),
             ..Address::of(self.base(Transport::Https)?)
         };
         let parameters = self.parameters.split(['&', ';']);
@@ -200,8 +212,9 @@ impl Address {
                 let proxy = Proxy::parse(&value, "proxy= of the server's URI");
                 self.proxy = Some(proxy.map_err(Flaw::Http)?);
             }
-            // The vCenter that would move the host's guests, which this crate never does.
-            "vcenter" => {}
+            // libvirt asks this vCenter to move the host's guests, which this crate never does. Someone who names one may
+            // expect that it is used.
+            "vcenter" => return Err(Flaw::Vcenter),
             _ => self.unknown.push(name.chars().take(40).collect()),
         }
         Ok(None)
@@ -258,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_libvirt_uri_says_more_than_where() {
-        let uri = "vpx://adm%40vsphere.local@vc/dc/esx1?no_verify=1&auto_answer=1&vcenter=*&proxy=http%3A%2F%2Fp:3128;debug=9&x";
+        let uri = "vpx://adm%40vsphere.local@vc/dc/esx1?no_verify=1&auto_answer=1&proxy=http%3A%2F%2Fp:3128;debug=9&x";
         let address = parsed(uri);
         assert_eq!(address.username.as_deref(), Some("adm@vsphere.local"));
         assert_eq!((address.insecure, address.auto_answer), (true, Some(true)));
@@ -270,13 +283,29 @@ mod tests {
     }
 
     #[test]
+    fn a_password_in_a_uri_is_used_and_not_shown() {
+        for (text, password) in [
+            ("esx://root:s3cret@h", "s3cret"),
+            ("esx://root:s3c%2Fr%40t@h?no_verify=1", "s3c/r@t"),
+            ("esx://root:s3c@ret@h", "s3c@ret"),
+            ("esx://root:@h", ""),
+        ] {
+            let address = parsed(text);
+            assert_eq!(address.username.as_deref(), Some("root"));
+            assert_eq!(address.password.as_ref().map(Secret::expose), Some(password));
+            assert!(!format!("{address:?}").contains("s3c"), "{address:?}");
+        }
+    }
+
+    #[test]
     fn an_invalid_address_is_refused_without_showing_a_password() {
         for text in [
             "esx://",
             "esx:///dc",
             "gsx://h",
-            "esx://root:s3cret@h",
-            "esx://root:s3c@ret@h",
+            "esx://:s3cret@h",
+            "esx://root:s3c%ff@h",
+            "esx://root:s3cret@h?vcenter=*",
             "esx://root:s3c/ret@h",
             "https://root:s3c/ret@h",
             "esx://h?no_verify=2",

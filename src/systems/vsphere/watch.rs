@@ -119,7 +119,7 @@ pub fn watch<E: From<Error>>(
         Ok((updates, inventory))
     };
     let (mut updates, mut inventory) = retry(endpoint, patience, cancel, || begin(endpoint))?;
-    updates.session().without_deadline();
+    updates.session().set_deadline(None);
     let endless = &Endpoint {
         deadline: None,
         ..endpoint.clone()

@@ -218,3 +218,12 @@ fn this_machines_own_guests_go_to_its_own_consumer() {
     let outcome = here.report(&["-n", "here"], both);
     assert_eq!(outcome.status, 0, "{outcome:?}");
 }
+
+#[test]
+fn a_registered_system_may_not_delete_hypervisors() {
+    let registered = Registered::new();
+    let folder = registered.site.file("state");
+    let outcome = registered.report(&["--state-dir", &folder, "--delete-vanished"], MAPPING);
+    outcome.failed(78, "needs a user");
+    assert!(registered.site.held().is_empty());
+}

@@ -3,13 +3,13 @@
 use super::*;
 
 impl Site {
-    fn kept(&self, options: &[&str], input: &str) -> Outcome {
+    pub(super) fn kept(&self, options: &[&str], input: &str) -> Outcome {
         let folder = self.file("state");
         self.report(&[&["--state-dir", &folder], options].concat(), input)
     }
 
     /// The only state file; the lock file does not count.
-    fn kept_file(&self) -> Option<std::path::PathBuf> {
+    pub(super) fn kept_file(&self) -> Option<std::path::PathBuf> {
         let entries = std::fs::read_dir(self.file("state")).ok()?;
         let mut files = entries.map(|entry| entry.unwrap().path());
         files.find(|path| path.extension().is_some_and(|extension| extension == "json"))
@@ -17,7 +17,7 @@ impl Site {
 }
 
 #[track_caller]
-fn state(outcome: &Outcome) -> String {
+pub(super) fn state(outcome: &Outcome) -> String {
     assert_eq!(outcome.status, 0, "{outcome:?}");
     line(outcome)["state"].as_str().unwrap().to_owned()
 }

@@ -102,6 +102,11 @@ fn bad_answers_are_one_line_and_leave_no_session() {
         (Box::new(|| Fault::Close), 75, "connection"),
         (Box::new(|| Fault::Cut(300)), 75, "before the answer was complete"),
         (Box::new(html), 76, "web page"),
+        (
+            Box::new(|| Fault::Answer(Response::new(200, "application/json", "{\"error\":\"x\"}"))),
+            76,
+            "is JSON, not the vSphere API's",
+        ),
         (Box::new(status(503)), 75, "503"),
         (Box::new(status(429)), 75, "429"),
         (Box::new(status(404)), 76, "404"),

@@ -4,7 +4,7 @@ use super::same_server::name_of;
 use super::{Check, Surroundings};
 use crate::cli::args;
 use crate::commands::{report, rhsm, way};
-use crate::config::keys::{EffectiveKey, Origin};
+use crate::config::effective::{EffectiveKey, Origin};
 use crate::config::{Note, Rhsm, Section};
 use crate::systems::satellite5;
 

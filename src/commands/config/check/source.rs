@@ -2,7 +2,8 @@
 
 use super::{Check, Surroundings};
 use crate::cli::args;
-use crate::commands::scan::{address_problem, hypervisor_id};
+use crate::commands::scan::hypervisor_id;
+use crate::commands::vsphere::address_problem;
 use crate::commands::way;
 use crate::config::{Section, did_you_mean};
 use crate::systems::vsphere::Address;
@@ -69,17 +70,22 @@ impl Check {
     }
 
     fn esx(&mut self, section: &Section) {
-        let mut username = None;
+        let (mut username, mut has_password) = (None, false);
         if let Some(server) = self.ok(section.need("server")) {
             match Address::parse(&server) {
-                Ok(address) => username = address.username,
+                Ok(address) => {
+                    username = address.username;
+                    has_password = address.password.is_some();
+                }
                 Err(error) => self.fail(section, "server", &address_problem(&error)),
             }
         }
         if username.is_none() {
             self.ok(section.need("username"));
         }
-        self.password(section, "password", "scan");
+        if !has_password {
+            self.password(section, "password", "scan");
+        }
         self.ok(hypervisor_id(None, section));
     }
 

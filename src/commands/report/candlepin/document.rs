@@ -13,7 +13,9 @@ use crate::commands::report::documents::{Attempt, Reporter};
 use crate::commands::report::settings::{Memo, Settings, first_three, incomplete, warn_of};
 use crate::error::{Classify, Kind};
 use crate::mapping::{LeftOut, Mapping};
-use crate::systems::candlepin::{self, Accepted, CheckIn, Delivered, Done, Tally, Uncleared};
+use crate::systems::candlepin::{
+    self, Accepted, CheckIn, Deletion, Delivered, Done, Tally, TooMany, Uncleared,
+};
 
 /// The name by which `omitted` calls this stage.
 pub(super) const STAGE: &str = "vw-report-candlepin";
@@ -46,8 +48,8 @@ impl Reporter for CandlepinReporter {
         if self.settings.dry_run {
             return Attempt::without_line(ready.and_then(|()| self.dry_run(mapping, check_in)));
         }
+        let done = ready.and_then(|()| self.deliver(mapping, &mut check_in, memo, until, cancel));
         let delivered = &mut memo.delivered;
-        let done = ready.and_then(|()| self.deliver(mapping, &mut check_in, delivered, until, cancel));
         self.conclude(mapping, &check_in, delivered, done)
             .unwrap_or_else(|error| Attempt::without_line(Err(error)))
     }
@@ -86,43 +88,75 @@ impl CandlepinReporter {
 
     /// `--dry-run`: prints each body that would be sent, on a line of its own.
     fn dry_run(&self, mapping: &Mapping, mut check_in: CheckIn<'_>) -> cli::Result<()> {
-        let mut uncleared = None;
-        let mut is_known = false;
-        if let Some(memory) = &self.delivery.memory {
-            let series = self.series(mapping)?;
-            let last = Accepted::read(&memory.folder, &series);
-            let news = check_in.news(&series, memory, last.as_ref())?;
-            uncleared = news.uncleared;
-            is_known = news.is_known;
-        }
-        if is_known {
+        let Some(memory) = &self.delivery.memory else {
+            self.print_bodies(&check_in)?;
+            return complete(left_out(&check_in), &Tally::default());
+        };
+        let series = self.series(mapping)?;
+        let last = Accepted::read(&memory.folder, &series);
+        let others = Accepted::others(&memory.folder, &series);
+        let news = check_in.news(&series, memory, last.as_ref(), others.as_deref())?;
+        if news.is_known {
             log::info!("unchanged: a heartbeat would be sent, if anything");
         } else {
-            for body in check_in.bodies(&self.delivery) {
-                let body = String::from_utf8(body?).map_err(Failure::defect)?;
-                cli::print_json(&format!("{body}\n"))?;
+            self.print_bodies(&check_in)?;
+        }
+        let mut problems = Vec::new();
+        problems.extend(news.uncleared.as_ref().map(too_many_to_clear));
+        if let Some(deletion) = memory.delete_vanished {
+            match (news.doubt, news.due(deletion)) {
+                (Some(doubt), _) => problems.push(no_proof(doubt)),
+                (None, Ok(due)) => due.iter().for_each(|label| {
+                    log::info!("would delete {label}, unless somebody else has reported it meanwhile");
+                }),
+                (None, Err(too_many)) => problems.push(too_many_to_delete(&too_many, deletion)),
             }
         }
-        cleared(
-            complete(left_out(&check_in), &Tally::default()),
-            uncleared.as_ref(),
-        )
+        unless(complete(left_out(&check_in), &Tally::default()), problems)
+    }
+
+    /// Prints each body that would be sent.
+    fn print_bodies(&self, check_in: &CheckIn<'_>) -> cli::Result<()> {
+        for body in check_in.bodies(&self.delivery) {
+            let body = String::from_utf8(body?).map_err(Failure::defect)?;
+            cli::print_json(&format!("{body}\n"))?;
+        }
+        Ok(())
+    }
+
+    /// What was not done about vanished hypervisors, although it was asked for.
+    fn problems(&self, delivered: &Delivered) -> Vec<String> {
+        let vanished = &delivered.vanished;
+        let mut problems: Vec<String> = delivered.uncleared.iter().map(too_many_to_clear).collect();
+        problems.extend(vanished.doubt.map(no_proof));
+        let deletion = self
+            .delivery
+            .memory
+            .as_ref()
+            .and_then(|memory| memory.delete_vanished);
+        let too_many = vanished.too_many.as_ref().zip(deletion);
+        problems.extend(too_many.map(|(too_many, deletion)| too_many_to_delete(too_many, deletion)));
+        problems
     }
 
     fn deliver(
         &self,
         mapping: &Mapping,
         check_in: &mut CheckIn<'_>,
-        delivered: &mut Delivered,
+        memo: &mut Memo<Delivered>,
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> cli::Result<Done> {
+        let Memo {
+            backlog, delivered, ..
+        } = memo;
         let mut candlepin = self.connect(until, cancel)?;
         let has_batches = check_in.len() > self.delivery.batch;
         let bar = has_batches.then(|| Progress::toward(check_in.len(), STAGE, "hypervisors"));
         let progress = |done| bar.iter().for_each(|bar| bar.reach(done));
         let series = self.series(mapping)?;
-        Ok(candlepin.deliver(check_in, &series, &self.delivery, delivered, progress)?)
+        let came_back = |id: &str| backlog.mentions(id);
+        Ok(candlepin.deliver(check_in, &series, &self.delivery, delivered, progress, &came_back)?)
     }
 
     /// What came of an attempt: its result line and its failure.
@@ -171,14 +205,15 @@ impl CandlepinReporter {
         if let Ok(Done::Unchanged) = done {
             line.unchanged = check_in.len();
         }
-        let all_well = line.failed.is_empty() && delivered.uncleared.is_none();
+        line.deleted = delivered.vanished.deleted.len();
+        let all_well = line.failed.is_empty() && self.problems(delivered).is_empty();
         line.state = match done {
             Ok(Done::Heartbeat) => State::Heartbeat,
             Ok(Done::Sent) => State::Sent,
             Ok(Done::Reported) if all_well => State::Finished,
             Ok(Done::Unchanged) if all_well => State::Unchanged,
             Ok(_) => State::Partial,
-            Err(_) if delivered.batches > 0 => State::Partial,
+            Err(_) if delivered.batches > 0 || delivered.is_reported => State::Partial,
             Err(_) => State::Failed,
         };
         if done.is_err() {
@@ -189,7 +224,7 @@ impl CandlepinReporter {
 
     /// The hypervisors that a report which ended early did not send; none if it sent nothing at all.
     fn unsent(&self, check_in: &CheckIn<'_>, delivered: &Delivered) -> Vec<LeftOut> {
-        if delivered.batches == 0 {
+        if delivered.batches == 0 || delivered.is_reported {
             return Vec::new();
         }
         let batches = check_in.batches(self.delivery.batch).skip(delivered.batches);
@@ -210,7 +245,10 @@ impl CandlepinReporter {
             Ok(Done::Heartbeat) => None,
             Ok(_) => {
                 let complete = complete(left_out(check_in), &delivered.tally);
-                cleared(complete, delivered.uncleared.as_ref()).err()
+                unless(complete, self.problems(delivered)).err()
+            }
+            Err(error) if delivered.is_reported => {
+                Some(error.context("the document is reported, but not all vanished hypervisors are deleted"))
             }
             Err(error) if delivered.batches > 0 => {
                 let arrived = check_in.len().min(delivered.batches * self.delivery.batch);
@@ -256,22 +294,39 @@ pub(super) fn complete(left_out: usize, tally: &Tally) -> cli::Result<()> {
     Err(incomplete(kind, &missing).into())
 }
 
-/// Fails if vanished hypervisors are not cleared. If the report failed anyway, this is only a warning.
-fn cleared(complete: cli::Result<()>, uncleared: Option<&Uncleared>) -> cli::Result<()> {
-    let Some(Uncleared { ids, of }) = uncleared else {
-        return complete;
+/// Fails because of the first problem. If the report failed anyway, problems are only warnings.
+fn unless(complete: cli::Result<()>, problems: Vec<String>) -> cli::Result<()> {
+    let mut problems = problems.into_iter();
+    let done = match (complete, problems.as_slice().first()) {
+        (Ok(()), Some(_)) => problems
+            .next()
+            .map_or(Ok(()), |problem| Err(Failure::new(Kind::Data, problem).into())),
+        (complete, _) => complete,
     };
-    let problem = format!(
+    problems.for_each(|problem| log::warn!("{problem}"));
+    done
+}
+
+fn too_many_to_clear(Uncleared { ids, of }: &Uncleared) -> String {
+    format!(
         "{} of the {of} hypervisors reported before vanished ({}), too many to clear their guests without a look; if that is \
          right, run it once with --force",
         ids.len(),
         first_three(ids)
-    );
-    match complete {
-        Ok(()) => Err(Failure::new(Kind::Data, problem).into()),
-        failed => {
-            log::warn!("{problem}");
-            failed
-        }
-    }
+    )
+}
+
+fn too_many_to_delete(TooMany { labels, of }: &TooMany, deletion: Deletion) -> String {
+    format!(
+        "{} of the {of} hypervisors reported before vanished ({}), more than {} and more than {} %, so none is deleted; if that is \
+         right, raise --vanished-limit or --vanished-share once",
+        labels.len(),
+        first_three(labels),
+        deletion.limit,
+        deletion.share
+    )
+}
+
+fn no_proof(doubt: &str) -> String {
+    format!("no vanished hypervisor is deleted: {doubt}")
 }

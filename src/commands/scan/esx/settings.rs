@@ -5,14 +5,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cancel::Cancel;
-use crate::cli::{self, Failure, args};
+use crate::cli;
 use crate::commands::scan::options::ScanOptions;
 use crate::commands::scan::record::{self, Record, Replayed};
-use crate::commands::scan::server::{self, Login, ServerOptions};
-use crate::commands::scan::{address_problem, section, settings};
-use crate::commands::way;
-use crate::config::Section;
-use crate::error::Kind;
+use crate::commands::scan::settings;
+use crate::commands::server::{self, ServerOptions};
+use crate::commands::vsphere::Server;
 use crate::http::Endpoint;
 use crate::mapping::{HypervisorId, Source};
 use crate::retry::Patience;
@@ -40,57 +38,40 @@ impl Settings {
     /// The scan that the options ask for. If it is traced, its record is saved beside the trace.
     ///
     /// A signal ends the process at once.
-    pub(super) fn new(server: &ServerOptions, scan: &ScanOptions, cancel: &Cancel) -> cli::Result<Self> {
+    pub(super) fn new(
+        options: &ServerOptions,
+        replay: Option<&Path>,
+        scan: &ScanOptions,
+        cancel: &Cancel,
+    ) -> cli::Result<Self> {
         let _at_once = cli::end_at_once(cancel);
-        match &server.replay {
+        match replay {
             Some(folder) => Settings::replayed(folder, scan),
-            None => Settings::configured(server, scan, cancel),
+            None => Settings::configured(options, scan, cancel),
         }
     }
 
-    fn configured(server: &ServerOptions, scan: &ScanOptions, cancel: &Cancel) -> cli::Result<Self> {
-        let given = server.server.as_deref().map(Address::parse).transpose();
-        let given = given.map_err(|error| {
-            let problem = format!("--server: {}", address_problem(&error));
-            Failure::new(Kind::Usage, problem)
-        })?;
-        let section = find_section(server, scan, given.as_ref())?;
-        let from_option = given.is_some();
-        let address = match given {
-            Some(address) => address,
-            None => Address::parse(&section.need("server")?)
-                .map_err(|error| section.wrong("server", &address_problem(&error)))?,
-        };
-        if !address.unknown.is_empty() {
-            let names = address.unknown.join(", ");
-            log::warn!("ignored unknown parameters in the server's URI: {names}");
-        }
-        let connection = &server.connection;
-        let mut endpoint = way::source(connection, &section, &address, from_option)?;
-        connection.proxy_password(&mut endpoint, &section, &args::Keys::SOURCE, cancel)?;
-        connection.apply(&mut endpoint);
-        let login = Login::find(
-            &server.account,
-            address.username,
-            &section,
-            scan.section.name.is_some(),
-            (&endpoint.base, "VIRTWHO_ESX_PASSWORD"),
-            cancel,
-        )?;
+    fn configured(options: &ServerOptions, scan: &ScanOptions, cancel: &Cancel) -> cli::Result<Self> {
+        let found = Server::find(options, &scan.section, cancel)?;
+        let Server {
+            mut endpoint,
+            credentials,
+            section,
+            ..
+        } = found;
         let hypervisor_id = settings::hypervisor_id(scan.hypervisor_id, &section)?;
-        let (deadline, patience) = settings::limits(connection.time(), Instant::now());
+        let (deadline, patience) = server::limits(options.connection.time(), Instant::now());
         endpoint.deadline = deadline;
         let base = &endpoint.base;
-        let record = Record::new(base, &login.username, section.name(), hypervisor_id, scan);
+        let record = Record::new(base, &credentials.username, section.name(), hypervisor_id, scan);
         if let Some(trace) = &endpoint.trace {
-            trace.hide(&login.password);
             record.save(trace)?;
         }
         let settings = Settings {
             patience,
-            ..Settings::of(&record, hypervisor_id, endpoint, login.password)
+            ..Settings::of(&record, hypervisor_id, endpoint, credentials.password)
         };
-        settings.log(connection.time());
+        settings.log(options.connection.time());
         Ok(settings)
     }
 
@@ -135,20 +116,7 @@ impl Settings {
             self.endpoint.base,
             self.credentials.username,
             self.hypervisor_id,
-            timeout.unwrap_or(settings::USUAL_LIMIT).as_secs()
+            timeout.unwrap_or(server::USUAL_LIMIT).as_secs()
         );
     }
-}
-
-/// The section of the scan. If options give a server and a user, none is needed.
-fn find_section(server: &ServerOptions, scan: &ScanOptions, given: Option<&Address>) -> cli::Result<Section> {
-    let user = given.and_then(|given| given.username.as_ref());
-    let complete = given.is_some() && server.account.username.as_ref().or(user).is_some();
-    let key_file = server.account.key_file.as_deref();
-    let key = ("server", given.is_some());
-    let section = section::find(&scan.section, key_file, vsphere::TYPE, key, complete);
-    section.map_err(|error| match given {
-        Some(_) => args::beside_server(error, &["--username"]),
-        None => error.into(),
-    })
 }

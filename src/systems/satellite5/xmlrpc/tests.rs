@@ -80,7 +80,8 @@ fn other_answers_are_refused_in_one_line() {
     );
     let table = [
         ("", "root is not <methodResponse>"),
-        ("hello", "text outside"),
+        ("hello", "text instead of XML"),
+        ("{\"error\":404}", "JSON instead of XML"),
         ("<a/>", "root is not <methodResponse>"),
         ("<!DOCTYPE html><html></html>", "HTML page"),
         ("<html><body/></html>", "HTML page"),

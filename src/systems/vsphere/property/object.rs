@@ -3,6 +3,7 @@
 use std::io::BufRead;
 use std::ops::Range;
 
+use super::structure::Structure;
 use crate::systems::vsphere::soap::without_prefix;
 use crate::systems::vsphere::{ManagedObject, NOT_AUTHENTICATED, NOT_FOUND};
 use crate::xml::{self, Reader};
@@ -17,6 +18,8 @@ pub(in crate::systems::vsphere) struct Object {
     /// The paths, types and values of all items, one after the other.
     text: String,
     items: Vec<Item>,
+    /// The values that have members, with the ranges of their paths.
+    structures: Vec<(Range<usize>, Structure)>,
     missing: Vec<Missing>,
 }
 
@@ -53,6 +56,13 @@ impl Object {
             .iter()
             .filter(move |item| part(&item.path) == path)
             .map(move |item| (part(&item.kind), part(&item.text)))
+    }
+
+    /// The property's value, if it has members.
+    pub(in crate::systems::vsphere) fn structure(&self, path: &str) -> Option<&Structure> {
+        let mut all = self.structures.iter();
+        let found = all.find(|(own, _)| self.text.get(own.clone()) == Some(path))?;
+        Some(&found.1)
     }
 
     /// The fault that the server sent instead of the property, such as `NoPermission`.
@@ -103,6 +113,7 @@ impl Object {
         self.id.clear();
         self.text.clear();
         self.items.clear();
+        self.structures.clear();
         self.missing.clear();
     }
 
@@ -110,6 +121,21 @@ impl Object {
         let start = self.text.len();
         self.text.push_str(text);
         start..self.text.len()
+    }
+
+    /// Reads a text, or the members of the value, which then has no text.
+    fn push_text_or_members<R: BufRead>(
+        &mut self,
+        path: &Range<usize>,
+        xml: &mut Reader<R>,
+    ) -> Result<Range<usize>, xml::Error> {
+        let start = self.text.len();
+        if xml.child_after(&mut self.text)?.is_some() {
+            self.text.truncate(start);
+            let structure = Structure::from_first_member(xml)?;
+            self.structures.push((path.clone(), structure));
+        }
+        Ok(start..self.text.len())
     }
 
     fn push_text<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<Range<usize>, xml::Error> {
@@ -122,7 +148,10 @@ impl Object {
     ///
     /// The limits of the XML reader hold for each object and not for the page. The largest object, a host with 10,000 virtual
     /// machines, has less than a megabyte.
-    pub(super) fn read<R: BufRead>(&mut self, xml: &mut Reader<R>) -> Result<(), xml::Error> {
+    pub(in crate::systems::vsphere) fn read<R: BufRead>(
+        &mut self,
+        xml: &mut Reader<R>,
+    ) -> Result<(), xml::Error> {
         self.clear();
         xml.renew();
         while let Some(name) = xml.child()? {
@@ -190,7 +219,7 @@ impl Object {
         Ok(path)
     }
 
-    /// Reads a value, which is a text, a reference or an array of references.
+    /// Reads a value, which is a text, a reference, a structure, or an array of them.
     fn read_value<R: BufRead>(&mut self, path: &Range<usize>, xml: &mut Reader<R>) -> Result<(), xml::Error> {
         let (kind, xsi_type) = xml.attributes("type");
         let array = xsi_type.is_some_and(|name| without_prefix(&name).starts_with("ArrayOf"));
@@ -211,7 +240,7 @@ impl Object {
         kind: Range<usize>,
         xml: &mut Reader<R>,
     ) -> Result<(), xml::Error> {
-        let text = self.push_text(xml)?;
+        let text = self.push_text_or_members(path, xml)?;
         let path = path.clone();
         self.items.push(Item { path, kind, text });
         Ok(())

@@ -1,32 +1,27 @@
-//! The options of a scan that reads a server over HTTP, and what they mean together with a section.
+//! The options of a command that uses a source over HTTP, and what they mean together with a section.
 
-use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::cancel::Cancel;
 use crate::cli::{self, args, password};
 use crate::config::Section;
 use crate::http::Base;
+use crate::retry::Patience;
 use crate::secret::Secret;
 
-/// The options of a scan that reads a server over HTTP.
+/// Which server is used, as whom, and how it is reached.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct ServerOptions {
-    /// Scan SERVER: a host name, an address, a URL or a libvirt URI (esx://, vpx://)
+    /// Use SERVER: a host name, an address, a URL or a libvirt URI (esx://, vpx://)
     #[arg(long, value_name = "SERVER")]
     pub server: Option<String>,
     #[command(flatten)]
     pub account: args::Credentials,
-    /// Scan what --trace saved in DIR, without a server
-    #[arg(long, value_name = "DIR", conflicts_with_all = [
-        "server", "username", "password_file", "key_file", "config", "name", "watch",
-        "cacert", "thumbprint", "insecure", "proxy", "proxy_password_file", "timeout", "trace",
-    ])]
-    pub replay: Option<PathBuf>,
     #[command(flatten)]
     pub connection: args::Connection,
 }
 
-/// The account of a scan.
+/// The account to log in with.
 pub(super) struct Login {
     pub username: String,
     pub password: Secret,
@@ -35,19 +30,27 @@ pub(super) struct Login {
 impl Login {
     /// The account that the options, the server's address (`in_address`) and the section name, in this order.
     ///
-    /// The password may also come from `variable` in the environment, unless the section was `named`, or from a prompt.
+    /// The password may also come from `variable` in the environment, unless the section was `named`, or from a prompt. The
+    /// address's password belongs to the address's user only.
     pub(super) fn find(
         account: &args::Credentials,
-        in_address: Option<String>,
+        in_address: (Option<String>, Option<Secret>),
         section: &Section,
         named: bool,
         (base, variable): (&Base, &str),
         cancel: &Cancel,
     ) -> cli::Result<Self> {
-        let username = match account.username.clone().or(in_address) {
+        let (own_user, own_password) = in_address;
+        let username = match account.username.clone().or_else(|| own_user.clone()) {
             Some(username) => username,
             None => section.need("username")?,
         };
+        if let Some(password) = own_password
+            && account.password_file.is_none()
+            && own_user.as_ref() == Some(&username)
+        {
+            return Ok(Login { username, password });
+        }
         let sources = password::Sources {
             file: account.password_file.as_deref(),
             section,
@@ -70,9 +73,31 @@ pub(super) fn name_of(base: &Base) -> String {
     }
 }
 
+/// How long the work may take without `--timeout`.
+pub(super) const USUAL_LIMIT: Duration = Duration::from_secs(3600);
+
+/// When the work must have ended, and how long temporary failures are retried until then.
+pub(super) fn limits(timeout: Option<Duration>, now: Instant) -> (Option<Instant>, Patience) {
+    match timeout {
+        // A time that the clock can't represent is no limit.
+        Some(time) => (now.checked_add(time), Patience::UntilDeadline),
+        None => (Some(now + USUAL_LIMIT), Patience::USUAL),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_ends_after_an_hour_unless_there_is_a_timeout() {
+        let now = Instant::now();
+        let hour = Duration::from_secs(3600);
+        assert_eq!(limits(None, now), (Some(now + hour), Patience::USUAL));
+        let day = 24 * hour;
+        assert_eq!(limits(Some(day), now), (Some(now + day), Patience::UntilDeadline));
+        assert_eq!(limits(Some(Duration::MAX), now), (None, Patience::UntilDeadline));
+    }
 
     #[test]
     fn a_port_that_is_not_the_schemes_belongs_to_the_server() {

@@ -87,6 +87,11 @@ impl Inbox {
         }
     }
 
+    /// The documents that wait, for a question about them later.
+    pub(super) fn backlog(&self) -> Backlog {
+        Backlog(self.shared.clone())
+    }
+
     /// The next document; `None` at the end of the input.
     pub(super) fn next(&self) -> cli::Result<Option<Mapping>> {
         let mut waiting = self.shared.lock();
@@ -141,6 +146,20 @@ impl Inbox {
             }
             waiting = self.shared.wait(waiting, Some(left));
         }
+    }
+}
+
+/// The documents that wait, seen by the work on the document before them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Backlog(Arc<Shared>);
+
+impl Backlog {
+    /// Whether a waiting document mentions a hypervisor with this id, ignoring case.
+    pub(super) fn mentions(&self, id: &str) -> bool {
+        let id = id.to_lowercase();
+        let waiting = self.0.lock();
+        let mut mentioned = waiting.documents.iter().flat_map(Mapping::mentioned);
+        mentioned.any(|other| other.to_lowercase() == id)
     }
 }
 

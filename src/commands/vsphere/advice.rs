@@ -6,7 +6,7 @@ use crate::error::Kind;
 use crate::systems::vsphere::{self, AddressError, Fault, Refusal};
 
 /// Adds advice to a failure, and the section, because the server's name does not say which section is wrong.
-pub(super) fn explain(error: cli::Error, section: Option<&str>) -> cli::Error {
+pub(crate) fn explain(error: cli::Error, section: Option<&str>) -> cli::Error {
     if matches!(error.kind(), Kind::Signal(_) | Kind::ReaderGone) {
         return error;
     }
@@ -23,7 +23,9 @@ pub(super) fn explain(error: cli::Error, section: Option<&str>) -> cli::Error {
 /// Why a text is not the address of a server, with advice.
 pub(crate) fn address_problem(error: &AddressError) -> String {
     match error {
-        AddressError::Password { .. } => format!("{error}; use --password-file or the key password"),
+        AddressError::Vcenter { .. } => {
+            format!("{error}; to use that vCenter, make it the server: vpx://VCENTER")
+        }
         AddressError::Malformed(_) => error.to_string(),
     }
 }
