@@ -175,8 +175,9 @@ impl Folder {
         }
     }
 
-    /// The names of all files, in any order; none if the folder does not exist. Names that are not UTF-8 are left out.
-    pub fn names(&self) -> Result<Vec<String>, Error> {
+    /// The names of the files that begin with `prefix`, in any order; none if the folder does not exist. Names that are not UTF-8
+    /// are left out, because we make none.
+    pub fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let entries = match fs::read_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.and_then(|entries| entries.collect::<io::Result<Vec<_>>>()),
@@ -186,7 +187,8 @@ impl Folder {
             source,
         })?;
         let names = entries.into_iter().map(|entry| entry.file_name());
-        Ok(names.filter_map(|name| name.into_string().ok()).collect())
+        let names = names.filter_map(|name| name.into_string().ok());
+        Ok(names.filter(|name| name.starts_with(prefix)).collect())
     }
 
     /// Whether a file with this name exists.
@@ -210,22 +212,6 @@ impl Folder {
             Ok(()) => Ok(aside),
             Err(source) => Err(Error::Write { path, source }),
         }
-    }
-
-    /// The names of the files that begin with `prefix`. Names that are not UTF-8 are left out: we make none.
-    pub fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let read = || {
-            let mut names = Vec::new();
-            for entry in fs::read_dir(&self.0)? {
-                let name = entry?.file_name().into_string();
-                names.extend(name.ok().filter(|name| name.starts_with(prefix)));
-            }
-            Ok(names)
-        };
-        read().map_err(|source| Error::Read {
-            path: self.0.clone(),
-            source,
-        })
     }
 
     /// Makes the new names of files survive a crash of the machine.

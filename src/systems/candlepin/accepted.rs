@@ -102,9 +102,9 @@ impl Accepted {
     pub fn others(folder: &Folder, series: &Series) -> Option<Vec<Self>> {
         let mut others = Vec::new();
         let own = file(series);
-        let names = folder.names().map_err(|error| error.to_string());
+        let names = folder.names(PREFIX).map_err(|error| error.to_string());
         let names = names.inspect_err(|reason| log::warn!("{reason}")).ok()?;
-        let is_state = |name: &String| name.starts_with(PREFIX) && name.ends_with(SUFFIX) && *name != own;
+        let is_state = |name: &String| name.ends_with(SUFFIX) && *name != own;
         for name in names.into_iter().filter(is_state) {
             match Accepted::read_file(folder, &name) {
                 Ok(other) => others.extend(other.filter(|other| {
