@@ -76,7 +76,9 @@ fn the_trace_of_a_satellite_has_no_password_session_or_systemid() {
     let (url, state) = (site.server.url(), site.file("state"));
     for trace in ["registered", "again"] {
         let run = site.run(env!("CARGO_BIN_EXE_vw-report-sat5"), trace);
-        let outcome = run.args(["--server", &url, "--state-dir", &state]).run();
+        let outcome = run
+            .args(["--server", &url, "--state-dir", &state, "--force"])
+            .run();
         assert_eq!(outcome.status, 0, "{outcome:?}");
     }
     let bodies = site.bodies.lock().unwrap();

@@ -40,9 +40,14 @@ impl Satellite5 {
         }
         let hardware = [Datum::text(systemid.expose()), Datum::Array(Vec::new())];
         match self.call(HARDWARE, &hardware) {
+            Ok(_) => {}
+            Err(error) if error.ends_report() => return Err(error),
             // A new profile has no hardware anyway.
-            Err(error @ Error::Refused { .. }) => log::warn!("{}: {}", registrant.id, error.with_causes()),
-            answer => drop(answer?),
+            Err(error) => log::warn!(
+                "{}: its hardware list is not refreshed, but stays empty: {}",
+                registrant.id,
+                error.with_causes()
+            ),
         }
         Ok((systemid, arrival))
     }

@@ -107,10 +107,8 @@ impl Registrations {
     pub fn has_system(&self, number: i64, id: &str) -> Result<bool, Error> {
         let number = format!("ID-{number}");
         let own = file_name(PREFIX, id);
-        for name in self.0.names(PREFIX)? {
-            if name == own || is_set_aside(&name) {
-                continue;
-            }
+        let is_other = |name: &String| *name != own && !is_set_aside(name);
+        for name in self.0.names(PREFIX)?.into_iter().filter(is_other) {
             // What is not a file of ours has no registration either.
             if let Ok(Some(file)) = self.0.read(&name, LARGEST)
                 && names_system(&file, number.as_bytes())

@@ -133,8 +133,8 @@ fn step(row: &Row, call: &str, limit: u32) -> Result<(), String> {
         "registration.new_system_user_pass",
     ];
     if once.contains(&call) || call == "registration.refresh_hw_profile" {
-        // It may have been done, so that the next attempt finds channel, map or profile. A registered hypervisor gets no hardware
-        // again. It depends on the machine how many attempts there are.
+        // It may have been done, so that the next attempt finds channel, map or profile. A new profile has no hardware
+        // anyway. It depends on the machine how many attempts there are.
         expected.push(0);
     }
     let outcome = ended(row, &expected, NAME, site.run(), limit)?;

@@ -184,6 +184,7 @@ fn the_sat_keys_of_a_section_set_proxy_and_trust() {
             PROGRAM,
             &format!("sat_server=https://{address}\nsat_username=sim\n{lines}"),
         )
+        .args(["--force"])
     };
     for lines in [
         "sat_cacert=ca.pem".to_owned(),
