@@ -1,14 +1,18 @@
 # make          builds the commands for installation
 # make demo     builds, starts simulated servers on loopback, and runs the pipelines against them
 # make check    checks format and lints, and runs all tests
-# make bench    measures CPU and memory of a scan and a report on this machine, see BENCHMARKS.md
-# make install  installs what `make` has built; PREFIX (/usr/local) and DESTDIR are used as usual
+# make bench    measures CPU and memory of a scan, a report and vw-diff on this machine, see BENCHMARKS.md
+# make install  installs what `make` has built, with manual pages, systemd's units and rules for logrotate; it enables nothing.
+#               PREFIX (/usr/local) and DESTDIR are used as usual
 
 CARGO  ?= cargo
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/vw
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+# logrotate reads no other folder.
+SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
 
 TARGET   := $(abspath $(or $(CARGO_TARGET_DIR),target))
 COMMANDS := $(basename $(notdir $(wildcard src/bin/*.rs)))
@@ -32,7 +36,9 @@ check:
 bench:
 	$(CARGO) build --release --workspace --bins --locked
 	if command -v go >/dev/null; then cd tests/vcsim && go build -o "$(TARGET)/vcsim" .; fi
-	$(CARGO) bench --locked --bench scan --bench report
+	$(CARGO) bench --locked --bench scan
+	$(CARGO) bench --locked --bench diff
+	$(CARGO) bench --locked --bench report
 
 # It builds nothing, because root may have no Rust.
 install:
@@ -48,3 +54,12 @@ install:
 	    done; \
 	done
 	install -m 644 $(DOCS) "$(DESTDIR)$(DOCDIR)"
+	install -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(SYSCONFDIR)/logrotate.d" "$(DESTDIR)$(DOCDIR)/examples"
+	for unit in contrib/systemd/*.service contrib/systemd/*.timer; do \
+	    sed 's|/usr/local/bin/|$(BINDIR)/|' "$$unit" > "$(DESTDIR)$(UNITDIR)/$${unit##*/}" || exit; \
+	    chmod 644 "$(DESTDIR)$(UNITDIR)/$${unit##*/}" || exit; \
+	done
+	install -m 644 contrib/logrotate/vw "$(DESTDIR)$(SYSCONFDIR)/logrotate.d/vw"
+	sed 's|/usr/local/bin:|$(BINDIR):|' contrib/cron/vw > "$(DESTDIR)$(DOCDIR)/examples/cron"
+	install -m 644 contrib/systemd/credentials.conf "$(DESTDIR)$(DOCDIR)/examples"
+	cp -R contrib/kubernetes "$(DESTDIR)$(DOCDIR)/examples"

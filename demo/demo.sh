@@ -29,10 +29,20 @@ step 'A filter keeps or drops hypervisors; here by name, and it says what it dro
     "vw-filter --filter-hosts '*1.*' --match-names --pretty < scan.json | head -n 45"
 step 'The whole pipeline: Candlepin holds every hypervisor when the status is 0' \
     'vw-scan-esx -n sim | vw-filter -n sim | vw-report-candlepin -n sim'
+step 'What is there, for people' \
+    'vw-show < scan.json; vw-show --summary < scan.json'
+step 'Why is esx2 missing?' \
+    "vw-filter --exclude-hosts 'esx2.*' --match-names < scan.json | vw-show --why esx2"
 step 'The same document, carried as a file, to a Satellite 5' \
     'vw-report-sat5 -n sim-sat5 --state-dir . < scan.json'
+step 'What the service does: the pipeline of every section, and a file for Prometheus' \
+    'vw-run --dry-run; vw-run -o --state-dir . --metrics vw.prom; grep ^vw_guests vw.prom'
 step 'A stage that fails says why in one line, and the next one reports nothing' \
     'printf wrong > password; vw-scan-esx -n sim --password-file password | vw-report-candlepin -n sim' 66
+step 'A question blocks a task: it is reported, and the task cancelled' \
+    'vw-task-esx -n sim power-off vm3' 69
+step 'Or it is answered with its default' \
+    'vw-task-esx -n sim power-off vm3 --auto-answer 1'
 step 'Names cross the vSphere API escaped' \
     "vw-escape -d name 'web%2f1 50%25'"
 

@@ -4,6 +4,7 @@
 
 pub mod advice;
 pub mod args;
+pub mod colour;
 mod error;
 mod events;
 mod exit;
@@ -11,6 +12,7 @@ mod help;
 mod json;
 pub mod mapping;
 mod messages;
+mod parent;
 pub mod password;
 pub mod progress;
 mod prompt;
@@ -23,9 +25,9 @@ mod width;
 pub mod words;
 
 pub use error::{Context, Error, Failure, Result};
-pub use events::{cancel_without_reader, end_without_reader, on_user_signal};
+pub use events::{cancel_without_reader, end_without_reader, on_hangup, on_user_signal};
 pub use exit::Exit;
-pub use signals::{cancel_on_signals, end_at_once};
+pub use signals::{cancel_on_signals, cancel_on_signals_but_hangup, end_at_once};
 pub use streams::{
     json_stdout, json_stdout_until, print, print_json, print_raw, stdin, stdin_or_terminal, stdout,
     stdout_until,
@@ -36,6 +38,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Args as _, Command, Parser};
 
+use crate::cancel::Signal;
 use crate::error::{Classify, Kind};
 use messages::Messages;
 
@@ -80,12 +83,16 @@ fn start<A: Parser, E: Into<Exit>>(
         Err(error) => return usage(&name, &error),
     };
     messages::catch_panics(&name);
+    if !parent::end_with_it() {
+        return status(Kind::Signal(Signal::Terminate));
+    }
     signals::ignore_user_signal();
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(args)));
     signals::take_last_word();
     match ended {
         Ok(Ok(exit)) => match exit.into() {
             Exit::Ok => ExitCode::SUCCESS,
+            Exit::No => ExitCode::from(exit::NO),
             Exit::Failed(kind) => status(kind),
         },
         Ok(Err(error)) => {

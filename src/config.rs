@@ -14,6 +14,7 @@
 //! only the commands know their options.
 
 pub mod effective;
+mod fingerprint;
 mod format;
 mod interpolation;
 pub mod keys;
@@ -28,13 +29,15 @@ mod trust;
 pub mod variables;
 mod virt_who;
 
-use crate::error::Classify;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
+
+use crate::error::Classify;
+use crate::text;
 
 pub use interpolation::{parse_flag, written_form};
 pub use rhsm::{Rhsm, RhsmProxy};
@@ -256,12 +259,7 @@ pub const MOST_NAMES: usize = 20;
 
 /// Names between commas, at most [`MOST_NAMES`] and how many more there are.
 pub fn name_list(names: &[String]) -> String {
-    match names.get(..MOST_NAMES) {
-        Some(first) if names.len() > MOST_NAMES => {
-            format!("{} and {} more", first.join(", "), names.len() - MOST_NAMES)
-        }
-        _ => names.join(", "),
-    }
+    text::names(names.iter(), MOST_NAMES)
 }
 
 /// A file's bytes, and whether everyone may read them.

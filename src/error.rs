@@ -62,6 +62,29 @@ impl Classify for Cancelled {
 }
 
 impl Kind {
+    /// The kind of failure that another of our commands, or one like them, tells by its exit status; none for 0.
+    ///
+    /// An unknown status counts as a defect, except for the shell's: a command that can't be run is a matter of configuration.
+    pub fn of_status(status: u8) -> Option<Self> {
+        Some(match status {
+            0 => return None,
+            64 => Kind::Usage,
+            65 => Kind::Data,
+            66 => Kind::NoInput,
+            69 => Kind::Unavailable,
+            74 => Kind::Io,
+            75 => Kind::TempFail,
+            76 => Kind::Protocol,
+            77 => Kind::NoPerm,
+            78 | 126 | 127 => Kind::Config,
+            129 => Kind::Signal(Signal::Hangup),
+            130 => Kind::Signal(Signal::Interrupt),
+            131 => Kind::Signal(Signal::Quit),
+            143 => Kind::Signal(Signal::Terminate),
+            _ => Kind::Software,
+        })
+    }
+
     /// The kind of an error from writing to a file or stream.
     pub fn of_output(error: &std::io::Error) -> Self {
         match error.kind() {

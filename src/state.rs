@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-pub use lock::{Holder, Lock};
+pub use lock::{Claim, Holder, Lock};
 pub use temporary::Reserved;
 
 use crate::cancel::Cancelled;

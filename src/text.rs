@@ -4,6 +4,7 @@
 //! line, control a terminal or change the writing direction of its neighbours.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 
 use crate::secret::redact;
@@ -87,6 +88,20 @@ pub fn hex(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// The first names, at most `most`, and how many more there are: `a, b and 3 more`.
+///
+/// ```
+/// assert_eq!(vw::text::names(["a", "b", "c"].iter(), 2), "a, b and 1 more");
+/// ```
+pub fn names<T: fmt::Display>(names: impl ExactSizeIterator<Item = T>, most: usize) -> String {
+    let more = names.len().saturating_sub(most);
+    let named: Vec<String> = names.take(most).map(|name| name.to_string()).collect();
+    match more {
+        0 => named.join(", "),
+        _ => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -4,23 +4,20 @@
 //! It keeps no systemid, reads no document and no XML. Each is run several times in turn; the table shows medians. Nothing is
 //! asserted here: figures depend on the machine. BENCHMARKS.md keeps a table and says more.
 
+#[path = "../cost/mod.rs"]
+mod cost;
 mod floor;
-#[path = "../measure/mod.rs"]
-mod measure;
 mod recording;
 mod server;
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, Write};
 use std::path::Path;
 use std::process::Command;
 
-use measure::{Cost, median, run};
+use cost::{Cost, Result, median, run};
 use recording::Recorder;
 use server::Server;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How often each command is run.
 const RUNS: usize = 3;
@@ -96,7 +93,7 @@ impl Reporter {
             .env("NO_PROXY", "*");
         let mut stdin = self.documents[document].try_clone()?;
         stdin.rewind()?;
-        run(&mut command, stdin)
+        run(&mut command, Some(stdin), 0)
     }
 
     /// An empty folder for registrations.
@@ -150,7 +147,8 @@ fn run_floor(address: &str, requests: &File, connections: usize) -> Result<Cost>
     let mut command = Command::new(std::env::current_exe()?);
     run(
         command.args([floor::OPTION, address, &connections.to_string()]),
-        requests,
+        Some(requests),
+        0,
     )
 }
 

@@ -4,24 +4,21 @@
 //! quick-xml find the XML's events in them. Each is run several times in turn; the table shows medians. Nothing is asserted here:
 //! figures depend on the machine. BENCHMARKS.md keeps a table and says more.
 
+#[path = "../cost/mod.rs"]
+mod cost;
 mod floor;
-#[path = "../measure/mod.rs"]
-mod measure;
 mod recording;
 mod server;
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 
-use measure::{Cost, median, run};
+use cost::{Cost, Result, median, run};
 use recording::Recorder;
 use server::Server;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How often each command is run.
 const RUNS: usize = 5;
@@ -68,11 +65,11 @@ fn main() -> Result<()> {
 fn row(out: &mut impl Write, server: &Server, vms: usize) -> Result<()> {
     let mut answers = tempfile::tempfile()?;
     let recorder = Recorder::start(&server.address)?;
-    run(&mut server.scan(Some(recorder.port())), Stdio::null())?;
+    run(&mut server.scan(Some(recorder.port())), None, 0)?;
     let bytes = recorder.finish(&mut answers)?;
     let (mut scans, mut floors) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        scans.push(run(&mut server.scan(None), Stdio::null())?);
+        scans.push(run(&mut server.scan(None), None, 0)?);
         floors.push(run_floor(&answers)?);
     }
     let (scan, floor) = (median(scans), median(floors));
@@ -102,8 +99,11 @@ fn run_floor(answers: &File) -> Result<Cost> {
         io::Seek::rewind(&mut answers)?;
         io::copy(&mut answers, &mut stream)
     });
-    let floor = [floor::OPTION, &address];
-    let cost = run(Command::new(std::env::current_exe()?).args(floor), Stdio::null())?;
+    let cost = run(
+        Command::new(std::env::current_exe()?).args([floor::OPTION, &address]),
+        None,
+        0,
+    )?;
     serving.join().map_err(|_| "serving the floor")??;
     Ok(cost)
 }

@@ -8,7 +8,9 @@ mod about;
 mod generate;
 mod inventory;
 mod object;
+mod power;
 mod property;
+mod script;
 mod select;
 mod service;
 mod session;
@@ -22,8 +24,9 @@ use crate::http::{Logged, Server, Tls};
 use about::About;
 pub use inventory::{Inventory, Kind};
 pub use object::{Compute, ComputeKey, FolderKey, Host, HostKey, TaskKey, Vm, VmKey};
+pub use script::{Asked, Choice, OnCancel, Question, Script};
 use service::Vim;
-pub use task::{Asked, Choice, OnCancel, Question, Script, Task, TaskState};
+pub use task::{Task, TaskState};
 
 /// Who may log in.
 #[derive(Debug, Clone)]

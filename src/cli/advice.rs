@@ -220,7 +220,7 @@ mod tests {
                 "{:#}",
                 advised(Error::from(error).context("the encrypted password"))
             ),
-            "the encrypted password: has 1 hexadecimal digits, an odd number, so one is missing; copy all that \
+            "the encrypted password: has an odd number of hexadecimal digits (1), so one is missing; copy all that \
              virt-who-password or vw-password printed"
         );
     }

@@ -47,6 +47,22 @@ impl Section {
         Ok(config)
     }
 
+    /// Loads the configuration for a command that uses all sections. The settings of `[global]` for messages take effect.
+    ///
+    /// Notes about sections are left to the commands that use them.
+    pub fn load_all(&self) -> Result<config::Config, config::Error> {
+        let config = self.load()?;
+        messages::configure(&config.nameless());
+        log_files(&config);
+        for note in config.notes() {
+            match config.sections().any(|section| section.is_subject_of(note)) {
+                true => log::debug!("{note}"),
+                false => log::warn!("{note}"),
+            }
+        }
+        Ok(config)
+    }
+
     fn files(&self) -> (config::Files, Variables) {
         let files = config::Files::new(self.config.clone(), std::env::var_os("VW_CONFIG"));
         (files, Variables::from_environment(std::env::vars_os()))

@@ -6,7 +6,7 @@ use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use signal_hook::consts::SIGUSR1;
+use signal_hook::consts::{SIGHUP, SIGUSR1};
 
 use super::error::Failure;
 use super::exit::status;
@@ -50,9 +50,18 @@ fn reader_goes(output: impl AsFd) -> bool {
 
 /// Calls `run` at each SIGUSR1, in a separate thread.
 pub fn on_user_signal(run: impl Fn() + Send + 'static) -> Result<(), Failure> {
-    let signals = signal_hook::iterator::Signals::new([SIGUSR1]);
-    let mut signals = signals.map_err(|error| failed("SIGUSR1", &error))?;
-    start("SIGUSR1", move || signals.forever().for_each(|_| run()))
+    on_signal(SIGUSR1, "SIGUSR1", run)
+}
+
+/// Calls `run` at each SIGHUP, in a separate thread.
+pub fn on_hangup(run: impl Fn() + Send + 'static) -> Result<(), Failure> {
+    on_signal(SIGHUP, "SIGHUP", run)
+}
+
+fn on_signal(number: i32, name: &str, run: impl Fn() + Send + 'static) -> Result<(), Failure> {
+    let signals = signal_hook::iterator::Signals::new([number]);
+    let mut signals = signals.map_err(|error| failed(name, &error))?;
+    start(name, move || signals.forever().for_each(|_| run()))
 }
 
 fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {

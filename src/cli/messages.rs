@@ -1,11 +1,13 @@
 //! Messages, each on one line, on stderr and in the log file.
 
+mod file;
+mod journal;
+
 use std::fmt;
-use std::fs::{DirBuilder, File};
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use clap::{ArgMatches, FromArgMatches as _};
 use jiff::ZonedDateTime;
@@ -14,13 +16,20 @@ use log::{Level, LevelFilter, Record};
 use super::error::Failure;
 use crate::error::Kind;
 use crate::secret::redact;
-use crate::{config, state, text};
+use crate::{config, text};
+use file::{LogFile, LogFiles};
 
 /// The file of `--log-file`, otherwise the configuration's, which is known later.
-static FILE: OnceLock<File> = OnceLock::new();
+static FILES: Mutex<Option<LogFiles>> = Mutex::new(None);
 
 /// The section in use, once it is known.
 static SECTION: OnceLock<String> = OnceLock::new();
+
+/// Whether the log files are those of the configuration, not that of `--log-file`.
+static IS_CONFIGURED: AtomicBool = AtomicBool::new(false);
+
+/// The target of messages that vw-run passes on from the stages of its pipelines.
+const STAGES: &str = "vw::stage";
 
 /// Which messages are printed, and where.
 #[derive(Debug, Default, clap::Args)]
@@ -59,15 +68,16 @@ pub(super) fn start(name: &str, messages: &Messages) -> Result<(), Failure> {
         .filter(|about| about.target().starts_with("vw"))
         .chain(fern::Output::call(move |record| {
             let message = text::message(&record.args().to_string());
-            write_stderr(&format!("{own}: {}{message}", prefix(record.level())));
+            let level = record.level();
+            write_stderr(level, &format!("{own}: {}{message}", prefix(level)));
         }))
         .chain(fern::Output::call(move |record| append(&name, record)));
     if let Some(file) = &messages.log_file {
-        let opened = open(file).map_err(|error| {
+        let opened = LogFile::open(file).map_err(|error| {
             let problem = format!("--log-file {}: {error}", file.display());
             Failure::new(Kind::Config, problem)
         })?;
-        let _ = FILE.set(opened);
+        *log_files() = Some(opened.into());
     }
     dispatch.apply().map_err(Failure::defect)?;
     log::set_max_level(level);
@@ -83,19 +93,32 @@ fn prefix(level: Level) -> &'static str {
     }
 }
 
+/// The log files, if there are any.
+fn log_files() -> MutexGuard<'static, Option<LogFiles>> {
+    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Appends a message to the log file, if there is one.
+///
+/// A message with the key `section` is about that section, another one about the section in use.
 fn append(name: &str, record: &Record<'_>) {
-    let Some(mut file) = FILE.get() else { return };
+    let mut files = log_files();
+    let Some(files) = files.as_mut() else { return };
+    // The stages of a pipeline write to the configured files themselves.
+    if record.target() == STAGES && IS_CONFIGURED.load(Ordering::Relaxed) {
+        return;
+    }
+    let about = record.key_values().get("section".into());
+    let about = about.map(|section| section.to_string());
     let line = FileLine {
         time: &ZonedDateTime::now(),
         level: record.level(),
         name,
         process: std::process::id(),
-        section: SECTION.get().map(String::as_str),
+        section: about.as_deref().or(SECTION.get().map(String::as_str)),
         message: &text::message(&record.args().to_string()),
     };
-    // A full disk is no reason to stop, and the message is on stderr anyway.
-    let _ = file.write_all(format!("{line}\n").as_bytes());
+    files.append(about.as_deref(), &line.to_string());
 }
 
 /// A line of the log file: `2026-08-01 12:00:00,123 +0200 [INFO] vw-filter:1234:prod - message`.
@@ -133,7 +156,8 @@ pub(super) fn set_section(name: &str) {
 
 /// Applies `debug`, `log_dir`, `log_file` and `log_per_config` of `[global]`. Options take precedence.
 ///
-/// Errors are only warnings, because a report is worth more than its log.
+/// If sections have their own log files, a command without a section writes a message with the key `section` to that section's
+/// file. Errors are only warnings, because a report is worth more than its log.
 pub(super) fn configure(section: &config::Section) {
     if let Some(name) = section.name() {
         set_section(name);
@@ -144,52 +168,65 @@ pub(super) fn configure(section: &config::Section) {
         Ok(_) => {}
         Err(error) => log::warn!("{error}"),
     }
-    let file = match file_of(&global, section.name()) {
-        Ok(Some(file)) if FILE.get().is_none() => file,
+    let place = match Place::of(&global) {
+        Ok(Some(place)) if log_files().is_none() => place,
         Ok(_) => return,
         Err(error) => return log::warn!("{error}"),
     };
-    match make_folder(&file).and_then(|()| open(&file)) {
-        Ok(opened) => drop(FILE.set(opened)),
+    // The lock of the files must be free again before a message is written.
+    let opened = place.open(section.name());
+    match opened {
+        Ok(opened) => {
+            *log_files() = Some(opened);
+            IS_CONFIGURED.store(true, Ordering::Relaxed);
+        }
         Err(error) => log::warn!(
             "log file {}: {error}; messages go to stderr only",
-            redact::value(&file.to_string_lossy())
+            redact::value(&place.file(section.name()).to_string_lossy())
         ),
     }
 }
 
-/// The configured log file, completed with virt-who's default folder and name. `None` if no key is set.
-fn file_of(global: &config::Section, section: Option<&str>) -> Result<Option<PathBuf>, config::Error> {
-    let (folder, name) = (global.text("log_dir")?, global.text("log_file")?);
-    let per_section = global.flag("log_per_config")? == Some(true);
-    if folder.is_none() && name.is_none() && !per_section {
-        return Ok(None);
-    }
-    let folder = PathBuf::from(folder.as_deref().unwrap_or("/var/log/rhsm"));
-    let own = section
-        .filter(|_| per_section)
-        .map(|section| state::file_name("", &format!("{section}.log")));
-    Ok(Some(
-        folder.join(own.or(name).unwrap_or_else(|| "rhsm.log".to_owned())),
-    ))
+/// Where `[global]` directs the messages.
+struct Place {
+    folder: PathBuf,
+    name: String,
+    per_section: bool,
 }
 
-/// Creates the folder of `log_dir` if it is missing, as virt-who does.
-fn make_folder(file: &Path) -> std::io::Result<()> {
-    match file.parent().filter(|folder| *folder != Path::new("")) {
-        Some(folder) => DirBuilder::new().recursive(true).mode(0o755).create(folder),
-        None => Ok(()),
+impl Place {
+    /// The configured place, completed with virt-who's default folder and name. `None` if no key is set.
+    fn of(global: &config::Section) -> Result<Option<Self>, config::Error> {
+        let (folder, name) = (global.text("log_dir")?, global.text("log_file")?);
+        let per_section = global.flag("log_per_config")? == Some(true);
+        if folder.is_none() && name.is_none() && !per_section {
+            return Ok(None);
+        }
+        Ok(Some(Place {
+            folder: PathBuf::from(folder.as_deref().unwrap_or("/var/log/rhsm")),
+            name: name.unwrap_or_else(|| "rhsm.log".to_owned()),
+            per_section,
+        }))
     }
-}
 
-/// Opens a log file for appending. Each line is one write, so the stages of a pipeline can share the file.
-fn open(file: &Path) -> std::io::Result<File> {
-    File::options().append(true).create(true).open(file)
+    /// The file for a command that uses this section, or none or all.
+    fn file(&self, section: Option<&str>) -> PathBuf {
+        let own = section.filter(|_| self.per_section).map(file::name);
+        self.folder.join(own.as_ref().unwrap_or(&self.name))
+    }
+
+    fn open(&self, section: Option<&str>) -> std::io::Result<LogFiles> {
+        let file = LogFile::open_in_new_folder(&self.file(section))?;
+        Ok(match section {
+            None if self.per_section => LogFiles::per_section(file, self.folder.clone()),
+            _ => file.into(),
+        })
+    }
 }
 
 /// Prints a message to stderr if messages are not started or can't be.
 pub(super) fn line(name: &str, message: &str) {
-    write_stderr(&format!("{name}: {}", text::message(message)));
+    write_stderr(Level::Error, &format!("{name}: {}", text::message(message)));
 }
 
 /// Reports a panic, which is a defect of this program, in one line.
@@ -205,9 +242,10 @@ pub(super) fn catch_panics(name: &str) {
 }
 
 /// Writes a line with one write, so that the messages of a pipeline's stages don't mix.
-fn write_stderr(line: &str) {
+fn write_stderr(level: Level, line: &str) {
+    let line = format!("{}{line}\n", journal::priority(level));
     // If stderr is closed, nobody can be informed.
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use signal_hook::consts::SIGTSTP;
 use signal_hook::iterator::Signals;
 use zeroize::Zeroizing;
 
+use super::parent;
 use crate::cancel::{Cancel, Cancelled};
 use crate::secret::Secret;
 use turn::Turn;
@@ -60,6 +61,9 @@ pub(super) fn possible() -> io::Result<()> {
 }
 
 fn open() -> io::Result<File> {
+    if parent::is_vw_run() {
+        return Err(io::Error::other("vw-run does not ask"));
+    }
     let opened = File::options().read(true).write(true).open(TERMINAL);
     opened.map_err(|error| match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NXIO) => io::Error::other("there is no terminal"),

@@ -1,5 +1,6 @@
 //! Result lines, such as those of a reporter for each document, and the exit status that follows from them.
 
+mod read;
 mod readable;
 
 use std::borrow::Cow;
@@ -71,6 +72,9 @@ pub struct Line {
     pub failed: Vec<LeftOut>,
     /// The ids of the server's jobs.
     pub jobs: Vec<String>,
+    /// The pause that the server asks for, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
     /// The duration in seconds, rounded to milliseconds. [`Line::end`] sets it.
     pub seconds: f64,
 }
@@ -157,10 +161,19 @@ impl Results {
 
     /// Prints a line. If the reader of stdout is gone, nothing is printed: this is not a failure, and the work goes on.
     pub fn print(&mut self, line: &impl Shown) {
+        self.print_as(line, None);
+    }
+
+    /// Prints a line of another command as that has printed it, or in a form for people.
+    pub fn pass_on(&mut self, line: &Line, printed: &str) {
+        self.print_as(line, Some(printed));
+    }
+
+    fn print_as(&mut self, line: &impl Shown, printed: Option<&str>) {
         if self.closed {
             return;
         }
-        if let Err(error) = self.write(line) {
+        if let Err(error) = self.write(line, printed) {
             self.closed = true;
             if error.kind() != io::ErrorKind::BrokenPipe {
                 log::error!("writing to stdout: {error}");
@@ -169,11 +182,14 @@ impl Results {
         }
     }
 
-    fn write(&self, line: &impl Shown) -> io::Result<()> {
+    fn write(&self, line: &impl Shown, printed: Option<&str>) -> io::Result<()> {
         let mut stdout = json_stdout();
         match self.form {
             Form::Json => {
-                serde_json::to_writer(&mut stdout, line)?;
+                match printed {
+                    Some(printed) => stdout.write_all(printed.as_bytes())?,
+                    None => serde_json::to_writer(&mut stdout, line)?,
+                }
                 stdout.write_all(b"\n")?;
             }
             Form::Readable => stdout.write_all(line.readable().as_bytes())?,
@@ -267,6 +283,7 @@ mod tests {
                 ..LeftOut::default()
             }],
             jobs: vec!["j".to_owned()],
+            retry_after: None,
             seconds: 0.25,
         }
     }
@@ -279,6 +296,8 @@ mod tests {
             r#""failed":[{"id":"a","name":null,"error":"no file"}],"jobs":["j"],"seconds":0.25}"#
         );
         assert_eq!(serde_json::to_string(&line()).unwrap(), expected);
+        let read = Line::read(&serde_json::from_str(expected).unwrap());
+        assert_eq!(serde_json::to_string(&read).unwrap(), expected);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::exit::status;
 use crate::cancel::{Cancel, HookGuard, Signal};
 use crate::error::{Classify, Kind};
 
-/// The signals that end a command.
+/// The signals that end a command; SIGHUP first.
 const ENDING: [(i32, Signal); 4] = [
     (SIGHUP, Signal::Hangup),
     (SIGINT, Signal::Interrupt),
@@ -36,9 +36,18 @@ static LAST_WORD: Mutex<()> = Mutex::new(());
 /// A signal that was ignored when the process started stays ignored: SIGHUP under nohup(1), SIGINT and SIGQUIT in a command that
 /// sh started with `&`.
 pub fn cancel_on_signals() -> Result<Cancel, Failure> {
+    cancel_on(&ENDING)
+}
+
+/// The same for a service, which does not end at SIGHUP: see [`super::on_hangup`].
+pub fn cancel_on_signals_but_hangup() -> Result<Cancel, Failure> {
+    cancel_on(&ENDING[1..])
+}
+
+fn cancel_on(ending: &[(i32, Signal)]) -> Result<Cancel, Failure> {
     let cancel = Cancel::default();
     let failed = |error: io::Error| Failure::new(Kind::Software, format!("catching signals: {error}"));
-    let caught = ENDING.map(|(number, _)| number).into_iter();
+    let caught = ending.iter().map(|(number, _)| *number);
     let caught = caught.filter(|number| !is_ignored(*number));
     let mut signals = Signals::new(caught).map_err(failed)?;
     let token = cancel.clone();

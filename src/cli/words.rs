@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::text;
+
 /// The most names in one message, and the most warnings of one kind for one document. `--debug` shows all warnings.
 const SOME: usize = 10;
 
@@ -22,13 +24,11 @@ pub fn counts(counts: &[(usize, &str)]) -> String {
 
 /// The first ten names, and the number of the others.
 pub fn first_ten<T: Display>(names: impl ExactSizeIterator<Item = T>) -> String {
-    let more = names.len().saturating_sub(SOME);
-    let named: Vec<String> = names.take(SOME).map(|name| name.to_string()).collect();
-    let named = named.join(", ");
-    match more {
-        0 => named,
-        _ if log::log_enabled!(log::Level::Debug) => format!("{named} and {more} more"),
-        _ => format!("{named} and {more} more (-d names all)"),
+    let is_cut = names.len() > SOME;
+    let named = text::names(names, SOME);
+    match is_cut && !log::log_enabled!(log::Level::Debug) {
+        true => format!("{named} (-d names all)"),
+        false => named,
     }
 }
 

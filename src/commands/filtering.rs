@@ -345,7 +345,9 @@ fn filter(mapping: &mut Mapping, filtering: &Filtering, stage: &'static str) -> 
 fn drop_faults(mapping: &mut Mapping, filter: &HostFilter, mut gone: HashSet<String>) -> Vec<LeftOut> {
     // Another hypervisor with the same id may have been kept.
     for hypervisor in &mapping.hypervisors {
-        hypervisor.id.as_ref().map(|id| gone.remove(id));
+        if let Some(id) = &hypervisor.id {
+            gone.remove(id);
+        }
     }
     let is_dropped = |id: &String| filter.drops_id(id);
     let unusable = mapping.faults.extract_if(.., |fault| {

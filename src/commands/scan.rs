@@ -7,6 +7,7 @@
 //! - `document`: printing an inventory; `omitted` and `shared_ids`: the messages about it
 //! - `record`: what the folder of a trace says about the scan
 
+pub mod candlepin;
 mod document;
 pub mod esx;
 pub mod fake;
@@ -74,14 +75,4 @@ fn run<S: Scan>(scan: &S, options: &ScanOptions, cancel: &Cancel) -> cli::Result
     let found = scan.read(cancel).map_err(explain)?;
     printer.print(&found, Occasion::News)?;
     Ok(())
-}
-
-/// The first names, at most `most`, and how many more there are.
-fn first(names: impl ExactSizeIterator<Item: ToString>, most: usize) -> String {
-    let more = names.len().saturating_sub(most);
-    let named: Vec<String> = names.take(most).map(|name| name.to_string()).collect();
-    match more {
-        0 => named.join(", "),
-        _ => format!("{}, and {more} more", named.join(", ")),
-    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::cli::args;
 use crate::config::{self, Error};
+use crate::process;
 
 /// The section that a scan of this type uses, as [`args::Section::find`] chooses it.
 ///
@@ -57,11 +58,7 @@ fn expect(section: &config::Section, kind: &str, is_command: &dyn Fn(&str) -> bo
 
 /// Whether this command exists in the folder of the running one or in PATH, where it may be anyone's script.
 pub(crate) fn is_command(name: &str) -> bool {
-    let own = std::env::current_exe().ok();
-    let own = own.as_deref().and_then(Path::parent).map(Path::to_owned);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders = own.into_iter().chain(std::env::split_paths(&path));
-    !name.contains('/') && folders.any(|folder| folder.join(name).is_file())
+    process::find(name).is_some()
 }
 
 #[cfg(test)]

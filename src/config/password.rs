@@ -50,7 +50,7 @@ pub enum Error {
     #[error("is not made of hexadecimal digits alone")]
     NotHex,
     /// A digit is missing.
-    #[error("has {0} hexadecimal digits, an odd number, so one is missing")]
+    #[error("has an odd number of hexadecimal digits ({0}), so one is missing")]
     Odd(usize),
     /// Digits are missing.
     #[error("has {0} hexadecimal digits, but their number must be a multiple of 32")]
@@ -276,7 +276,7 @@ mod tests {
             (
                 secret[1..].to_owned(),
                 key.clone(),
-                "has 31 hexadecimal digits, an odd number",
+                "has an odd number of hexadecimal digits (31)",
             ),
             (secret[2..].to_owned(), key.clone(), length),
             (format!("{secret}00"), key.clone(), length),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::{Guest, GuestState, Hypervisor, Mapping};
+use super::{Guest, Hypervisor, Mapping};
 
 /// Guests of one hypervisor with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +19,14 @@ pub struct Copies<'m> {
 
 /// A guest that several hypervisors list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shared<'m> {
+pub struct SharedGuest<'m> {
     /// Its id.
     pub guest: Cow<'m, str>,
     /// The hypervisors' names or ids, in the order in which they are reported.
     pub hypervisors: Vec<&'m str>,
 }
 
-impl Shared<'_> {
+impl SharedGuest<'_> {
     /// The most hypervisors that are named.
     const NAMED: usize = 5;
 }
@@ -45,12 +45,12 @@ impl fmt::Display for Copies<'_> {
     }
 }
 
-impl fmt::Display for Shared<'_> {
+impl fmt::Display for SharedGuest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { guest, hypervisors } = self;
+        let SharedGuest { guest, hypervisors } = self;
         let last = hypervisors.last().copied().unwrap_or_default();
-        let more = hypervisors.len().saturating_sub(Shared::NAMED);
-        let named = hypervisors.iter().take(Shared::NAMED);
+        let more = hypervisors.len().saturating_sub(SharedGuest::NAMED);
+        let named = hypervisors.iter().take(SharedGuest::NAMED);
         let named = named.copied().collect::<Vec<_>>().join(" and on ");
         write!(f, "guest {guest} is on {named}")?;
         if more > 0 {
@@ -86,7 +86,7 @@ fn keep_one_of_each(hypervisor: &mut Hypervisor, warn: &mut impl FnMut(Copies<'_
             continue;
         };
         *counts.entry(index).or_insert(1) += 1;
-        if guest.state == GuestState::Running && other.state != GuestState::Running {
+        if guest.is_running() && !other.is_running() {
             *other = guest;
         }
     }
@@ -115,14 +115,14 @@ fn folded(id: &str) -> Cow<'_, str> {
 }
 
 /// Sorts hypervisors by id, and returns the guests that several of them list. A hypervisor on which such a guest runs comes last.
-pub(super) fn shared<'m>(hosts: &mut [(&'m str, &'m Hypervisor)]) -> Vec<Shared<'m>> {
+pub(super) fn shared<'m>(hosts: &mut [(&'m str, &'m Hypervisor)]) -> Vec<SharedGuest<'m>> {
     hosts.sort_by_key(|(id, _)| *id);
     let mut first: HashMap<Cow<'m, str>, Holder> = HashMap::new();
     let mut holders: BTreeMap<Cow<'m, str>, Vec<Holder>> = BTreeMap::new();
     for (index, (_, hypervisor)) in hosts.iter().enumerate() {
         for guest in &hypervisor.guests {
             let id = folded(&guest.id);
-            let runs = guest.state == GuestState::Running;
+            let runs = guest.is_running();
             let own = Holder { index, runs };
             let other = *first.entry(id.clone()).or_insert(own);
             if other.index != index {
@@ -135,12 +135,12 @@ pub(super) fn shared<'m>(hosts: &mut [(&'m str, &'m Hypervisor)]) -> Vec<Shared<
     }
     let running = holders.values().flatten().filter(|holder| holder.runs);
     let last: HashSet<&str> = running.map(|holder| hosts[holder.index].0).collect();
-    let mut shared: Vec<Shared<'m>> = Vec::with_capacity(holders.len());
+    let mut shared: Vec<SharedGuest<'m>> = Vec::with_capacity(holders.len());
     for (guest, mut holders) in holders {
         holders.sort_by_key(|holder| last.contains(hosts[holder.index].0));
         let hypervisors = holders.iter().map(|holder| hosts[holder.index].1.label());
         let hypervisors = hypervisors.collect();
-        shared.push(Shared { guest, hypervisors });
+        shared.push(SharedGuest { guest, hypervisors });
     }
     hosts.sort_by_key(|(id, _)| last.contains(id));
     shared
@@ -182,7 +182,7 @@ mod tests {
         let kept: Vec<_> = mapping.hypervisors[0]
             .guests
             .iter()
-            .map(|guest| (&*guest.id, guest.state.number()))
+            .map(|guest| (&*guest.id, guest.state.unwrap().number()))
             .collect();
         assert_eq!(kept, [("g", 1), ("h", 5), ("i", 5)]);
         mapping.keep_one_of_each_guest(|copies| panic!("{copies}"));
@@ -198,7 +198,12 @@ mod tests {
         let reportable = mapping.reportable();
         let order: Vec<&str> = reportable.hosts.iter().map(|(id, _)| *id).collect();
         assert_eq!(order, ["b", "c", "d", "a"]);
-        let messages: Vec<String> = reportable.census.shared.iter().map(Shared::to_string).collect();
+        let messages: Vec<String> = reportable
+            .census
+            .shared
+            .iter()
+            .map(SharedGuest::to_string)
+            .collect();
         assert_eq!(
             messages,
             ["guest g is on b and on c and on one; it counts for one, which is reported last"]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::clones::{Shared, shared};
+use super::clones::{SharedGuest, shared};
 use super::{Concerns, Fault, Hypervisor, LeftOut, Mapping};
 
 /// The hypervisors of a document that can be reported, and a census of the whole document.
@@ -31,7 +31,7 @@ pub struct Census<'m> {
     /// The number of hypervisors and guests that are not reported.
     pub omitted: usize,
     /// Guests that several hypervisors list.
-    pub shared: Vec<Shared<'m>>,
+    pub shared: Vec<SharedGuest<'m>>,
 }
 
 impl Mapping {

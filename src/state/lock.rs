@@ -47,7 +47,31 @@ impl Holder {
     }
 }
 
+/// Whether others may hold a lock at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody else may hold it.
+    Alone,
+    /// Others that claim it like this may hold it, too.
+    Beside,
+}
+
 impl Folder {
+    /// Takes the lock with the file `name` if it is free; otherwise the error is [`Error::Locked`].
+    pub fn claim(&self, name: &str, claim: Claim) -> Result<Lock, Error> {
+        self.prepare()?;
+        let path = self.path(name);
+        match take(&path, claim) {
+            Ok(Some(lock)) => Ok(lock),
+            Ok(None) => Err(Error::Locked {
+                holder: Holder::of(&path),
+                path,
+                waited: Duration::ZERO,
+            }),
+            Err(source) => Err(Error::Write { path, source }),
+        }
+    }
+
     /// Takes the lock with the file `name`. Creates the file and the folder if they are missing.
     ///
     /// If another process holds the lock, a message says so, and this waits until it is free, until the moment `until`, or until a
@@ -62,7 +86,7 @@ impl Folder {
         let since = Instant::now();
         let mut announced = false;
         loop {
-            if let Some(lock) = take(&path).map_err(failed)? {
+            if let Some(lock) = take(&path, Claim::Alone).map_err(failed)? {
                 self.remove_left_over();
                 return Ok(lock);
             }
@@ -85,11 +109,15 @@ impl Folder {
 }
 
 /// The lock, unless another process holds it.
-fn take(path: &Path) -> io::Result<Option<Lock>> {
+fn take(path: &Path, claim: Claim) -> io::Result<Option<Lock>> {
     let mut options = File::options();
     let options = options.create(true).write(true).truncate(false).mode(0o600);
     let mut file = options.open(path)?;
-    match file.try_lock() {
+    let taken = match claim {
+        Claim::Alone => file.try_lock(),
+        Claim::Beside => file.try_lock_shared(),
+    };
+    match taken {
         Ok(()) => {
             // Only messages need the process id, so a full disk must not be an error.
             let _ = file
@@ -127,6 +155,21 @@ mod tests {
         drop(held);
         folder.lock("l", Some(Instant::now()), &cancel).unwrap();
         assert_eq!(Holder::of(&folder.path("l")), Holder(None));
+    }
+
+    #[test]
+    fn a_lock_is_claimed_by_one_alone_or_by_several_beside_each_other() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let claim = |claim| folder.claim("l", claim);
+        let beside = [claim(Claim::Beside).unwrap(), claim(Claim::Beside).unwrap()];
+        let error = claim(Claim::Alone).unwrap_err();
+        assert!(matches!(error, Error::Locked { .. }), "{error}");
+        drop(beside);
+        let _alone = claim(Claim::Alone).unwrap();
+        let error = claim(Claim::Beside).unwrap_err();
+        let words = format!("process {} still", std::process::id());
+        assert!(error.to_string().starts_with(&words), "{error}");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! A process holds a lock on each of its temporary files. So an unlocked one was left by a process that was killed.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Seek as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -56,10 +56,20 @@ impl Folder {
 
     /// Writes a file. Readers find the old content or the new one, also after a crash.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), Error> {
+        self.replace(name, content, 0o600)
+    }
+
+    /// The same for a file that everyone may read.
+    pub fn publish(&self, name: &str, content: &[u8]) -> Result<(), Error> {
+        self.replace(name, content, 0o644)
+    }
+
+    fn replace(&self, name: &str, content: &[u8], mode: u32) -> Result<(), Error> {
         let path = self.path(name);
         let write = || {
             let mut file = self.temporary()?;
             file.as_file_mut().write_all(content)?;
+            file.as_file().set_permissions(Permissions::from_mode(mode))?;
             file.as_file().sync_all()?;
             file.persist(&path)?;
             File::open(&self.0)?.sync_all()
@@ -186,6 +196,18 @@ mod tests {
         let error = reserved.write(b"x").unwrap_err();
         assert!(error.to_string().ends_with("/d"), "{error}");
         assert_eq!(names(place.path()), ["a", "d", "mark"]);
+    }
+
+    #[test]
+    fn a_published_file_can_be_read_by_everyone() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let mode = || fs::metadata(folder.path("a")).unwrap().mode() & 0o777;
+        folder.write("a", b"ours").unwrap();
+        assert_eq!(mode(), 0o600);
+        folder.publish("a", b"everyone's").unwrap();
+        assert_eq!(mode(), 0o644);
+        assert_eq!(names(place.path()), ["a"]);
     }
 
     #[test]

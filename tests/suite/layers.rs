@@ -20,9 +20,9 @@ const LAYERS: [&[&str]; 6] = [
         "environment",
     ],
     &["mapping", "state", "retry"],
-    &["filter", "config", "http"],
+    &["filter", "diff", "show", "config", "http", "process"],
     &["systems::vsphere", "systems::candlepin", "systems::satellite5"],
-    &["cli"],
+    &["cli", "service"],
     &["commands"],
 ];
 

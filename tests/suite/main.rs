@@ -8,13 +8,17 @@
 )]
 #![allow(unreachable_pub, reason = "the modules share what is in support")]
 
+mod contrib;
 mod cron;
 mod durations;
 mod faults;
 mod help;
 mod layers;
+mod log_files;
 mod man;
+mod many_vcenters;
 mod messages;
+mod migrating;
 mod odd_files;
 mod prompts;
 mod signals;
@@ -24,11 +28,15 @@ mod trace;
 mod trust;
 mod vcsim;
 mod vw_config;
+mod vw_diff;
 mod vw_escape;
 mod vw_filter;
 mod vw_password;
 mod vw_report_candlepin;
 mod vw_report_sat5;
+mod vw_run;
+mod vw_run_service;
+mod vw_scan_candlepin;
 mod vw_scan_esx;
 mod vw_scan_esx_faults;
 mod vw_scan_esx_odd;
@@ -36,4 +44,6 @@ mod vw_scan_esx_options;
 mod vw_scan_esx_sections;
 mod vw_scan_esx_watch;
 mod vw_scan_fake;
+mod vw_show;
+mod vw_task_esx;
 mod way;

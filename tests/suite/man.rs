@@ -208,17 +208,22 @@ fn joined_literals(source: &str) -> String {
 
 /// A command of a page's EXAMPLES, and the output that the page shows.
 #[derive(Debug, PartialEq)]
-struct Example {
-    command: String,
-    output: Vec<String>,
+pub(crate) struct Example {
+    pub(crate) command: String,
+    pub(crate) output: Vec<String>,
 }
 
 /// The examples of a page: the lines after a `$ ` in a literal display. Nothing else is run.
 fn examples(page: &str) -> Vec<Example> {
+    examples_in(page, "EXAMPLES")
+}
+
+/// The same of another section of the page.
+pub(crate) fn examples_in(page: &str, title: &str) -> Vec<Example> {
     let mut found: Vec<Example> = Vec::new();
     let mut shown = false;
     let mut open = false;
-    for line in section(page, "EXAMPLES") {
+    for line in section(page, title) {
         if line.starts_with(".Bd") || line.starts_with(".Ed") {
             shown = line.starts_with(".Bd -literal");
             open = false;
@@ -274,7 +279,7 @@ fn plain(line: &str) -> String {
 }
 
 /// Whether the output is as shown. `...` matches anything in a line and, alone on a line, any lines.
-fn fits(output: &str, shown: &[String]) -> bool {
+pub(crate) fn fits(output: &str, shown: &[String]) -> bool {
     let mut pattern = "(?s)\\A".to_owned();
     for line in shown {
         if line.trim() == "..." {
@@ -368,7 +373,7 @@ fn commands_missing_for(examples: &[Example]) -> Vec<String> {
 fn run_examples(page: &str, examples: &[Example]) {
     let folder = tempfile::tempdir().unwrap();
     let servers = examples.iter().any(|example| {
-        ["vw-scan-", "vw-report-"]
+        ["vw-scan-", "vw-report-", "vw-task-", "vw-run"]
             .iter()
             .any(|name| example.command.contains(name))
     });

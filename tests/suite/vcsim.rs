@@ -303,3 +303,65 @@ fn a_trace_of_vcsim_is_replayed_to_the_same_bytes() {
         .collect();
     assert!(text.contains(">session[(redacted)]"), "{text}");
 }
+
+#[test]
+fn power_tasks_run_on_vcsim() {
+    let Some(vcsim) = Vcsim::start(&["-clusters", "1", "-hosts", "1", "-vms", "3"]) else {
+        return;
+    };
+    let run = |args: &[&str]| {
+        let run = Run::new(env!("CARGO_BIN_EXE_vw-task-esx"));
+        run.args(vcsim.options()).args(args).run()
+    };
+    let states = |outcome: &Outcome| -> Vec<String> {
+        let lines = outcome.stdout.lines();
+        let line = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+        let mut states: Vec<String> = lines.map(|text| line(text)["state"].to_string()).collect();
+        states.sort();
+        states
+    };
+    let all = [
+        "DC0_H0_VM0",
+        "/DC0/vm/DC0_H0_VM1",
+        "DC0_C0_RP0_VM0",
+        "DC0_C0_RP0_VM1",
+    ];
+    // Each action in an order in which it changes something, and whether the machines are on afterwards.
+    for (action, is_on) in [
+        ("power-off", false),
+        ("power-on", true),
+        ("reset", true),
+        ("suspend", false),
+        ("power-on", true),
+    ] {
+        let outcome = run(&[&[action], &all[..]].concat());
+        assert_eq!(outcome.status, 0, "{action}: {outcome:?}");
+        assert_eq!(states(&outcome), ["\"success\""; 4], "{action}: {outcome:?}");
+        let mapping = vcsim.scan(&["--guest-names"]).quiet_success();
+        let mapping: Value = serde_json::from_str(&mapping).unwrap();
+        let guests = mapping["hypervisors"].as_array().unwrap().iter();
+        let on = guests
+            .flat_map(|host| host["guests"].as_array().unwrap())
+            .filter(|guest| {
+                all.iter()
+                    .any(|name| name.ends_with(guest["name"].as_str().unwrap()))
+            })
+            .filter(|guest| guest["state"] == 1)
+            .count();
+        assert_eq!(on, if is_on { 4 } else { 0 }, "{action}");
+    }
+    // Its machines have no tools, but shut down all the same.
+    run(&["reboot-guest", all[0]]).failed(69, "ToolsUnavailable");
+    let outcome = run(&["shutdown-guest", all[1]]);
+    assert_eq!(states(&outcome), ["\"success\""], "{outcome:?}");
+    let hosts = vcsim.about["hosts"].as_array().unwrap();
+    let uuid = hosts.iter().find_map(|host| host["vms"][0].as_str()).unwrap();
+    for name in [uuid, &swapped(uuid)] {
+        let outcome = run(&["power-off", name]);
+        assert_eq!(states(&outcome), ["\"success\""], "{outcome:?}");
+    }
+    let outcome = run(&["power-off", "DC0_H0_VM0", "no such machine"]);
+    assert_eq!((outcome.status, states(&outcome).len()), (65, 2), "{outcome:?}");
+    assert_eq!(run(&["questions"]).quiet_success(), "");
+    assert_eq!(vcsim.end(), 0, "sessions left open");
+}

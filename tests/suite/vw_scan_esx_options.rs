@@ -295,7 +295,10 @@ fn every_form_of_a_server_address_works() {
     let otherwise = site.bare().args(["--server", &proxied, "--proxy", ""]).run();
     assert_eq!(otherwise.quiet_success(), whole);
     for (server, words) in [
-        ("esx://sim:s3cret@h", "--password-file"),
+        (
+            "esx://sim:s3cret@h?vcenter=vc",
+            "vcenter= is not supported; to use that vCenter",
+        ),
         ("esx://sim@h?no_verify=2", "no_verify= is 0 or 1"),
         ("esx://sim@h?auto_answer=2", "auto_answer= is 0 or 1"),
         ("gsx://h", "only http:// and https://"),
@@ -304,6 +307,17 @@ fn every_form_of_a_server_address_works() {
         refused.failed(64, words);
         assert!(!refused.stderr.contains("s3cret"));
     }
+    let with_password = format!("esx://sim:sim-secret@{at}?transport=http");
+    let mut bare = Run::new(PROGRAM).args(["--server", &with_password, "-d"]);
+    bare = bare.env("VIRTWHO_ESX_PASSWORD", "another");
+    let outcome = bare.run();
+    assert_eq!((outcome.status, &*outcome.stdout), (0, &*whole));
+    assert!(
+        outcome
+            .stderr
+            .contains("all users can read the password in --server")
+    );
+    assert!(!outcome.stderr.contains("sim-secret"), "{outcome:?}");
     let section = format!("[prod]\ntype=esx\nserver=esx://sim@{at}?transport=http\n");
     fs::write(site.path("virt-who.conf"), section).unwrap();
     let of_section = site.bare().args(["-n", "prod"]).run().quiet_success();

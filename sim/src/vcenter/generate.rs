@@ -2,7 +2,7 @@
 
 use super::inventory::Inventory;
 use super::object::{Host, HostKey, Vm, mix};
-use super::task::{Asked, Question};
+use super::script::{Asked, Question};
 
 /// How many hosts a datacenter has.
 const DATACENTER: usize = 1000;

@@ -1,6 +1,6 @@
 //! The objects of an inventory.
 
-use super::task::{Question, Script};
+use super::script::{Question, Script};
 
 /// A host of the inventory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

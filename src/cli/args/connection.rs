@@ -242,11 +242,10 @@ fn proxy_of(section: &config::Section, keys: &Keys, https: bool) -> crate::cli::
         && let Some(url) = section.text(key)?
     {
         let url = Secret::from(url);
-        let proxy = Proxy::parse(url.expose(), &section.origin(key)).map_err(|error| match error {
+        return Proxy::parse(url.expose(), &section.origin(key)).map_err(|error| match error {
             http::Error::Proxy { reason, .. } => section.wrong(key, reason).into(),
             error => crate::cli::Error::from(error),
         });
-        return proxy;
     }
     // virt-who uses the first of these for http and https, so people set only that one. In a file, HTTP_PROXY is safe: it
     // can't be a CGI request's header.

@@ -97,6 +97,7 @@ mod tests {
             omitted: 0,
             failed: Vec::new(),
             jobs: Vec::new(),
+            retry_after: None,
             seconds: 12.44,
         }
     }

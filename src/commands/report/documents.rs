@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::inbox::{Inbox, Next};
-use super::limit::{self, Limit};
+use super::limit::{self, TimeLimit};
 use super::settings::{Memo, Settings};
 use crate::backoff::Backoff;
 use crate::cancel::Cancel;
@@ -124,11 +124,14 @@ fn report_newest<R: Reporter>(
             reporter.ask_password(&mapping, cancel)?;
         }
         let started = Instant::now();
-        let limit = Limit::new(settings.connection.time(), started);
+        let limit = TimeLimit::new(settings.connection.time(), started);
         let attempt = |mapping: &_, memo: &mut _, until| reporter.attempt(mapping, memo, until, cancel);
         let (mut done, newer) = try_until_settled(inbox, &mapping, memo, &limit, attempt);
         if let Some(mut line) = done.line.take() {
             line.end(started, done.failed.as_ref());
+            // vw-run, which starts the next attempt, waits that long.
+            let asked = done.failed.as_ref().and_then(asked_pause);
+            line.retry_after = asked.map(|asked| asked.as_secs_f64().ceil() as u64);
             // Nobody may be reading the results, for example on a terminal after Ctrl-S.
             let late = Cancel::default();
             let _guards = (late.follow_late(cancel, LAST_LINE), cli::end_at_once(&late));
@@ -146,7 +149,7 @@ fn try_until_settled<M>(
     inbox: &Inbox,
     mapping: &Mapping,
     mut memo: M,
-    limit: &Limit,
+    limit: &TimeLimit,
     mut attempt: impl FnMut(&Mapping, &mut M, Option<Instant>) -> Attempt,
 ) -> (Attempt, Option<Mapping>) {
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
@@ -230,7 +233,7 @@ mod tests {
     #[test]
     fn a_late_document_fails_with_the_reason_of_the_attempt_before() {
         let inbox = Inbox::ended();
-        let limit = Limit::new(Some(Duration::from_secs(100)), Instant::now());
+        let limit = TimeLimit::new(Some(Duration::from_secs(100)), Instant::now());
         let server = || "sub:443".to_owned();
         let mut errors = vec![
             http::Error::Timeout {
@@ -260,7 +263,7 @@ mod tests {
     fn an_attempt_knows_when_it_has_to_be_done() {
         let inbox = Inbox::ended();
         for timeout in [None, Some(Duration::from_secs(5))] {
-            let limit = Limit::new(timeout, Instant::now());
+            let limit = TimeLimit::new(timeout, Instant::now());
             let mut given = None;
             let attempt = |_: &Mapping, _: &mut (), until| {
                 given = until;

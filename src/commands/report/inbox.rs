@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::cancel::{Cancel, HookGuard};
 use crate::cli::{self, Error, Failure};
-use crate::commands::report::limit::Limit;
+use crate::commands::report::limit::TimeLimit;
 use crate::error::Kind;
 use crate::mapping::Mapping;
 
@@ -122,7 +122,7 @@ impl Inbox {
     pub(super) fn pause(
         &self,
         current: &Mapping,
-        limit: &Limit,
+        limit: &TimeLimit,
         pause: Duration,
         announce: impl FnOnce(),
     ) -> Next {
@@ -308,7 +308,7 @@ mod tests {
     fn a_pause_ends_with_the_newest_document_or_is_not_begun() {
         let inbox = inbox();
         let current = mapping(None, "1");
-        let limit = Limit::new(None, Instant::now());
+        let limit = TimeLimit::new(None, Instant::now());
         let pause = |pause| inbox.pause(&current, &limit, pause, || {});
         let short = Duration::from_millis(1);
         assert!(matches!(pause(short), Next::Again(Some(_))));

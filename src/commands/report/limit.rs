@@ -14,16 +14,16 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// The times that limit the work on one document.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limit {
+pub(super) struct TimeLimit {
     timeout: Option<Duration>,
     arrived: Instant,
 }
 
-impl Limit {
+impl TimeLimit {
     /// The limit of a document that arrived at this moment, complete and with no other before it. `timeout` is that of
     /// `--timeout`.
     pub(super) fn new(timeout: Option<Duration>, arrived: Instant) -> Self {
-        Limit { timeout, arrived }
+        TimeLimit { timeout, arrived }
     }
 
     /// The end of an attempt that begins at `begun`: `--timeout` limits each attempt, [`LONGEST`] the document.
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn without_a_timeout_a_document_has_four_hours_from_its_arrival() {
         let arrived = Instant::now();
-        let limit = Limit::new(None, arrived);
+        let limit = TimeLimit::new(None, arrived);
         // However late an attempt begins, and while more input may arrive.
         for begun in [arrived, arrived + HOUR, arrived + 3 * HOUR] {
             assert_eq!(limit.of_attempt(begun), Some(arrived + 4 * HOUR));
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn after_the_end_of_the_input_retries_have_a_minute() {
         let arrived = Instant::now() + 5 * HOUR;
-        let limit = Limit::new(None, arrived);
+        let limit = TimeLimit::new(None, arrived);
         // Input that ended before the document's turn came takes none of its time.
         for ended in [arrived - 4 * HOUR, arrived] {
             assert_eq!(limit.of_retries(Some(ended)), Some(arrived + GRACE));
@@ -138,12 +138,12 @@ mod tests {
     #[test]
     fn a_timeout_is_for_each_attempt_and_ends_retries_only_after_the_input() {
         let arrived = Instant::now();
-        let (limit, begun) = (Limit::new(Some(9 * HOUR), arrived), arrived + HOUR);
+        let (limit, begun) = (TimeLimit::new(Some(9 * HOUR), arrived), arrived + HOUR);
         assert_eq!(limit.of_attempt(begun), Some(begun + 9 * HOUR));
         assert_eq!(limit.of_retries(None), None);
         assert_eq!(limit.of_retries(Some(begun)), Some(begun + 9 * HOUR));
         // A time beyond the clock's range is no limit.
-        let endless = Limit::new(Some(Duration::MAX), arrived);
+        let endless = TimeLimit::new(Some(Duration::MAX), arrived);
         assert_eq!(endless.of_attempt(arrived), None);
         assert_eq!(endless.of_retries(Some(arrived)), None);
     }
@@ -157,7 +157,7 @@ mod tests {
             })
         };
         let message = |timeout, previous: Option<&str>| {
-            let limit = Limit::new(timeout, Instant::now());
+            let limit = TimeLimit::new(timeout, Instant::now());
             format!("{:#}", limit.explain(late(), previous.map(str::to_owned)))
         };
         let text = message(Some(HOUR), Some("sub:443: answered 503"));
@@ -174,7 +174,7 @@ mod tests {
         );
         assert!(text.ends_with("; --timeout sets another limit"), "{text}");
         // Another failure speaks for itself.
-        let limit = Limit::new(None, Instant::now());
+        let limit = TimeLimit::new(None, Instant::now());
         let other = crate::cli::Failure::new(crate::error::Kind::Data, "no");
         let other = limit.explain(other.into(), Some("before".to_owned()));
         assert_eq!(format!("{other:#}"), "no");

@@ -15,6 +15,7 @@ use crate::config::Section;
 use crate::error::Kind;
 use crate::http::{Base, Endpoint};
 use crate::mapping::{Census, Mapping};
+use crate::text;
 
 /// The settings from the shared options and the section.
 #[derive(Debug)]
@@ -61,6 +62,11 @@ impl Settings {
             max_age: None,
             dry_run: options.dry_run,
         })
+    }
+
+    /// The section's name.
+    pub(super) fn section(&self) -> Option<&str> {
+        self.section.as_deref()
     }
 
     /// Prepares a document: moves what the section's filters drop to its `omitted`. `backlog` are the documents behind it.
@@ -134,6 +140,7 @@ impl Settings {
             omitted: 0,
             failed: Vec::new(),
             jobs: Vec::new(),
+            retry_after: None,
             seconds: 0.0,
         }
     }
@@ -206,10 +213,5 @@ pub(super) fn incomplete(kind: Kind, missing: &[(usize, &str)]) -> Failure {
 
 /// The first three names, and how many more there are.
 pub(super) fn first_three(names: &[impl AsRef<str>]) -> String {
-    let named: Vec<&str> = names.iter().take(3).map(AsRef::as_ref).collect();
-    let named = named.join(", ");
-    match names.len().saturating_sub(3) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
+    text::names(names.iter().map(AsRef::as_ref), 3)
 }

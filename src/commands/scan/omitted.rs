@@ -1,10 +1,10 @@
 //! Messages about the hosts and guests that a scan leaves out.
 
-use super::first;
 use crate::cli::Failure;
 use crate::cli::words::counted;
 use crate::error::Kind;
 use crate::mapping::LeftOut;
+use crate::text;
 
 /// How many one message names.
 const NAMED: usize = 5;
@@ -28,7 +28,7 @@ pub(super) fn refuse(left_out: &[LeftOut]) -> Result<(), Failure> {
     let named = left_out
         .iter()
         .map(|one| format!("{} ({})", name_of(one), one.reason));
-    let named = first(named, NAMED);
+    let named = text::names(named, NAMED);
     let problem = format!("--strict: {} would be left out: {named}", count(left_out));
     Err(Failure::new(Kind::Data, problem))
 }

@@ -1,8 +1,8 @@
 //! Warnings about hosts and virtual machines that share an id.
 
-use super::first;
 use crate::cli::words::counted;
 use crate::mapping::SharedId;
+use crate::text;
 
 /// How many ids get a warning, and how many names a warning has.
 const NAMED: usize = 10;
@@ -46,7 +46,7 @@ impl Holders {
 
 fn line(holders: Holders, SharedId { id, names }: &SharedId, most: usize) -> String {
     let (those, what) = holders.words();
-    let named = first(names.iter(), most);
+    let named = text::names(names.iter(), most);
     format!("{} {those} have the {what} {id}: {named}", names.len())
 }
 
@@ -64,9 +64,6 @@ mod tests {
             line(Holders::Hosts, &id, 2)
         };
         assert_eq!(text(&["a", "b"]), "2 hosts have the id one: a, b");
-        assert_eq!(
-            text(&["a", "b", "c"]),
-            "3 hosts have the id one: a, b, and 1 more"
-        );
+        assert_eq!(text(&["a", "b", "c"]), "3 hosts have the id one: a, b and 1 more");
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::missing::Missing;
+use super::missing::MissingHypervisor;
 use super::{CheckIn, Error};
 use crate::cancel::Cancel;
 use crate::state::{Folder, Lock};
@@ -55,7 +55,7 @@ pub struct Accepted {
     heartbeat: Option<i64>,
     /// Hypervisors that were reported before and are not any more, if vanished ones are deleted.
     #[serde(default)]
-    pub(super) missing: Vec<Missing>,
+    pub(super) missing: Vec<MissingHypervisor>,
 }
 
 impl Accepted {
@@ -160,7 +160,7 @@ impl Accepted {
     }
 
     /// The hypervisors that this report, or an earlier one, held and that a check-in does not send.
-    pub(super) fn missing_from(&self, check_in: &CheckIn<'_>) -> Vec<Missing> {
+    pub(super) fn missing_from(&self, check_in: &CheckIn<'_>) -> Vec<MissingHypervisor> {
         let sent: HashSet<String> = check_in.ids().map(str::to_lowercase).collect();
         let earlier = self.missing.iter().cloned();
         let names = self
@@ -169,7 +169,7 @@ impl Accepted {
             .map(Option::as_deref)
             .chain(std::iter::repeat(None));
         let last = self.hypervisors.iter().zip(names);
-        let last = last.map(|(id, name)| Missing::new(id, name, self.reported));
+        let last = last.map(|(id, name)| MissingHypervisor::new(id, name, self.reported));
         let all = earlier.chain(last);
         all.filter(|missing| !sent.contains(&missing.id.to_lowercase()))
             .collect()
@@ -177,7 +177,7 @@ impl Accepted {
 
     /// Whether it holds this hypervisor of another series. An older report than the last one of that series does not count: the
     /// section may have been renamed since.
-    pub(super) fn holds(&self, missing: &Missing) -> bool {
+    pub(super) fn holds(&self, missing: &MissingHypervisor) -> bool {
         let id = missing.id.to_lowercase();
         let confirmed = self.reported.max(self.heartbeat);
         let is_older = confirmed.is_some() && confirmed < missing.reported;
@@ -186,7 +186,7 @@ impl Accepted {
 
     /// Whether a hypervisor has vanished and is not deleted yet.
     pub(super) fn has_vanished(&self) -> bool {
-        self.missing.iter().any(Missing::has_vanished)
+        self.missing.iter().any(MissingHypervisor::has_vanished)
     }
 
     /// Whether both are of the same reporter.

@@ -40,10 +40,10 @@ impl<'c> Batch<'c, '_> {
     /// The body of the request.
     pub fn body(&self) -> Result<Vec<u8>, serde_json::Error> {
         #[derive(serde::Serialize)]
-        struct Body<'b, 'm> {
+        struct Hypervisors<'b, 'm> {
             hypervisors: &'b [OutgoingHypervisor<'m>],
         }
-        serde_json::to_vec(&Body {
+        serde_json::to_vec(&Hypervisors {
             hypervisors: self.hosts,
         })
     }
@@ -107,7 +107,7 @@ impl Serialize for OutgoingHypervisor<'_> {
         let mut host = serializer.serialize_map(None)?;
         host.serialize_entry(
             "hypervisorId",
-            &HypervisorId {
+            &WrappedId {
                 hypervisor_id: &self.id,
             },
         )?;
@@ -125,7 +125,7 @@ impl Serialize for OutgoingHypervisor<'_> {
 
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-struct HypervisorId<'m> {
+struct WrappedId<'m> {
     hypervisor_id: &'m str,
 }
 
@@ -153,7 +153,7 @@ pub(super) fn guests<'m>(hypervisor: &'m Hypervisor, misfits: &mut Misfits) -> V
             Err(misfit) => misfits.push(misfit),
             Ok(()) => guests.push(OutgoingGuest {
                 guest_id: &guest.id,
-                state: guest.state.number(),
+                state: guest.state.unwrap_or_default().number(),
                 attributes: GuestAttributes {
                     kind: fit::kind(&guest.attributes, misfits),
                     active: guest.attributes.active,

@@ -199,12 +199,12 @@ impl<'m> CheckIn<'m> {
     pub fn local_body(&self) -> Result<Option<Vec<u8>>, serde_json::Error> {
         #[derive(serde::Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct Body<'b, 'm> {
+        struct LocalGuests<'b, 'm> {
             guest_ids: &'b [OutgoingGuest<'m>],
         }
         let guest_ids = self.local.as_deref();
         guest_ids
-            .map(|guest_ids| serde_json::to_vec(&Body { guest_ids }))
+            .map(|guest_ids| serde_json::to_vec(&LocalGuests { guest_ids }))
             .transpose()
     }
 

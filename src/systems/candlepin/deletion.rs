@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::accepted::{self, Accepted};
 use super::job::{list, seconds};
-use super::missing::Missing;
+use super::missing::MissingHypervisor;
 use super::{Candlepin, Error, PLAIN, json};
 use crate::http::Request;
 
@@ -52,13 +52,13 @@ pub struct Vanished {
 
 impl Deletion {
     /// The hypervisors that would be deleted now, without asking the server; an error if too many vanished.
-    pub(super) fn due<'a>(&self, accepted: &'a Accepted) -> Result<Vec<&'a Missing>, TooMany> {
+    pub(super) fn due<'a>(&self, accepted: &'a Accepted) -> Result<Vec<&'a MissingHypervisor>, TooMany> {
         let now = accepted::now();
-        let is_due = |missing: &&Missing| missing.is_due(self.after, now);
-        let due: Vec<&Missing> = accepted.missing.iter().filter(is_due).collect();
+        let is_due = |missing: &&MissingHypervisor| missing.is_due(self.after, now);
+        let due: Vec<&MissingHypervisor> = accepted.missing.iter().filter(is_due).collect();
         // Those that are not due yet count as well: an account that loses its rights may do so bit by bit.
         let vanished = accepted.missing.iter().filter(|missing| missing.has_vanished());
-        let labels: Vec<String> = vanished.map(Missing::label).collect();
+        let labels: Vec<String> = vanished.map(MissingHypervisor::label).collect();
         let of = accepted.hypervisors() + accepted.missing.len();
         match !due.is_empty() && self.is_exceeded(labels.len(), of) {
             true => Err(TooMany { labels, of }),
@@ -127,7 +127,7 @@ impl Held {
     }
 
     /// Fails unless we were the last to report it.
-    fn check(&self, missing: &Missing, reporter: &str) -> Result<(), NotOurs> {
+    fn check(&self, missing: &MissingHypervisor, reporter: &str) -> Result<(), NotOurs> {
         let theirs = self
             .hypervisor_id
             .as_ref()
@@ -169,7 +169,7 @@ impl<'a> Ownership<'a> {
     }
 
     /// Whether a hypervisor is ours, as the server describes it now.
-    fn is_ours(&mut self, missing: &Missing, held: Option<&Held>) -> bool {
+    fn is_ours(&mut self, missing: &MissingHypervisor, held: Option<&Held>) -> bool {
         let checked = match held {
             None => {
                 self.say(format_args!("{} is not on the server any more", missing.label()));
@@ -218,7 +218,7 @@ impl Candlepin {
         vanished: &mut Vanished,
     ) -> Result<(), Error> {
         let now = accepted::now();
-        let is_due = |missing: &Missing| missing.is_due(deletion.after, now);
+        let is_due = |missing: &MissingHypervisor| missing.is_due(deletion.after, now);
         if !accepted.missing.iter().any(is_due) {
             return Ok(());
         }
@@ -228,7 +228,7 @@ impl Candlepin {
         accepted.missing.retain(|missing| {
             !missing.has_vanished() || owner.is_ours(missing, held.get(&lower(&missing.id)))
         });
-        let due: Vec<Missing> = match deletion.due(accepted) {
+        let due: Vec<MissingHypervisor> = match deletion.due(accepted) {
             Ok(due) => due.into_iter().cloned().collect(),
             Err(too_many) => {
                 vanished.too_many = Some(too_many);
@@ -285,7 +285,7 @@ impl Candlepin {
     }
 
     /// Deletes a hypervisor; returns false if it did not exist any more.
-    fn delete(&mut self, uuid: &str, missing: &Missing) -> Result<bool, Error> {
+    fn delete(&mut self, uuid: &str, missing: &MissingHypervisor) -> Result<bool, Error> {
         let doing = format!("deleting {}", missing.label());
         match self.exchange(&doing, Request::delete(consumer_path(uuid))) {
             Ok(_) => Ok(true),
@@ -364,7 +364,7 @@ mod tests {
             .unwrap()
         };
         // 2026-11-26T14:13:28Z
-        let missing = |reported| Missing::new("a", None, reported);
+        let missing = |reported| MissingHypervisor::new("a", None, reported);
         let reported = seconds("2026-11-26T14:13:28+0000");
         assert_eq!(reported, Some(1_795_702_408));
         let check =

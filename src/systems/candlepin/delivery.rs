@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use super::accepted;
-use super::missing::Missing;
+use super::missing::MissingHypervisor;
 use super::{
     Accepted, Batch, Candlepin, CheckIn, Deletion, Error, Manner, Outcome, Series, Status, Tally, TooMany,
     Vanished,
 };
 use crate::error::Classify as _;
 use crate::state::Folder;
+use crate::text;
+
+/// How many hypervisors that have just vanished are named.
+const NAMED: usize = 10;
 
 /// How documents are delivered.
 #[derive(Debug)]
@@ -334,7 +338,7 @@ impl CheckIn<'_> {
         others: &[Accepted],
         is_good: bool,
         deletion: Deletion,
-    ) -> Vec<Missing> {
+    ) -> Vec<MissingHypervisor> {
         let now = accepted::now();
         let ours = others.iter().filter(|other| last.has_reporter_of(other));
         let renewed = ours.chain([last]).filter_map(Accepted::heartbeat).max();
@@ -347,16 +351,8 @@ impl CheckIn<'_> {
         }
         if !gone.is_empty() && !deletion.after.is_zero() {
             let seconds = deletion.after.as_secs();
-            let (named, more) = (
-                gone[..gone.len().min(10)].join(", "),
-                gone.len().saturating_sub(10),
-            );
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
-            log::info!("vanished, to be deleted unless they come back within {seconds} s: {named}{more}");
+            let named = text::names(gone.iter(), NAMED);
+            log::info!("vanished, to be deleted unless they come back within {seconds} s: {named}");
         }
         missing
     }

@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
+use super::display_message;
 use crate::backoff::Backoff;
 use crate::text;
 
@@ -31,7 +32,7 @@ pub(super) struct Job {
     #[serde(deserialize_with = "id")]
     pub(super) id: String,
     /// Its state.
-    pub(super) state: State,
+    pub(super) state: JobState,
     /// The lists of a finished job, the text of a failed one, null, or on old servers `"[cloaked]"`. It stays unparsed, because
     /// the values of a hostile answer need two hundred times its memory.
     #[serde(default, rename = "resultData")]
@@ -53,7 +54,7 @@ pub(super) struct Job {
 /// ones a second report of an owner is WAITING or PENDING until the first is done.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
-pub(super) enum State {
+pub(super) enum JobState {
     /// Accepted, not started.
     Created,
     /// Running.
@@ -74,40 +75,40 @@ pub(super) enum State {
     Unknown(String),
 }
 
-impl From<String> for State {
+impl From<String> for JobState {
     fn from(text: String) -> Self {
         match text.as_str() {
-            "CREATED" => State::Created,
-            "RUNNING" => State::Running,
-            "WAITING" => State::Waiting,
-            "PENDING" => State::Pending,
-            "FINISHED" => State::Finished,
-            "FAILED" => State::Failed,
-            "CANCELED" => State::Canceled,
-            "ABORTED" => State::Aborted,
-            _ => State::Unknown(shortened(&text)),
+            "CREATED" => JobState::Created,
+            "RUNNING" => JobState::Running,
+            "WAITING" => JobState::Waiting,
+            "PENDING" => JobState::Pending,
+            "FINISHED" => JobState::Finished,
+            "FAILED" => JobState::Failed,
+            "CANCELED" => JobState::Canceled,
+            "ABORTED" => JobState::Aborted,
+            _ => JobState::Unknown(shortened(&text)),
         }
     }
 }
 
-impl State {
+impl JobState {
     /// The server's name for it.
     pub(super) fn as_str(&self) -> &str {
         match self {
-            State::Created => "CREATED",
-            State::Running => "RUNNING",
-            State::Waiting => "WAITING",
-            State::Pending => "PENDING",
-            State::Finished => "FINISHED",
-            State::Failed => "FAILED",
-            State::Canceled => "CANCELED",
-            State::Aborted => "ABORTED",
-            State::Unknown(text) => text,
+            JobState::Created => "CREATED",
+            JobState::Running => "RUNNING",
+            JobState::Waiting => "WAITING",
+            JobState::Pending => "PENDING",
+            JobState::Finished => "FINISHED",
+            JobState::Failed => "FAILED",
+            JobState::Canceled => "CANCELED",
+            JobState::Aborted => "ABORTED",
+            JobState::Unknown(text) => text,
         }
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for JobState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -206,10 +207,14 @@ impl Job {
     pub(super) fn end(&self) -> Option<End> {
         let data = self.data.as_deref().map_or("null", RawValue::get);
         Some(match self.state {
-            State::Created | State::Running | State::Waiting | State::Pending | State::Unknown(_) => {
+            JobState::Created
+            | JobState::Running
+            | JobState::Waiting
+            | JobState::Pending
+            | JobState::Unknown(_) => {
                 return None;
             }
-            State::Finished => match read::<String>(data) {
+            JobState::Finished => match read::<String>(data) {
                 _ if data == "null" => End::NoLists("its resultData is null".to_owned()),
                 Some(text) if text == "[cloaked]" => End::NoLists("its resultData is cloaked".to_owned()),
                 Some(text) => End::Failed(shortened(&text)),
@@ -218,8 +223,9 @@ impl Job {
                     Err(error) => End::NoLists(shortened(&format!("its resultData: {error}"))),
                 },
             },
-            State::Failed | State::Canceled | State::Aborted => {
-                let text = read::<String>(data).or_else(|| Some(read::<Refusal>(data)?.display_message));
+            JobState::Failed | JobState::Canceled | JobState::Aborted => {
+                // Some servers answer an object instead of a text.
+                let text = read::<String>(data).or_else(|| display_message(data.as_bytes()));
                 let text = text.or_else(|| self.result.clone()).unwrap_or_default();
                 match text.strip_prefix(BLOCKED) {
                     Some(ids) => End::Blocked(ids_of(ids)),
@@ -233,13 +239,6 @@ impl Job {
 /// Seconds since 1970 of a time as Candlepin writes it, such as `2026-11-26T14:13:28+0000`.
 pub(super) fn seconds(time: &str) -> Option<i64> {
     Some(time.parse::<Timestamp>().ok()?.as_second())
-}
-
-/// What some servers answer about a failed job instead of a text.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Refusal {
-    display_message: String,
 }
 
 /// JSON as a value of this type, if it is one.
@@ -302,7 +301,7 @@ mod tests {
         assert_eq!(job.id, "ff808081a20676b601a206783640000e");
         assert_eq!(job.end(), None);
         assert_eq!(recorded!("2.4.16-created").end(), None);
-        assert_eq!(recorded!("2.4.16-waiting").state, State::Waiting);
+        assert_eq!(recorded!("2.4.16-waiting").state, JobState::Waiting);
         assert_eq!(recorded!("2.4.16-waiting").end(), None);
         assert_eq!(recorded!("2.4.16-cloaked").end(), None);
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use percent_encoding::utf8_percent_encode;
 
-use super::job::{End, Job, Lists, State, backoff, shortened};
+use super::job::{End, Job, JobState, Lists, backoff, shortened};
 use super::{Batch, Candlepin, Error, LogIds, PLAIN, Status, Tally, can_be_named, json};
 use crate::backoff::Backoff;
 use crate::error::{Classify, Kind};
@@ -132,7 +132,7 @@ impl Candlepin {
         tally.ended = job.job.ended();
         match (&job.job.state, end) {
             // The result of a heartbeat is a sentence, not lists.
-            (State::Finished, _) => Ok(()),
+            (JobState::Finished, _) => Ok(()),
             (_, end) => job.finished(end).map(drop),
         }
     }
@@ -183,8 +183,8 @@ impl Candlepin {
         }
     }
 
-    /// The error of a check-in that got 404: the owner does not exist, or the user has no access to it.
-    fn unknown_owner(&self, error: Error) -> Error {
+    /// The error of a check-in or a list that got 404: the owner does not exist, or the user has no access to it.
+    pub(super) fn unknown_owner(&self, error: Error) -> Error {
         match error {
             Error::NotFound { log_ids, source, .. } => Error::Owner {
                 owner: self.client.owner.clone(),

@@ -8,7 +8,7 @@ use super::CheckIn;
 
 /// A hypervisor that was reported before and is not any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Missing {
+pub(super) struct MissingHypervisor {
     /// Its id.
     pub(super) id: String,
     /// The name with which it was reported.
@@ -22,10 +22,10 @@ pub(super) struct Missing {
     pub(super) reported: Option<i64>,
 }
 
-impl Missing {
+impl MissingHypervisor {
     /// A hypervisor that is no longer reported.
     pub(super) fn new(id: &str, name: Option<&str>, reported: Option<i64>) -> Self {
-        Missing {
+        MissingHypervisor {
             id: id.to_owned(),
             name: name.map(str::to_owned),
             since: None,
@@ -101,7 +101,7 @@ mod tests {
     fn the_time_begins_with_the_first_good_document_without_it() {
         let without = mapping(r#"{"hypervisors":[{"uuid":"b","guests":[]}]}"#);
         let without = CheckIn::new(&without);
-        let mut missing = Missing::new("a", Some("esx1"), Some(50));
+        let mut missing = MissingHypervisor::new("a", Some("esx1"), Some(50));
         assert!(!missing.update(&without, false, 100, Some(60)), "a bad document");
         assert!(!missing.has_vanished());
         assert!(missing.update(&without, true, 200, Some(70)));
@@ -127,7 +127,7 @@ mod tests {
             let omits = mapping(&format!(
                 r#"{{"hypervisors":[{{"uuid":"b","guests":[]}}],"omitted":[{omitted}]}}"#
             ));
-            let mut missing = Missing::new("a", Some("esx1"), Some(50));
+            let mut missing = MissingHypervisor::new("a", Some("esx1"), Some(50));
             assert!(missing.update(&CheckIn::new(&without), true, 100, None));
             assert!(!missing.update(&CheckIn::new(&omits), true, 200, None));
             assert!(!missing.is_due(Duration::ZERO, 300), "{omitted}");
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_heartbeat_is_no_report_of_what_an_older_state_holds() {
         let without = mapping(r#"{"hypervisors":[{"uuid":"b","guests":[]}]}"#);
-        let mut missing = Missing::new("a", None, None);
+        let mut missing = MissingHypervisor::new("a", None, None);
         missing.update(&CheckIn::new(&without), true, 100, Some(70));
         assert_eq!(missing.reported, None);
     }

@@ -146,17 +146,27 @@ pub(super) fn look(session: &mut Session, machine: &ManagedObject) -> Result<Opt
         Err(error) if error.is_fault(NOT_FOUND) => return Ok(None),
         read => read?,
     }
-    for task in &tasks {
-        let task = std::slice::from_ref(task);
-        let read = property::retrieve_these(client, collector, task, &TASK_INFO, |object| {
-            now.tasks.push(TaskInfo::of(object));
-        });
-        match read {
-            // The server forgets a task some minutes after its end.
-            Err(error) if error.is_fault(NOT_FOUND) => {}
-            read => read?,
-        }
+    let mut read = |tasks: &[ManagedObject]| {
+        let mut found = Vec::new();
+        let each = |object: &Object| found.push(TaskInfo::of(object));
+        let read = property::retrieve_these(client, collector, tasks, &TASK_INFO, each);
+        read.map(|()| found)
+    };
+    if tasks.is_empty() {
+        return Ok(Some(now));
     }
+    now.tasks = match read(&tasks) {
+        // The server forgets a task some minutes after its end, and then refuses the whole call.
+        Err(error) if error.is_fault(NOT_FOUND) => {
+            let each = tasks.iter().map(std::slice::from_ref);
+            let found = each.filter_map(|task| match read(task) {
+                Err(error) if error.is_fault(NOT_FOUND) => None,
+                read => Some(read),
+            });
+            found.collect::<Result<Vec<_>, _>>()?.concat()
+        }
+        read => read?,
+    };
     Ok(Some(now))
 }
 
@@ -237,11 +247,14 @@ struct Latest {
     question: Option<Question>,
     power: String,
     is_forgotten: bool,
+    /// How many objects the filter has found.
+    found: usize,
 }
 
 impl Latest {
     fn apply(&mut self, update: &Update<'_>) {
         let Update { kind, object, paths } = update;
+        self.found += usize::from(*kind == "enter");
         let names = |wanted: &str| paths.iter().any(|path| path == wanted);
         if object.kind == TASK {
             if *kind == "leave" || object.fault_of(INFO) == Some(NOT_FOUND) {
@@ -274,24 +287,27 @@ impl Following<'_> {
             Err(error) if error.is_fault(NOT_FOUND) => return Ok(Followed::Forgotten),
             filter => filter?,
         };
-        let followed = self.wait(session)?;
+        let followed = self.wait(session, objects.len())?;
         session.destroy_filter(&filter);
         Ok(followed)
     }
 
-    fn wait(&mut self, session: &mut Session) -> Result<Followed, Error> {
+    fn wait(&mut self, session: &mut Session, objects: usize) -> Result<Followed, Error> {
         let mut changes = Changes::default();
         let mut latest = Latest::default();
         let mut handled: Option<Question> = None;
         let mut cancelling: Option<Instant> = None;
         loop {
             let longest = match (cancelling, &handled) {
+                // The first state comes at once. Nothing ever comes of an object that was gone before.
+                _ if latest.found == 0 => Duration::ZERO,
                 (Some(end), _) => end.saturating_duration_since(Instant::now()),
                 (None, Some(_)) => STALE,
                 (None, None) => LONGEST_WAIT,
             };
             let changed = changes.wait(session, longest, &mut |update| latest.apply(update))?;
             self.last_heard = Some(Instant::now());
+            latest.is_forgotten |= latest.found < objects;
             if let Some(info) = &latest.info {
                 (self.progress)(info);
             }

@@ -166,7 +166,7 @@ fn satellite_and_passwords() -> Vec<Finding> {
         ),
         (
             esx("encrypted_password=abc"),
-            "error: a.conf:7: [prod] encrypted_password: has 3 hexadecimal digits, an odd number",
+            "error: a.conf:7: [prod] encrypted_password: has an odd number of hexadecimal digits (3)",
         ),
         (
             esx("encrypted_password=00112233445566778899aabbccddeeff"),

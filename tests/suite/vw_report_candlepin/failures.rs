@@ -166,6 +166,14 @@ fn the_server_says_how_long_to_wait() {
             status == 75,
             "{outcome:?}"
         );
+        // vw-run reads it there.
+        let line: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let told = line.get("retry_after").map(|pause| pause.as_u64().unwrap());
+        assert_eq!(told.is_some(), status == 75, "{line}");
+        assert!(
+            told.is_none_or(|pause| (3_500..=3_600).contains(&pause)),
+            "{line}"
+        );
     }
 }
 

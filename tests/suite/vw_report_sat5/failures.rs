@@ -117,6 +117,8 @@ fn a_long_pause_that_the_server_asks_for_is_shown() {
         .misbehave(|_, _| Some(vw_sim::hostile::retry_after(503, "3600")));
     let outcome = site.run().run();
     failed(&outcome, 75, "the server asks to wait 3600 s");
+    let line: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(line["retry_after"], 3600);
 }
 
 #[test]

@@ -1,0 +1,5 @@
+//! vw-run(1).
+
+fn main() -> std::process::ExitCode {
+    vw::commands::run::main()
+}

@@ -1,0 +1,84 @@
+//! Whether both ends of every section can be reached: `-s`.
+
+use serde_json::{Value, json};
+
+use super::Machine;
+
+fn machine() -> Machine {
+    let machine = Machine::new();
+    let (user, password) = machine.simulation.account();
+    let server = machine.simulation.vcenter().url();
+    let esx = format!("type=esx\nserver={server}\nusername={user}\nowner=sim\n");
+    machine.configure(&format!(
+        "[good]\n{esx}password={password}\n@\n[bad]\n{esx}password=wrong\n@\n"
+    ));
+    machine
+}
+
+#[test]
+fn virt_whos_json_says_what_is_up_and_what_was() {
+    let machine = machine();
+    let json = |args: &[&str]| {
+        let outcome = machine.vw_run(args).run();
+        assert_eq!(outcome.stderr, "");
+        let json: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        (outcome.status, json["configurations"].clone(), outcome.stdout)
+    };
+    let (status, configurations, text) = json(&["-s", "-j"]);
+    assert_eq!(status, 77);
+    assert!(
+        text.starts_with("{\n    \"configurations\": [\n        {\n            "),
+        "{text}"
+    );
+    assert_eq!(configurations[0]["name"], "good");
+    assert_eq!(
+        configurations[0]["source"],
+        json!({"connection": machine.simulation.vcenter().url(), "status": "success",
+            "last_successful_retrieve": null, "hypervisors": null, "guests": null})
+    );
+    let bad = &configurations[1]["source"];
+    assert_eq!(bad["status"], "failure");
+    assert!(
+        bad["message"]
+            .as_str()
+            .unwrap()
+            .contains("wrong user name or password"),
+        "{bad}"
+    );
+    assert_eq!(machine.simulation.vcenter().open().sessions, 0);
+
+    assert_eq!(machine.vw_run(&["-o", "-n", "good"]).run().status, 0);
+    let (status, configurations, _) = json(&["-s", "-j", "-n", "good"]);
+    assert_eq!(status, 0);
+    let [source, destination] = [&configurations[0]["source"], &configurations[0]["destination"]];
+    assert_eq!(
+        (&source["hypervisors"], &source["guests"]),
+        (&json!(2), &json!(4))
+    );
+    let sent = destination["last_successful_send"].as_str().unwrap();
+    assert!(
+        sent.ends_with(" UTC") && sent.len() == "2020-02-28 07:25:25 UTC".len(),
+        "{sent}"
+    );
+    assert_eq!(destination["connection"], machine.simulation.candlepin_url());
+    assert_eq!(destination["last_successful_send_job_status"], "finished");
+}
+
+#[test]
+fn the_table_names_both_ends_and_why_one_is_down() {
+    let machine = machine();
+    let outcome = machine.vw_run(&["-s"]).run();
+    assert_eq!((outcome.status, &*outcome.stderr), (77, ""));
+    let lines: Vec<Vec<&str>> = outcome
+        .stdout
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let starts = |line: usize, words: &[&str]| assert_eq!(&lines[line][..words.len()], words);
+    starts(0, &["SECTION", "END", "STATUS", "LAST", "SUCCESS", "SERVER"]);
+    starts(1, &["good", "source", "ok", "never"]);
+    starts(2, &["good", "destination", "ok", "never"]);
+    starts(3, &["bad", "source", "FAILED", "never"]);
+    starts(4, &["bad", "destination", "ok", "never"]);
+    starts(6, &["bad:", "vw-scan-esx:"]);
+}
