@@ -7,7 +7,7 @@ mod host;
 mod needle;
 mod search;
 mod sockets;
-mod states;
+pub mod states;
 mod summary;
 
 pub use self::host::{Cluster, Host};

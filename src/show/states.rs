@@ -4,16 +4,34 @@ use std::fmt;
 
 use crate::mapping::{Guest, GuestState};
 
+/// The words for all states in the order of their [`index`].
+pub fn words() -> Vec<String> {
+    let known = GuestState::ALL.into_iter().map(Some);
+    known.chain([None]).map(word).collect()
+}
+
+/// The state in words. A document such as that of `vw-scan-candlepin` has none.
+pub fn word(state: Option<GuestState>) -> String {
+    state.map_or_else(|| "state unknown".to_owned(), |state| state.to_string())
+}
+
+/// The state's number; the next one if the document does not have the state.
+pub fn index(state: Option<GuestState>) -> u8 {
+    state.map_or(UNKNOWN, GuestState::number)
+}
+
+const UNKNOWN: u8 = GuestState::ALL.len() as u8;
+
 /// The number of guests in each state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct States([u64; GuestState::ALL.len()]);
+pub struct States([u64; GuestState::ALL.len() + 1]);
 
 impl States {
     /// The states of some guests.
     pub fn of(guests: &[Guest]) -> Self {
         let mut states = States::default();
         for guest in guests {
-            states.0[usize::from(guest.state.number())] += 1;
+            states.0[usize::from(index(guest.state))] += 1;
         }
         states
     }
@@ -30,20 +48,27 @@ impl States {
         self.0.iter().sum()
     }
 
-    /// The states that occur, with their numbers of guests. Guests without a state come last.
-    pub fn iter(&self) -> impl Iterator<Item = (GuestState, u64)> {
-        let by_number = GuestState::ALL.into_iter().zip(self.0);
-        let without = by_number.clone().take(1);
-        by_number.skip(1).chain(without).filter(|(_, count)| *count > 0)
+    /// The [`index`] of each state that occurs, with its number of guests. Guests without a state come last.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, u64)> {
+        let by_index = (0..).zip(self.0);
+        let (without, unknown) = (
+            by_index.clone().take(1),
+            by_index.clone().skip(usize::from(UNKNOWN)),
+        );
+        let known = by_index.take(usize::from(UNKNOWN)).skip(1);
+        known
+            .chain(without)
+            .chain(unknown)
+            .filter(|(_, count)| *count > 0)
     }
 }
 
 /// Such as `4 running, 2 shut off`; nothing for no guests.
 impl fmt::Display for States {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, (state, count)) in self.iter().enumerate() {
+        for (number, (index, count)) in self.iter().enumerate() {
             let before = if number == 0 { "" } else { ", " };
-            write!(f, "{before}{count} {state}")?;
+            write!(f, "{before}{count} {}", word(GuestState::from_number(index)))?;
         }
         Ok(())
     }
@@ -68,5 +93,15 @@ mod tests {
             (5, "2 running, 2 shut off, 1 no state".into())
         );
         assert_eq!(States::default().to_string(), "");
+        let unknown = Guest {
+            state: Option::None,
+            ..Guest::default()
+        };
+        states.add(&States::of(&[unknown]));
+        assert_eq!(
+            states.to_string(),
+            "2 running, 2 shut off, 1 no state, 1 state unknown"
+        );
+        assert_eq!(words()[8], "state unknown");
     }
 }

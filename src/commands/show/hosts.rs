@@ -10,7 +10,7 @@ use crate::cli::table::{self, Cells, Column};
 use crate::cli::{self, Failure, colour};
 use crate::error::Kind;
 use crate::mapping::{Entry, Fault, Guest, Hypervisor, Tail};
-use crate::show::{Counts, Host, Sockets, Summary};
+use crate::show::{Counts, Host, Sockets, Summary, states};
 
 /// Which table is shown, and how.
 pub(super) struct Form {
@@ -163,7 +163,7 @@ fn guest_row(guest: &Guest, host: &Host) -> Vec<Cell> {
     vec![
         Cell::optional(&guest.name),
         Cell::Text(guest.id.clone()),
-        Cell::Text(guest.state.to_string()),
+        Cell::Text(states::word(guest.state)),
         Cell::Text(host.label().to_owned()),
         Cell::optional(&host.cluster),
     ]

@@ -15,8 +15,8 @@ use serde_json::ser::Formatter;
 
 use super::{STAGE, View, each_document, source, summary, written};
 use crate::cli::{self, Failure, stamp};
-use crate::mapping::{Entry, Fault, Guest, GuestState, Hypervisor, LeftOut, Omitted, Reader, Source, Tail};
-use crate::show::{Host, Sockets, Summary};
+use crate::mapping::{Entry, Fault, Guest, Hypervisor, LeftOut, Omitted, Reader, Source, Tail};
+use crate::show::{Host, Sockets, Summary, states};
 use crate::text;
 
 /// The page with places for the other parts in braces.
@@ -26,7 +26,7 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// Prints the page for all documents.
 pub(super) fn page(input: Reader<impl BufRead>, out: &mut impl Write) -> cli::Result<()> {
-    let states = in_script(&GuestState::ALL.map(|state| state.to_string()))?;
+    let states = in_script(&states::words())?;
     let page = PAGE
         .replace("{script hash}", &hash(SCRIPT))
         .replace("{style hash}", &hash(STYLE))
@@ -149,7 +149,7 @@ fn row(host: &Host, guests: Vec<Guest>) -> HostRow {
     let guests = guests.iter().map(|guest| {
         GuestRow(
             text::line(&guest.id),
-            guest.state.number(),
+            states::index(guest.state),
             line(&guest.name),
             line(&guest.uuid),
             line(&guest.moref),

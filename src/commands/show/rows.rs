@@ -86,7 +86,7 @@ fn cells_of_guest(guest: Guest) -> [String; 7] {
     [
         guest.name.unwrap_or_default(),
         guest.id,
-        guest.state.to_string(),
+        guest.state.map(|state| state.to_string()).unwrap_or_default(),
         active.unwrap_or_default(),
         kind.unwrap_or_default(),
         guest.moref.unwrap_or_default(),

@@ -7,7 +7,7 @@ use super::{View, counted, each_document, results, source, written};
 use crate::cli::table::{line, sentence};
 use crate::cli::{self, Exit, colour};
 use crate::mapping::{Entry, Fault, Guest, Hypervisor, Omitted, Reader, Tail};
-use crate::show::{Finding, Found, Host, Needle, Search, Sockets};
+use crate::show::{Finding, Found, Host, Needle, Search, Sockets, states};
 
 /// Prints where something is in each document on stdin. Without it in any of them, the answer to the question is no.
 pub(super) fn answer(text: &str, needle: &Needle) -> cli::Result<Exit> {
@@ -186,7 +186,7 @@ fn of_guest(guest: &Guest, host: &Host) -> (String, Details) {
         Some(_) => format!("guest {name} is on host {}", host.label()),
         None => format!("guest {name} is on this machine"),
     };
-    let mut details = vec![("id", guest.id.clone()), ("state", guest.state.to_string())];
+    let mut details = vec![("id", guest.id.clone()), ("state", states::word(guest.state))];
     details.extend(guest.moref.clone().map(|moref| ("managed object id", moref)));
     details.extend(host.id.clone().map(|id| ("host id", id)));
     details.extend(
