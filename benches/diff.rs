@@ -85,7 +85,11 @@ fn write(file: &Path, shift: usize) -> Result<u64> {
         for guest in 0..GUESTS_PER_HOST {
             let comma = if guest == 0 { "" } else { "," };
             let number = (host * GUESTS_PER_HOST + guest + shift) % count;
-            let state = if number.is_multiple_of(100) && shift == 1 { 5 } else { 1 };
+            let state = if number.is_multiple_of(100) && shift == 1 {
+                5
+            } else {
+                1
+            };
             let active = u8::from(state == 1);
             write!(
                 out,
