@@ -41,7 +41,7 @@ fn main() -> Result<()> {
             continue;
         };
         command.current_dir(&folder);
-        let costs = (0..RUNS).map(|_| run(&mut command, 1));
+        let costs = (0..RUNS).map(|_| run(&mut command, None, 1));
         let cost = median(costs.collect::<Result<Vec<_>>>()?);
         writeln!(
             out,

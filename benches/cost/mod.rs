@@ -1,5 +1,6 @@
 //! What a process costs, for the benchmarks.
 
+use std::fs::File;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,10 +18,13 @@ pub(crate) struct Cost {
     pub(crate) wall: Duration,
 }
 
-/// Runs a command to its end. It must end with this status.
-pub(crate) fn run(command: &mut Command, status: i32) -> Result<Cost> {
+/// Runs a command to its end, with an empty stdin unless it is given one. It must end with this status.
+pub(crate) fn run(command: &mut Command, stdin: Option<File>, status: i32) -> Result<Cost> {
     let since = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let mut child = command
+        .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
+        .stdout(Stdio::null())
+        .spawn()?;
     let used = child.wait4()?;
     if used.status.code() != Some(status) {
         return Err(format!("{command:?}: {}", used.status).into());

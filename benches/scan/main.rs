@@ -65,11 +65,11 @@ fn main() -> Result<()> {
 fn row(out: &mut impl Write, server: &Server, vms: usize) -> Result<()> {
     let mut answers = tempfile::tempfile()?;
     let recorder = Recorder::start(&server.address)?;
-    run(&mut server.scan(Some(recorder.port())), 0)?;
+    run(&mut server.scan(Some(recorder.port())), None, 0)?;
     let bytes = recorder.finish(&mut answers)?;
     let (mut scans, mut floors) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        scans.push(run(&mut server.scan(None), 0)?);
+        scans.push(run(&mut server.scan(None), None, 0)?);
         floors.push(run_floor(&answers)?);
     }
     let (scan, floor) = (median(scans), median(floors));
@@ -101,6 +101,7 @@ fn run_floor(answers: &File) -> Result<Cost> {
     });
     let cost = run(
         Command::new(std::env::current_exe()?).args([floor::OPTION, &address]),
+        None,
         0,
     )?;
     serving.join().map_err(|_| "serving the floor")??;

@@ -30,8 +30,10 @@ mod troubles;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vw-report-sat5");
 
-/// A timeout that leaves no time to retry what failed for now.
-const ONCE: [&str; 2] = ["--timeout", "2"];
+/// A failure that is not retried, because the server asks for a longer pause than a report may take.
+fn for_long(status: u16) -> Trouble {
+    Trouble::http(move || vw_sim::hostile::retry_after(status, "86400"))
+}
 
 /// Hypervisors are reported in the order of their ids.
 const ONE_BY_ONE: [&str; 2] = ["-j", "1"];

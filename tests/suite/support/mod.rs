@@ -6,6 +6,7 @@ pub(crate) mod terminal;
 
 use std::fs;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -207,6 +208,17 @@ pub(crate) fn with_time(words: &[&str], run: impl Fn(&str) -> Outcome) -> Outcom
         }
     }
     run("30")
+}
+
+/// Runs a test of a command that its `--timeout` ends, with a longer limit each time, until it passes. What happens with the longest
+/// one counts, for the same reason as in [`with_time`]. `test` gets the limit in seconds.
+pub(crate) fn with_longer_times(test: impl Fn(&str)) {
+    for limit in ["2", "10"] {
+        if catch_unwind(AssertUnwindSafe(|| test(limit))).is_ok() {
+            return;
+        }
+    }
+    test("40");
 }
 
 /// Says on stderr what could not be tested. It does not use `eprintln!`, because the harness hides that if the test passes.

@@ -11,13 +11,13 @@ fn an_error_of_one_hypervisor_does_not_stop_the_others() {
             69,
             "fault 1: caught ValueError",
         ),
-        (NOTIFY, Trouble::Status(500), 75, "500"),
+        (NOTIFY, for_long(500), 75, "500"),
         (REGISTER, Trouble::Fault(-90, "no slots".into()), 69, "fault -90"),
     ] {
         let site = Site::new();
         let (method, trouble, status, words) = trouble;
         site.satellite.trouble(method, 1, trouble);
-        let outcome = site.run().args(ONCE).args(ONE_BY_ONE).run();
+        let outcome = site.run().args(ONE_BY_ONE).run();
         assert_eq!(outcome.status, status, "{outcome:?}");
         let line = line(&outcome);
         assert_eq!((&line["state"], &line["created"]), (&json!("partial"), &json!(1)));
@@ -66,38 +66,48 @@ fn errors_of_the_server_are_those_of_each_hypervisor_unless_they_end_the_report(
         (|| answer(401, "text/plain", "no"), 77, "401"),
     ];
     for (fault, status, words) in faults {
-        let site = Site::new();
-        site.report();
-        // The first hypervisor is let through.
-        let mut seen = 0;
-        site.server.misbehave(move |_, _| {
-            seen += 1;
-            (seen > 1).then(fault)
+        support::with_longer_times(|limit| {
+            let site = Site::new();
+            site.report();
+            // The first hypervisor is let through.
+            let mut seen = 0;
+            site.server.misbehave(move |_, _| {
+                seen += 1;
+                (seen > 1).then(fault)
+            });
+            let three = json!({"hypervisors": [
+                {"uuid": "esx1.example.com", "guests": []},
+                {"uuid": "esx2.example.com", "guests": []},
+                {"uuid": "esx3", "guests": []},
+            ]});
+            let run = site
+                .run()
+                .args(["--timeout", limit])
+                .args(ONE_BY_ONE)
+                .args(["--force"]);
+            let outcome = run.stdin(three.to_string()).run();
+            assert_eq!(outcome.status, status, "{outcome:?}");
+            let line = line(&outcome);
+            assert!(failures(&line)[0].1.contains(words), "{outcome:?}");
+            assert_eq!((&line["state"], &line["updated"]), (&json!("partial"), &json!(1)));
+            let ids: Vec<&str> = failures(&line).iter().map(|(id, _)| *id).collect();
+            assert_eq!(ids, ["esx2.example.com", "esx3"]);
         });
-        let three = json!({"hypervisors": [
-            {"uuid": "esx1.example.com", "guests": []},
-            {"uuid": "esx2.example.com", "guests": []},
-            {"uuid": "esx3", "guests": []},
-        ]});
-        let run = site.run().args(ONCE).args(ONE_BY_ONE).args(["--force"]);
-        let outcome = run.stdin(three.to_string()).run();
-        assert_eq!(outcome.status, status, "{outcome:?}");
-        let line = line(&outcome);
-        assert!(failures(&line)[0].1.contains(words), "{outcome:?}");
-        assert_eq!((&line["state"], &line["updated"]), (&json!("partial"), &json!(1)));
-        let ids: Vec<&str> = failures(&line).iter().map(|(id, _)| *id).collect();
-        assert_eq!(ids, ["esx2.example.com", "esx3"]);
     }
-    let site = Site::new();
-    let closed = site
-        .bare()
-        .args(ONE_BY_ONE)
-        .args(["--server", "127.0.0.1:1", "--username", "sim"]);
-    let outcome = closed
-        .args(["--password-file", &site.file("password")])
-        .args(ONCE)
-        .run();
-    failed(&outcome, 75, "connection refused");
+}
+
+#[test]
+fn a_server_that_does_not_listen_is_named() {
+    support::with_longer_times(|limit| {
+        let site = Site::new();
+        let outcome = site
+            .bare()
+            .args(ONE_BY_ONE)
+            .args(["--server", "127.0.0.1:1", "--username", "sim"])
+            .args(["--password-file", &site.file("password"), "--timeout", limit])
+            .run();
+        failed(&outcome, 75, "connection refused");
+    });
 }
 
 #[test]
@@ -113,22 +123,24 @@ fn a_long_pause_that_the_server_asks_for_is_shown() {
 
 #[test]
 fn a_timeout_also_says_what_failed_before() {
-    let site = Site::new();
-    let mut first = true;
-    site.server.misbehave(move |_, request| {
-        if std::mem::take(&mut first) {
-            return Some(vw_sim::hostile::status(500));
-        }
-        // Not the login, whose answer is awaited for longer.
-        let body = String::from_utf8_lossy(&request.body);
-        body.contains("user.getDetails").then_some(Fault::Silence)
+    support::with_longer_times(|limit| {
+        let site = Site::new();
+        let mut first = true;
+        site.server.misbehave(move |_, request| {
+            if std::mem::take(&mut first) {
+                return Some(vw_sim::hostile::status(500));
+            }
+            // Not the login, whose answer is awaited for longer.
+            let body = String::from_utf8_lossy(&request.body);
+            body.contains("user.getDetails").then_some(Fault::Silence)
+        });
+        let outcome = site.run().args(["--timeout", limit]).run();
+        assert_eq!(outcome.status, 75, "{outcome:?}");
+        let last = outcome.stderr.lines().last().unwrap();
+        let (before, late) = last.split_once("; the last attempt: ").unwrap();
+        assert!(
+            before.contains("500") && late.contains("--timeout"),
+            "{outcome:?}"
+        );
     });
-    let outcome = site.run().args(["--timeout", "5"]).run();
-    assert_eq!(outcome.status, 75, "{outcome:?}");
-    let last = outcome.stderr.lines().last().unwrap();
-    let (before, late) = last.split_once("; the last attempt: ").unwrap();
-    assert!(
-        before.contains("500") && late.contains("--timeout"),
-        "{outcome:?}"
-    );
 }

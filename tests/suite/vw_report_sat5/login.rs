@@ -100,8 +100,8 @@ fn a_missing_map_is_set_or_the_missing_role_is_named() {
 fn a_session_is_closed_after_each_error() {
     for method in ["user.getDetails", "channel.software.getDetails", SET_MAP] {
         let site = Site::new();
-        site.satellite.trouble(method, 1, Trouble::Status(500));
-        let outcome = site.run().args(ONCE).run();
+        site.satellite.trouble(method, 1, for_long(500));
+        let outcome = site.run().run();
         assert_eq!(outcome.status, 75, "{outcome:?}");
         site.one_session_is_closed();
     }

@@ -162,7 +162,7 @@ fn cut_names_are_found_and_not_mixed_up() {
 #[test]
 fn a_systemid_is_stored_even_if_the_next_call_fails() {
     let site = Site::new();
-    site.satellite.trouble(HARDWARE, 1, Trouble::Status(500));
+    site.satellite.trouble(HARDWARE, 1, for_long(500));
     site.satellite
         .trouble(HARDWARE, 2, Trouble::Fault(1, "no".into()));
     let outcome = site.run().run();

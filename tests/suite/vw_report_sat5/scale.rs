@@ -173,14 +173,10 @@ fn hypervisors_that_share_guests_are_sent_together_and_in_order() {
 fn a_server_that_is_away_ends_the_report_soon() {
     let site = Site::new();
     succeeded(&site.run().stdin(many(100, &[])).run());
-    site.server.misbehave(|_, _| Some(vw_sim::hostile::status(503)));
+    site.server
+        .misbehave(|_, _| Some(vw_sim::hostile::retry_after(503, "86400")));
     let before = site.server.requests().len();
-    let outcome = site
-        .run()
-        .args(ONCE)
-        .stdin(many(100, &[3]))
-        .args(["--force"])
-        .run();
+    let outcome = site.run().stdin(many(100, &[3])).args(["--force"]).run();
     assert_eq!(outcome.status, 75, "{outcome:?}");
     let result = line(&outcome);
     assert_eq!(
