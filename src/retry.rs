@@ -84,7 +84,7 @@ pub fn asked_pause(error: &impl Retryable) -> Option<Duration> {
 
 /// Warns of the failure and waits.
 pub fn wait(error: &impl Classify, pause: Duration, cancel: &Cancel) -> Result<(), Cancelled> {
-    let seconds = pause.as_secs_f32();
+    let seconds = crate::text::seconds(pause);
     log::warn!("{}; trying again in {seconds} s", error.with_causes());
     cancel.sleep(pause)
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use crate::secret::redact;
 
@@ -49,6 +50,12 @@ pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if is_control(c) && c != '\n' { ' ' } else { c })
         .collect()
+}
+
+/// A time in seconds with at most one decimal, such as `10` or `1.9`.
+pub fn seconds(time: Duration) -> String {
+    let tenths = (time.as_secs_f64() * 10.0).round();
+    format!("{}", tenths / 10.0)
 }
 
 /// Text without the numbers that the standard library adds to the system's errors: `(os error 2)`.
@@ -110,6 +117,12 @@ mod tests {
 
     const CONTROLS: &str =
         "\u{1b}[2J\u{7}\u{7f}\u{85}\u{9b}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2066}\u{2069}";
+
+    #[test]
+    fn a_time_has_at_most_one_decimal() {
+        let text = |millis| seconds(Duration::from_millis(millis));
+        assert_eq!([text(10_000), text(1_920), text(50)], ["10", "1.9", "0.1"]);
+    }
 
     #[test]
     fn no_control_character_is_left() {

@@ -314,13 +314,15 @@ pub enum Limit {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Limit::Connect(limit) => write!(f, "no connection within {} s", limit.as_secs_f32()),
+            Limit::Connect(limit) => write!(f, "no connection within {} s", crate::text::seconds(*limit)),
             Limit::Tls(limit) => write!(
                 f,
                 "no TLS connection within {} s; does this port speak TLS, or plain HTTP (http://)?",
-                limit.as_secs_f32()
+                crate::text::seconds(*limit)
             ),
-            Limit::Silence(limit) => write!(f, "the server was silent for {} s", limit.as_secs_f32()),
+            Limit::Silence(limit) => {
+                write!(f, "the server was silent for {} s", crate::text::seconds(*limit))
+            }
             Limit::Deadline => f.write_str("not done within the time limit"),
         }
     }

@@ -195,7 +195,7 @@ impl Schedules {
             Some(Next::After(pause)) => {
                 log::info!(
                     section = name; "[{name}] the next attempt is in {} s",
-                    pause.as_secs_f32().round()
+                    pause.as_secs()
                 );
             }
             Some(Next::Held(pause)) => {

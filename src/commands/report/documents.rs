@@ -176,7 +176,7 @@ fn try_until_settled<M>(
         }
         let pause = backoff.pause(asked_pause(error, done.asked_pause));
         let next = inbox.pause(mapping, limit, pause, || {
-            log::warn!("{error:#}; trying again in {} s", pause.as_secs_f32());
+            log::warn!("{error:#}; trying again in {} s", crate::text::seconds(pause));
         });
         match next {
             Next::GiveUp => return (done, None),

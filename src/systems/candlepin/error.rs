@@ -230,7 +230,7 @@ pub enum Error {
         reason: String,
     },
     /// Repeated attempts failed.
-    #[error("gave up after {} s", after.as_secs_f32())]
+    #[error("gave up after {} s", crate::text::seconds(*after))]
     GaveUp {
         /// How long it was tried.
         after: Duration,

@@ -46,7 +46,7 @@ impl Satellite5 {
             log::debug!(
                 "{}; trying again in {} s",
                 error.with_causes(),
-                pause.as_secs_f32()
+                crate::text::seconds(pause)
             );
             self.cancel.sleep(pause).map_err(|cancelled| Error::Exchange {
                 call: method.name,
