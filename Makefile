@@ -1,7 +1,7 @@
 # make          builds the commands for installation
 # make demo     builds, starts simulated servers on loopback, and runs the pipelines against them
 # make check    checks format and lints, and runs all tests
-# make bench    measures the scan's CPU and memory on this machine, see BENCHMARKS.md
+# make bench    measures CPU and memory of the scan and of vw-diff on this machine, see BENCHMARKS.md
 # make install  installs what `make` has built, with manual pages, systemd's units and rules for logrotate; it enables nothing.
 #               PREFIX (/usr/local) and DESTDIR are used as usual
 
@@ -37,6 +37,7 @@ bench:
 	$(CARGO) build --release --workspace --bins --locked
 	if command -v go >/dev/null; then cd tests/vcsim && go build -o "$(TARGET)/vcsim" .; fi
 	$(CARGO) bench --locked --bench scan
+	$(CARGO) bench --locked --bench diff
 
 # It builds nothing, because root may have no Rust.
 install:

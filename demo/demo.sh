@@ -29,6 +29,10 @@ step 'A filter keeps or drops hypervisors; here by name, and it says what it dro
     "vw-filter --filter-hosts '*1.*' --match-names --pretty < scan.json | head -n 45"
 step 'The whole pipeline: Candlepin holds every hypervisor when the status is 0' \
     'vw-scan-esx -n sim | vw-filter -n sim | vw-report-candlepin -n sim'
+step 'What is there, for people' \
+    'vw-show < scan.json; vw-show --summary < scan.json'
+step 'Why is esx2 missing?' \
+    "vw-filter --exclude-hosts 'esx2.*' --match-names < scan.json | vw-show --why esx2"
 step 'The same document, carried as a file, to a Satellite 5' \
     'vw-report-sat5 -n sim-sat5 --state-dir . < scan.json'
 step 'What the service does: the pipeline of every section, and a file for Prometheus' \

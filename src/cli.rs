@@ -4,6 +4,7 @@
 
 pub mod advice;
 pub mod args;
+pub mod colour;
 mod error;
 mod events;
 mod exit;
@@ -91,6 +92,7 @@ fn start<A: Parser, E: Into<Exit>>(
     match ended {
         Ok(Ok(exit)) => match exit.into() {
             Exit::Ok => ExitCode::SUCCESS,
+            Exit::No => ExitCode::from(exit::NO),
             Exit::Failed(kind) => status(kind),
         },
         Ok(Err(error)) => {

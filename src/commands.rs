@@ -4,6 +4,7 @@
 
 mod advice;
 pub mod config;
+pub mod diff;
 pub mod escape;
 pub mod filter;
 mod filtering;
@@ -14,6 +15,7 @@ pub mod run;
 pub mod scan;
 mod section;
 mod server;
+pub mod show;
 pub mod task;
 mod vsphere;
 mod way;

@@ -19,7 +19,7 @@
 //! | 5 | [`commands`]: one module per command, grouped as scan, filter and report |
 //! | 4 | [`cli`]: what all commands share; [`service`]: the rounds of `vw-run`, its status file, metrics, and notes to systemd |
 //! | 3 | [`systems`]: one module per source or destination: `vsphere`, `candlepin`, `satellite5` |
-//! | 2 | [`filter`], [`config`] (virt-who's files and rhsm.conf), [`http`], [`process`] (programs that we run) |
+//! | 2 | [`filter`], [`diff`] (what changed between two mappings), [`show`] (answers to people's questions about a mapping), [`config`] (virt-who's files and rhsm.conf), [`http`], [`process`] (programs that we run) |
 //! | 1 | [`mapping`], [`state`] (files that are kept between runs), [`retry`] |
 //! | 0 | [`error`], [`secret`], [`cancel`] (signals), [`backoff`], [`environment`] (proxy variables), [`text`], [`xml`], [`escape`], [`list`], [`pace`] |
 //!
@@ -35,6 +35,7 @@ pub mod cancel;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod diff;
 pub mod environment;
 pub mod error;
 pub mod escape;
@@ -47,6 +48,7 @@ pub mod process;
 pub mod retry;
 pub mod secret;
 pub mod service;
+pub mod show;
 pub mod state;
 pub mod systems;
 pub mod text;

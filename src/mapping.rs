@@ -126,9 +126,9 @@ impl Hypervisor {
 pub struct Guest {
     /// The uuid in the guest's own DMI table; never empty.
     pub id: String,
-    /// Its state. An invalid one is read as [`GuestState::None`] and kept in `unknown`. A number in an unusual notation, such as
-    /// `1.0`, is kept there too.
-    pub state: GuestState,
+    /// Its state. `None` means that the document does not say, as after a read-back from a server that stores no states. An
+    /// invalid one is read as `None` and kept in `unknown`. A number in an unusual notation, such as `1.0`, is kept there too.
+    pub state: Option<GuestState>,
     /// Attributes, as virt-who writes them.
     pub attributes: Attributes,
     /// Its name in the inventory. It is never sent to a server.
@@ -146,7 +146,7 @@ impl Guest {
     pub fn new(id: impl Into<String>, state: GuestState, kind: impl Into<Cow<'static, str>>) -> Self {
         Guest {
             id: id.into(),
-            state,
+            state: Some(state),
             attributes: Attributes {
                 active: Some(state.is_active()),
                 virt_who_type: Some(kind.into()),
@@ -154,6 +154,11 @@ impl Guest {
             },
             ..Guest::default()
         }
+    }
+
+    /// Whether it is known to run.
+    pub fn is_running(&self) -> bool {
+        self.state == Some(GuestState::Running)
     }
 }
 
@@ -281,7 +286,7 @@ pub enum Concerns {
     Host,
     /// A guest.
     Guest,
-    /// The state of a guest, which is read as [`GuestState::None`].
+    /// The state of a guest, which is then unknown.
     State,
     /// A fact of a hypervisor.
     Fact,

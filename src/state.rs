@@ -333,7 +333,7 @@ mod tests {
             assert_eq!(fs::read_to_string(aside).unwrap(), number.to_string());
         }
         assert!(!folder.has("a"));
-        assert_eq!(folder.names("").unwrap().len(), 3);
+        assert_eq!(folder.names("a.").unwrap().len(), 3);
         assert!(folder.set_aside("a", "damaged").is_err());
         let long = "é".repeat(127);
         fs::write(folder.path(&long), "").unwrap();

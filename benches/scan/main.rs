@@ -4,24 +4,21 @@
 //! quick-xml find the XML's events in them. Each is run several times in turn; the table shows medians. Nothing is asserted here:
 //! figures depend on the machine. BENCHMARKS.md keeps a table and says more.
 
+#[path = "../cost/mod.rs"]
+mod cost;
 mod floor;
 mod recording;
 mod server;
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use wait4::Wait4;
-
+use cost::{Cost, Result, median, run};
 use recording::Recorder;
 use server::Server;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How often each command is run.
 const RUNS: usize = 5;
@@ -68,11 +65,11 @@ fn main() -> Result<()> {
 fn row(out: &mut impl Write, server: &Server, vms: usize) -> Result<()> {
     let mut answers = tempfile::tempfile()?;
     let recorder = Recorder::start(&server.address)?;
-    run(&mut server.scan(Some(recorder.port())))?;
+    run(&mut server.scan(Some(recorder.port())), 0)?;
     let bytes = recorder.finish(&mut answers)?;
     let (mut scans, mut floors) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        scans.push(run(&mut server.scan(None))?);
+        scans.push(run(&mut server.scan(None), 0)?);
         floors.push(run_floor(&answers)?);
     }
     let (scan, floor) = (median(scans), median(floors));
@@ -92,30 +89,6 @@ fn row(out: &mut impl Write, server: &Server, vms: usize) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// The resources that a process used.
-struct Cost {
-    /// Seconds of CPU, user and system.
-    cpu: Duration,
-    /// The peak of memory in bytes. It is at least that of this process, which therefore keeps its data in files.
-    memory: u64,
-    wall: Duration,
-}
-
-/// Runs a command to its end.
-fn run(command: &mut Command) -> Result<Cost> {
-    let since = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-    let used = child.wait4()?;
-    if !used.status.success() {
-        return Err(format!("{command:?}: {}", used.status).into());
-    }
-    Ok(Cost {
-        cpu: used.rusage.utime + used.rusage.stime,
-        memory: used.rusage.maxrss,
-        wall: since.elapsed(),
-    })
-}
-
 /// Runs the floor, and serves it the recorded answers.
 fn run_floor(answers: &File) -> Result<Cost> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -126,13 +99,10 @@ fn run_floor(answers: &File) -> Result<Cost> {
         io::Seek::rewind(&mut answers)?;
         io::copy(&mut answers, &mut stream)
     });
-    let cost = run(Command::new(std::env::current_exe()?).args([floor::OPTION, &address]))?;
+    let cost = run(
+        Command::new(std::env::current_exe()?).args([floor::OPTION, &address]),
+        0,
+    )?;
     serving.join().map_err(|_| "serving the floor")??;
     Ok(cost)
-}
-
-/// The median by CPU, with the memory and time of that run.
-fn median(mut costs: Vec<Cost>) -> Cost {
-    costs.sort_by_key(|cost| cost.cpu);
-    costs.swap_remove(costs.len() / 2)
 }

@@ -7,6 +7,7 @@ mod access;
 mod answer;
 mod consumer;
 mod job;
+mod read_back;
 mod report;
 mod store;
 

@@ -8,6 +8,8 @@ use crate::error::Kind;
 pub enum Exit {
     /// Everything succeeded.
     Ok,
+    /// Everything succeeded, and the answer to the user's question is no: not found, not the same.
+    No,
     /// It failed, and has already reported the failure.
     Failed(Kind),
 }
@@ -17,6 +19,9 @@ impl From<()> for Exit {
         Exit::Ok
     }
 }
+
+/// The exit status if the answer is no, as that of grep(1) and diff(1).
+pub(super) const NO: u8 = 1;
 
 /// The exit status for a kind of failure, as in sysexits(3) and in the shell.
 pub(super) fn status(kind: Kind) -> u8 {
@@ -89,6 +94,7 @@ mod tests {
             assert!(numbers.contains(&status(kind)), "{kind:?}: {numbers:?} {text}");
         }
         let mut used = kinds.map(|(kind, _)| status(kind)).to_vec();
+        used.push(NO);
         used.sort_unstable();
         let all: Vec<u8> = documented.into_iter().flat_map(|(numbers, _)| numbers).collect();
         assert_eq!(

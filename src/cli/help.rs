@@ -6,11 +6,11 @@ use clap::Command;
 
 use super::width;
 
-/// The number of options from which a command has headings.
-const MANY: usize = 13;
+/// The number of options, without --version, from which a command has headings.
+const MANY: usize = 12;
 
 /// The headings, with the ids of their options. Other options come first, without a heading.
-const HEADINGS: [(&str, &[&str]); 7] = [
+const HEADINGS: [(&str, &[&str]); 8] = [
     (
         "Hosts",
         &[
@@ -61,6 +61,7 @@ const HEADINGS: [(&str, &[&str]); 7] = [
             "vanished_share",
         ],
     ),
+    ("Table", &["sort", "reverse", "matching"]),
     ("Output", &["layout", "pretty", "compact", "no_omitted", "json"]),
     ("Messages", &["debug", "quiet", "log_file"]),
 ];

@@ -1,9 +1,13 @@
 //! The connection to the subscription service and the login there, from options, section and rhsm.conf.
 
+pub(super) mod advice;
+mod owner;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(super) use self::owner::{OwnerOptions, is_for_candlepin, nameable, owner};
 use crate::cancel::Cancel;
 use crate::cli::password::{self, Password};
 use crate::cli::{self, Failure, args};

@@ -7,6 +7,7 @@
 //! - `document`: printing an inventory; `omitted` and `shared_ids`: the messages about it
 //! - `record`: what the folder of a trace says about the scan
 
+pub mod candlepin;
 mod document;
 pub mod esx;
 pub mod fake;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use super::{Guest, GuestState, Hypervisor, Mapping};
+use super::{Guest, Hypervisor, Mapping};
 
 /// Guests of one hypervisor with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ fn keep_one_of_each(hypervisor: &mut Hypervisor, warn: &mut impl FnMut(Copies<'_
             continue;
         };
         *counts.entry(index).or_insert(1) += 1;
-        if guest.state == GuestState::Running && other.state != GuestState::Running {
+        if guest.is_running() && !other.is_running() {
             *other = guest;
         }
     }
@@ -122,7 +122,7 @@ pub(super) fn shared<'m>(hosts: &mut [(&'m str, &'m Hypervisor)]) -> Vec<SharedG
     for (index, (_, hypervisor)) in hosts.iter().enumerate() {
         for guest in &hypervisor.guests {
             let id = folded(&guest.id);
-            let runs = guest.state == GuestState::Running;
+            let runs = guest.is_running();
             let own = Holder { index, runs };
             let other = *first.entry(id.clone()).or_insert(own);
             if other.index != index {
@@ -182,7 +182,7 @@ mod tests {
         let kept: Vec<_> = mapping.hypervisors[0]
             .guests
             .iter()
-            .map(|guest| (&*guest.id, guest.state.number()))
+            .map(|guest| (&*guest.id, guest.state.unwrap().number()))
             .collect();
         assert_eq!(kept, [("g", 1), ("h", 5), ("i", 5)]);
         mapping.keep_one_of_each_guest(|copies| panic!("{copies}"));

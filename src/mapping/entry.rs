@@ -7,8 +7,7 @@ use serde_json::value::RawValue;
 use super::fault::BoundedFaults;
 use super::json::{JsonValue, Object, each, text};
 use super::{
-    Attributes, Concerns, Fault, Guest, GuestState, Hypervisor, Layout, LeftOut, Omitted, Parent, Source,
-    Tail, flaw,
+    Attributes, Concerns, Fault, Guest, Hypervisor, Layout, LeftOut, Omitted, Parent, Source, Tail, flaw,
 };
 
 /// One hypervisor as it is written in the document.
@@ -296,7 +295,7 @@ fn guest(raw: &RawValue) -> Result<(Guest, Option<String>), String> {
     };
     let (state, wrong) = match flaw::state(&members) {
         Ok(state) => (state, None),
-        Err(wrong) => (GuestState::None, Some(wrong)),
+        Err(wrong) => (None, Some(wrong)),
     };
     // Another notation of the number is kept among the unknown members.
     let plain = members.get("state").is_some_and(|raw| raw.get().len() == 1);

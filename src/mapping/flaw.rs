@@ -12,16 +12,17 @@ use serde_json::value::RawValue;
 use super::GuestState;
 use super::json::{JsonValue, Members, Object, Text, members_of, text};
 
-/// A guest's state, or why it is invalid. Without a state it is [`GuestState::None`].
-pub(super) fn state(guest: &Object<'_>) -> Result<GuestState, String> {
+/// A guest's state, or why it is invalid. `None` if there is none.
+pub(super) fn state(guest: &Object<'_>) -> Result<Option<GuestState>, String> {
     if guest.repeated(&["state"]).is_some() {
         return Err("it has two members \"state\"".into());
     }
     let Some(raw) = guest.get("state") else {
-        return Ok(GuestState::None);
+        return Ok(None);
     };
     number(raw.get())
         .and_then(GuestState::from_number)
+        .map(Some)
         .ok_or_else(|| format!("its state is {}, not a number from 0 to 7", excerpt(raw.get())))
 }
 
@@ -219,18 +220,18 @@ mod tests {
     #[test]
     fn states_are_the_numbers_from_0_to_7() {
         let of = |json: &str| state(&Object::of(raw(json)).unwrap());
-        assert_eq!(of("{}"), Ok(GuestState::None));
+        assert_eq!(of("{}"), Ok(None));
         for (json, state) in [
             ("0", GuestState::None),
             ("1", GuestState::Running),
             ("7", GuestState::PmSuspended),
         ] {
-            assert_eq!(of(&format!("{{\"state\":{json}}}")), Ok(state));
+            assert_eq!(of(&format!("{{\"state\":{json}}}")), Ok(Some(state)));
         }
         for json in ["1.0", "1e0", "10E-1"] {
             assert_eq!(
                 of(&format!("{{\"state\":{json}}}")),
-                Ok(GuestState::Running),
+                Ok(Some(GuestState::Running)),
                 "{json}"
             );
         }

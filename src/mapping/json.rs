@@ -136,6 +136,14 @@ impl Members {
     }
 }
 
+/// Keeps repeated names.
+impl FromIterator<(String, JsonValue)> for Members {
+    fn from_iter<I: IntoIterator<Item = (String, JsonValue)>>(members: I) -> Self {
+        let members = members.into_iter();
+        Members(members.map(|(name, value)| (Cow::Owned(name), value)).collect())
+    }
+}
+
 impl Serialize for Members {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())

@@ -9,7 +9,9 @@ use super::error::Limit;
 use super::fault::BoundedFaults;
 use super::json::compact;
 use super::split::{Budget, Splitter};
-use super::{Entry, Error, MAX_BYTES, MAX_DOCUMENT_BYTES, MAX_DOCUMENT_PARTS, MAX_PARTS, Mapping, Tail};
+use super::{
+    Entry, Error, Hypervisor, MAX_BYTES, MAX_DOCUMENT_BYTES, MAX_DOCUMENT_PARTS, MAX_PARTS, Mapping, Tail,
+};
 
 /// The limits for one hypervisor, and for the rest of a document.
 const BUDGET: Budget = Budget {
@@ -109,6 +111,14 @@ impl<R: BufRead> Reader<R> {
     ///
     /// The limits are [`MAX_DOCUMENT_BYTES`] and [`MAX_DOCUMENT_PARTS`]. If there are many faults, only the first are named.
     pub fn next_mapping(&mut self) -> Result<Option<Mapping>, Error> {
+        let mut hypervisors = Vec::new();
+        let rest = self.next_rest(|hypervisor| hypervisors.push(hypervisor))?;
+        Ok(rest.map(|rest| Mapping { hypervisors, ..rest }))
+    }
+
+    /// Like [`Reader::next_mapping`], but passes each usable hypervisor to `keep`, for a caller that stores less of it. The
+    /// mapping that is returned has no hypervisors.
+    pub fn next_rest(&mut self, mut keep: impl FnMut(Hypervisor)) -> Result<Option<Mapping>, Error> {
         let parts = self.splitter.parts();
         let Some(mut document) = self.next_document()? else {
             return Ok(None);
@@ -120,7 +130,7 @@ impl<R: BufRead> Reader<R> {
             match entry.read() {
                 Ok(read) => {
                     layout.get_or_insert(entry.layout());
-                    mapping.hypervisors.push(read.hypervisor);
+                    keep(read.hypervisor);
                     read.faults.into_iter().for_each(|fault| faults.push(fault));
                     read.flaws.into_iter().for_each(|flaw| flaws.push(flaw));
                 }

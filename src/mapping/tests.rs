@@ -319,6 +319,19 @@ fn an_error_in_one_hypervisor_or_guest_is_a_fault() {
 }
 
 #[test]
+fn a_missing_state_stays_missing() {
+    let text = "{\"hypervisors\":[{\"uuid\":\"a\",\"guests\":[{\"guestId\":\"g\"},{\"guestId\":\"h\",\"state\":0}]}]}\n";
+    let mapping = read(text).unwrap();
+    let states: Vec<_> = mapping.hypervisors[0]
+        .guests
+        .iter()
+        .map(|guest| guest.state)
+        .collect();
+    assert_eq!(states, [None, Some(GuestState::None)]);
+    assert_eq!(write(&mapping, Layout::Mapping), text);
+}
+
+#[test]
 fn a_value_of_an_unexpected_type_is_kept() {
     let text = concat!(
         r#"{"hypervisors":[{"uuid":"a","guests":[{"guestId":"g","state":9,"attributes":{"active":"yes"}},"#,
@@ -329,7 +342,7 @@ fn a_value_of_an_unexpected_type_is_kept() {
     let guests = &mapping.hypervisors[0].guests;
     assert_eq!(
         (guests[0].state, guests[1].state),
-        (GuestState::None, GuestState::Running)
+        (None, Some(GuestState::Running))
     );
     let flaws: Vec<&str> = mapping.flaws.iter().map(|flaw| &*flaw.reason).collect();
     assert_eq!(flaws, ["guest g: its state is 9, not a number from 0 to 7"]);

@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use super::json::{Object, indent};
 use super::{
-    Attributes, Entry, Error, Guest, Hypervisor, Layout, LeftOut, Omitted, Parent, Source, Style, Tail,
+    Attributes, Entry, Error, Guest, GuestState, Hypervisor, Layout, LeftOut, Omitted, Parent, Source, Style,
+    Tail,
 };
 
 /// A document while it is being written.
@@ -222,7 +223,7 @@ impl Serialize for Laid<'_, Guest> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("guestId", &guest.id)?;
         if guest.unknown.get("state").is_none() {
-            map.serialize_entry("state", &guest.state.number())?;
+            optional(&mut map, "state", &guest.state.map(GuestState::number))?;
         }
         if !guest.attributes.is_empty() {
             map.serialize_entry("attributes", &guest.attributes)?;

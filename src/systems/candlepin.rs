@@ -1,8 +1,8 @@
-//! Candlepin, the subscription service: checks hypervisors and their guests in.
+//! Candlepin, the subscription service: checks hypervisors and their guests in, and reads back what the server holds.
 //!
 //! A [`CheckIn`] is the part of a mapping that is sent, in [`Batch`]es. [`Candlepin::check_in`] sends a batch, waits for the job
 //! that the server makes of it, compares the job's result with what was sent, and adds it to a [`Tally`]. [`Accepted`] is what is
-//! stored of an accepted report, so that an unchanged mapping is not sent again.
+//! stored of an accepted report, so that an unchanged mapping is not sent again. [`ReadBack`] reads what the server holds.
 //!
 //! The facts about real servers are from exchanges recorded with Candlepin 4.7.5 and 2.4.16.
 
@@ -17,6 +17,7 @@ mod fit;
 mod job;
 mod jobs;
 mod missing;
+mod read_back;
 mod tally;
 
 use std::fmt;
@@ -35,6 +36,7 @@ pub use self::delivery::{Delivered, Delivery, Done, Memory, News, Uncleared};
 pub use self::error::{Correlation, Error, LogIds};
 use self::job::shortened;
 pub use self::jobs::{Manner, Outcome};
+pub use self::read_back::{LAST_CHECKIN, List, Listed, REPORTER, ReadBack};
 pub use self::tally::Tally;
 use crate::cancel::Cancel;
 use crate::http::{self, Endpoint, Http, Request, Response};

@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 6] = [
         "environment",
     ],
     &["mapping", "state", "retry"],
-    &["filter", "config", "http", "process"],
+    &["filter", "diff", "show", "config", "http", "process"],
     &["systems::vsphere", "systems::candlepin", "systems::satellite5"],
     &["cli", "service"],
     &["commands"],

@@ -4,8 +4,9 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::access::{Answer, Refused, Who, accepts, consumes, decoded, forbidden, parameter, parameters};
+use super::access::{Answer, Refused, Who, accepts, consumes, decoded, forbidden, parameter};
 use super::job::{Job, Work};
+use super::read_back::Fields;
 use super::report::{self, Refusal};
 use super::store::Manner;
 use super::{Candlepin, Fate, Generation, JobState, State};
@@ -23,17 +24,19 @@ impl Candlepin {
                 "<!doctype html><title>HTTP Status 404 – Not Found</title>",
             );
         };
-        let (status, body) = self
-            .route(path, request)
-            .unwrap_or_else(|Refused(status, message)| {
-                let mut body = json!({"displayMessage": message, "requestUuid": uuid});
-                if status == 410 {
-                    body["deletedId"] = message.split(' ').nth(1).into();
-                }
-                (status, body)
-            });
+        let mut fields = Fields::new();
+        let (status, body) =
+            self.route(path, request, &mut fields)
+                .unwrap_or_else(|Refused(status, message)| {
+                    let mut body = json!({"displayMessage": message, "requestUuid": uuid});
+                    if status == 410 {
+                        body["deletedId"] = message.split(' ').nth(1).into();
+                    }
+                    (status, body)
+                });
         let mut response = Response::new(status, "application/json", body.to_string());
         let version = format!("{}-1", self.version());
+        response.headers.extend(fields);
         response.headers.extend([
             ("x-candlepin-request-uuid".into(), uuid),
             ("X-Version".into(), version),
@@ -67,7 +70,8 @@ impl Candlepin {
         }
     }
 
-    fn route(&self, path: Vec<String>, request: &Request) -> Answer {
+    /// The answer of the resource that a path names. It may add fields to the header.
+    fn route(&self, path: Vec<String>, request: &Request, fields: &mut Fields) -> Answer {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let current = self.settings.generation == Generation::Current;
         if path == ["status"] {
@@ -87,8 +91,10 @@ impl Candlepin {
             ("PUT", ["hypervisors", owner, "heartbeat"]) if current => self.heartbeat(owner, request),
             ("POST", ["hypervisors"]) if !current => self.check_in_synchronously(request),
             ("GET", ["jobs", id]) => self.job(id, request),
-            ("GET", ["owners", owner, "hypervisors"]) => self.list(owner, request),
+            ("GET", ["owners", owner, "hypervisors"]) => self.list(owner, request, fields),
             ("GET" | "PUT" | "DELETE", ["consumers", uuid]) => self.of_consumer(uuid, request),
+            ("GET", ["consumers", uuid, "guestids"]) => self.guests(uuid, None, request),
+            ("GET", ["consumers", uuid, "guestids", guest]) => self.guests(uuid, Some(guest), request),
             (other, ["hypervisors", _]) => Err(no_method(other)),
             (other, ["hypervisors", _, "heartbeat"]) if current => Err(no_method(other)),
             (other, ["jobs", _] | ["consumers", _] | ["owners", _, "hypervisors"]) => Err(no_method(other)),
@@ -288,32 +294,6 @@ impl Candlepin {
         let shown = job.json(generation, with_result);
         job.show();
         Ok((200, shown))
-    }
-
-    /// The hypervisors of an owner, or those that are asked for, with the members that are of use to a reader.
-    fn list(&self, owner: &str, request: &Request) -> Answer {
-        let (who, state) = self.admit(owner, request)?;
-        if who.is_consumer {
-            return Err(forbidden());
-        }
-        let wanted = parameters(&request.query, "hypervisor_id");
-        let wanted: Vec<String> = wanted.iter().map(|id| id.to_lowercase()).collect();
-        let all = state
-            .stores
-            .get(owner)
-            .map(super::Store::hypervisors)
-            .unwrap_or_default();
-        let listed = all
-            .iter()
-            .filter(|(id, _)| wanted.is_empty() || wanted.contains(id));
-        let listed = listed.map(|(id, held)| {
-            json!({
-                "hypervisorId": {"hypervisorId": id, "reporterId": held.reporter}, "name": held.name,
-                "uuid": held.uuid, "lastCheckin": held.checked_in.map(clock::with_zone), "facts": held.facts, "href": format!("/consumers/{}", held.uuid),
-                "owner": {"key": owner}, "type": {"label": "hypervisor"},
-            })
-        });
-        Ok((200, listed.collect()))
     }
 }
 

@@ -1,39 +1,20 @@
 //! `/consumers/UUID`: what a registered system asks and reports about itself, and the deletion of a hypervisor.
 
-use serde_json::{Value, json};
+use std::sync::MutexGuard;
 
-use super::access::{Answer, Refused, accepts, check_deleted, consumes, forbidden};
-use super::{Access, Candlepin, Generation, State, report};
-use crate::clock;
+use serde_json::Value;
+
+use super::access::{Answer, Refused, Who, accepts, check_deleted, consumes, forbidden};
+use super::{Access, Candlepin, Generation, State, read_back, report};
 use crate::http::Request;
 
 impl Candlepin {
     /// GET, PUT and DELETE of a consumer.
     pub(super) fn of_consumer(&self, uuid: &str, request: &Request) -> Answer {
         accepts(request)?;
-        let who = self.who(request)?;
-        let mut state = self.settled();
-        check_deleted(&state, uuid)?;
-        // A guess: there is no recording of one consumer asking about another.
-        if who.is_consumer && who.name != uuid {
-            return Err(forbidden());
-        }
+        let (who, owner, mut state) = self.admit_to_consumer(uuid, request)?;
         let State { stores, .. } = &mut *state;
-        let found = stores.iter_mut().find(|(_, store)| store.held(uuid).is_some());
-        let Some((owner, store)) = found.filter(|(owner, _)| who.access.reaches(owner)) else {
-            // Recorded for a deletion; a guess for the others.
-            return Err(match (&who.access, request.method.as_str()) {
-                (Access::Nothing, _) => forbidden(),
-                (_, "DELETE") => Refused(
-                    404,
-                    match self.settings.generation {
-                        Generation::Current => format!("Consumer with ID(s) {uuid} could not be found."),
-                        Generation::Old => format!("Consumer with id {uuid} could not be found."),
-                    },
-                ),
-                _ => Refused(404, format!("Unit with ID \"{uuid}\" could not be found.")),
-            });
-        };
+        let store = stores.entry(owner.clone()).or_default();
         if request.method == "DELETE" {
             // A guess: a system may end its own registration, as subscription-manager does.
             if matches!(who.access, Access::ReadOnly(_)) {
@@ -52,19 +33,40 @@ impl Candlepin {
             }
             return Ok((204, Value::Null));
         }
-        let mut shown = json!({
-            "uuid": uuid, "guestIds": [], "href": format!("/consumers/{uuid}"), "owner": {"key": owner},
-            "type": {"label": "system"},
-        });
-        if let Some((id, held)) = store.shown(uuid) {
-            shown["name"] = held.name.as_str().into();
-            shown["facts"] = json!(held.facts);
-            shown["lastCheckin"] = held.checked_in.map(clock::with_zone).into();
-            if let Some(id) = id {
-                shown["hypervisorId"] = json!({"hypervisorId": id, "reporterId": held.reporter});
-                shown["type"] = json!({"label": "hypervisor"});
-            }
+        let shown = store.shown(uuid);
+        let shown = shown.map(|(id, held)| read_back::consumer(id, &owner, held));
+        Ok((200, Value::Object(shown.unwrap_or_default())))
+    }
+
+    /// Checks that the account of a request may act for this consumer; returns its owner with the settled state.
+    pub(super) fn admit_to_consumer(
+        &self,
+        uuid: &str,
+        request: &Request,
+    ) -> Result<(Who, String, MutexGuard<'_, State>), Refused> {
+        let who = self.who(request)?;
+        // A user without a role is refused before the consumer is looked for.
+        if who.access == Access::Nothing {
+            return Err(forbidden());
         }
-        Ok((200, shown))
+        let state = self.settled();
+        check_deleted(&state, uuid)?;
+        // A guess: there is no recording of one consumer asking about another.
+        if who.is_consumer && who.name != uuid {
+            return Err(forbidden());
+        }
+        let mut stores = state.stores.iter();
+        let found = stores.find(|(_, store)| store.held(uuid).is_some());
+        let Some((owner, _)) = found.filter(|(owner, _)| who.access.reaches(owner)) else {
+            // Recorded for a deletion; a guess for the others.
+            let message = match (request.method.as_str(), self.settings.generation) {
+                ("DELETE", Generation::Current) => format!("Consumer with ID(s) {uuid} could not be found."),
+                ("DELETE", Generation::Old) => format!("Consumer with id {uuid} could not be found."),
+                _ => format!("Unit with ID \"{uuid}\" could not be found."),
+            };
+            return Err(Refused(404, message));
+        };
+        let owner = owner.clone();
+        Ok((who, owner, state))
     }
 }

@@ -86,6 +86,12 @@ impl Store {
             .collect()
     }
 
+    /// The hypervisors with their ids, in the order in which they were created.
+    pub(super) fn listed(&self) -> impl Iterator<Item = (&str, &Hypervisor)> {
+        let hypervisors = self.consumers.iter();
+        hypervisors.filter_map(|consumer| Some((consumer.id.as_deref()?, &consumer.held)))
+    }
+
     /// Registers a system that is not a hypervisor yet, and returns its uuid.
     pub(super) fn register(&mut self, name: &str, facts: BTreeMap<String, String>) -> String {
         let held = Hypervisor {

@@ -13,6 +13,7 @@ use vw_sim::http::{Body, Request, Service};
 mod consumer;
 mod deletion;
 mod odd;
+mod read_back;
 
 struct Exchange {
     title: &'static str,

@@ -13,9 +13,9 @@ use crate::cancel::Cancel;
 use crate::cli::result::{Results, State};
 use crate::cli::{self, Exit, Failure, args};
 use crate::commands::rhsm::{self, PendingLogin};
-use crate::config::{self, Rhsm, Section};
+use crate::config::{Rhsm, Section};
 use crate::error::Kind;
-use crate::http::{Endpoint, Identity};
+use crate::http::Endpoint;
 use crate::mapping::Mapping;
 use crate::state::Folder;
 use crate::systems::candlepin::{
@@ -31,18 +31,8 @@ use crate::systems::candlepin::{
 struct Args {
     #[command(flatten)]
     shared: super::Options,
-    /// The owner (organisation) of the hypervisors
-    #[arg(long, value_name = "OWNER", value_parser = nameable)]
-    owner: Option<String>,
-    /// Log in with this system's certificate in FILE
-    #[arg(long, value_name = "FILE", conflicts_with = "username")]
-    cert: Option<PathBuf>,
-    /// The certificate's key [default: in the same file]
-    #[arg(long, value_name = "FILE", requires = "cert", conflicts_with = "username")]
-    key: Option<PathBuf>,
-    /// Read FILE instead of /etc/rhsm/rhsm.conf
-    #[arg(long, value_name = "FILE")]
-    rhsm_conf: Option<PathBuf>,
+    #[command(flatten)]
+    destination: rhsm::OwnerOptions,
     /// Report under this id [default: HOSTNAME-MACHINEID]
     #[arg(long, value_name = "ID")]
     reporter_id: Option<String>,
@@ -56,7 +46,7 @@ struct Args {
     #[arg(long)]
     no_wait: bool,
     /// Only print what became of the job ID
-    #[arg(long, value_name = "ID", value_parser = nameable, conflicts_with_all = ["check", "dry_run", "heartbeat"])]
+    #[arg(long, value_name = "ID", value_parser = rhsm::nameable, conflicts_with_all = ["check", "dry_run", "heartbeat"])]
     job: Option<String>,
     /// Refuse a mapping that can't be sent as it is
     #[arg(long)]
@@ -117,14 +107,6 @@ struct Args {
     check: bool,
 }
 
-/// The name of an owner or a job that can be part of a path.
-fn nameable(text: &str) -> Result<String, &'static str> {
-    match candlepin::can_be_named(text) {
-        true => Ok(text.to_owned()),
-        false => Err("it would change the path of the request"),
-    }
-}
-
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {
@@ -182,11 +164,9 @@ impl Args {
 
     /// The section to use.
     fn find_section(&self) -> cli::Result<Section> {
-        let has_login = self.shared.dry_run || self.shared.account.username.is_some() || self.cert.is_some();
-        let owner = self.owner.is_none().then_some("--owner");
-        let user = (!has_login).then_some("--username");
-        let missing: Vec<&str> = owner.into_iter().chain(user).collect();
-        let fits = |section: &Section| Ok(section.has("owner") && !section.has("sat_server"));
+        let has_login = self.shared.dry_run || self.shared.account.username.is_some();
+        let missing = self.destination.missing(has_login);
+        let fits = rhsm::is_for_candlepin;
         self.shared.find_section(self.needs_destination(), &missing, fits)
     }
 
@@ -200,13 +180,6 @@ impl Args {
         Ok(settings)
     }
 
-    /// `--cert` and `--key`.
-    fn identity(&self) -> Option<Identity> {
-        let cert = self.cert.clone()?;
-        let key = self.key.clone().unwrap_or_else(|| cert.clone());
-        Some(Identity { cert, key })
-    }
-
     /// Who logs in; the endpoint gets the certificate of a system.
     fn login(
         &self,
@@ -217,7 +190,7 @@ impl Args {
     ) -> cli::Result<PendingLogin> {
         let account = rhsm::LoginOptions {
             options: &self.shared.account,
-            identity: self.identity(),
+            identity: self.destination.identity(),
             named: self.shared.section.name.is_some(),
         };
         account.login(section, rhsm, endpoint, cancel)
@@ -255,10 +228,7 @@ impl Destination {
         connection.proxy_password(&mut endpoint, section, &args::Keys::CANDLEPIN, cancel)?;
         Ok(Destination {
             endpoint,
-            owner: match &args.owner {
-                Some(owner) => owner.clone(),
-                None => owner(section)?,
-            },
+            owner: args.destination.owner(section)?,
             reporter_id: match &args.reporter_id {
                 Some(id) => id.clone(),
                 None => rhsm::reporter_id(section)?,
@@ -269,22 +239,13 @@ impl Destination {
     }
 }
 
-/// The owner that a section names.
-pub(in crate::commands) fn owner(section: &Section) -> Result<String, config::Error> {
-    let owner = section.need("owner")?;
-    match nameable(&owner) {
-        Ok(owner) => Ok(owner),
-        Err(reason) => Err(section.wrong("owner", &format!("is {owner:?}: {reason}"))),
-    }
-}
-
 impl CandlepinReporter {
     /// Reads the configuration. The password is not asked for yet. A signal ends the process immediately.
     fn new(args: Args, cancel: &Cancel) -> cli::Result<Self> {
         let _at_once = cli::end_at_once(cancel);
         let section = args.find_section()?;
         let settings = args.settings(&section)?;
-        let rhsm = Rhsm::load(args.rhsm_conf.as_deref(), &section)?;
+        let rhsm = Rhsm::load(args.destination.rhsm_conf.as_deref(), &section)?;
         let mut destination = match args.needs_destination() {
             true => Some(Destination::new(&args, &section, &rhsm, cancel)?),
             false => None,
@@ -301,7 +262,11 @@ impl CandlepinReporter {
             let failure = cli::Error::from(Failure::new(Kind::Config, problem));
             return Err(failure.advise("set rhsm_username, or use --username"));
         }
-        let certificate = args.cert.clone().unwrap_or_else(|| rhsm::certificate(&rhsm));
+        let certificate = args
+            .destination
+            .cert
+            .clone()
+            .unwrap_or_else(|| rhsm::certificate(&rhsm));
         let is_local = args.local || section.is_local()?;
         let consumer = match &login {
             _ if !is_local => None,
@@ -310,7 +275,7 @@ impl CandlepinReporter {
         };
         let reporter = CandlepinReporter {
             delivery: args.delivery(consumer),
-            rhsm_conf: args.rhsm_conf.unwrap_or_else(|| Rhsm::FILE.into()),
+            rhsm_conf: args.destination.rhsm_conf.unwrap_or_else(|| Rhsm::FILE.into()),
             settings,
             certificate,
             destination,

@@ -130,7 +130,10 @@ fn report_newest<R: Reporter>(
         if let Some(mut line) = done.line.take() {
             line.end(started, done.failed.as_ref());
             // vw-run, which starts the next attempt, waits that long.
-            let asked = done.failed.as_ref().and_then(asked_pause);
+            let asked = done
+                .failed
+                .as_ref()
+                .and_then(|error| asked_pause(error, done.asked_pause));
             line.retry_after = asked.map(|asked| asked.as_secs_f64().ceil() as u64);
             // Nobody may be reading the results, for example on a terminal after Ctrl-S.
             let late = Cancel::default();
@@ -171,8 +174,7 @@ fn try_until_settled<M>(
         if !is_late {
             previous = Some(message);
         }
-        let asked = asked_pause(error).max(done.asked_pause.map(|asked| asked.min(LONGEST_PAUSE)));
-        let pause = backoff.pause(asked);
+        let pause = backoff.pause(asked_pause(error, done.asked_pause));
         let next = inbox.pause(mapping, limit, pause, || {
             log::warn!("{error:#}; trying again in {} s", pause.as_secs_f32());
         });
@@ -184,10 +186,11 @@ fn try_until_settled<M>(
     }
 }
 
-/// How long the server asks us to wait.
-fn asked_pause(error: &Error) -> Option<Duration> {
+/// How long the server asks us to wait, by the error or `besides` it.
+fn asked_pause(error: &Error, besides: Option<Duration>) -> Option<Duration> {
     let mut errors = error.chain().filter_map(http::Error::of);
-    Some(errors.find_map(http::Error::retry_after)?.min(LONGEST_PAUSE))
+    let asked = errors.find_map(http::Error::retry_after).max(besides);
+    asked.map(|asked| asked.min(LONGEST_PAUSE))
 }
 
 /// Whether to go on to the next document.

@@ -153,7 +153,7 @@ pub(super) fn guests<'m>(hypervisor: &'m Hypervisor, misfits: &mut Misfits) -> V
             Err(misfit) => misfits.push(misfit),
             Ok(()) => guests.push(OutgoingGuest {
                 guest_id: &guest.id,
-                state: guest.state.number(),
+                state: guest.state.unwrap_or_default().number(),
                 attributes: GuestAttributes {
                     kind: fit::kind(&guest.attributes, misfits),
                     active: guest.attributes.active,

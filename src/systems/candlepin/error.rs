@@ -1,14 +1,16 @@
-//! Why hypervisors could not be checked in, and the ids that find the failure in the server's log.
+//! Why hypervisors could not be checked in or read back, and the ids that find the failure in the server's log.
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cancel::Cancelled;
 use crate::error::{Classify, Kind};
 use crate::http;
+use crate::retry::Retryable;
 use crate::state;
 
 /// One random id for all requests of a run, which finds them in the server's log.
@@ -48,7 +50,7 @@ impl fmt::Display for LogIds {
     }
 }
 
-/// Why hypervisors could not be checked in.
+/// Why hypervisors could not be checked in or read back.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The connection can't be set up.
@@ -218,6 +220,30 @@ pub enum Error {
     /// Another run of the same series did not end in time, or a signal came first.
     #[error("not reported")]
     Locked(#[source] state::Error),
+    /// The list of hypervisors changed between two of its pages.
+    #[error("the list of hypervisors changed while it was read")]
+    Changing,
+    /// The list of hypervisors can't be used.
+    #[error("{reason}")]
+    Unusable {
+        /// Why not.
+        reason: String,
+    },
+    /// Repeated attempts failed.
+    #[error("gave up after {} s", after.as_secs_f32())]
+    GaveUp {
+        /// How long it was tried.
+        after: Duration,
+        /// What went wrong the last time.
+        #[source]
+        last: Box<Error>,
+    },
+    /// No thread could be started for a connection.
+    #[error("starting a thread")]
+    Threads(#[source] io::Error),
+    /// A thread ended without a result: a defect.
+    #[error("a thread ended without a result")]
+    Lost,
     /// The body could not be written as JSON: a defect.
     #[error("writing the body")]
     Body(#[source] serde_json::Error),
@@ -240,7 +266,12 @@ impl Error {
             | Error::JobTimeout { log_ids, .. }
             | Error::Late { log_ids, .. }
             | Error::Waiting { log_ids, .. } => Some(log_ids),
+            Error::GaveUp { last, .. } => last.log_ids(),
             Error::Connection(_)
+            | Error::Changing
+            | Error::Unusable { .. }
+            | Error::Threads(_)
+            | Error::Lost
             | Error::NoHeartbeat { .. }
             | Error::Certificate { .. }
             | Error::State(_)
@@ -292,6 +323,41 @@ impl Error {
     }
 }
 
+impl From<Cancelled> for Error {
+    fn from(cancelled: Cancelled) -> Self {
+        Error::Connection(Box::new(cancelled.into()))
+    }
+}
+
+/// Reading back is retried request by request. Reports have their own rules, because a job may go on.
+impl Retryable for Error {
+    fn is_end_of_session(&self) -> bool {
+        false
+    }
+
+    fn is_vanished(&self) -> bool {
+        matches!(self, Error::Changing)
+    }
+
+    fn is_deadline(&self) -> bool {
+        let source = match self {
+            Error::Connection(source) | Error::Exchange { source, .. } => source,
+            _ => return false,
+        };
+        let limit = http::Limit::Deadline;
+        matches!(&**source, http::Error::Timeout { limit: own, .. } if *own == limit)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Error::retry_after(self)
+    }
+
+    fn gave_up(after: Duration, last: Self) -> Self {
+        let last = Box::new(last);
+        Error::GaveUp { after, last }
+    }
+}
+
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
@@ -310,7 +376,10 @@ impl Classify for Error {
             Error::Waiting { source, .. } => source.kind(),
             Error::State(source) => source.kind(),
             Error::Locked(source) => source.kind(),
-            Error::Body(_) => Kind::Software,
+            Error::Body(_) | Error::Lost => Kind::Software,
+            Error::Changing | Error::Threads(_) => Kind::TempFail,
+            Error::Unusable { .. } => Kind::Protocol,
+            Error::GaveUp { last, .. } => last.kind(),
         }
     }
 }

@@ -183,8 +183,8 @@ impl Candlepin {
         }
     }
 
-    /// The error of a check-in that got 404: the owner does not exist, or the user has no access to it.
-    fn unknown_owner(&self, error: Error) -> Error {
+    /// The error of a check-in or a list that got 404: the owner does not exist, or the user has no access to it.
+    pub(super) fn unknown_owner(&self, error: Error) -> Error {
         match error {
             Error::NotFound { log_ids, source, .. } => Error::Owner {
                 owner: self.client.owner.clone(),

@@ -99,7 +99,7 @@ fn properties<'a>(kind: &str, host: &str, guest: &'a Guest, uuid: Cow<'a, str>) 
     Datum::members([
         ("uuid", Datum::Text(uuid)),
         ("name", Datum::text(name)),
-        ("state", Datum::text(word(guest.state))),
+        ("state", Datum::text(word(guest.state.unwrap_or_default()))),
         ("vcpus", Datum::Int(1)),
         ("memory_size", Datum::Int(0)),
         ("virt_type", Datum::text("fully_virtualized")),

@@ -26,6 +26,7 @@ impl Satellite5 {
         let registered = self.obtain_and_keep(registrant);
         match &registered {
             Ok(_) => self.lost_registrations.store(0, Ordering::Relaxed),
+            Err(error) if error.refuses_login() => return registered.map_err(|error| self.block(error)),
             Err(error) if error.is_of_absence() => {
                 let attempts = self.lost_registrations.fetch_add(1, Ordering::Relaxed) + 1;
                 if attempts >= MANY {

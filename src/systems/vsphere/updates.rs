@@ -179,7 +179,7 @@ mod tests {
             let states: Vec<String> = host
                 .guests
                 .iter()
-                .map(|guest| guest.state.number().to_string())
+                .map(|guest| guest.state.unwrap_or_default().number().to_string())
                 .collect();
             let cluster = host.parent.and_then(|parent| parent.name).unwrap_or_default();
             format!("{} {cluster} [{}]", host.id.unwrap(), states.join(" "))

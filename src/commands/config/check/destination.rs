@@ -3,7 +3,7 @@
 use super::same_server::name_of;
 use super::{Check, Surroundings};
 use crate::cli::args;
-use crate::commands::{report, rhsm, way};
+use crate::commands::{rhsm, way};
 use crate::config::effective::{EffectiveKey, Origin};
 use crate::config::{Note, Rhsm, Section};
 use crate::systems::satellite5;
@@ -54,7 +54,7 @@ impl Check {
     }
 
     fn candlepin(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
-        self.ok(report::candlepin::owner(section));
+        self.ok(rhsm::owner(section));
         let before = self.errors;
         for (key, reason) in EMPTY_PROXY {
             if section.has(key) && !section.is_set(key) {

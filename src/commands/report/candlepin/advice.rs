@@ -2,10 +2,9 @@
 
 use super::{CandlepinReporter, Destination};
 use crate::cli;
-use crate::commands::rhsm::PendingLogin;
+use crate::commands::rhsm::advice::Attempt;
+use crate::commands::rhsm::{self, PendingLogin};
 use crate::config::Rhsm;
-use crate::error::Kind;
-use crate::http;
 use crate::systems::candlepin;
 
 impl CandlepinReporter {
@@ -53,14 +52,8 @@ impl CandlepinReporter {
 
     /// Logs an error in one line, with the ids that find it in the server's log.
     pub(super) fn log_error(&self, error: &cli::Error) {
-        let ids = error.downcast_ref().and_then(candlepin::Error::log_ids);
-        match (ids, &self.destination) {
-            (Some(ids), _) => log::error!("{error:#} ({ids})"),
-            (None, Some(Destination { correlation, .. })) if error.kind() == Kind::Unavailable => {
-                log::error!("{error:#} (correlation id {correlation})");
-            }
-            _ => log::error!("{error:#}"),
-        }
+        let destination = self.destination.as_ref();
+        rhsm::advice::log_error(error, destination.map(|destination| &destination.correlation));
     }
 
     /// Adds to an error what the user needs to mend it: advice, the section, and the server.
@@ -71,7 +64,7 @@ impl CandlepinReporter {
         let known: Option<&candlepin::Error> = error.downcast_ref();
         let is_local = known.is_some_and(candlepin::Error::is_about_this_machine);
         let advice = known.and_then(advice);
-        let error = match known.and_then(|known| self.refusal(known, destination)) {
+        let error = match known.and_then(|known| self.attempt(destination).refusal(known)) {
             Some(refusal) => error.context(refusal),
             None => error,
         };
@@ -83,33 +76,15 @@ impl CandlepinReporter {
         }
     }
 
-    /// What it means that the server refuses us, or that no Candlepin answers.
-    fn refusal(&self, error: &candlepin::Error, destination: &Destination) -> Option<String> {
-        use candlepin::Error;
-        let (base, owner) = (&destination.endpoint.base, &destination.owner);
-        Some(match (error, &self.login) {
-            (Error::Refused { source, .. }, Some(PendingLogin::User { username, .. }))
-                if is_status(source, 401) =>
-            {
-                format!(
-                    "login to {base} as {username:?} failed: wrong user name or password (repeated failures may lock the \
-                     account)"
-                )
-            }
-            (Error::Refused { .. }, Some(PendingLogin::User { username, .. })) => {
-                format!(
-                    "{base} does not let user {username:?} report; check the user's role for owner {owner:?}"
-                )
-            }
-            (Error::Refused { .. }, _) => format!(
-                "{base} refuses the certificate {}; check that this system is registered with this server",
-                self.certificate.display()
-            ),
-            (error, _) if error.is_about_the_path() => format!(
-                "no Candlepin answers at {base}; check the path (--server, rhsm_prefix, or prefix in rhsm.conf)"
-            ),
-            _ => return None,
-        })
+    /// Who reports to which server.
+    fn attempt<'a>(&'a self, destination: &'a Destination) -> Attempt<'a> {
+        Attempt {
+            base: &destination.endpoint.base,
+            owner: &destination.owner,
+            login: self.login.as_ref(),
+            certificate: &self.certificate,
+            purpose: "report",
+        }
     }
 }
 
@@ -122,8 +97,4 @@ fn advice(error: &candlepin::Error) -> Option<&'static str> {
         Error::JobTimeout { .. } => Some("see --job-timeout"),
         _ => None,
     }
-}
-
-fn is_status(error: &http::Error, wanted: u16) -> bool {
-    matches!(error, http::Error::Status { status, .. } if *status == wanted)
 }

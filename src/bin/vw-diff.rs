@@ -1,0 +1,5 @@
+//! vw-diff(1).
+
+fn main() -> std::process::ExitCode {
+    vw::commands::diff::main()
+}

@@ -1,0 +1,5 @@
+//! vw-scan-candlepin(1).
+
+fn main() -> std::process::ExitCode {
+    vw::commands::scan::candlepin::main()
+}
