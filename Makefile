@@ -1,7 +1,7 @@
 # make          builds the commands for installation
 # make demo     builds, starts simulated servers on loopback, and runs the pipelines against them
 # make check    checks format and lints, and runs all tests
-# make bench    measures CPU and memory of a scan, a report and vw-diff on this machine, see BENCHMARKS.md
+# make bench    measures CPU and memory of a scan, a report, vw-diff and vw-run, see BENCHMARKS.md
 # make install  installs what `make` has built, with manual pages, systemd's units and rules for logrotate; it enables nothing.
 #               PREFIX (/usr/local) and DESTDIR are used as usual
 
@@ -39,6 +39,7 @@ bench:
 	$(CARGO) bench --locked --bench scan
 	$(CARGO) bench --locked --bench diff
 	$(CARGO) bench --locked --bench report
+	$(CARGO) bench --locked --bench run
 
 # It builds nothing, because root may have no Rust.
 install:
