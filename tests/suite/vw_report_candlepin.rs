@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use vw_sim::candlepin::{Access, Account, Candlepin, Fate, Generation, JobState, JobTime, Settings};
 use vw_sim::http::{Fault, Request, Response, Server};
 
-use crate::support::{Outcome, Run, at_once, is_utc, signals, until, with_time};
+use crate::support::{Outcome, Run, at_once, candlepin, is_utc, signals, until, with_time};
 
 mod consumer;
 mod documents;
@@ -50,17 +50,7 @@ impl Site {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        // Finished at the first poll, however long that takes.
-        let mut settings = Settings {
-            job_time: JobTime::Polls(0),
-            ..Settings::default()
-        };
-        change(&mut settings);
-        let candlepin = Arc::new(Candlepin::new(settings));
-        let server = Server::start(candlepin.clone(), None).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("password"), "sim-secret\n").unwrap();
-        std::fs::write(folder.path().join("virt-who.conf"), "").unwrap();
+        let (candlepin, server, folder) = candlepin(change);
         Site {
             candlepin,
             server,

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use vw_sim::candlepin::{Access, Account, Candlepin, Generation, JobTime, Settings};
+use vw_sim::candlepin::{Access, Account, Candlepin, Generation, Settings};
 use vw_sim::http::{Authority, Certificate, Client, Fault, Response, Server};
 
-use crate::support::{Outcome, Run, ended, is_utc, signals, until, with_time};
+use crate::support::{Outcome, Run, candlepin, ended, is_utc, signals, until, with_time};
 
 const SCAN: &str = env!("CARGO_BIN_EXE_vw-scan-candlepin");
 const REPORT: &str = env!("CARGO_BIN_EXE_vw-report-candlepin");
@@ -39,16 +39,7 @@ impl Site {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = Settings {
-            job_time: JobTime::Polls(0),
-            ..Settings::default()
-        };
-        change(&mut settings);
-        let candlepin = Arc::new(Candlepin::new(settings));
-        let server = Server::start(candlepin.clone(), None).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("password"), "sim-secret\n").unwrap();
-        std::fs::write(folder.path().join("virt-who.conf"), "").unwrap();
+        let (candlepin, server, folder) = candlepin(change);
         Site {
             candlepin,
             server,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vw_sim::candlepin::{Candlepin, JobTime, Settings};
+use vw_sim::candlepin::Candlepin;
 use vw_sim::hostile::{answer, page};
 use vw_sim::http::{Fault, Request, Server};
 use vw_sim::proxy::Proxy;
 
 use super::{Call, Row, common, ended, json, meets, row, walk};
-use crate::support::{Outcome, Run};
+use crate::support::{Outcome, Run, candlepin};
 
 const NAME: &str = "vw-report-candlepin";
 const MAPPING: &str = r#"{"hypervisors":[
@@ -27,15 +27,7 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let settings = Settings {
-            job_time: JobTime::Polls(0),
-            ..Settings::default()
-        };
-        let candlepin = Arc::new(Candlepin::new(settings));
-        let server = Server::start(candlepin.clone(), None).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("password"), "sim-secret\n").unwrap();
-        std::fs::write(folder.path().join("virt-who.conf"), "").unwrap();
+        let (candlepin, server, folder) = candlepin(|_| {});
         Site {
             candlepin,
             proxy: Proxy::before(server.address()).unwrap(),

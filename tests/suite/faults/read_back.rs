@@ -1,16 +1,13 @@
 //! vw-scan-candlepin, walked through the table.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 use tempfile::TempDir;
-use vw_sim::candlepin::{Candlepin, JobTime, Settings};
 use vw_sim::hostile::{answer, page};
 use vw_sim::http::{Fault, Request, Server};
 use vw_sim::proxy::Proxy;
 
 use super::{Call, Row, common, ended, json, meets, row, walk};
-use crate::support::Run;
+use crate::support::{Run, candlepin};
 
 const NAME: &str = "vw-scan-candlepin";
 const MAPPING: &str = r#"{"hypervisors":[
@@ -26,14 +23,7 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let candlepin = Arc::new(Candlepin::new(Settings {
-            job_time: JobTime::Polls(0),
-            ..Settings::default()
-        }));
-        let server = Server::start(candlepin, None).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("password"), "sim-secret\n").unwrap();
-        std::fs::write(folder.path().join("virt-who.conf"), "").unwrap();
+        let (_, server, folder) = candlepin(|_| {});
         let site = Site {
             proxy: Proxy::before(server.address()).unwrap(),
             _server: server,

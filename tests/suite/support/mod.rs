@@ -1,5 +1,6 @@
 //! Runs a command as its users do: arguments and stdin in, stdout, stderr and status out.
 
+mod candlepin;
 mod screen;
 pub(crate) mod signals;
 pub(crate) mod terminal;
@@ -11,6 +12,8 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+pub(crate) use self::candlepin::candlepin;
 
 /// A command to run, in an environment without the user's own settings.
 pub(crate) struct Run {
