@@ -52,10 +52,12 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
-/// A time in seconds with at most one decimal, such as `10` or `1.9`.
+/// A time in seconds for messages, such as `0.25`, `0.004` and `12`.
 pub fn seconds(time: Duration) -> String {
-    let tenths = (time.as_secs_f64() * 10.0).round();
-    format!("{}", tenths / 10.0)
+    match time.as_secs_f64() {
+        seconds @ 10.0.. => format!("{seconds:.0}"),
+        seconds => ((seconds * 1000.0).round() / 1000.0).to_string(),
+    }
 }
 
 /// Text without the numbers that the standard library adds to the system's errors: `(os error 2)`.
@@ -119,9 +121,12 @@ mod tests {
         "\u{1b}[2J\u{7}\u{7f}\u{85}\u{9b}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2066}\u{2069}";
 
     #[test]
-    fn a_time_has_at_most_one_decimal() {
-        let text = |millis| seconds(Duration::from_millis(millis));
-        assert_eq!([text(10_000), text(1_920), text(50)], ["10", "1.9", "0.1"]);
+    fn short_times_have_decimals() {
+        let text = |micros| seconds(Duration::from_micros(micros));
+        assert_eq!(
+            [text(12_340_000), text(1_920_000), text(4_400)],
+            ["12", "1.92", "0.004"]
+        );
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Status {
         };
         Ok(serde_json::from_slice(&content).unwrap_or_else(|error| {
             let path = folder.path(FILE);
-            log::warn!("{} is invalid and begins anew: {error}", path.display());
+            log::warn!("{} is invalid and is replaced: {error}", path.display());
             Status::default()
         }))
     }

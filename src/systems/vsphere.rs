@@ -31,9 +31,7 @@ mod updates;
 mod uri;
 mod watch;
 
-use std::fmt;
 use std::io::BufRead;
-use std::time::{Duration, Instant};
 
 pub use action::Action;
 pub use error::{Error, Fault, Refusal};
@@ -81,23 +79,5 @@ impl ManagedObject {
         let kind = xml.attribute("type").unwrap_or_default().into_owned();
         let id = xml.text()?.to_owned();
         Ok(ManagedObject { kind, id })
-    }
-}
-
-/// A time for messages, such as `0.25 s`, `0.004 s` and `12 s`.
-struct Seconds(Duration);
-
-impl Seconds {
-    fn since(begun: Instant) -> Self {
-        Seconds(begun.elapsed())
-    }
-}
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_secs_f64() {
-            seconds @ 10.0.. => write!(f, "{seconds:.0} s"),
-            seconds => write!(f, "{} s", (seconds * 1000.0).round() / 1000.0),
-        }
     }
 }

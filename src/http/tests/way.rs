@@ -123,7 +123,7 @@ fn a_proxy_that_is_not_there_is_called_a_proxy() {
     let error = get(&endpoint).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("the proxy {address}: no connection within 0.2 s")
+        format!("the proxy {address}: no connection within 0.15 s")
     );
     endpoint.connect_limit = Duration::from_secs(60);
     // Long enough for a busy machine to connect to the proxy before the deadline.

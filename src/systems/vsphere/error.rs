@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{NOT_AUTHENTICATED, NOT_FOUND, Seconds};
+use super::{NOT_AUTHENTICATED, NOT_FOUND};
 use crate::error::{Classify, Kind};
 use crate::{http, xml};
 
@@ -70,7 +70,7 @@ pub enum Error {
         error: Box<Error>,
     },
     /// A temporary failure lasted too long.
-    #[error("gave up after {}: last error", Seconds(*after))]
+    #[error("gave up after {} s: last error", crate::text::seconds(*after))]
     GaveUp {
         /// How long it was tried.
         after: Duration,

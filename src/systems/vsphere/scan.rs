@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::inventory::{self, Inventory};
 use super::session::Session;
-use super::{Error, Seconds, names, property};
+use super::{Error, names, property};
+use crate::text;
 
 /// Reads the whole inventory that the session's account may see, as it arrives, and calls `seen` for each object.
 ///
@@ -28,10 +29,10 @@ pub fn scan(session: &mut Session, guest_names: bool, mut seen: impl FnMut()) ->
 /// Logs how much was read, and how long that took.
 pub(super) fn log_counts((hosts, vms): (usize, usize), begun: Instant) {
     log::debug!(
-        "read {} and {} in {}",
+        "read {} and {} in {} s",
         count(hosts, "host"),
         count(vms, "virtual machine"),
-        Seconds::since(begun)
+        text::seconds(begun.elapsed())
     );
 }
 

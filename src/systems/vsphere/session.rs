@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::property::{self, PropertySpec};
 use super::soap::{Answer, Client, LOGIN};
-use super::{Error, ManagedObject, NOT_AUTHENTICATED, Seconds};
+use super::{Error, ManagedObject, NOT_AUTHENTICATED};
 use crate::cancel::{Cancel, HookGuard};
 use crate::error::{Classify, Kind};
 use crate::http::Endpoint;
 use crate::secret::Secret;
+use crate::text;
 use crate::xml;
 
 /// How long a logout over a new connection may take, after a signal or an error.
@@ -77,10 +78,10 @@ impl Session {
         let mut client = Client::connect(endpoint, &connection)?;
         let content = retrieve_service_content(&mut client)?;
         log::debug!(
-            "connected to {} ({}) in {}",
+            "connected to {} ({}) in {} s",
             content.about.full_name,
             content.about.api_type,
-            Seconds::since(begun)
+            text::seconds(begun.elapsed())
         );
         drop(before);
         let begun = Instant::now();
@@ -102,9 +103,9 @@ impl Session {
             return Err(error);
         }
         log::debug!(
-            "logged in as {:?} in {}",
+            "logged in as {:?} in {} s",
             credentials.username,
-            Seconds::since(begun)
+            text::seconds(begun.elapsed())
         );
         let session = Session {
             client,
@@ -269,7 +270,7 @@ fn logout(client: &mut Client, manager: &ManagedObject) -> Result<(), Error> {
         Err(error) if error.is_fault(NOT_AUTHENTICATED) => {}
         done => done?,
     }
-    log::debug!("logged out in {}", Seconds::since(begun));
+    log::debug!("logged out in {} s", text::seconds(begun.elapsed()));
     Ok(())
 }
 
