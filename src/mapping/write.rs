@@ -119,7 +119,7 @@ impl<W: Write> Writer<W> {
             false => tail.omitted.iter().find(|omitted| omitted.is_host()),
         };
         let marked = unlisted.map(|omitted| Source {
-            unlisted: Some(omitted.stage.clone()),
+            unlisted: Some(omitted.stage.to_string()),
             ..tail.source.clone().unwrap_or_default()
         });
         if let (Some(source), true) = (marked.as_ref().or(tail.source.as_ref()), ours) {
