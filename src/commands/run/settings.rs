@@ -8,8 +8,10 @@ use crate::config::{self, Config, Section};
 use crate::service::Source;
 
 /// virt-who's interval, and its shortest.
-const INTERVAL: Duration = Duration::from_secs(3600);
+pub(super) const INTERVAL: Duration = Duration::from_secs(3600);
 const SHORTEST: Duration = Duration::from_secs(60);
+/// The longest interval of the configuration, that of the option. Beyond it, clocks would overflow.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,14 +56,16 @@ impl Settings {
         }
         let global = config.global();
         let sections = plan::sections(&config, &args.names, !files.config.is_empty())?;
+        let interval = interval(args.interval, &config);
         let stages = plan::Stages {
             config: &files.config,
             state_dir: &args.state_dir,
+            repeat: args.watch.then_some(interval),
         };
         Ok(Settings {
             mode: mode(args, global)?,
             json: args.json || flag(global, "json"),
-            interval: interval(args.interval, &config),
+            interval,
             sources: stages.sources(&sections),
         })
     }
@@ -121,5 +125,5 @@ fn interval(option: Option<Duration>, config: &Config) -> Duration {
         );
         return INTERVAL;
     }
-    interval
+    interval.min(LONGEST)
 }

@@ -363,3 +363,13 @@ fn options_that_contradict_each_other_are_refused() {
         assert_eq!(run(args).status, 64, "{args:?}");
     }
 }
+
+#[test]
+fn a_section_may_have_a_name_like_an_option() {
+    let machine = Machine::new();
+    machine.scan("a", "");
+    machine.configure("[-o]\ntype=a\nowner=sim\n@\n");
+    let outcome = machine.vw_run(&["-o", "-n", "-o"]).run();
+    assert_eq!((outcome.status, &*outcome.stderr), (0, ""));
+    assert_states(&outcome.stdout, &[("-o", "finished")]);
+}
