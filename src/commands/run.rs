@@ -102,6 +102,8 @@ fn once(args: &Args, settings: &Settings) -> cli::Result<Exit> {
     let cancel = cli::cancel_on_signals()?;
     let _instance = instance::claim(args)?;
     let reporting = Reporting::new(args, &settings.sources, &cancel)?;
+    // `oneshot` of `[global]` may have been set for a service.
+    notify::ready_and_alive();
     let work = Work::new(args.jobs.into(), &cancel);
     round::once(&work, &settings.sources, &|outcome| reporting.add(&outcome));
     cancel.check()?;

@@ -238,7 +238,7 @@ impl Read for Source {
 }
 
 /// The longest pause that a server may ask for. A longer one is a mistake, or an attack.
-const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
 
 /// The value of `Retry-After`: seconds or a date (RFC 9110, 10.2.3), at most [`LONGEST_PAUSE`].
 fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {

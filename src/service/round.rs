@@ -84,7 +84,10 @@ pub(super) fn own_failure(section: &str, kind: Kind, message: String) -> Failure
 
 fn io_failure(section: &str, error: &io::Error) -> Failure {
     let folder = std::env::temp_dir();
-    let message = format!("a temporary file in {}: {error}", folder.display());
+    let message = format!(
+        "a temporary file in {}: {error}; TMPDIR names another folder",
+        folder.display()
+    );
     own_failure(section, Kind::Io, text::message(&message))
 }
 
@@ -208,7 +211,17 @@ impl Work {
         let document = Spool::new(section)?;
         let stdout = document.file().try_clone();
         let stdout = stdout.map_err(|error| io_failure(section, &error))?;
-        Stage::start(program, voice, Stdio::null(), stdout)?.wait(self.limits(SCAN))?;
+        let scanned = Stage::start(program, voice, Stdio::null(), stdout)?.wait(self.limits(SCAN));
+        scanned.inspect_err(|failure| {
+            if failure.kind == Kind::Io {
+                let folder = std::env::temp_dir();
+                log::warn!(
+                    section = section;
+                    "[{section}] the scan prints to a temporary file in {}; if that disk is full, TMPDIR names another folder",
+                    folder.display()
+                );
+            }
+        })?;
         match document.is_empty() {
             Ok(false) => Ok(document),
             Ok(true) => Err(own_failure(
