@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use super::settings::INTERVAL;
 use crate::cli::args::{self, Connection};
 use crate::cli::{self, advice};
-use crate::commands::{rhsm, way};
+use crate::commands::{interval, rhsm, way};
 use crate::config::{Config, Rhsm, Section};
 use crate::error::Kind;
 use crate::process::{self, Program};
@@ -146,7 +145,7 @@ impl Stages<'_> {
         let scan = self.command(&scan, name);
         Ok(match self.repeat {
             None => scan,
-            Some(INTERVAL) => scan.argument("--watch"),
+            Some(interval::USUAL) => scan.argument("--watch"),
             Some(other) => scan
                 .argument("--watch")
                 .option("--repeat", other.as_secs().to_string()),
