@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 6] = [
         "text",
         "environment",
     ],
-    &["mapping", "state", "retry"],
+    &["mapping", "state", "retry", "xmlrpc"],
     &["filter", "diff", "show", "config", "http", "process"],
     &["systems::vsphere", "systems::candlepin", "systems::satellite5"],
     &["cli", "service"],
