@@ -12,11 +12,13 @@ use crate::candlepin::{self, Candlepin};
 use crate::http::{Authority, Certificate, Server, Service};
 use crate::satellite5::{self, Satellite5};
 use crate::vcenter::{Inventory, VCenter};
+use crate::xen::{Pool, Xen};
 
 /// The running servers and the folder with their settings. Dropping it ends and deletes them.
 pub struct Simulation {
     folder: TempDir,
     vcenter: VCenter,
+    xen: Xen,
     candlepin: Arc<Candlepin>,
     candlepin_server: Server,
     satellite5: Arc<Satellite5>,
@@ -33,9 +35,11 @@ impl Simulation {
         };
         let candlepin = Arc::new(Candlepin::new(candlepin::Settings::default()));
         let satellite5 = Arc::new(Satellite5::new(satellite5::Settings::default()));
+        let pool = Pool::new(inventory.hosts().count(), inventory.vms().count());
         let simulation = Simulation {
             folder: tempfile::Builder::new().prefix("vw-sim-").tempdir()?,
             vcenter: VCenter::start(inventory, tls.clone())?,
+            xen: Xen::start(pool, tls.clone())?,
             candlepin_server: Server::start(Arc::clone(&candlepin) as Arc<dyn Service>, tls.clone())?,
             candlepin,
             satellite5_server: Server::start(Arc::clone(&satellite5) as Arc<dyn Service>, tls)?,
@@ -75,6 +79,11 @@ impl Simulation {
         &self.vcenter
     }
 
+    /// The simulated pool of XenServer hosts, with as many hosts and virtual machines as the vCenter.
+    pub fn xen(&self) -> &Xen {
+        &self.xen
+    }
+
     /// The simulated Candlepin.
     pub fn candlepin(&self) -> &Candlepin {
         &self.candlepin
@@ -103,9 +112,8 @@ impl Simulation {
     fn sections(&self, plain: bool) -> String {
         let server = self.vcenter.url();
         let (user, password) = self.account();
-        let source = format!(
-            "type=esx\nserver={server}\nusername={user}\npassword={password}\nhypervisor_id=uuid\nowner=sim\n"
-        );
+        let account = format!("username={user}\npassword={password}\n");
+        let source = format!("type=esx\nserver={server}\n{account}hypervisor_id=uuid\nowner=sim\n");
         let settings = self.candlepin.settings();
         let port = self.candlepin_server.address().port();
         // A host name alone means HTTPS, so plain HTTP needs a URL.
@@ -114,12 +122,16 @@ impl Simulation {
             false => "127.0.0.1".to_owned(),
         };
         let (prefix, satellite) = (&settings.prefix, self.satellite5_url());
+        let candlepin = format!(
+            "rhsm_hostname={host}\nrhsm_port={port}\nrhsm_prefix={prefix}\nrhsm_username={user}\nrhsm_password={password}\n"
+        );
+        let xen = self.xen.url();
         format!(
             "# Written by vw-sim; gone when it ends.\n\n\
-             [sim]\n{source}rhsm_hostname={host}\nrhsm_port={port}\nrhsm_prefix={prefix}\n\
-             rhsm_username={user}\nrhsm_password={password}\n\n\
+             [sim]\n{source}{candlepin}\n\
              [sim-sat5]\n{source}sm_type=satellite\nsat_server={satellite}\nsat_username={user}\n\
-             sat_password={password}\n"
+             sat_password={password}\n\n\
+             [sim-xen]\ntype=xen\nserver={xen}\n{account}owner=sim\n{candlepin}"
         )
     }
 }

@@ -11,3 +11,4 @@ mod proxy;
 mod satellite5;
 mod vcenter;
 mod vim;
+mod xen;
