@@ -8,6 +8,8 @@ pub mod diff;
 pub mod escape;
 pub mod filter;
 mod filtering;
+mod interval;
+mod kind;
 pub mod password;
 pub mod report;
 mod rhsm;

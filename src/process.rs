@@ -4,89 +4,28 @@
 //! reaches all that it has started. At a deadline or a signal it gets SIGTERM, and SIGKILL if it has not ended [`GRACE`] later.
 //! Nothing of its group is left when it has been waited for.
 
-use std::collections::VecDeque;
+mod error;
+mod running;
+mod streams;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::io::{self, BufReader, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-
-use crate::cancel::{Cancel, Cancelled};
-use crate::error::{Classify, Kind};
-
-/// How long a program may take to end after SIGTERM, in which it logs out.
-pub const GRACE: Duration = Duration::from_secs(8);
+pub use self::error::Error;
+pub use self::running::{GRACE, Limits, Running, end_of};
+use self::streams::{in_thread, kept, lines_of, read_lines};
 
 /// The variable that tells our own commands the process id of the one that started them, with whom they end.
 pub const STARTED_BY: &str = "VW_STARTED_BY";
 
-/// The longest line of stderr that is kept, in bytes.
-const LONGEST_LINE: u64 = 64 * 1024;
-
-/// How many lines of stderr may wait to be read, and how many [`Program::output`] keeps.
-const LINES: usize = 256;
-
-/// How long stderr is read after the program has ended. A daemon that it left behind may keep it open.
+/// How long the streams are read after the program has ended. A daemon that it left behind may keep them open.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// Why a program did not do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It can't be started.
-    #[error("starting {program}")]
-    Start {
-        /// Its name.
-        program: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Its streams can't be read or written.
-    #[error("running {program}")]
-    Stream {
-        /// Its name.
-        program: String,
-        /// Why not.
-        source: io::Error,
-    },
-    /// It did not end in time.
-    #[error("{program} did not end within {} s", limit.as_secs())]
-    Late {
-        /// Its name.
-        program: String,
-        /// The limit.
-        limit: Duration,
-    },
-    /// It printed more than the limit.
-    #[error("{program} printed more than {limit} bytes")]
-    TooLarge {
-        /// Its name.
-        program: String,
-        /// The limit, in bytes.
-        limit: u64,
-    },
-    /// A signal came while it ran.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
-}
-
-impl Classify for Error {
-    fn kind(&self) -> Kind {
-        match self {
-            Error::Start { .. } => Kind::Config,
-            Error::Stream { .. } => Kind::Io,
-            Error::Late { .. } => Kind::TempFail,
-            Error::TooLarge { .. } => Kind::Protocol,
-            Error::Cancelled(cancelled) => cancelled.kind(),
-        }
-    }
-}
 
 /// A program and its arguments. It is shown as a shell would read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,15 +34,8 @@ pub struct Program {
     arguments: Vec<OsString>,
     /// Variables of the environment that it does not inherit.
     without: &'static [&'static str],
-}
-
-/// The limits of a run.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits<'a> {
-    /// How long it may take.
-    pub time: Duration,
-    /// The token that ends it.
-    pub cancel: &'a Cancel,
+    /// Variables that it gets.
+    variables: Vec<(&'static str, OsString)>,
 }
 
 /// What a program printed, and how it ended.
@@ -117,6 +49,24 @@ pub struct Output {
     pub status: ExitStatus,
 }
 
+/// What a program printed on stderr, and how it ended. Its stdout has been read line by line.
+#[derive(Debug)]
+pub struct Ended {
+    /// The lines of stderr, the last ones if there are many.
+    pub stderr: Vec<String>,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+/// A line of a program that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// It is from stdout.
+    Out(&'a str),
+    /// It is from stderr.
+    Err(&'a str),
+}
+
 impl Program {
     /// The program at this path. A path without a slash is looked up in PATH.
     pub fn new(path: impl Into<PathBuf>) -> Self {
@@ -124,7 +74,14 @@ impl Program {
             path: path.into(),
             arguments: Vec::new(),
             without: &[],
+            variables: Vec::new(),
         }
+    }
+
+    /// Sets a variable of its environment. It is not shown, so it may be a secret.
+    pub fn variable(mut self, name: &'static str, value: impl AsRef<OsStr>) -> Self {
+        self.variables.push((name, value.as_ref().to_owned()));
+        self
     }
 
     /// Variables of the environment that it does not inherit.
@@ -171,14 +128,15 @@ impl Program {
         for variable in self.without {
             command.env_remove(variable);
         }
+        for (name, value) in &self.variables {
+            command.env(name, value);
+        }
         let mut child = command.spawn().map_err(failed)?;
         let lines = match child.stderr.take().map(lines_of) {
             Some(Ok(lines)) => Some(lines),
-            // It has started, so it must end; nobody waits for it but this.
             Some(Err(source)) => {
-                let mut running = Running::new(self.name(), child, None);
-                running.signal(Signal::KILL);
-                let _ = running.child.wait();
+                // It has started, so it must end; dropping it sees to that.
+                drop(Running::new(self.name(), child, None));
                 return Err(failed(source));
             }
             None => None,
@@ -188,6 +146,55 @@ impl Program {
 
     /// Runs it with this input to its end, and returns what it printed, at most `most` bytes.
     pub fn output(&self, input: &[u8], most: u64, limits: Limits<'_>) -> Result<Output, Error> {
+        // Reading stops one byte beyond the limit. Then the pipe is closed, and the next write ends the program.
+        let read = move |stdout: ChildStdout| {
+            let mut bytes = Vec::new();
+            stdout.take(most + 1).read_to_end(&mut bytes).map(|_| bytes)
+        };
+        let (stdout, Ended { stderr, status }) = self.run(input, limits, read, |_| {})?;
+        match stdout.len() as u64 > most {
+            true => Err(Error::TooLarge {
+                program: self.name(),
+                limit: most,
+            }),
+            false => Ok(Output {
+                stdout,
+                stderr,
+                status,
+            }),
+        }
+    }
+
+    /// Runs it without input to its end, which may never come, and gives each line that it prints to `each`, as it comes.
+    ///
+    /// A line longer than 64 KiB comes in pieces; invalid UTF-8 is replaced. `each` is called in other threads.
+    pub fn follow(
+        &self,
+        limits: Limits<'_>,
+        each: impl Fn(Line<'_>) + Send + Sync + 'static,
+    ) -> Result<Ended, Error> {
+        let each = Arc::new(each);
+        let out = Arc::clone(&each);
+        let read = move |stdout| {
+            let each_of = |line: &str| {
+                out(Line::Out(line));
+                true
+            };
+            read_lines(&mut BufReader::new(stdout), each_of);
+            Ok(())
+        };
+        let ((), ended) = self.run(b"", limits, read, move |line| each(Line::Err(line)))?;
+        Ok(ended)
+    }
+
+    /// Runs it with this input to its end. Returns what `read` makes of its stdout; its lines on stderr are also given to `each`.
+    fn run<T: Send + 'static>(
+        &self,
+        input: &[u8],
+        limits: Limits<'_>,
+        read: impl FnOnce(ChildStdout) -> io::Result<T> + Send + 'static,
+        each: impl Fn(&str) + Send + 'static,
+    ) -> Result<(T, Ended), Error> {
         let stdin = match input.is_empty() {
             true => Stdio::null(),
             false => Stdio::piped(),
@@ -198,221 +205,18 @@ impl Program {
             source,
         };
         let (stdout, lines, stdin) = (running.stdout(), running.lines(), running.stdin());
-        // Reading stops one byte beyond the limit. Then the pipe is closed, and the next write ends the program.
-        let bytes = in_thread("stdout", move || {
-            let mut bytes = Vec::new();
-            let read = stdout.map_or(Ok(0), |stdout| stdout.take(most + 1).read_to_end(&mut bytes));
-            read.map(|_| bytes)
-        });
-        let lines = in_thread("messages", move || kept(lines));
+        let stdout = stdout.ok_or_else(|| stream(io::ErrorKind::BrokenPipe.into()))?;
+        let result = in_thread("stdout", move || read(stdout)).map_err(stream)?;
+        let lines = in_thread("messages", move || kept(lines, each)).map_err(stream)?;
         let input = input.to_vec();
         // A program need not read all of its input.
         let writing = in_thread("stdin", move || stdin.map(|mut stdin| stdin.write_all(&input)));
-        let (bytes, lines, _writing) = (
-            bytes.map_err(stream)?,
-            lines.map_err(stream)?,
-            writing.map_err(stream)?,
-        );
+        let _writing = writing.map_err(stream)?;
         let status = running.wait(limits)?;
         let open = |_| stream(io::Error::other("another process keeps its stdout open"));
-        let bytes = bytes.recv_timeout(LAST_WORDS).map_err(open)?.map_err(stream)?;
+        let result = result.recv_timeout(LAST_WORDS).map_err(open)?.map_err(stream)?;
         let stderr = lines.recv_timeout(LAST_WORDS).unwrap_or_default();
-        match bytes.len() as u64 > most {
-            true => Err(Error::TooLarge {
-                program: self.name(),
-                limit: most,
-            }),
-            false => Ok(Output {
-                stdout: bytes,
-                stderr,
-                status,
-            }),
-        }
-    }
-}
-
-/// A program that runs.
-#[derive(Debug)]
-pub struct Running {
-    name: String,
-    child: Child,
-    lines: Option<Receiver<String>>,
-    /// Whether it has been waited for.
-    is_over: bool,
-}
-
-/// Why the wait for a program goes on.
-enum Event {
-    /// It has ended.
-    Ended,
-    /// A signal has come.
-    Cancelled,
-}
-
-impl Running {
-    fn new(name: String, child: Child, lines: Option<Receiver<String>>) -> Self {
-        Running {
-            name,
-            child,
-            lines,
-            is_over: false,
-        }
-    }
-
-    /// Its stdin, once, if that is a pipe.
-    pub fn stdin(&mut self) -> Option<ChildStdin> {
-        self.child.stdin.take()
-    }
-
-    /// Its stdout, once, if that is a pipe.
-    pub fn stdout(&mut self) -> Option<ChildStdout> {
-        self.child.stdout.take()
-    }
-
-    /// Its lines on stderr, once. They end soon after it has ended.
-    pub fn lines(&mut self) -> Option<Receiver<String>> {
-        self.lines.take()
-    }
-
-    /// Waits for its end. At the time limit or a signal it is ended, and the error says so.
-    pub fn wait(mut self, limits: Limits<'_>) -> Result<ExitStatus, Error> {
-        let (sender, events) = mpsc::channel();
-        let cancelled = sender.clone();
-        let _hook = limits
-            .cancel
-            .on_cancel(move || _ = cancelled.send(Event::Cancelled));
-        self.tell_end(sender).map_err(|source| self.stream(source))?;
-        let mut end = Instant::now() + limits.time;
-        let (mut is_told, mut is_late) = (false, false);
-        loop {
-            match events.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(Event::Ended) | Err(RecvTimeoutError::Disconnected) => break,
-                Ok(Event::Cancelled) if is_told => continue,
-                Err(RecvTimeoutError::Timeout) if is_told => {
-                    self.signal(Signal::KILL);
-                    // Nothing survives SIGKILL, though it may take a while.
-                    end = Instant::now() + GRACE;
-                    continue;
-                }
-                Ok(Event::Cancelled) => {}
-                Err(RecvTimeoutError::Timeout) => is_late = true,
-            }
-            is_told = true;
-            self.signal(Signal::TERM);
-            end = Instant::now() + GRACE;
-        }
-        let status = self.reap()?;
-        match is_late {
-            true => Err(Error::Late {
-                program: self.name.clone(),
-                limit: limits.time,
-            }),
-            // If it has done its work although a signal came, its result counts.
-            false if is_told && !status.success() => Err(limits.cancel.check().err().map_or_else(
-                || self.stream(io::ErrorKind::Interrupted.into()),
-                Error::Cancelled,
-            )),
-            false => Ok(status),
-        }
-    }
-
-    /// Sends an event when it has ended, without reaping it, so that its process id stays its own.
-    fn tell_end(&self, sender: Sender<Event>) -> io::Result<()> {
-        let pid = Pid::from_child(&self.child);
-        let wait = move || {
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            while waitid(WaitId::Pid(pid), options).is_err_and(|error| error == Errno::INTR) {}
-            _ = sender.send(Event::Ended);
-        };
-        thread::Builder::new().name("child".into()).spawn(wait).map(drop)
-    }
-
-    fn signal(&self, signal: Signal) {
-        // Its group may have ended meanwhile.
-        let _ = kill_process_group(Pid::from_child(&self.child), signal);
-    }
-
-    /// Ends what is left of its group, and takes its exit status.
-    fn reap(&mut self) -> Result<ExitStatus, Error> {
-        self.signal(Signal::KILL);
-        self.is_over = true;
-        self.child.wait().map_err(|source| self.stream(source))
-    }
-
-    fn stream(&self, source: io::Error) -> Error {
-        Error::Stream {
-            program: self.name.clone(),
-            source,
-        }
-    }
-}
-
-impl Drop for Running {
-    /// Ends a program that nobody waits for.
-    fn drop(&mut self) {
-        if !self.is_over {
-            let _ = self.reap();
-        }
-    }
-}
-
-/// How a program ended, in words: `exit status 75` or `signal 9`.
-pub fn end_of(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => "an unknown status".to_owned(),
-    }
-}
-
-/// Does work in a thread that may outlive the caller's interest, and returns where its result arrives.
-fn in_thread<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<Receiver<T>> {
-    let (sender, receiver) = mpsc::channel();
-    let thread = thread::Builder::new().name(name.into());
-    thread.spawn(move || _ = sender.send(work()))?;
-    Ok(receiver)
-}
-
-/// The last lines of stderr.
-fn kept(lines: Option<Receiver<String>>) -> Vec<String> {
-    let mut kept = VecDeque::new();
-    for line in lines.into_iter().flatten() {
-        if kept.len() == LINES {
-            kept.pop_front();
-        }
-        kept.push_back(line);
-    }
-    kept.into()
-}
-
-/// Reads lines in a thread. A line that is too long is cut.
-fn lines_of(stderr: impl Read + Send + 'static) -> io::Result<Receiver<String>> {
-    let (sender, receiver) = mpsc::sync_channel(LINES);
-    let read = move || read_lines(BufReader::new(stderr), &sender);
-    thread::Builder::new().name("stderr".into()).spawn(read)?;
-    Ok(receiver)
-}
-
-fn read_lines(mut stderr: impl BufRead, sender: &SyncSender<String>) {
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match (&mut stderr).take(LONGEST_LINE).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let text = String::from_utf8_lossy(&line);
-        if sender
-            .send(text.trim_end_matches(['\n', '\r']).to_owned())
-            .is_err()
-        {
-            // Nobody reads, but the program must not be stopped by a full pipe.
-            let _ = io::copy(&mut stderr, &mut io::sink());
-            return;
-        }
+        Ok((result, Ended { stderr, status }))
     }
 }
 
@@ -448,8 +252,13 @@ pub fn find(name: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::thread;
+
+    use super::streams::LINES;
     use super::*;
-    use crate::cancel;
+    use crate::cancel::{self, Cancel};
+    use crate::error::{Classify as _, Kind};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -474,6 +283,60 @@ mod tests {
         assert_eq!(end_of(output.status), "exit status 3");
         let output = run("exit 0", &[0; 1 << 20], 10, MINUTE).unwrap();
         assert!(output.status.success(), "input that nobody reads is no failure");
+    }
+
+    #[test]
+    fn a_program_gets_variables_which_are_not_shown() {
+        let program = sh("echo $LC_ALL $A $B")
+            .variable("A", "secret")
+            .variable("LC_ALL", "C");
+        let program = program.without(&["B"]);
+        assert!(!program.to_string().contains("secret"), "{program}");
+        let output = program.output(b"", 100, Limits::until(&Cancel::default()));
+        assert_eq!(output.unwrap().stdout, b"C secret\n");
+    }
+
+    #[test]
+    fn lines_of_a_program_come_while_it_runs() {
+        let (cancel, heard) = (Cancel::default(), Arc::new(Mutex::new(Vec::new())));
+        let (ends, lines) = (cancel.clone(), Arc::clone(&heard));
+        let script = "echo one; echo two >&2; trap 'echo bye; exit 143' TERM; sleep 1000 & wait";
+        let followed = sh(script).follow(Limits::until(&cancel), move |line| {
+            let mut lines = lines.lock().unwrap();
+            lines.push(match line {
+                Line::Out(line) => format!("out {line}"),
+                Line::Err(line) => format!("err {line}"),
+            });
+            if lines.len() == 2 {
+                ends.cancel(cancel::Signal::Terminate);
+            }
+        });
+        assert_eq!(
+            followed.unwrap_err().kind(),
+            Kind::Signal(cancel::Signal::Terminate)
+        );
+        let mut heard = heard.lock().unwrap().clone();
+        heard.truncate(2);
+        heard.sort();
+        assert_eq!(heard, ["err two", "out one"]);
+
+        let ended = sh("echo why >&2; exit 1").follow(Limits::until(&Cancel::default()), |_| {});
+        let Ended { stderr, status } = ended.unwrap();
+        assert_eq!(
+            (stderr.join(" "), end_of(status)),
+            ("why".to_owned(), "exit status 1".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_program_that_wants_the_terminal_is_ended() {
+        // The system does this to a program in the background that reads from the terminal.
+        let error = run("kill -TTIN $$; echo never", b"", 10, MINUTE).unwrap_err();
+        assert_eq!(error.kind(), Kind::Config, "{error}");
+        // Another stop is not ours. Whoever stopped it may continue it.
+        let script = "(kill -STOP $$; kill -CONT $$) & wait; echo done";
+        let output = run(script, b"", 10, MINUTE).unwrap();
+        assert_eq!(output.stdout, b"done\n");
     }
 
     #[test]

@@ -77,6 +77,15 @@ pub fn backoff() -> Backoff {
     Backoff::new(Duration::from_millis(250), Duration::from_secs(60))
 }
 
+/// After this time without a failure the pauses of a watch are short again.
+pub const STEADY: Duration = Duration::from_secs(60);
+
+/// Whether a watch goes on after this failure. A server that restarts may send invalid answers; but a refused login stays refused,
+/// and repeating it can lock the account.
+pub fn outlasts(kind: Kind) -> bool {
+    matches!(kind, Kind::TempFail | Kind::Unavailable | Kind::Protocol)
+}
+
 /// The pause that the server asks for, an hour at most.
 pub fn asked_pause(error: &impl Retryable) -> Option<Duration> {
     error.retry_after().map(|asked| asked.min(LONGEST_ASKED))

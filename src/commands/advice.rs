@@ -1,6 +1,7 @@
 //! What the user can do about a failed exchange with a server, in words that all commands share.
 
 use crate::cli;
+use crate::error::Kind;
 use crate::http::{Error, Flaw, Limit};
 use crate::systems::vsphere;
 
@@ -8,6 +9,22 @@ use crate::systems::vsphere;
 pub(super) fn advised(error: cli::Error) -> cli::Error {
     match error.chain().find_map(exchange).and_then(advice) {
         Some(advice) => error.advise(advice),
+        None => error,
+    }
+}
+
+/// The error of a source with advice after it, and the section before it, because a server's name does not say which section is
+/// wrong. `own` is the advice about this kind of source.
+pub(super) fn explained(error: cli::Error, own: Option<String>, section: Option<&str>) -> cli::Error {
+    if matches!(error.kind(), Kind::Signal(_) | Kind::ReaderGone) {
+        return error;
+    }
+    let error = match own {
+        Some(advice) => error.advise(advice),
+        None => advised(error),
+    };
+    match section {
+        Some(section) => error.context(format!("section [{section}]")),
         None => error,
     }
 }

@@ -4,45 +4,64 @@
 //! inventory. `run` does the rest. The other files are what the scans share:
 //!
 //! - `options`: the options of every scan; `settings`: what its keys and the options mean together
+//! - `http`: a scan of one server over HTTP
 //! - `document`: printing an inventory; `omitted` and `shared_ids`: the messages about it
+//! - `watch`: scanning again and again
 //! - `record`: what the folder of a trace says about the scan
 
 pub mod candlepin;
 mod document;
 pub mod esx;
 pub mod fake;
+#[allow(dead_code, reason = "the first sources after vSphere are on their way")]
+mod http;
 mod omitted;
 mod options;
 mod record;
 mod settings;
 mod shared_ids;
+mod watch;
 
 use std::convert::Infallible;
 
 use self::document::{Found, Printer};
 use self::options::ScanOptions;
-pub(super) use self::settings::hypervisor_id;
+use self::settings::ScanSettings;
+pub(super) use self::settings::{ALL_IDS, hypervisor_id};
+use self::watch::Bell;
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::commands::vsphere;
-use crate::mapping::Source;
+use crate::commands::advice::explained;
 use crate::pace::{Occasion, Pace};
 
 /// A scan whose options have become settings.
-trait Scan {
+trait Scan: Sync + Sized {
     /// The command's name, such as `vw-scan-esx`.
     const COMMAND: &'static str;
     /// What it finds.
     type Found: Found;
 
-    /// Where the inventory comes from, as far as it is known before the scan.
-    fn source(&self) -> &Source;
+    /// What is in force: among other things, where the inventory comes from.
+    fn settings(&self) -> &ScanSettings;
+
+    /// What the user can do about an error, besides what is the same for all sources.
+    fn advice(_: &cli::Error) -> Option<String> {
+        None
+    }
 
     /// Logs in and out, and returns what the server says about itself, in one line (`--check`).
     fn check(&self, cancel: &Cancel) -> cli::Result<String>;
 
     /// Reads the inventory once.
     fn read(&self, cancel: &Cancel) -> cli::Result<Self::Found>;
+
+    /// Listens to the source's events, until it fails or `cancel` is set: it rings the bell once it listens, because a change before
+    /// that may have been missed, and then at each event.
+    ///
+    /// A source without events returns at once, so that only the interval decides when it is scanned.
+    fn listen(&self, _: &Bell, _: &Cancel) -> cli::Result<()> {
+        Ok(())
+    }
 
     /// Reads the inventory and follows its changes until a signal comes (`--watch`).
     ///
@@ -52,19 +71,20 @@ trait Scan {
         pace: Pace,
         cancel: &Cancel,
         print: impl FnMut(Self::Found, Occasion) -> cli::Result<bool>,
-    ) -> cli::Result<Infallible>;
+    ) -> cli::Result<Infallible> {
+        watch::by_scans(self, pace, cancel, print)
+    }
 }
 
 /// Does what the options ask for: a check, one document, or a document after each change.
 fn run<S: Scan>(scan: &S, options: &ScanOptions, cancel: &Cancel) -> cli::Result<()> {
-    let section = scan.source().section.as_deref();
-    let explain = |error| vsphere::explain(error, section);
+    let explain = |error| explain(scan, error);
     if options.check {
         let answer = scan.check(cancel).map_err(explain)?;
         let _at_once = cli::end_at_once(cancel);
         return Ok(cli::print(&format!("{}\n", crate::text::line(&answer)))?);
     }
-    let mut printer = Printer::new(S::COMMAND, scan.source(), options, cancel);
+    let mut printer = Printer::new(S::COMMAND, scan.settings(), options, cancel);
     if options.watching.watch {
         cli::cancel_without_reader(cancel)?;
         let print = |found, occasion| printer.print(&found, occasion);
@@ -75,4 +95,10 @@ fn run<S: Scan>(scan: &S, options: &ScanOptions, cancel: &Cancel) -> cli::Result
     let found = scan.read(cancel).map_err(explain)?;
     printer.print(&found, Occasion::News)?;
     Ok(())
+}
+
+/// Adds advice to an error, and the section.
+fn explain<S: Scan>(scan: &S, error: cli::Error) -> cli::Error {
+    let advice = S::advice(&error);
+    explained(error, advice, scan.settings().source.section.as_deref())
 }

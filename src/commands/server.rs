@@ -2,17 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use super::kind::Service;
+use super::{section, way};
 use crate::cancel::Cancel;
-use crate::cli::{self, args, password};
+use crate::cli::{self, Failure, args, password};
 use crate::config::Section;
-use crate::http::Base;
+use crate::error::Kind;
+use crate::http::{Base, Endpoint};
 use crate::retry::Patience;
 use crate::secret::Secret;
 
 /// Which server is used, as whom, and how it is reached.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct ServerOptions {
-    /// Use SERVER: a host name, an address, a URL or a libvirt URI (esx://, vpx://)
+    /// Use SERVER: a name, NAME:PORT, an address or a URL
     #[arg(long, value_name = "SERVER")]
     pub server: Option<String>,
     #[command(flatten)]
@@ -20,6 +23,10 @@ pub(super) struct ServerOptions {
     #[command(flatten)]
     pub connection: args::Connection,
 }
+
+/// The help of `--server` for vSphere, where libvirt's URIs are accepted too.
+pub(super) const WITH_URIS: &str =
+    "Use SERVER: a host name, an address, a URL or a libvirt URI (esx://, vpx://)";
 
 /// The account to log in with.
 pub(super) struct Login {
@@ -61,6 +68,62 @@ impl Login {
         };
         let password = password::find(&sources, cancel)?;
         Ok(Login { username, password })
+    }
+}
+
+#[allow(dead_code, reason = "the first sources after vSphere are on their way")]
+/// A server over HTTP, and who logs in.
+pub(super) struct Server {
+    /// The server. Its time limit, if there is one, begins now.
+    pub endpoint: Endpoint,
+    /// The account.
+    pub login: Login,
+    /// The section in use; it may be nameless.
+    pub section: Section,
+}
+
+#[allow(dead_code, reason = "the first sources after vSphere are on their way")]
+impl Server {
+    /// The server that the options and the section name, for a scan of this type. It may ask for the password.
+    pub(super) fn find(
+        kind: &str,
+        service: &Service,
+        options: &ServerOptions,
+        section: &args::Section,
+        cancel: &Cancel,
+    ) -> cli::Result<Self> {
+        let ServerOptions {
+            server,
+            account,
+            connection,
+        } = options;
+        let given = server.as_deref().map(|server| service.parse(server)).transpose();
+        let given = given.map_err(|error| Failure::new(Kind::Usage, format!("--server: {error}")))?;
+        let (is_given, named) = (given.is_some(), section.name.is_some());
+        let complete = is_given && account.username.is_some();
+        let key_file = account.key_file.as_deref();
+        let section = section::find(section, key_file, kind, ("server", is_given), complete);
+        let section = section.map_err(|error| match is_given {
+            true => args::beside_server(error, &["--username"]),
+            false => error.into(),
+        })?;
+        let base = match given {
+            Some(base) => base,
+            None => service.base(&section)?,
+        };
+        let mut endpoint = way::https_source(connection, &section, base)?;
+        connection.proxy_password(&mut endpoint, &section, &args::Keys::SOURCE, cancel)?;
+        let named_server = (&endpoint.base, service.password);
+        let login = Login::find(account, (None, None), &section, named, named_server, cancel)?;
+        connection.apply(&mut endpoint);
+        if let Some(trace) = &endpoint.trace {
+            trace.hide(&login.password);
+        }
+        Ok(Server {
+            endpoint,
+            login,
+            section,
+        })
     }
 }
 

@@ -18,7 +18,7 @@ use self::names::Names;
 use self::outcome::Reported;
 use self::settings::{Settings, Work};
 use self::show::Show;
-use super::server::ServerOptions;
+use super::server::{self, ServerOptions};
 use super::vsphere::explain;
 use crate::cancel::Cancel;
 use crate::cli::result::Form;
@@ -40,7 +40,8 @@ const COMMAND: &str = "vw-task-esx";
         vw-task-esx -n prod questions\n  \
         vw-task-esx -n prod answer web1 Append\n  \
         vw-scan-esx -n prod --guest-names | jq -r '.hypervisors[].guests[].moref' |\n    \
-        vw-task-esx -n prod -j 8 shutdown-guest"
+        vw-task-esx -n prod -j 8 shutdown-guest",
+    mut_arg("server", |arg| arg.help(server::WITH_URIS))
 )]
 struct Args {
     /// What to do

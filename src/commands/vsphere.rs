@@ -2,7 +2,7 @@
 
 mod advice;
 
-pub(super) use self::advice::{address_problem, explain};
+pub(super) use self::advice::{address_problem, advice, explain};
 use super::server::{Login, ServerOptions};
 use super::{section, way};
 use crate::cancel::Cancel;

@@ -3,9 +3,10 @@
 use crate::cli::args::{Connection, Keys, Overrides};
 use crate::cli::{self, advice};
 use crate::commands::advice::advised;
+use crate::commands::kind::{Kind, Service};
 use crate::commands::rhsm;
 use crate::config::{Rhsm, Section, TrustKeys};
-use crate::error::Kind;
+use crate::error;
 use crate::http::{Base, Endpoint, Trust};
 use crate::secret::redact;
 use crate::systems::satellite5;
@@ -88,6 +89,11 @@ pub(super) fn source(
     connection.endpoint(address.base.clone(), section, &Keys::SOURCE, said)
 }
 
+/// The source at `base`, for a type whose servers have no URIs of libvirt.
+pub(super) fn https_source(connection: &Connection, section: &Section, base: Base) -> cli::Result<Endpoint> {
+    connection.endpoint(base, section, &Keys::SOURCE, Overrides::default())
+}
+
 /// The Satellite 5 at `base`.
 pub(super) fn satellite5(connection: &Connection, section: &Section, base: Base) -> cli::Result<Endpoint> {
     connection.endpoint(base, section, &Keys::SATELLITE5, Overrides::default())
@@ -98,8 +104,10 @@ pub(super) fn satellite5(connection: &Connection, section: &Section, base: Base)
 pub(super) fn placed(error: cli::Error, section: Option<&str>, base: Option<&Base>) -> cli::Error {
     let error = advised(error);
     let about_server = match error.kind() {
-        Kind::Signal(_) | Kind::ReaderGone => return error,
-        Kind::Unavailable | Kind::TempFail | Kind::Protocol | Kind::NoPerm => true,
+        error::Kind::Signal(_) | error::Kind::ReaderGone => return error,
+        error::Kind::Unavailable | error::Kind::TempFail | error::Kind::Protocol | error::Kind::NoPerm => {
+            true
+        }
         _ => false,
     };
     let base = base.filter(|base| about_server && !format!("{error:#}").contains(&base.host));
@@ -126,12 +134,20 @@ pub(super) struct Route {
     pub error: Option<String>,
 }
 
-/// How the section's servers are reached without options. A source is included only if its type is esx.
+/// How the section's servers are reached without options. A source is included only if its scan speaks HTTP.
 pub(super) fn routes(section: &Section, rhsm_conf: Option<&std::path::Path>) -> Vec<Route> {
     let none = Connection::default();
-    let from = || -> cli::Result<Endpoint> {
-        let address = Address::parse(&section.need("server")?)?;
-        source(&none, section, &address, false)
+    let kind = section.source_type().unwrap_or_default();
+    let from = || -> Option<cli::Result<Endpoint>> {
+        let esx = || {
+            let address = Address::parse(&section.need("server")?)?;
+            source(&none, section, &address, false)
+        };
+        let other = |service: Service| https_source(&none, section, service.base(section)?);
+        match kind.as_str() {
+            "esx" => Some(esx()),
+            kind => Some(other(Kind::of(kind)?.service?)),
+        }
     };
     let to = || -> cli::Result<Endpoint> {
         match section.text("sat_server")? {
@@ -139,8 +155,7 @@ pub(super) fn routes(section: &Section, rhsm_conf: Option<&std::path::Path>) -> 
             None => rhsm::endpoint(&Rhsm::load(rhsm_conf, section)?, section, None, &none),
         }
     };
-    let is_esx = section.source_type().is_ok_and(|kind| kind == "esx");
-    let source = is_esx.then(from).map(|endpoint| ("source", endpoint));
+    let source = from().map(|endpoint| ("source", endpoint));
     let describe = |(end, endpoint): (_, cli::Result<Endpoint>)| {
         let way = endpoint.and_then(|endpoint| Ok((endpoint.way()?, endpoint)));
         match way {

@@ -50,7 +50,12 @@ pub(super) const UNSUPPORTED: [&str; 6] = [
 pub(super) const IGNORED: [&str; 1] = ["VIRTWHO_BACKGROUND"];
 
 /// Other variables that commands read.
-const OTHERS: [&str; 1] = ["VIRTWHO_RHSM_PASSWORD"];
+const OTHERS: [&str; 4] = [
+    "VIRTWHO_RHSM_PASSWORD",
+    "VIRTWHO_XEN_PASSWORD",
+    "VIRTWHO_AHV_PASSWORD",
+    "VIRTWHO_RHEVM_PASSWORD",
+];
 
 /// All variables that are known.
 pub fn names() -> impl Iterator<Item = &'static str> {

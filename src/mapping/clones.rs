@@ -107,7 +107,7 @@ fn has_copies(guests: &[Guest]) -> bool {
 }
 
 /// An id in lower case, as ids are compared. Most ids already are.
-fn folded(id: &str) -> Cow<'_, str> {
+pub(super) fn folded(id: &str) -> Cow<'_, str> {
     match id.is_ascii() && !id.bytes().any(|byte| byte.is_ascii_uppercase()) {
         true => Cow::Borrowed(id),
         false => Cow::Owned(id.to_lowercase()),

@@ -36,6 +36,7 @@ pub struct Writer<W> {
     layout: Layout,
     style: Style,
     with_omitted: bool,
+    with_guest_names: bool,
     entries: usize,
     /// A buffer for one entry.
     text: Vec<u8>,
@@ -51,6 +52,7 @@ impl<W: Write> Writer<W> {
             layout,
             style,
             with_omitted: true,
+            with_guest_names: true,
             entries: 0,
             text: Vec::new(),
             indented: Vec::new(),
@@ -60,6 +62,15 @@ impl<W: Write> Writer<W> {
     /// Sets whether the document has `omitted`. The default is true.
     pub fn with_omitted(self, with_omitted: bool) -> Self {
         Writer { with_omitted, ..self }
+    }
+
+    /// Sets whether guests have `name`, `moref` and `uuid`, if they are known. The default is true. It concerns only hypervisors, not
+    /// entries, which are written as they are.
+    pub fn with_guest_names(self, with_guest_names: bool) -> Self {
+        Writer {
+            with_guest_names,
+            ..self
+        }
     }
 
     /// Changes the layout of the following hypervisors, for example to that of the input once it is known.
@@ -74,7 +85,11 @@ impl<W: Write> Writer<W> {
 
     /// Writes a hypervisor.
     pub fn hypervisor(&mut self, hypervisor: &Hypervisor) -> Result<(), Error> {
-        let value = Laid(hypervisor, self.layout);
+        let form = Form {
+            layout: self.layout,
+            guest_names: self.with_guest_names,
+        };
+        let value = Laid(hypervisor, form);
         self.with_text(|text| serde_json::to_writer(text, &value))
     }
 
@@ -179,15 +194,23 @@ fn unwritable(error: serde_json::Error) -> Error {
     Error::Write(io::Error::from(error))
 }
 
-/// A hypervisor, or a guest, in a layout.
-struct Laid<'a, T>(&'a T, Layout);
+/// How hypervisors and guests are written.
+#[derive(Clone, Copy)]
+struct Form {
+    layout: Layout,
+    /// Whether our layout shows the guests' names.
+    guest_names: bool,
+}
+
+/// A hypervisor, or a guest, in a form.
+struct Laid<'a, T>(&'a T, Form);
 
 impl Serialize for Laid<'_, Hypervisor> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Laid(hypervisor, layout) = self;
+        let Laid(hypervisor, form) = self;
         let mut map = serializer.serialize_map(None)?;
-        let guests = Laid(&hypervisor.guests, *layout);
-        match layout {
+        let guests = Laid(&hypervisor.guests, *form);
+        match form.layout {
             Layout::Mapping => {
                 optional(&mut map, "uuid", &hypervisor.id)?;
                 map.serialize_entry("guests", &guests)?;
@@ -202,7 +225,7 @@ impl Serialize for Laid<'_, Hypervisor> {
         if !hypervisor.facts.is_empty() {
             map.serialize_entry("facts", &hypervisor.facts)?;
         }
-        if *layout == Layout::Mapping {
+        if form.layout == Layout::Mapping {
             optional(&mut map, "name", &hypervisor.name)?;
             optional(&mut map, "parent", &hypervisor.parent)?;
         }
@@ -219,7 +242,7 @@ impl Serialize for Laid<'_, Vec<Guest>> {
 
 impl Serialize for Laid<'_, Guest> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Laid(guest, layout) = self;
+        let Laid(guest, form) = self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("guestId", &guest.id)?;
         if guest.unknown.get("state").is_none() {
@@ -228,7 +251,7 @@ impl Serialize for Laid<'_, Guest> {
         if !guest.attributes.is_empty() {
             map.serialize_entry("attributes", &guest.attributes)?;
         }
-        if *layout == Layout::Mapping {
+        if form.layout == Layout::Mapping && form.guest_names {
             optional(&mut map, "name", &guest.name)?;
             optional(&mut map, "moref", &guest.moref)?;
             optional(&mut map, "uuid", &guest.uuid)?;

@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use super::{Args, plan};
 use crate::cli::{self, args};
-use crate::config::{self, Config, Section};
+use crate::commands::interval;
+use crate::config::{self, Section};
 use crate::service::Source;
-
-/// virt-who's interval, and its shortest.
-const INTERVAL: Duration = Duration::from_secs(3600);
-const SHORTEST: Duration = Duration::from_secs(60);
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +58,7 @@ impl Settings {
         Ok(Settings {
             mode: mode(args, global)?,
             json: args.json || flag(global, "json"),
-            interval: interval(args.interval, &config),
+            interval: interval::of(args.interval, global),
             sources: stages.sources(&sections),
         })
     }
@@ -92,34 +89,4 @@ fn flag(global: &Section, key: &str) -> bool {
         None
     });
     flag.unwrap_or(false)
-}
-
-/// The interval of `--interval` or `[global]`. As in virt-who, one that is too short or no number becomes an hour.
-fn interval(option: Option<Duration>, config: &Config) -> Duration {
-    let global = config.global();
-    let (interval, origin) = match option {
-        Some(option) => (option, "--interval".to_owned()),
-        None => match global.number("interval") {
-            Ok(Some(seconds)) => (
-                Duration::from_secs(seconds),
-                global.note("interval", "").to_string(),
-            ),
-            Ok(None) => return INTERVAL,
-            Err(error) => {
-                log::warn!("{error}; the interval is {} s", INTERVAL.as_secs());
-                return INTERVAL;
-            }
-        },
-    };
-    if interval < SHORTEST {
-        log::warn!(
-            "{}: {} s is too short, the least is {} s; the interval is {} s",
-            origin.trim_end_matches([' ', ':']),
-            interval.as_secs(),
-            SHORTEST.as_secs(),
-            INTERVAL.as_secs()
-        );
-        return INTERVAL;
-    }
-    interval
 }

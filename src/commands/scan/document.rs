@@ -1,21 +1,23 @@
 //! Printing an inventory as a document, with the messages about it.
 
+use std::borrow::Borrow;
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Write};
 use std::time::SystemTime;
 
 use super::options::ScanOptions;
+use super::settings::ScanSettings;
 use super::shared_ids::Holders;
 use super::{omitted, shared_ids};
 use crate::cancel::Cancel;
-use crate::cli::{self, args};
-use crate::mapping::{self, Hypervisor, LeftOut, Omitted, SharedId, Source, Tail};
+use crate::cli;
+use crate::mapping::{self, Hypervisor, Inventory, LeftOut, Omitted, SharedId, Source, Tail, Writer};
 use crate::pace::Occasion;
 
 /// What a scan finds.
 pub(super) trait Found {
     /// The hypervisors and their guests, in the bytewise order of their ids.
-    fn hypervisors(&self) -> impl Iterator<Item = Hypervisor>;
+    fn hypervisors(&self) -> impl Iterator<Item: Borrow<Hypervisor>>;
 
     /// The hosts and guests that are left out.
     fn left_out(&self) -> &[LeftOut];
@@ -30,13 +32,37 @@ pub(super) trait Found {
     fn clones(&self) -> Vec<SharedId>;
 
     /// The server's own id, if it has one.
-    fn instance_uuid(&self) -> Option<&str>;
+    fn instance_uuid(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Found for Inventory {
+    fn hypervisors(&self) -> impl Iterator<Item: Borrow<Hypervisor>> {
+        self.hypervisors.iter()
+    }
+
+    fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn shared_ids(&self) -> Vec<SharedId> {
+        Inventory::shared_ids(self)
+    }
+
+    fn clones(&self) -> Vec<SharedId> {
+        Inventory::clones(self)
+    }
 }
 
 /// Prints documents. It remembers the last one, so that a watch prints only changes.
 pub(super) struct Printer<'a> {
     command: &'static str,
-    source: &'a Source,
+    settings: &'a ScanSettings,
     options: &'a ScanOptions,
     cancel: &'a Cancel,
     /// The digest of the last document.
@@ -49,13 +75,13 @@ impl<'a> Printer<'a> {
     /// Prints for this command: it is the stage in `omitted`.
     pub(super) fn new(
         command: &'static str,
-        source: &'a Source,
+        settings: &'a ScanSettings,
         options: &'a ScanOptions,
         cancel: &'a Cancel,
     ) -> Self {
         Printer {
             command,
-            source,
+            settings,
             options,
             cancel,
             last: None,
@@ -74,7 +100,7 @@ impl<'a> Printer<'a> {
         };
         let mut digest = Digest::default();
         if is_watch {
-            write(&mut digest, &self.options.output, found.hypervisors(), &tail)?;
+            write(self.writer(&mut digest), found.hypervisors(), &tail)?;
         }
         let is_other = self.last.replace(digest.0.finish()) != Some(digest.0.finish());
         if occasion == Occasion::News && !is_other {
@@ -85,13 +111,18 @@ impl<'a> Printer<'a> {
         }
         tail.source = Some(self.source_of(found));
         let out = cli::json_stdout_until(self.cancel);
-        let written = write(out, &self.options.output, found.hypervisors(), &tail);
+        let written = write(self.writer(out), found.hypervisors(), &tail);
         if let Err(error) = written {
             // A signal while nobody reads is not a failure of stdout.
             self.cancel.check()?;
             return Err(error.into());
         }
         Ok(true)
+    }
+
+    fn writer<W: Write>(&self, out: W) -> Writer<W> {
+        let writer = cli::mapping::writer(out, &self.options.output);
+        writer.with_guest_names(self.settings.guest_names)
     }
 
     fn omitted(&self, left_out: &[LeftOut]) -> Vec<Omitted> {
@@ -102,7 +133,7 @@ impl<'a> Printer<'a> {
     fn source_of(&self, found: &impl Found) -> Source {
         let mut source = Source {
             instance_uuid: found.instance_uuid().map(str::to_owned),
-            ..self.source.clone()
+            ..self.settings.source.clone()
         };
         if self.options.watching.watch && source.time.is_some() {
             source.time = Some(cli::stamp::utc(SystemTime::now()));
@@ -126,22 +157,19 @@ impl<'a> Printer<'a> {
             shared_ids::warn(Holders::VirtualMachines, &shared.1);
         }
         self.warned = shared;
-        let writer = cli::mapping::writer(io::sink(), &self.options.output);
-        omitted::warn(found.left_out(), writer.writes_omitted());
+        omitted::warn(found.left_out(), self.writer(io::sink()).writes_omitted());
         Ok(())
     }
 }
 
 /// Writes one document.
 pub(super) fn write(
-    out: impl Write,
-    options: &args::Output,
-    hypervisors: impl Iterator<Item = Hypervisor>,
+    mut writer: Writer<impl Write>,
+    hypervisors: impl Iterator<Item: Borrow<Hypervisor>>,
     tail: &Tail,
 ) -> Result<(), mapping::Error> {
-    let mut writer = cli::mapping::writer(out, options);
     for hypervisor in hypervisors {
-        writer.hypervisor(&hypervisor)?;
+        writer.hypervisor(hypervisor.borrow())?;
     }
     writer.finish(tail)
 }

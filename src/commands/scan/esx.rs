@@ -2,6 +2,7 @@
 
 mod settings;
 
+use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,11 +10,13 @@ use std::process::ExitCode;
 use self::settings::Settings;
 use super::document::Found;
 use super::options::ScanOptions;
+use super::settings::ScanSettings;
 use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::{self, progress::Progress};
-use crate::commands::server::ServerOptions;
-use crate::mapping::{Hypervisor, LeftOut, SharedId, Source};
+use crate::commands::server::{self, ServerOptions};
+use crate::commands::vsphere::advice;
+use crate::mapping::{Hypervisor, LeftOut, SharedId};
 use crate::pace::{Occasion, Pace};
 use crate::systems::vsphere::{self, About, Identified, Inventory, Nudge, Session, Watched};
 
@@ -24,7 +27,8 @@ use crate::systems::vsphere::{self, About, Identified, Inventory, Nudge, Session
     version,
     after_help = "Examples:\n  \
         vw-scan-esx -n prod | vw-filter -n prod | vw-report-candlepin -n prod\n  \
-        vw-scan-esx --server vc.example.com -u virtwho --password-file <(pass show vc)"
+        vw-scan-esx --server vc.example.com -u virtwho --password-file <(pass show vc)",
+    mut_arg("server", |arg| arg.help(server::WITH_URIS))
 )]
 struct Args {
     #[command(flatten)]
@@ -53,8 +57,12 @@ impl Scan for Settings {
     const COMMAND: &'static str = "vw-scan-esx";
     type Found = Scanned;
 
-    fn source(&self) -> &Source {
-        &self.source
+    fn settings(&self) -> &ScanSettings {
+        &self.scan
+    }
+
+    fn advice(error: &cli::Error) -> Option<String> {
+        advice(error)
     }
 
     fn check(&self, cancel: &Cancel) -> cli::Result<String> {
@@ -65,7 +73,7 @@ impl Scan for Settings {
     fn read(&self, cancel: &Cancel) -> cli::Result<Scanned> {
         let (about, inventory) = self.in_session(cancel, |session| {
             let progress = Progress::counting(Settings::COMMAND, "objects read");
-            vsphere::scan(session, self.guest_names, || progress.one())
+            vsphere::scan(session, self.scan.guest_names, || progress.one())
         })?;
         Ok(self.identify(&about, inventory))
     }
@@ -82,7 +90,7 @@ impl Scan for Settings {
         let watched = Watched {
             endpoint: &self.endpoint,
             credentials: &self.credentials,
-            guest_names: self.guest_names,
+            guest_names: self.scan.guest_names,
             patience: self.patience,
             pace,
         };
@@ -113,7 +121,7 @@ impl Settings {
     fn identify(&self, about: &About, inventory: Inventory) -> Scanned {
         Scanned {
             instance_uuid: about.instance_uuid.clone(),
-            identified: inventory.identify(self.hypervisor_id),
+            identified: inventory.identify(self.scan.hypervisor_id),
         }
     }
 }
@@ -125,7 +133,7 @@ struct Scanned {
 }
 
 impl Found for Scanned {
-    fn hypervisors(&self) -> impl Iterator<Item = Hypervisor> {
+    fn hypervisors(&self) -> impl Iterator<Item: Borrow<Hypervisor>> {
         self.identified.hypervisors()
     }
 

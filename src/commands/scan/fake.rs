@@ -102,10 +102,6 @@ fn print(
         filtered: None,
         ..tail.source.unwrap_or_default()
     });
-    document::write(
-        cli::json_stdout(),
-        options,
-        mapping.hypervisors.into_iter(),
-        &tail,
-    )
+    let writer = cli::mapping::writer(cli::json_stdout(), options);
+    document::write(writer, mapping.hypervisors.into_iter(), &tail)
 }

@@ -1,23 +1,18 @@
 //! What the user can do about a failed scan. The systems state facts; all advice about them is here.
 
 use crate::cli;
-use crate::commands::advice::advised;
-use crate::error::Kind;
+use crate::commands::advice::explained;
 use crate::systems::vsphere::{self, AddressError, Fault, Refusal};
 
-/// Adds advice to a failure, and the section, because the server's name does not say which section is wrong.
+/// Adds advice to a failure, and the section.
 pub(crate) fn explain(error: cli::Error, section: Option<&str>) -> cli::Error {
-    if matches!(error.kind(), Kind::Signal(_) | Kind::ReaderGone) {
-        return error;
-    }
-    let error = match error.downcast_ref().and_then(of_vsphere) {
-        Some(advice) => error.advise(advice),
-        None => advised(error),
-    };
-    match section {
-        Some(section) => error.context(format!("section [{section}]")),
-        None => error,
-    }
+    let advice = advice(&error);
+    explained(error, advice, section)
+}
+
+/// What the user can do about an error of vSphere.
+pub(crate) fn advice(error: &cli::Error) -> Option<String> {
+    error.downcast_ref().and_then(of_vsphere).map(str::to_owned)
 }
 
 /// Why a text is not the address of a server, with advice.
@@ -52,6 +47,7 @@ fn of_vsphere(error: &vsphere::Error) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     fn login(kind: &str, text: &str) -> vsphere::Error {
         vsphere::Error::Login {

@@ -11,10 +11,10 @@ use super::soap::Client;
 use super::updates::Updates;
 use super::{Error, ManagedObject};
 use crate::cancel::Cancel;
-use crate::error::{Classify, Kind};
+use crate::error::Classify;
 use crate::http::Endpoint;
 use crate::pace::{Occasion, Pace, Unsettled};
-use crate::retry::{Patience, asked_pause, backoff, wait};
+use crate::retry::{Patience, STEADY, asked_pause, backoff, outlasts, wait};
 
 /// The longest time that a server is asked to wait for changes. A session without calls ends after half an hour, and many
 /// firewalls drop a silent connection after a minute.
@@ -22,9 +22,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How long a burst of changes may grow before it is fetched.
 const GATHER: Duration = Duration::from_millis(500);
-
-/// After this time without a failure the pauses between retries are short again.
-const STEADY: Duration = Duration::from_secs(60);
 
 /// Asks a watch to emit the state now; clones ask the same watch.
 #[derive(Clone, Default)]
@@ -148,7 +145,7 @@ pub fn watch<E: From<Error>>(
         (updates, inventory) = loop {
             let pause = pauses.pause(asked_pause(&error));
             error = error.at(endpoint.base.authority());
-            if !is_retried(&error) {
+            if !outlasts(error.kind()) {
                 return Err(error.into());
             }
             wait(&error, pause, cancel).map_err(Error::from)?;
@@ -159,12 +156,6 @@ pub fn watch<E: From<Error>>(
         };
         log::info!("the whole inventory was read again");
     }
-}
-
-/// Whether the watch continues after this failure. A server that restarts may send invalid answers; but a refused login stays
-/// refused, and repeating it can lock the account.
-fn is_retried(error: &Error) -> bool {
-    matches!(error.kind(), Kind::TempFail | Kind::Unavailable | Kind::Protocol)
 }
 
 /// Why a watch over one session ended.

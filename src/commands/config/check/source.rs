@@ -2,10 +2,12 @@
 
 use super::{Check, Surroundings};
 use crate::cli::args;
-use crate::commands::scan::hypervisor_id;
+use crate::commands::kind::Kind;
+use crate::commands::scan::{ALL_IDS, hypervisor_id};
 use crate::commands::vsphere::address_problem;
 use crate::commands::way;
-use crate::config::{Section, did_you_mean};
+use crate::config::{Error, Section, did_you_mean};
+use crate::mapping::HypervisorId;
 use crate::systems::vsphere::Address;
 
 /// All types of sources that any version of virt-who has.
@@ -50,7 +52,11 @@ impl Check {
                 }
                 self.ok(section.is_local());
             }
-            _ if (surroundings.has_command)(&scan) => {}
+            known if (surroundings.has_command)(&scan) => {
+                if let Some(kind) = Kind::of(known) {
+                    self.known(section, &kind);
+                }
+            }
             _ if !section.has("type") => {
                 let reason =
                     "is missing, which means libvirt, and there is no command for that; set it to esx";
@@ -86,7 +92,29 @@ impl Check {
         if !has_password {
             self.password(section, "password", "scan");
         }
-        self.ok(hypervisor_id(None, section));
+        self.hypervisor_id(section, ALL_IDS);
+    }
+
+    /// What a scan of this type needs.
+    fn known(&mut self, section: &Section, kind: &Kind) {
+        let before = self.errors;
+        if let Some(service) = kind.service {
+            let base = self.ok(service.base(section));
+            self.ok(section.need("username"));
+            self.password(section, "password", "scan");
+            if let (Some(base), true) = (base, self.errors == before) {
+                let endpoint = way::https_source(&args::Connection::default(), section, base);
+                self.way(section, "server", endpoint);
+            }
+        }
+        self.hypervisor_id(section, kind.ids);
+    }
+
+    fn hypervisor_id(&mut self, section: &Section, allowed: &[HypervisorId]) {
+        let id = hypervisor_id(None, section, allowed);
+        if let Err(Ok(error)) = id.map_err(|error| error.downcast::<Error>()) {
+            self.ok::<()>(Err(error));
+        }
     }
 
     /// Warns about patterns that match nothing, because they look like another kind of id.

@@ -8,9 +8,10 @@ use crate::cancel::Cancel;
 use crate::cli;
 use crate::commands::scan::options::ScanOptions;
 use crate::commands::scan::record::{self, Record, Replayed};
-use crate::commands::scan::settings;
+use crate::commands::scan::settings::{self, ALL_IDS, ScanSettings};
 use crate::commands::server::{self, ServerOptions};
 use crate::commands::vsphere::Server;
+use crate::config::Section;
 use crate::http::Endpoint;
 use crate::mapping::{HypervisorId, Source};
 use crate::retry::Patience;
@@ -26,12 +27,8 @@ pub(super) struct Settings {
     pub credentials: Credentials,
     /// How long temporary failures are retried.
     pub patience: Patience,
-    /// What becomes the hypervisors' id.
-    pub hypervisor_id: HypervisorId,
-    /// Whether guests get their names.
-    pub guest_names: bool,
-    /// What the mapping says about its source, except for what only the server knows.
-    pub source: Source,
+    /// What is in force in any scan.
+    pub scan: ScanSettings,
 }
 
 impl Settings {
@@ -59,17 +56,17 @@ impl Settings {
             section,
             ..
         } = found;
-        let hypervisor_id = settings::hypervisor_id(scan.hypervisor_id, &section)?;
+        let hypervisor_id = settings::hypervisor_id(scan.hypervisor_id, &section, ALL_IDS)?;
         let (deadline, patience) = server::limits(options.connection.time(), Instant::now());
         endpoint.deadline = deadline;
-        let base = &endpoint.base;
-        let record = Record::new(base, &credentials.username, section.name(), hypervisor_id, scan);
+        let (base, username) = (&endpoint.base, &credentials.username);
+        let record = Record::new(base, username, section.name(), hypervisor_id, scan);
         if let Some(trace) = &endpoint.trace {
             record.save(trace)?;
         }
         let settings = Settings {
             patience,
-            ..Settings::of(&record, hypervisor_id, endpoint, credentials.password)
+            ..Settings::of(&record, section, hypervisor_id, endpoint, credentials.password)
         };
         settings.log(options.connection.time());
         Ok(settings)
@@ -86,24 +83,40 @@ impl Settings {
         let mut endpoint = Endpoint::new(address.base);
         endpoint.replay = Some(replay);
         let no_password = Secret::from(String::new());
-        Ok(Settings::of(&record, hypervisor_id, endpoint, no_password))
+        let section = Section::default();
+        Ok(Settings::of(
+            &record,
+            section,
+            hypervisor_id,
+            endpoint,
+            no_password,
+        ))
     }
 
-    fn of(record: &Record, hypervisor_id: HypervisorId, endpoint: Endpoint, password: Secret) -> Self {
+    fn of(
+        record: &Record,
+        section: Section,
+        hypervisor_id: HypervisorId,
+        endpoint: Endpoint,
+        password: Secret,
+    ) -> Self {
         Settings {
             credentials: Credentials {
                 username: record.username.clone(),
                 password,
             },
             patience: Patience::USUAL,
-            hypervisor_id,
-            guest_names: record.guest_names,
-            source: Source {
-                section: record.section.clone(),
-                kind: Some(vsphere::TYPE.into()),
-                server: Some(server::name_of(&endpoint.base)),
-                time: record.stamp(),
-                ..Source::default()
+            scan: ScanSettings {
+                section,
+                hypervisor_id,
+                guest_names: record.guest_names,
+                source: Source {
+                    section: record.section.clone(),
+                    kind: Some(vsphere::TYPE.into()),
+                    server: Some(server::name_of(&endpoint.base)),
+                    time: record.stamp(),
+                    ..Source::default()
+                },
             },
             endpoint,
         }
@@ -115,7 +128,7 @@ impl Settings {
             "server {}, user {:?}, hypervisor id {}, time limit {} s",
             self.endpoint.base,
             self.credentials.username,
-            self.hypervisor_id,
+            self.scan.hypervisor_id,
             timeout.unwrap_or(server::USUAL_LIMIT).as_secs()
         );
     }
