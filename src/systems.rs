@@ -5,3 +5,4 @@
 pub mod candlepin;
 pub mod satellite5;
 pub mod vsphere;
+pub mod xen;
