@@ -36,11 +36,11 @@ Examples:
     vw-sim --sat5 registration.virt_notify:2=lose -- sh -c \\
         'vw-scan-esx -n sim-sat5 | vw-report-sat5 -n sim-sat5 --state-dir .'";
 
-/// Start simulated servers (vCenter, XenServer, Candlepin, Satellite 5) on 127.0.0.1
+/// Start simulated sources and destinations on 127.0.0.1
 #[derive(Parser)]
 #[command(name = "vw-sim", version, after_help = EXAMPLES)]
 struct Args {
-    /// Number of hosts of the vCenter and of the XenServer pool
+    /// Number of hosts of each source
     #[arg(long, value_name = "N", default_value_t = 5)]
     hosts: u16,
     /// Number of virtual machines, spread over hosts

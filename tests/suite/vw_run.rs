@@ -36,7 +36,10 @@ impl Machine {
     fn new() -> Self {
         let simulation = Simulation::start(Inventory::new(2, 4), true).unwrap();
         let written = fs::read_to_string(simulation.configuration()).unwrap();
-        let candlepin = written.lines().filter(|line| line.starts_with("rhsm_"));
+        // Those of the first section: each one has them.
+        let first = written.lines().skip_while(|line| *line != "[sim]");
+        let candlepin = first.take_while(|line| !line.is_empty());
+        let candlepin = candlepin.filter(|line| line.starts_with("rhsm_"));
         let machine = Machine {
             candlepin: candlepin.map(|line| format!("{line}\n")).collect(),
             folder: tempfile::tempdir().unwrap(),
