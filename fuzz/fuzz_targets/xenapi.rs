@@ -32,7 +32,11 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn scan(server: &Xen, bytes: &[u8]) {
     let (answer, of_hosts) = envelope(bytes);
-    let method = if of_hosts { "host.get_all_records" } else { "VM.get_all_records" };
+    let method = if of_hosts {
+        "host.get_all_records"
+    } else {
+        "VM.get_all_records"
+    };
     server.server().misbehave(move |_, request| {
         let asked = String::from_utf8_lossy(&request.body).contains(method);
         asked.then(|| hostile::answer("text/xml", answer.clone()))

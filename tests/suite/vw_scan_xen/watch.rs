@@ -1,6 +1,7 @@
 //! vw-scan-xen --watch, against a pool that changes, loses events and ends sessions.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use vw_sim::http::Fault;
@@ -8,7 +9,7 @@ use vw_sim::xen::Pool;
 
 use super::failures::calls;
 use super::{EVENTS, HOSTS, LOGIN, PROGRAM, Site, VMS};
-use crate::support::{PATIENCE, until};
+use crate::support::{PATIENCE, ended, until};
 use crate::vw_scan_esx_watch::Watch;
 
 fn watch(site: &Site, more: &[&str]) -> Watch {
@@ -95,6 +96,25 @@ fn the_user_gets_a_document_on_request() {
     watch.signal("USR1");
     assert_eq!(watch.document(), first);
     watch.end();
+    site.nothing_is_open();
+}
+
+#[test]
+fn a_watch_without_a_reader_ends_and_logs_out() {
+    let site = Site::new(Pool::new(1, 1));
+    let mut child = Command::new(PROGRAM)
+        .args(site.options())
+        .args(["--watch", "-q"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut document = String::new();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    reader.read_line(&mut document).unwrap();
+    assert_eq!(guests(&document), [1]);
+    assert!(site.xen.wait_for_listener(PATIENCE));
+    drop(reader);
+    assert_eq!(ended(&mut child).unwrap().code(), Some(0));
     site.nothing_is_open();
 }
 
