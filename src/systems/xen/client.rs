@@ -113,7 +113,7 @@ impl Client {
         let body = xmlrpc::call(call, &params).map_err(Error::Unsendable)?;
         let request = self.request(method, body.as_bytes(), silence);
         let response = self.http.send(&request).and_then(Response::success);
-        let response = response.map_err(|source| Error::Exchange { call, source })?;
+        let response = response.map_err(|source| Error::of_exchange(call, source))?;
         let hide = |text: &str| self.hide(text);
         let answer = xmlrpc::answer_with(response.into_body(), |value| read_outcome(value, read, hide));
         let server = self.server();

@@ -142,6 +142,14 @@ impl Error {
         matches!(self, Error::Refused { refusal, .. } if refusal.code == code)
     }
 
+    /// The error of an exchange that failed.
+    pub(super) fn of_exchange(call: &'static str, source: http::Error) -> Self {
+        match source {
+            http::Error::Cancelled(cancelled) => Error::Cancelled(cancelled),
+            source => Error::Exchange { call, source },
+        }
+    }
+
     /// The error of an answer that can't be read. If the connection broke, its own error says more than that of the XML.
     pub(super) fn of_answer(server: String, call: &'static str, source: xmlrpc::Error) -> Self {
         let broken = match &source {
@@ -149,7 +157,7 @@ impl Error {
             _ => None,
         };
         match broken.cloned() {
-            Some(source) => Error::Exchange { call, source },
+            Some(source) => Error::of_exchange(call, source),
             None => Error::Answer { server, call, source },
         }
     }

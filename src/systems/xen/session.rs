@@ -73,11 +73,9 @@ impl Session {
         let begun = Instant::now();
         let connection = Cancel::default();
         let client = Client::new(endpoint, credentials, &connection)?;
+        let unhurried = with_time(&client, endpoint, &connection, begun)?;
         let late = connection.follow_late(cancel, LOGIN_LIMIT);
-        let reference = log_in(
-            &client.reconnected(&connection, late_deadline(endpoint, begun)?),
-            credentials,
-        )?;
+        let reference = log_in(&unhurried, credentials)?;
         drop(late);
         log::debug!(
             "logged in to {} as {:?} in {} s",
@@ -144,18 +142,25 @@ fn coordinator_of(endpoint: &Endpoint, address: &str) -> Result<Endpoint, Error>
     })
 }
 
-/// When a login that begins now must be done: at the deadline, but not before [`LOGIN_LIMIT`] is over. Fails after the deadline.
-fn late_deadline(endpoint: &Endpoint, now: Instant) -> Result<Option<Instant>, Error> {
+/// The client for a login that begins now: at least [`LOGIN_LIMIT`] is left until its deadline. Fails if the endpoint's deadline is
+/// over.
+fn with_time(
+    client: &Client,
+    endpoint: &Endpoint,
+    connection: &Cancel,
+    now: Instant,
+) -> Result<Client, Error> {
+    let soon = now + LOGIN_LIMIT;
     match endpoint.deadline {
         Some(deadline) if deadline <= now => Err(Error::Exchange {
             call: LOGIN.name,
             source: http::Error::Timeout {
-                server: endpoint.base.authority(),
+                server: client.server(),
                 limit: Limit::Deadline,
             },
         }),
-        Some(deadline) => Ok(Some(deadline.max(now + LOGIN_LIMIT))),
-        None => Ok(None),
+        Some(deadline) if deadline < soon => Ok(client.reconnected(connection, Some(soon))),
+        _ => Ok(client.clone()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a scan fails: with one line, the right status, and no session left open.
 
+use std::io::Read;
 use std::process::Stdio;
 use std::sync::mpsc::channel;
 
@@ -131,17 +132,25 @@ fn every_way_out_logs_out() {
                 })
             });
             signals::not_ignored();
-            let (mut child, _stdin) = Run::new(PROGRAM).args(site.options()).start(Stdio::null());
+            let (mut child, _stdin) = Run::new(PROGRAM).args(site.options()).start(Stdio::piped());
             receiver.recv().unwrap();
             assert_eq!(site.xen.originators(), ["vw-scan-xen"]);
             signals::send(&child, signal);
             let status = ended(&mut child).unwrap();
-            let expected = match signal {
-                "TERM" => 143,
-                "INT" => 130,
-                _ => 129,
+            let (expected, words) = match signal {
+                "TERM" => (143, "terminated"),
+                "INT" => (130, "interrupted"),
+                _ => (129, "ended by SIGHUP"),
             };
             assert_eq!(status.code(), Some(expected), "{signal} at {method}");
+            let mut messages = String::new();
+            child
+                .stderr
+                .take()
+                .unwrap()
+                .read_to_string(&mut messages)
+                .unwrap();
+            assert_eq!(messages, format!("vw-scan-xen: {words}\n"));
             site.nothing_is_open();
         }
     });
