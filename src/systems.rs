@@ -6,3 +6,4 @@ pub mod ahv;
 pub mod candlepin;
 pub mod satellite5;
 pub mod vsphere;
+pub mod xen;

@@ -22,6 +22,7 @@ mod record;
 mod settings;
 mod shared_ids;
 mod watch;
+pub mod xen;
 
 use std::convert::Infallible;
 
