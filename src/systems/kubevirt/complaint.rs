@@ -251,6 +251,10 @@ mod tests {
                 Kind::NoPerm,
             ),
             (
+                "error: You must be logged in to the server (the server has asked for the client to provide credentials)",
+                Kind::NoPerm,
+            ),
+            (
                 "Error from server (Forbidden): nodes is forbidden: User \"bob\" cannot list resource \"nodes\" in API group \"\" at the cluster scope",
                 Kind::NoPerm,
             ),

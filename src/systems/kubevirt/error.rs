@@ -41,8 +41,8 @@ pub enum Error {
         /// Why.
         reason: Unreadable,
     },
-    /// A watch ended as soon as it had begun.
-    #[error("{program}: the watch ended at once")]
+    /// A watch ended soon after it had begun, which a server that works does not do.
+    #[error("{program}: the watch ended early")]
     Watch {
         /// Its name.
         program: String,

@@ -69,7 +69,7 @@ fn a_document_follows_each_change_and_the_end_of_a_watch() {
     two(&kubectl, "Failed");
     drop((nodes, machines));
     assert!(watch.document().contains("\"state\":6"));
-    watch.message("kubectl: the watch ended at once; trying again in 0.");
+    watch.message("kubectl: the watch ended early; trying again in 0.");
 
     // The next ones have the same objects, and then a change.
     let (_nodes, mut machines) = (events(&kubectl, NODES), events(&kubectl, MACHINES));
