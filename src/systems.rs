@@ -4,6 +4,7 @@
 
 pub mod ahv;
 pub mod candlepin;
+pub mod kubevirt;
 pub mod satellite5;
 pub mod vsphere;
 pub mod xen;

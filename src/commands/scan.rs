@@ -16,6 +16,7 @@ pub mod esx;
 pub mod fake;
 #[allow(dead_code, reason = "the first sources after vSphere are on their way")]
 mod http;
+pub mod kubevirt;
 mod omitted;
 mod options;
 mod record;

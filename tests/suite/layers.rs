@@ -23,10 +23,11 @@ const LAYERS: [&[&str]; 6] = [
     &["filter", "diff", "show", "config", "http", "process"],
     &[
         "systems::vsphere",
+        "systems::kubevirt",
+        "systems::xen",
         "systems::ahv",
         "systems::candlepin",
         "systems::satellite5",
-        "systems::xen",
     ],
     &["cli", "service"],
     &["commands"],

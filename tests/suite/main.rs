@@ -45,6 +45,7 @@ mod vw_scan_esx_options;
 mod vw_scan_esx_sections;
 mod vw_scan_esx_watch;
 mod vw_scan_fake;
+mod vw_scan_kubevirt;
 mod vw_scan_xen;
 mod vw_show;
 mod vw_task_esx;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use vw_sim::http::{Fault, Response};
 use vw_sim::vcenter::{Host, Inventory, Open, Vm};
 
-use crate::support::{signals, until};
+use crate::support::{ended, signals, until};
 use crate::vw_scan_esx::{PROGRAM, Site, answer, small, soap_fault};
 
 /// How long a test waits for what must come.
@@ -77,6 +77,11 @@ impl Watch {
 
     pub(crate) fn signal(&self, signal: &str) {
         signals::send(&self.child, signal);
+    }
+
+    /// Its exit status, once it has ended.
+    pub(crate) fn status(&mut self) -> Option<i32> {
+        ended(&mut self.child).and_then(|status| status.code())
     }
 
     /// Ends it by SIGTERM, and returns the messages since.
