@@ -69,7 +69,8 @@ pub(crate) const RHEVM: Kind = Kind {
     name: "rhevm",
     ids: &[Uuid, Hostname, Hwuuid],
     service: Some(Service {
-        port: 8443,
+        // virt-who's port is 8443, that of RHEV 3.0, whose API was another one.
+        port: 443,
         path: "/ovirt-engine/api",
         password: "VIRTWHO_RHEVM_PASSWORD",
     }),
