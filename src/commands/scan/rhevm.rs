@@ -94,7 +94,9 @@ fn advice(error: &Error) -> Option<&'static str> {
         (Error::Answer { .. }, _) | (_, Some(404)) => {
             Some("is this the address of an oVirt engine of version 4?")
         }
-        (_, Some(403)) => Some("give the account a role for the whole system, such as ReadOnlyAdmin"),
+        _ if error.is_about_rights() => {
+            Some("give the account a role for the whole system, such as ReadOnlyAdmin")
+        }
         _ => None,
     }
 }

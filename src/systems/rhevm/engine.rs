@@ -17,7 +17,7 @@ use crate::secret::Secret;
 const PAGE: usize = 500;
 
 /// The largest page in bytes.
-const LARGEST_PAGE: u64 = 24 << 20;
+const LARGEST_PAGE: u64 = 16 << 20;
 
 /// The largest description of the API in bytes.
 const LARGEST_ABOUT: u64 = 1 << 20;

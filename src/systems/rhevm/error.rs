@@ -63,6 +63,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the account lacks a right.
+    pub fn is_about_rights(&self) -> bool {
+        matches!(self, Error::Request { source, .. } if is_about_rights(source))
+    }
+
     /// The failed exchange, if it is one.
     pub fn exchange(&self) -> Option<&http::Error> {
         match self {
@@ -83,11 +88,21 @@ impl Classify for Error {
                 source: http::Error::Status { status: 404, .. },
                 ..
             } => Kind::Protocol,
+            Error::Request { source, .. } if is_about_rights(source) => Kind::NoPerm,
             Error::Request { source, .. } => source.kind(),
             Error::Answer { .. } => Kind::Protocol,
             Error::Changing { .. } => Kind::TempFail,
             Error::GaveUp { last, .. } => last.kind(),
         }
+    }
+}
+
+/// Whether the account may not read what was asked for. The status of this refusal is not documented, but its words are the engine's.
+fn is_about_rights(error: &http::Error) -> bool {
+    match error {
+        http::Error::Status { status: 403, .. } => true,
+        http::Error::Status { message, .. } => message.contains("insufficient permissions"),
+        _ => false,
     }
 }
 

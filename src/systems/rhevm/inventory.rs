@@ -274,9 +274,9 @@ mod tests {
             left_out(&inventory),
             [
                 "host kvm2 (h2): its cluster \"Bricks\" runs no virtual machines (virt_service)",
-                "host h4: its form is not the API's: invalid type: integer `7`, expected struct Cpu",
+                "host h4: its form is not the API's: invalid type: integer `7`, expected an object",
                 "guest no id",
-                "guest its form is not the API's: invalid type: null, expected struct Vm",
+                "guest its form is not the API's: invalid type: null, expected an object",
                 "guest off (v2): not on a host (status down)",
                 "guest v3: its host h2 is left out or not listed",
             ]

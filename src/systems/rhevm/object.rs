@@ -23,6 +23,7 @@ pub(super) trait Listed: for<'a> Deserialize<'a> {
 
 /// A cluster of hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct Cluster {
     pub id: Text,
     pub name: Option<Text>,
@@ -32,6 +33,7 @@ pub(super) struct Cluster {
 
 /// A host.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct Host {
     pub id: Text,
     pub name: Option<Text>,
@@ -44,6 +46,7 @@ pub(super) struct Host {
 
 /// A virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct Vm {
     pub id: Text,
     pub name: Option<Text>,
@@ -54,30 +57,35 @@ pub(super) struct Vm {
 
 /// A reference to an object.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct Link {
     pub id: Option<Text>,
 }
 
 /// The processors of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct Cpu {
     pub topology: Option<Topology>,
 }
 
 /// How many processors there are.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct Topology {
     pub sockets: Option<Text>,
 }
 
 /// The board of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct Hardware {
     pub uuid: Option<Text>,
 }
 
 /// A version: VDSM's on a host, the engine's in the API's root.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "an object")]
 pub(super) struct Version {
     pub full_version: Option<Text>,
 }
@@ -254,11 +262,11 @@ mod tests {
             Object::Usable(host) => panic!("{host:?}"),
         };
         assert_eq!(
-            odd(r#"{"id":"h1","name":"kvm1","cpu":[1]}"#),
+            odd(r#"{"id":"h1","name":"kvm1","cpu":1}"#),
             (
                 "h1".to_owned(),
                 "kvm1".to_owned(),
-                "its form is not the API's: invalid type: sequence, expected struct Topology".to_owned()
+                "its form is not the API's: invalid type: integer `1`, expected an object".to_owned()
             )
         );
         for (json, id) in [
