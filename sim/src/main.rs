@@ -36,7 +36,7 @@ Examples:
     vw-sim --sat5 registration.virt_notify:2=lose -- sh -c \\
         'vw-scan-esx -n sim-sat5 | vw-report-sat5 -n sim-sat5 --state-dir .'";
 
-/// Start simulated servers (vCenter, Candlepin, Satellite 5) on 127.0.0.1
+/// Start simulated servers (vCenter, oVirt, Candlepin, Satellite 5) on 127.0.0.1
 #[derive(Parser)]
 #[command(name = "vw-sim", version, after_help = EXAMPLES)]
 struct Args {
@@ -159,11 +159,12 @@ fn print_settings(simulation: &Simulation) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let (user, password) = simulation.account();
     writeln!(out, "# vCenter      {}/sdk", simulation.vcenter().url())?;
+    writeln!(out, "# oVirt        {}/ovirt-engine/api", simulation.rhevm_url())?;
     writeln!(out, "# Candlepin    {}", simulation.candlepin_url())?;
     writeln!(out, "# Satellite 5  {}", simulation.satellite5_url())?;
     writeln!(
         out,
-        "# user {user}, password {password}; sections sim and sim-sat5; interrupt to stop"
+        "# user {user}, password {password}; sections sim, sim-rhevm, sim-sat5; interrupt to stop"
     )?;
     for (name, path) in simulation.environment() {
         writeln!(out, "export {name}='{}'", path.display())?;

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::candlepin::{self, Candlepin};
 use crate::http::{Authority, Certificate, Server, Service};
+use crate::rhevm::{self, Rhevm};
 use crate::satellite5::{self, Satellite5};
 use crate::vcenter::{Inventory, VCenter};
 
@@ -17,6 +18,8 @@ use crate::vcenter::{Inventory, VCenter};
 pub struct Simulation {
     folder: TempDir,
     vcenter: VCenter,
+    rhevm: Arc<Rhevm>,
+    rhevm_server: Server,
     candlepin: Arc<Candlepin>,
     candlepin_server: Server,
     satellite5: Arc<Satellite5>,
@@ -32,10 +35,13 @@ impl Simulation {
             false => Some(authority.issue(&Certificate::Good)?),
         };
         let candlepin = Arc::new(Candlepin::new(candlepin::Settings::default()));
+        let rhevm = Arc::new(Rhevm::new(rhevm::Inventory::new(2, 10)));
         let satellite5 = Arc::new(Satellite5::new(satellite5::Settings::default()));
         let simulation = Simulation {
             folder: tempfile::Builder::new().prefix("vw-sim-").tempdir()?,
             vcenter: VCenter::start(inventory, tls.clone())?,
+            rhevm_server: Server::start(Arc::clone(&rhevm) as Arc<dyn Service>, tls.clone())?,
+            rhevm,
             candlepin_server: Server::start(Arc::clone(&candlepin) as Arc<dyn Service>, tls.clone())?,
             candlepin,
             satellite5_server: Server::start(Arc::clone(&satellite5) as Arc<dyn Service>, tls)?,
@@ -73,6 +79,16 @@ impl Simulation {
     /// The simulated vCenter.
     pub fn vcenter(&self) -> &VCenter {
         &self.vcenter
+    }
+
+    /// The simulated oVirt engine.
+    pub fn rhevm(&self) -> &Rhevm {
+        &self.rhevm
+    }
+
+    /// Where the engine answers, without a path.
+    pub fn rhevm_url(&self) -> String {
+        self.rhevm_server.url()
     }
 
     /// The simulated Candlepin.
@@ -114,12 +130,16 @@ impl Simulation {
             false => "127.0.0.1".to_owned(),
         };
         let (prefix, satellite) = (&settings.prefix, self.satellite5_url());
+        let engine = self.rhevm_url();
+        let to_satellite = format!(
+            "sm_type=satellite\nsat_server={satellite}\nsat_username={user}\nsat_password={password}\n"
+        );
         format!(
             "# Written by vw-sim; gone when it ends.\n\n\
              [sim]\n{source}rhsm_hostname={host}\nrhsm_port={port}\nrhsm_prefix={prefix}\n\
              rhsm_username={user}\nrhsm_password={password}\n\n\
-             [sim-sat5]\n{source}sm_type=satellite\nsat_server={satellite}\nsat_username={user}\n\
-             sat_password={password}\n"
+             [sim-sat5]\n{source}{to_satellite}\n\
+             [sim-rhevm]\ntype=rhevm\nserver={engine}\nusername={user}@internal\npassword={password}\nowner=sim\n{to_satellite}"
         )
     }
 }

@@ -79,6 +79,20 @@ pub(crate) const RHEVM: Kind = Kind {
 /// The types whose scans share their settings: all but esx, whose addresses may be libvirt's URIs, and fake, which has no server.
 const KINDS: [Kind; 5] = [LIBVIRT, KUBEVIRT, XEN, AHV, RHEVM];
 
+/// Types of virt-who that have no scan yet, and why.
+const LATER: [(&str, &str); 1] = [(
+    "hyperv",
+    "a scan of Hyper-V comes later, because its protocol, WS-Management, needs a server to test against",
+)];
+
+/// Why a type of virt-who has no scan yet. A program of that name in PATH can scan it nevertheless.
+pub(crate) fn comes_later(name: &str) -> Option<&'static str> {
+    LATER
+        .iter()
+        .find(|(later, _)| *later == name)
+        .map(|(_, reason)| *reason)
+}
+
 impl Kind {
     /// The type with this name.
     pub(crate) fn of(name: &str) -> Option<Kind> {

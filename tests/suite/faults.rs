@@ -4,6 +4,7 @@
 //! and then ends with the status of the fault.
 mod candlepin;
 mod read_back;
+mod rhevm;
 mod rows;
 mod satellite5;
 mod scan;

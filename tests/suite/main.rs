@@ -20,6 +20,7 @@ mod many_vcenters;
 mod messages;
 mod migrating;
 mod odd_files;
+mod own_source;
 mod prompts;
 mod signals;
 mod support;

@@ -32,6 +32,7 @@ fn a_command_finds_configuration_and_authority() {
     for line in [
         "[sim]",
         "[sim-sat5]",
+        "[sim-rhevm]",
         "type=esx",
         "rhsm_prefix=/candlepin",
         "-----BEGIN CERTIFICATE-----",

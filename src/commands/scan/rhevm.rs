@@ -115,12 +115,12 @@ mod tests {
         };
         let request = |code| Error::Request {
             what: "the hosts",
-            source: status(code),
+            source: status(code).into(),
         };
         let login = Error::Login {
             server: "rhvm:443".to_owned(),
             user: "admin".to_owned(),
-            source: status(401),
+            source: status(401).into(),
         };
         assert!(advice(&login).unwrap().contains("admin@internal"));
         assert!(advice(&request(404)).unwrap().contains("version 4"));

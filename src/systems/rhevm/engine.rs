@@ -166,9 +166,12 @@ impl Engine {
             http::Error::Status { status: 401, .. } => Error::Login {
                 server: self.server(),
                 user: self.account.user.clone(),
-                source,
+                source: source.into(),
             },
-            source => Error::Request { what, source },
+            source => Error::Request {
+                what,
+                source: source.into(),
+            },
         }
     }
 

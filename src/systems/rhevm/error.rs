@@ -21,7 +21,7 @@ pub enum Error {
         /// The user.
         user: String,
         /// The engine's answer.
-        source: http::Error,
+        source: Box<http::Error>,
     },
     /// A request failed.
     #[error("reading {what}")]
@@ -29,7 +29,7 @@ pub enum Error {
         /// What was asked for, such as `the hosts`.
         what: &'static str,
         /// Why.
-        source: http::Error,
+        source: Box<http::Error>,
     },
     /// An answer is not what the API promises.
     #[error("{server}: the answer with {what} is not the oVirt API's: {reason}")]
@@ -82,14 +82,14 @@ impl Error {
 impl Classify for Error {
     fn kind(&self) -> Kind {
         match self {
-            Error::Connection(error) | Error::Login { source: error, .. } => error.kind(),
-            // The engine is there, but not its API: another path, or another service.
-            Error::Request {
-                source: http::Error::Status { status: 404, .. },
-                ..
-            } => Kind::Protocol,
-            Error::Request { source, .. } if is_about_rights(source) => Kind::NoPerm,
-            Error::Request { source, .. } => source.kind(),
+            Error::Connection(error) => error.kind(),
+            Error::Login { source, .. } => source.kind(),
+            Error::Request { source, .. } => match &**source {
+                // The server is there, but not the API: another path, or another service.
+                http::Error::Status { status: 404, .. } => Kind::Protocol,
+                refusal if is_about_rights(refusal) => Kind::NoPerm,
+                other => other.kind(),
+            },
             Error::Answer { .. } => Kind::Protocol,
             Error::Changing { .. } => Kind::TempFail,
             Error::GaveUp { last, .. } => last.kind(),

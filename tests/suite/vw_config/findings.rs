@@ -39,6 +39,10 @@ fn keys_and_types() -> Vec<Finding> {
             esx("type=xen"),
             "error: a.conf:7: [prod] type: xen is not supported: there is no command vw-scan-xen in PATH",
         ),
+        (
+            esx("type=hyperv"),
+            "error: a.conf:7: [prod] type: hyperv is not supported: a scan of Hyper-V comes later, because its protocol",
+        ),
         (esx("server=vc:port"), "error: a.conf:7: [prod] server: "),
         (
             esx("hypervisor_id=moref"),
