@@ -159,13 +159,17 @@ fn print_settings(simulation: &Simulation) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let (user, password) = simulation.account();
     writeln!(out, "# vCenter      {}/sdk", simulation.vcenter().url())?;
+    writeln!(out, "# oVirt        {}/ovirt-engine/api", simulation.rhevm_url())?;
     writeln!(out, "# Candlepin    {}", simulation.candlepin_url())?;
     writeln!(out, "# Satellite 5  {}", simulation.satellite5_url())?;
     writeln!(out, "# XenServer    {}", simulation.xen().url())?;
     let [element, central] = simulation.prism_urls();
     writeln!(out, "# Prism Element  {element}\n# Prism Central  {central}")?;
     writeln!(out, "# user {user}, password {password}; interrupt to stop")?;
-    writeln!(out, "# sections sim, sim-sat5, sim-xen, sim-ahv, sim-prism")?;
+    writeln!(
+        out,
+        "# sections sim, sim-sat5, sim-xen, sim-ahv, sim-prism, sim-rhevm"
+    )?;
     for (name, path) in simulation.environment() {
         writeln!(out, "export {name}='{}'", path.display())?;
     }

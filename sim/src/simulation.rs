@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::ahv::{self, Edition, Prism};
 use crate::candlepin::{self, Candlepin};
 use crate::http::{Authority, Certificate, Server, Service, Tls};
+use crate::rhevm::{self, Rhevm};
 use crate::satellite5::{self, Satellite5};
 use crate::vcenter::{Inventory, VCenter};
 use crate::xen::{Pool, Xen};
@@ -20,6 +21,8 @@ pub struct Simulation {
     folder: TempDir,
     vcenter: VCenter,
     xen: Xen,
+    rhevm: Arc<Rhevm>,
+    rhevm_server: Server,
     candlepin: Arc<Candlepin>,
     candlepin_server: Server,
     satellite5: Arc<Satellite5>,
@@ -40,12 +43,15 @@ impl Simulation {
         };
         let nutanix = ahv::Inventory::new(inventory.hosts().count(), inventory.vms().count());
         let candlepin = Arc::new(Candlepin::new(candlepin::Settings::default()));
+        let rhevm = Arc::new(Rhevm::new(rhevm::Inventory::new(2, 10)));
         let satellite5 = Arc::new(Satellite5::new(satellite5::Settings::default()));
         let pool = Pool::new(inventory.hosts().count(), inventory.vms().count());
         let simulation = Simulation {
             folder: tempfile::Builder::new().prefix("vw-sim-").tempdir()?,
             vcenter: VCenter::start(inventory, tls.clone())?,
             xen: Xen::start(pool, tls.clone())?,
+            rhevm_server: Server::start(Arc::clone(&rhevm) as Arc<dyn Service>, tls.clone())?,
+            rhevm,
             candlepin_server: Server::start(Arc::clone(&candlepin) as Arc<dyn Service>, tls.clone())?,
             candlepin,
             satellite5_server: Server::start(Arc::clone(&satellite5) as Arc<dyn Service>, tls.clone())?,
@@ -90,6 +96,16 @@ impl Simulation {
     /// The simulated pool of XenServer hosts, with as many hosts and virtual machines as the vCenter.
     pub fn xen(&self) -> &Xen {
         &self.xen
+    }
+
+    /// The simulated oVirt engine.
+    pub fn rhevm(&self) -> &Rhevm {
+        &self.rhevm
+    }
+
+    /// Where the engine answers, without a path.
+    pub fn rhevm_url(&self) -> String {
+        self.rhevm_server.url()
     }
 
     /// The simulated Candlepin.
@@ -140,6 +156,7 @@ impl Simulation {
         );
         let xen = self.xen.url();
         let [element, central] = self.prism_urls();
+        let engine = self.rhevm_url();
         format!(
             "# Written by vw-sim; gone when it ends.\n\n\
              [sim]\n{source}{candlepin}\n\
@@ -147,7 +164,8 @@ impl Simulation {
              sat_password={password}\n\n\
              [sim-xen]\ntype=xen\nserver={xen}\n{account}owner=sim\n{candlepin}\n\
              [sim-ahv]\ntype=ahv\nserver={element}\n{account}owner=sim\n{candlepin}\n\
-             [sim-prism]\ntype=ahv\nprism_central=true\nserver={central}\n{account}owner=sim\n{candlepin}"
+             [sim-prism]\ntype=ahv\nprism_central=true\nserver={central}\n{account}owner=sim\n{candlepin}\n\
+             [sim-rhevm]\ntype=rhevm\nserver={engine}\nusername={user}@internal\npassword={password}\nowner=sim\n{candlepin}"
         )
     }
 }

@@ -46,28 +46,23 @@ pub(crate) const KUBEVIRT: Kind = Kind {
 pub(crate) const XEN: Kind = Kind {
     name: "xen",
     ids: &[Uuid, Hostname],
-    service: Some(XEN_SERVICE),
-};
-
-/// XenAPI.
-pub(crate) const XEN_SERVICE: Service = Service {
-    port: 443,
-    path: "",
-    password: "VIRTWHO_XEN_PASSWORD",
+    service: Some(Service {
+        port: 443,
+        path: "",
+        password: "VIRTWHO_XEN_PASSWORD",
+    }),
 };
 
 /// `vw-scan-ahv`.
 pub(crate) const AHV: Kind = Kind {
     name: "ahv",
     ids: &[Uuid, Hostname],
-    service: Some(PRISM),
-};
-
-/// Prism. Its path depends on which of its two APIs is used.
-pub(crate) const PRISM: Service = Service {
-    port: 9440,
-    path: "",
-    password: "VIRTWHO_AHV_PASSWORD",
+    service: Some(Service {
+        port: 9440,
+        // It depends on which of Prism's two APIs is used.
+        path: "",
+        password: "VIRTWHO_AHV_PASSWORD",
+    }),
 };
 
 /// `vw-scan-rhevm`.
@@ -75,7 +70,8 @@ pub(crate) const RHEVM: Kind = Kind {
     name: "rhevm",
     ids: &[Uuid, Hostname, Hwuuid],
     service: Some(Service {
-        port: 8443,
+        // virt-who's port is 8443, that of RHEV 3.0, whose API was another one.
+        port: 443,
         path: "/ovirt-engine/api",
         password: "VIRTWHO_RHEVM_PASSWORD",
     }),
@@ -83,6 +79,20 @@ pub(crate) const RHEVM: Kind = Kind {
 
 /// The types whose scans share their settings: all but esx, whose addresses may be libvirt's URIs, and fake, which has no server.
 const KINDS: [Kind; 5] = [LIBVIRT, KUBEVIRT, XEN, AHV, RHEVM];
+
+/// Types of virt-who that have no scan yet, and why.
+const LATER: [(&str, &str); 1] = [(
+    "hyperv",
+    "a scan of Hyper-V comes later, because its protocol, WS-Management, needs a server to test against",
+)];
+
+/// Why a type of virt-who has no scan yet. A program of that name in PATH can scan it nevertheless.
+pub(crate) fn comes_later(name: &str) -> Option<&'static str> {
+    LATER
+        .iter()
+        .find(|(later, _)| *later == name)
+        .map(|(_, reason)| *reason)
+}
 
 impl Kind {
     /// The type with this name.

@@ -14,12 +14,12 @@ pub mod candlepin;
 mod document;
 pub mod esx;
 pub mod fake;
-#[allow(dead_code, reason = "the first sources after vSphere are on their way")]
 mod http;
 pub mod kubevirt;
 mod omitted;
 mod options;
 mod record;
+pub mod rhevm;
 mod settings;
 mod shared_ids;
 mod watch;

@@ -5,6 +5,7 @@
 mod ahv;
 mod candlepin;
 mod read_back;
+mod rhevm;
 mod rows;
 mod satellite5;
 mod scan;

@@ -26,6 +26,7 @@ const LAYERS: [&[&str]; 6] = [
         "systems::kubevirt",
         "systems::xen",
         "systems::ahv",
+        "systems::rhevm",
         "systems::candlepin",
         "systems::satellite5",
     ],

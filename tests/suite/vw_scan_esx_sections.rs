@@ -30,7 +30,7 @@ fn a_section_of_another_type_is_refused_before_anything_is_sent() {
         for (line, words) in [
             (
                 "type=hyperv",
-                "'hyperv' is not OWN, the type that vw-scan-OWN reads; use vw-scan-hyperv (not available)",
+                "'hyperv' is not OWN, the type that vw-scan-OWN reads; use vw-scan-hyperv (not available: a scan of Hyper-V comes later",
             ),
             ("type=libvirt", "use vw-scan-libvirt (not available)"),
             (

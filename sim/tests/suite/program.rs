@@ -34,6 +34,7 @@ fn a_command_finds_configuration_and_authority() {
         "[sim-sat5]",
         "[sim-ahv]",
         "[sim-prism]",
+        "[sim-rhevm]",
         "type=esx",
         "type=ahv",
         "prism_central=true",

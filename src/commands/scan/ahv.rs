@@ -9,7 +9,7 @@ use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::words::counted;
 use crate::cli::{self, progress::Progress};
-use crate::commands::kind::{AHV, PRISM};
+use crate::commands::kind::AHV;
 use crate::commands::server::ServerOptions;
 use crate::http::Endpoint;
 use crate::mapping::Inventory;
@@ -55,7 +55,7 @@ struct Settings {
 impl Settings {
     /// The scan that the options and the section ask for.
     fn new(args: &Args, cancel: &Cancel) -> cli::Result<Self> {
-        let mut http = HttpScan::new((&AHV, &PRISM), &args.server, &args.scan, cancel)?;
+        let mut http = HttpScan::new(&AHV, &args.server, &args.scan, cancel)?;
         let is_central =
             args.prism_central || http.settings.section.flag("prism_central")?.unwrap_or_default();
         let api = if is_central { Api::Central } else { Api::Element };

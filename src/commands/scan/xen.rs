@@ -9,7 +9,7 @@ use super::watch::Bell;
 use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::{self, progress::Progress};
-use crate::commands::kind::{XEN, XEN_SERVICE};
+use crate::commands::kind::XEN;
 use crate::commands::server::ServerOptions;
 use crate::mapping::Inventory;
 use crate::systems::xen::{self, Credentials, Refusal};
@@ -48,7 +48,7 @@ struct XenScan {
 
 impl XenScan {
     fn new(args: &Args, cancel: &Cancel) -> cli::Result<Self> {
-        let http = HttpScan::new((&XEN, &XEN_SERVICE), &args.server, &args.scan, cancel)?;
+        let http = HttpScan::new(&XEN, &args.server, &args.scan, cancel)?;
         let credentials = Credentials {
             username: http.login.username.clone(),
             password: http.login.password.clone(),

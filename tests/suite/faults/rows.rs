@@ -23,6 +23,7 @@ const NOT_ITS_OWN: Words = &[
     "not one of Prism",
     "not XML-RPC",
     "not the vSphere API's",
+    "not the oVirt API's",
 ];
 const NO_CONTENT: Words = &["204", "not one of Candlepin", "not XML-RPC"];
 /// The text ends within an element or value, although the answer is complete.
@@ -30,6 +31,7 @@ const SHORTENED: Words = &[
     "not one of Candlepin",
     "not one of Prism",
     "not XML-RPC",
+    "not the oVirt API's",
     "the XML was cut",
 ];
 const MALFORMED: Words = &["malformed XML", "not XML-RPC", "not the vSphere API's"];

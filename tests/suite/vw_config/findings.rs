@@ -47,6 +47,10 @@ fn keys_and_types() -> Vec<Finding> {
             "[pool]\ntype=xen\nserver=xen1\npassword=p\nowner=o\n".to_owned(),
             "error: a.conf:1: [pool] username: is missing",
         ),
+        (
+            esx("type=hyperv"),
+            "error: a.conf:7: [prod] type: hyperv is not supported: a scan of Hyper-V comes later, because its protocol",
+        ),
         (esx("server=vc:port"), "error: a.conf:7: [prod] server: "),
         (
             esx("hypervisor_id=moref"),

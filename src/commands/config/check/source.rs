@@ -2,7 +2,7 @@
 
 use super::{Check, Surroundings};
 use crate::cli::args;
-use crate::commands::kind::{AHV, KUBEVIRT, Kind};
+use crate::commands::kind::{AHV, KUBEVIRT, Kind, comes_later};
 use crate::commands::scan::{ALL_IDS, hypervisor_id};
 use crate::commands::vsphere::address_problem;
 use crate::commands::way;
@@ -66,9 +66,14 @@ impl Check {
                 self.fail(section, "type", reason);
             }
             kind => {
-                let reason = match TYPES.contains(&kind) {
-                    true => format!("{kind} is not supported: there is no command {scan} in PATH"),
-                    false => format!(
+                let reason = match (comes_later(kind), TYPES.contains(&kind)) {
+                    (Some(reason), _) => {
+                        format!(
+                            "{kind} is not supported: {reason}; vw(7) shows how a program of your own can read it"
+                        )
+                    }
+                    (None, true) => format!("{kind} is not supported: there is no command {scan} in PATH"),
+                    (None, false) => format!(
                         "'{kind}' is an unknown type{}, and there is no command {scan} in PATH",
                         did_you_mean(kind, TYPES)
                     ),
