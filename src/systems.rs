@@ -3,5 +3,6 @@
 //! They don't know each other. A source makes a [`crate::mapping`], a destination takes one.
 
 pub mod candlepin;
+pub mod libvirt;
 pub mod satellite5;
 pub mod vsphere;

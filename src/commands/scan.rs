@@ -15,6 +15,7 @@ pub mod esx;
 pub mod fake;
 #[allow(dead_code, reason = "the first sources after vSphere are on their way")]
 mod http;
+pub mod libvirt;
 mod omitted;
 mod options;
 mod record;

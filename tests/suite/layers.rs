@@ -21,7 +21,12 @@ const LAYERS: [&[&str]; 6] = [
     ],
     &["mapping", "state", "retry"],
     &["filter", "diff", "show", "config", "http", "process"],
-    &["systems::vsphere", "systems::candlepin", "systems::satellite5"],
+    &[
+        "systems::vsphere",
+        "systems::candlepin",
+        "systems::satellite5",
+        "systems::libvirt",
+    ],
     &["cli", "service"],
     &["commands"],
 ];

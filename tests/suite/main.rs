@@ -44,6 +44,7 @@ mod vw_scan_esx_options;
 mod vw_scan_esx_sections;
 mod vw_scan_esx_watch;
 mod vw_scan_fake;
+mod vw_scan_libvirt;
 mod vw_show;
 mod vw_task_esx;
 mod way;

@@ -2,7 +2,7 @@
 
 use super::{Check, Surroundings};
 use crate::cli::args;
-use crate::commands::kind::Kind;
+use crate::commands::kind::{Kind, LIBVIRT};
 use crate::commands::scan::{ALL_IDS, hypervisor_id};
 use crate::commands::vsphere::address_problem;
 use crate::commands::way;
@@ -58,8 +58,7 @@ impl Check {
                 }
             }
             _ if !section.has("type") => {
-                let reason =
-                    "is missing, which means libvirt, and there is no command for that; set it to esx";
+                let reason = "is missing, which means libvirt, and there is no command vw-scan-libvirt in PATH; set it to esx";
                 self.fail(section, "type", reason);
             }
             kind => {
@@ -106,6 +105,9 @@ impl Check {
                 let endpoint = way::https_source(&args::Connection::default(), section, base);
                 self.way(section, "server", endpoint);
             }
+        }
+        if *kind == LIBVIRT {
+            self.libvirt(section);
         }
         self.hypervisor_id(section, kind.ids);
     }
