@@ -47,7 +47,7 @@ pub use base::Base;
 pub use error::{Error, Flaw, Limit};
 pub use proxy::{NoProxy, Proxy, ProxyUrl, Way};
 pub use request::Request;
-pub use response::{Body, Response};
+pub use response::{Body, LONGEST_PAUSE, Response};
 pub use thumbprint::{BadThumbprint, Thumbprint};
 pub use tls::{Identity, Trust, common_name};
 pub use trace::Trace;

@@ -9,7 +9,12 @@ fuzz_target!(|bytes: &[u8]| {
     for id in [HypervisorId::Uuid, HypervisorId::Hostname] {
         if let Ok(inventory) = libvirt::read(bytes, id) {
             assert_eq!(inventory.hypervisors.len(), 1);
-            assert!(inventory.hypervisors[0].guests.iter().all(|guest| guest.id.len() == 36));
+            assert!(
+                inventory.hypervisors[0]
+                    .guests
+                    .iter()
+                    .all(|guest| guest.id.len() == 36)
+            );
         }
     }
 });

@@ -28,7 +28,7 @@ pub struct Section {
     /// Use this section of the configuration
     ///
     /// It can be omitted if only one section matches the command, or if options say everything.
-    #[arg(short, long, value_name = "SECTION")]
+    #[arg(short, long, value_name = "SECTION", allow_hyphen_values = true)]
     pub name: Option<String>,
 }
 

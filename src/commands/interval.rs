@@ -5,10 +5,13 @@ use std::time::Duration;
 use crate::config::Section;
 
 /// The interval if there is no other, as in virt-who.
-const USUAL: Duration = Duration::from_secs(3600);
+pub(super) const USUAL: Duration = Duration::from_secs(3600);
 
 /// The shortest interval, as in virt-who.
 const SHORTEST: Duration = Duration::from_secs(60);
+
+/// The longest interval of the configuration, that of the option. Beyond it, clocks would overflow.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// The interval of `--interval` or `[global]`. As in virt-who, one that is too short or no number becomes an hour.
 pub(super) fn of(option: Option<Duration>, global: &Section) -> Duration {
@@ -36,5 +39,5 @@ pub(super) fn of(option: Option<Duration>, global: &Section) -> Duration {
         );
         return USUAL;
     }
-    interval
+    interval.min(LONGEST)
 }

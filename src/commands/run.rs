@@ -22,7 +22,7 @@ use crate::state::Folder;
 use crate::text;
 
 /// Run the pipeline of every section, once or for ever
-#[derive(Debug, clap::Parser)]
+#[derive(Debug, Clone, clap::Parser)]
 #[command(
     name = "vw-run",
     version,
@@ -38,7 +38,7 @@ struct Args {
     #[arg(short, long, value_name = "FILE")]
     config: Vec<PathBuf>,
     /// Use only this section (repeatable)
-    #[arg(short, long = "name", value_name = "SECTION")]
+    #[arg(short, long = "name", value_name = "SECTION", allow_hyphen_values = true)]
     names: Vec<String>,
     /// Report every section once, then end
     #[arg(short, long, conflicts_with_all = ["watch", "interval"])]
@@ -102,6 +102,8 @@ fn once(args: &Args, settings: &Settings) -> cli::Result<Exit> {
     let cancel = cli::cancel_on_signals()?;
     let _instance = instance::claim(args)?;
     let reporting = Reporting::new(args, &settings.sources, &cancel)?;
+    // `oneshot` of `[global]` may have been set for a service.
+    notify::ready_and_alive();
     let work = Work::new(args.jobs.into(), &cancel);
     round::once(&work, &settings.sources, &|outcome| reporting.add(&outcome));
     cancel.check()?;
@@ -137,7 +139,13 @@ fn for_ever(args: &Args, settings: Settings) -> cli::Result<Exit> {
             Err(RecvTimeoutError::Timeout) => notify::alive(),
             Ok(Event::Reload) => {
                 notify::reloading();
-                reload(args, &mut rounds, &reporting);
+                // Its file may be a pipe that nobody writes to.
+                let own = args.clone();
+                let Ok(loaded) = cancel.unblocked(move || Ok(Settings::load(&own))) else {
+                    break;
+                };
+                let loaded = loaded.unwrap_or_else(|error| Err(cli::Failure::defect(error).into()));
+                reload(loaded, &mut rounds, &reporting);
                 notify::ready();
             }
             Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => break,
@@ -149,9 +157,9 @@ fn for_ever(args: &Args, settings: Settings) -> cli::Result<Exit> {
     Ok(reporting.exit())
 }
 
-/// Reads the configuration again. If that fails, the sections stay as they are.
-fn reload(args: &Args, rounds: &mut Rounds, reporting: &Reporting) {
-    match Settings::load(args) {
+/// Uses a configuration that was read again. If reading it failed, the sections stay as they are.
+fn reload(loaded: cli::Result<Settings>, rounds: &mut Rounds, reporting: &Reporting) {
+    match loaded {
         Ok(settings) => {
             log::info!("the configuration was read again");
             reporting.set_sections(&settings.sources);

@@ -237,16 +237,20 @@ impl Read for Source {
     }
 }
 
-/// The value of `Retry-After`: seconds or a date (RFC 9110, 10.2.3).
+/// The longest pause that a server may ask for. A longer one is a mistake, or an attack.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(86_400);
+
+/// The value of `Retry-After`: seconds or a date (RFC 9110, 10.2.3), at most [`LONGEST_PAUSE`].
 fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
-    match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
+    let asked = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
             let date = httpdate::parse_http_date(text).ok()?;
-            Some(date.duration_since(now).unwrap_or_default())
+            date.duration_since(now).unwrap_or_default()
         }
-    }
+    };
+    Some(asked.min(LONGEST_PAUSE))
 }
 
 fn looks_like_html(text: &str) -> bool {
@@ -283,6 +287,8 @@ mod tests {
         for (text, wanted) in [
             ("120", Some(120)),
             (" 0 ", Some(0)),
+            ("18446744073709551615", Some(86_400)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(86_400)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
             ("soon", None),

@@ -184,11 +184,11 @@ impl Drop for Running {
     }
 }
 
-/// How a program ended, in words: `exit status 75` or `signal 9`.
+/// How a program ended, in words: `exit status 75` or `killed by signal 9`.
 pub fn end_of(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => "an unknown status".to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! Messages to systemd, see sd_notify(3). Without systemd they do nothing.
 
+use std::thread;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -41,6 +42,21 @@ pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
         .map(|limit| limit / 2)
         .filter(|pause| !pause.is_zero())
+}
+
+/// Reports that the service is ready, and, as long as the process runs, that it is alive. It is for work that has no loop.
+pub fn ready_and_alive() {
+    ready();
+    let Some(pulse) = watchdog() else { return };
+    let beat = move || {
+        loop {
+            thread::sleep(pulse);
+            alive();
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("watchdog".into()).spawn(beat) {
+        log::debug!("no thread for the watchdog of systemd: {error}");
+    }
 }
 
 fn send(states: &[NotifyState<'_>]) {

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::error::Kind;
+use crate::http;
 
 /// What came of one section in one round.
 #[derive(Debug, Clone)]
@@ -65,7 +66,8 @@ impl ResultLine {
 
     /// The pause that the destination asks for.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.number("retry_after").map(Duration::from_secs)
+        let asked = self.number("retry_after").map(Duration::from_secs)?;
+        Some(asked.min(http::LONGEST_PAUSE))
     }
 }
 
@@ -101,6 +103,8 @@ mod tests {
             (Some("failed"), Some(2))
         );
         assert_eq!(line.retry_after(), Some(Duration::from_secs(30)));
+        let endless = ResultLine::parse(&format!("{{\"retry_after\":{}}}", u64::MAX)).unwrap();
+        assert_eq!(endless.retry_after(), Some(Duration::from_secs(86_400)));
         assert_eq!(ResultLine::parse("[1]"), None);
         assert_eq!(ResultLine::parse("{\"a\":"), None);
     }

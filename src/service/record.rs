@@ -63,8 +63,10 @@ impl Record {
         cancel: &Cancel,
     ) -> Option<Kind> {
         for outcome in outcomes {
-            let name = status::section_name(outcome).to_owned();
-            self.sections.entry(name).or_default().add(outcome);
+            // A section may have left the configuration during its round.
+            if let Some(section) = self.sections.get_mut(status::section_name(outcome)) {
+                section.add(outcome);
+            }
         }
         let status = Status::replace(&self.folder, &self.sections, cancel);
         let metrics = self.metrics.as_ref().map_or(Ok(()), |file| {
@@ -172,7 +174,8 @@ mod tests {
         let mut record = Record::new(folder, metrics_file(place.path()), ["a", "b"]);
         record.add(&[outcome("a", None), outcome("b", None)], &Cancel::default());
         record.set_sections(["b", "c"]);
-        record.add(&[outcome("b", None)], &Cancel::default());
+        // Its round was still going on.
+        record.add(&[outcome("a", None), outcome("b", None)], &Cancel::default());
         let text = fs::read_to_string(place.path().join("vw.prom")).unwrap();
         assert!(!text.contains("\"a\""), "{text}");
         assert!(text.contains("vw_rounds_total{section=\"b\"} 2\n"), "{text}");

@@ -1,10 +1,11 @@
 //! A round: a source is scanned, and each of its sections reports what it keeps of the document.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::process::Stdio;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -41,6 +42,8 @@ pub struct Work {
     destinations: Doors<Destination>,
     /// After a change of the configuration the round before it may still be going on.
     sections: Doors<String>,
+    /// The sections of the configuration; `None` if it is read only once.
+    configured: Mutex<Option<HashSet<String>>>,
 }
 
 /// A document in a file without a name, which vanishes with this process.
@@ -81,7 +84,10 @@ pub(super) fn own_failure(section: &str, kind: Kind, message: String) -> Failure
 
 fn io_failure(section: &str, error: &io::Error) -> Failure {
     let folder = std::env::temp_dir();
-    let message = format!("a temporary file in {}: {error}", folder.display());
+    let message = format!(
+        "a temporary file in {}: {error}; TMPDIR names another folder",
+        folder.display()
+    );
     own_failure(section, Kind::Io, text::message(&message))
 }
 
@@ -102,7 +108,18 @@ impl Work {
             reports: Permits::new(jobs),
             destinations: Doors::default(),
             sections: Doors::default(),
+            configured: Mutex::default(),
         }
+    }
+
+    /// Sets the sections of the configuration. If another section's round is going on, its report does not begin.
+    pub(super) fn set_configured(&self, sections: HashSet<String>) {
+        *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = Some(sections);
+    }
+
+    fn is_configured(&self, section: &str) -> bool {
+        let configured = self.configured.lock().unwrap_or_else(PoisonError::into_inner);
+        configured.as_ref().is_none_or(|names| names.contains(section))
     }
 
     /// The token that ends everything.
@@ -136,7 +153,12 @@ impl Work {
         done: &(dyn Fn(Outcome) + Sync),
     ) {
         let report = |pipeline: &Pipeline| {
-            let came_of_it = self.report(pipeline, document, &voice.of(pipeline.name()));
+            let name = pipeline.name();
+            if !self.is_configured(name) {
+                log::info!(section = name; "[{name}] not reported, because it has left the configuration");
+                return;
+            }
+            let came_of_it = self.report(pipeline, document, &voice.of(name));
             self.finish(pipeline, began, true, came_of_it, done);
         };
         thread::scope(|scope| {
@@ -189,7 +211,17 @@ impl Work {
         let document = Spool::new(section)?;
         let stdout = document.file().try_clone();
         let stdout = stdout.map_err(|error| io_failure(section, &error))?;
-        Stage::start(program, voice, Stdio::null(), stdout)?.wait(self.limits(SCAN))?;
+        let scanned = Stage::start(program, voice, Stdio::null(), stdout)?.wait(self.limits(SCAN));
+        scanned.inspect_err(|failure| {
+            if failure.kind == Kind::Io {
+                let folder = std::env::temp_dir();
+                log::warn!(
+                    section = section;
+                    "[{section}] the scan prints to a temporary file in {}; if that disk is full, TMPDIR names another folder",
+                    folder.display()
+                );
+            }
+        })?;
         match document.is_empty() {
             Ok(false) => Ok(document),
             Ok(true) => Err(own_failure(
@@ -322,13 +354,11 @@ pub fn side_by_side(sources: &[Source], each: &(dyn Fn(&Source) + Sync)) {
                 log::debug!("no thread for [{}], so it comes later: {error}", source.name());
                 refused
                     .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .unwrap_or_else(PoisonError::into_inner)
                     .push(source);
             }
         }
     });
-    let refused = refused
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let refused = refused.into_inner().unwrap_or_else(PoisonError::into_inner);
     refused.into_iter().for_each(each);
 }

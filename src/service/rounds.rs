@@ -80,6 +80,9 @@ impl Rounds {
     /// Makes these the sources. One that is the same as before goes on, and its next round is due now unless it is held. One that
     /// is gone or has changed ends after the round that is going on.
     pub fn apply(&mut self, sources: Vec<Source>) {
+        let pipelines = sources.iter().flat_map(|source| &source.pipelines);
+        let names = pipelines.map(|pipeline| pipeline.name().to_owned());
+        self.work.set_configured(names.collect());
         let wanted = |line: &Line| {
             sources
                 .iter()

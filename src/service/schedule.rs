@@ -18,6 +18,8 @@ pub struct Schedule {
     interval: Duration,
     backoff: Backoff,
     due: Instant,
+    /// Before this moment nobody may hurry, because the server asks for a pause.
+    not_before: Instant,
     is_held: bool,
 }
 
@@ -39,6 +41,7 @@ impl Schedule {
             interval,
             backoff: Backoff::new(FIRST_PAUSE, interval),
             due: now,
+            not_before: now,
             is_held: false,
         }
     }
@@ -48,10 +51,10 @@ impl Schedule {
         self.due
     }
 
-    /// Makes the next round due now, unless the section is held.
+    /// Makes the next round due now, or after the pause that the server asks for, unless the section is held.
     pub fn hurry(&mut self, now: Instant) {
         if !self.is_held {
-            self.due = self.due.min(now);
+            self.due = self.due.min(now.max(self.not_before));
         }
     }
 
@@ -67,6 +70,7 @@ impl Schedule {
         if failed != Some(Kind::TempFail) {
             self.backoff = Backoff::new(FIRST_PAUSE, self.interval);
         }
+        self.not_before = now + asked.unwrap_or_default();
         let usual = (began + self.interval).saturating_duration_since(now);
         let next = match failed {
             _ if self.is_held => Next::Held(HELD.max(self.interval).max(asked.unwrap_or_default())),
@@ -148,7 +152,11 @@ mod tests {
         for kind in [Some(Kind::TempFail), Some(Kind::Unavailable), None] {
             assert_eq!(schedule.ended(kind, asked, now, now), Next::After(HOUR * 2));
         }
+        schedule.hurry(now);
+        assert_eq!(schedule.due(), now + HOUR * 2);
         assert_eq!(schedule.ended(None, Some(seconds(1)), now, now), Next::Usual);
+        schedule.hurry(now + seconds(5));
+        assert_eq!(schedule.due(), now + seconds(5));
     }
 
     #[test]

@@ -303,7 +303,10 @@ mod tests {
         assert_eq!(failure("exit 3").message, "exit status 3");
         assert_eq!(failure("exit 78").kind, Kind::Config);
         let killed = failure("kill -9 $$");
-        assert_eq!((killed.kind, &*killed.message), (Kind::TempFail, "signal 9"));
+        assert_eq!(
+            (killed.kind, &*killed.message),
+            (Kind::TempFail, "killed by signal 9")
+        );
         // Nobody has asked vw-run to end, so this is a failure like any other.
         assert_eq!(failure("exit 143").kind, Kind::TempFail);
         assert_eq!(failure("kill -SEGV $$").kind, Kind::Software);

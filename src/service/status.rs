@@ -138,7 +138,7 @@ impl Section {
     /// Adds what came of a round. What a failed round does not know stays as it was.
     pub fn add(&mut self, outcome: &Outcome) {
         let time = whole_seconds(outcome.time);
-        self.rounds += 1;
+        self.rounds = self.rounds.saturating_add(1);
         if outcome.is_scanned {
             self.source.last_successful_retrieve = Some(time);
             self.source.scanned = Scanned::of(outcome).or(self.source.scanned);
@@ -150,7 +150,10 @@ impl Section {
         }
         let kind = outcome.kind().map(|kind| name(kind).to_owned());
         match &kind {
-            Some(kind) => *self.failures.entry(kind.clone()).or_default() += 1,
+            Some(kind) => {
+                let number = self.failures.entry(kind.clone()).or_default();
+                *number = number.saturating_add(1);
+            }
             None => self.last_success = Some(time),
         }
         self.round = Some(LastRound {
@@ -337,6 +340,14 @@ mod tests {
         )
         .unwrap();
         assert_eq!(Status::read(&folder).unwrap().sections["a"].rounds, 7);
+        let most = format!(
+            r#"{{"sections":{{"a":{{"rounds":{0},"failures":{{"tempfail":{0}}}}}}}}}"#,
+            u64::MAX
+        );
+        fs::write(folder.path(FILE), most).unwrap();
+        let mut full = Status::read(&folder).unwrap().sections.remove("a").unwrap();
+        full.add(&failure(1, Kind::TempFail));
+        assert_eq!((full.rounds, full.failures["tempfail"]), (u64::MAX, u64::MAX));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
+
 use super::{Error, Folder};
 use crate::cancel::Cancel;
 
@@ -112,6 +114,8 @@ impl Folder {
 fn take(path: &Path, claim: Claim) -> io::Result<Option<Lock>> {
     let mut options = File::options();
     let options = options.create(true).write(true).truncate(false).mode(0o600);
+    // Opening a pipe would wait for its reader.
+    let options = options.custom_flags(OFlags::NONBLOCK.bits() as i32);
     let mut file = options.open(path)?;
     let taken = match claim {
         Claim::Alone => file.try_lock(),
@@ -170,6 +174,14 @@ mod tests {
         let error = claim(Claim::Beside).unwrap_err();
         let words = format!("process {} still", std::process::id());
         assert!(error.to_string().starts_with(&words), "{error}");
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_a_lock_is_an_error() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        rustix::fs::mkfifoat(rustix::fs::CWD, folder.path("l"), rustix::fs::Mode::RWXU).unwrap();
+        assert_eq!(folder.claim("l", Claim::Alone).unwrap_err().kind(), Kind::Io);
     }
 
     #[test]

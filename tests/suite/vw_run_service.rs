@@ -138,6 +138,20 @@ fn systemd_learns_what_the_service_does() {
 }
 
 #[test]
+fn a_service_of_one_round_tells_systemd_that_it_is_alive() {
+    let site = Site::new("oneshot=true", &["script"]);
+    let scan = "#!/bin/sh\nuntil [ -e \"$PLACE/go\" ]; do sleep 0.02; done\nexit 75\n";
+    fs::write(site.path("bin/vw-scan-script"), scan).unwrap();
+    let manager = Manager::new(&site);
+    let mut child = service(&site, &manager, "100000");
+    manager.told(|line| line == "READY=1");
+    manager.told(|line| line == "WATCHDOG=1");
+    manager.told(|line| line == "WATCHDOG=1");
+    fs::write(site.path("go"), "").unwrap();
+    assert_eq!(ended(&mut child).unwrap().code(), Some(75));
+}
+
+#[test]
 fn a_service_manager_that_went_away_does_not_stop_the_service() {
     let site = Site::new("", &["script"]);
     let manager = Manager::new(&site);
@@ -163,6 +177,13 @@ fn the_command_of_the_cronjob_reads_a_secret_as_kubernetes_mounts_it() {
         job.contains("name: VW_CONFIG\n                  value: /config\n"),
         "{job}"
     );
+    // The documents of the scans are temporary files.
+    if job.contains("readOnlyRootFilesystem: true") {
+        assert!(
+            job.contains("- name: tmp\n                  mountPath: /tmp\n"),
+            "{job}"
+        );
+    }
 
     // Kubernetes replaces a Secret by one new link.
     let site = Site::new("reporter_id=vw-vc1", &["fine"]);

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use crate::state;
 
@@ -18,8 +20,12 @@ pub(super) struct LogFile {
 impl LogFile {
     /// Opens a file for appending, and creates it if it is missing.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        // Each line is one write, so the stages of a pipeline can share the file.
-        let file = File::options().append(true).create(true).open(path)?;
+        // Each line is one write, so the stages of a pipeline can share the file. Opening a pipe that nobody reads must not block.
+        let mut options = File::options();
+        let options = options.append(true).create(true);
+        let file = options.custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)?;
+        let flags = fcntl_getfl(&file)?;
+        fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
         Ok(LogFile {
             path: path.to_owned(),
             file,
@@ -141,6 +147,26 @@ mod tests {
         fs::rename(place.path().join("new"), place.path().join("gone")).unwrap();
         file.append("6");
         assert_eq!(text(&place.path().join("gone/folder/all.log")), "5\n6\n");
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_an_error_and_one_with_a_reader_gets_every_line() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        assert!(LogFile::open(&path).is_err());
+        let pipe = path.clone();
+        let reader = std::thread::spawn(move || fs::read_to_string(pipe).unwrap());
+        let mut file = loop {
+            match LogFile::open(&path) {
+                Ok(file) => break file,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        let long = "x".repeat(100_000);
+        file.append(&long);
+        drop(file);
+        assert_eq!(reader.join().unwrap(), format!("{long}\n"));
     }
 
     #[test]

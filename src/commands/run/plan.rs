@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use log::LevelFilter;
 
 use crate::cli::args::{self, Connection};
 use crate::cli::{self, advice};
 use crate::commands::kind::LIBVIRT;
-use crate::commands::{rhsm, way};
+use crate::commands::{interval, rhsm, way};
 use crate::config::{Config, Rhsm, Section};
 use crate::error::Kind;
 use crate::process::{self, Program};
@@ -25,6 +26,8 @@ pub(super) struct Stages<'a> {
     pub config: &'a [PathBuf],
     /// `--state-dir`.
     pub state_dir: &'a Path,
+    /// With `--watch`, how often an unchanged document is reported again.
+    pub repeat: Option<Duration>,
 }
 
 /// The sections to use: those that `-n` names, otherwise all, with that of the environment unless files are named.
@@ -139,7 +142,14 @@ impl Stages<'_> {
             };
             return Err(failure(section.wrong("type", &reason).to_string()));
         }
-        Ok(self.command(&scan, name))
+        let scan = self.command(&scan, name);
+        Ok(match self.repeat {
+            None => scan,
+            Some(interval::USUAL) => scan.argument("--watch"),
+            Some(other) => scan
+                .argument("--watch")
+                .option("--repeat", other.as_secs().to_string()),
+        })
     }
 
     /// A command with the options that all have. Only the scan and the reporter of the variables have no section.

@@ -51,14 +51,16 @@ impl Settings {
         }
         let global = config.global();
         let sections = plan::sections(&config, &args.names, !files.config.is_empty())?;
+        let interval = interval::of(args.interval, global);
         let stages = plan::Stages {
             config: &files.config,
             state_dir: &args.state_dir,
+            repeat: args.watch.then_some(interval),
         };
         Ok(Settings {
             mode: mode(args, global)?,
             json: args.json || flag(global, "json"),
-            interval: interval::of(args.interval, global),
+            interval,
             sources: stages.sources(&sections),
         })
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::settings::Settings;
 use super::{Args, exit};
 use crate::cli::{self, Exit, Failure as CliFailure, table};
+use crate::error::Classify as _;
 use crate::process::Program;
 use crate::service::round::side_by_side;
 use crate::service::status::{Section, Status};
@@ -42,7 +43,11 @@ pub(super) fn print(args: &Args, settings: &Settings) -> cli::Result<Exit> {
     });
     cancel.check()?;
     let _at_once = cli::end_at_once(&cancel);
-    let status = Status::read(&Folder::new(&args.state_dir))?;
+    // Without it, the logins are still worth to be shown.
+    let status = Status::read(&Folder::new(&args.state_dir)).unwrap_or_else(|error| {
+        log::warn!("{}; the earlier successes are unknown", error.with_causes());
+        Status::default()
+    });
     let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     let pipelines = settings.sources.iter().flat_map(|source| &source.pipelines);
     let rows: Vec<_> = pipelines

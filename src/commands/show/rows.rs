@@ -97,7 +97,10 @@ fn cells_of_guest(guest: Guest) -> [String; 7] {
 /// A cell in one line that no spreadsheet takes for a formula.
 fn harmless(cell: &str) -> String {
     let cell = text::line(cell);
-    match cell.trim_start().starts_with(['=', '+', '-', '@']) {
+    match cell
+        .trim_start()
+        .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+    {
         true => format!("'{cell}"),
         false => cell,
     }
@@ -122,6 +125,8 @@ mod tests {
         assert_eq!(harmless("@SUM(A1)"), "'@SUM(A1)");
         assert_eq!(harmless("\t=1+1"), "' =1+1");
         assert_eq!(harmless("a\r\nb=c"), "a  b=c");
+        // Some spreadsheets read full-width signs, too.
+        assert_eq!(harmless("＝1"), "'＝1");
         assert_eq!(harmless("web-1"), "web-1");
     }
 }

@@ -53,13 +53,13 @@ impl SourceLine {
     fn follow_scan(&self, orders: &Receiver<Order>, own: &Sender<Order>) -> Ended {
         let name = self.source.name();
         let program = match &self.source.scan {
-            Ok(program) => program.clone().argument("--watch"),
+            Ok(program) => program,
             Err(failure) => {
                 log::error!(section = name; "[{name}] {}", failure.message);
                 return Ended::Scan(failure.clone());
             }
         };
-        let mut scan = match Stage::start(&program, &Voice::new(name), Stdio::null(), Stdio::piped()) {
+        let mut scan = match Stage::start(program, &Voice::new(name), Stdio::null(), Stdio::piped()) {
             Ok(scan) => scan,
             Err(failure) => return Ended::Scan(failure),
         };

@@ -18,6 +18,8 @@ const SEARCH_PAUSE: Duration = Duration::from_millis(500);
 
 /// The fault of a start while another task is pending.
 const IN_PROGRESS: &str = "TaskInProgress";
+/// The fault of a power state that does not allow the action.
+const INVALID_STATE: &str = "InvalidPowerState";
 
 /// How often the questions of one moment may change while one is being answered.
 const MOST_CHANGES: usize = 100;
@@ -255,9 +257,19 @@ impl Work<'_> {
                 let pending = now.tasks.into_iter().find(TaskInfo::is_pending);
                 return Ok(Ended::Busy(pending.unwrap_or_default()));
             }
+            Err(error) if error.is_fault(INVALID_STATE) => {
+                return self.reached_meanwhile(session)?.ok_or(error);
+            }
             started => started?,
         }
         self.follow(session)
+    }
+
+    /// Whether somebody else has brought the virtual machine into the wanted state since it was looked at.
+    fn reached_meanwhile(&self, session: &mut Session) -> Result<Option<Ended>, Error> {
+        let now = task::look(session, self.order.machine)?.unwrap_or_default();
+        let goal = self.order.action.goal();
+        Ok(goal.filter(|goal| *goal == now.power).map(Ended::Already))
     }
 
     /// Asks the server to start the task, once.
@@ -326,6 +338,9 @@ impl Work<'_> {
         }
         Ok(match self.following.follow(session)? {
             Followed::Success => Ended::Done,
+            Followed::Failed(fault) if fault.kind == INVALID_STATE => {
+                self.reached_meanwhile(session)?.unwrap_or(Ended::Failed(fault))
+            }
             Followed::Failed(fault) => Ended::Failed(fault),
             Followed::Blocked {
                 question,

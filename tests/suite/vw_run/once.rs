@@ -358,3 +358,31 @@ fn options_that_contradict_each_other_are_refused() {
         assert_eq!(run(args).status, 64, "{args:?}");
     }
 }
+
+#[test]
+fn a_section_may_have_a_name_like_an_option() {
+    let machine = Machine::new();
+    machine.scan("a", "");
+    machine.configure("[-o]\ntype=a\nowner=sim\n@\n");
+    let outcome = machine.vw_run(&["-o", "-n", "-o"]).run();
+    assert_eq!((outcome.status, &*outcome.stderr), (0, ""));
+    assert_states(&outcome.stdout, &[("-o", "finished")]);
+}
+
+#[test]
+fn a_scan_that_can_not_write_its_document_is_told_from_a_lack_of_space_elsewhere() {
+    let machine = Machine::new();
+    machine.script(
+        "vw-scan-a",
+        "echo vw-scan-a: writing to stdout: No space left on device >&2; exit 74",
+    );
+    machine.sections(&["a"]);
+    let outcome = machine.once();
+    assert_eq!(outcome.status, 74);
+    assert!(
+        outcome
+            .stderr
+            .contains("[a] the scan prints to a temporary file in /"),
+        "{outcome:?}"
+    );
+}

@@ -93,6 +93,81 @@ fn sighup_reads_the_configuration_again() {
 }
 
 #[test]
+fn an_endless_interval_of_the_configuration_is_no_defect() {
+    let machine = Machine::new();
+    machine.scan("a", "");
+    machine.configure(&format!(
+        "[global]\ninterval={}\n[a]\ntype=a\nowner=sim\n@\n",
+        u64::MAX
+    ));
+    let mut service = machine.service(&[]);
+    assert_eq!(service.result()["section"], "a");
+    assert_eq!(service.end(), Some(143));
+    assert_eq!(machine.read("stderr"), "vw-run: terminated\n");
+}
+
+#[test]
+fn the_interval_says_how_often_a_watching_scan_repeats_itself() {
+    let machine = Machine::new();
+    let dry = |args: &[&str]| {
+        let outcome = machine.vw_run(&[&["--dry-run"], args].concat()).run();
+        outcome.stdout.split(" | ").next().unwrap().to_owned()
+    };
+    machine.scan("a", "");
+    machine.sections(&["a"]);
+    assert_eq!(dry(&["-i", "600"]), "vw-scan-a -n a");
+    assert_eq!(dry(&["--watch"]), "vw-scan-a -n a --watch");
+    assert_eq!(
+        dry(&["--watch", "-i", "600"]),
+        "vw-scan-a -n a --watch --repeat 600"
+    );
+    let one = mapping("a");
+    machine.script(
+        "vw-scan-a",
+        &format!("[ \"$*\" = '-n a --watch --repeat 600' ] || exit 64\necho '{one}'; exec sleep 1000"),
+    );
+    let mut service = machine.service(&["--watch", "-i", "600"]);
+    assert_eq!(service.result()["state"], "finished");
+    assert_eq!(service.end(), Some(143));
+}
+
+#[test]
+fn a_section_that_leaves_in_the_middle_of_its_round_is_not_reported() {
+    let machine = Machine::new();
+    machine.scan("a", "");
+    machine.scan("slow", "touch begun; until [ -e go ]; do sleep 0.02; done");
+    machine.sections(&["a", "slow"]);
+    let mut service = machine.service(&["--metrics", "m.prom"]);
+    assert_eq!(service.result()["section"], "a");
+    until(|| machine.has("begun"));
+    machine.sections(&["a"]);
+    service.send("HUP");
+    assert_eq!(service.result()["section"], "a");
+    fs::write(machine.path("go"), "").unwrap();
+    until(|| machine.read("stderr").contains("[slow] not reported"));
+    service.send("HUP");
+    assert_eq!(service.result()["section"], "a");
+    assert_eq!(service.end(), Some(143));
+    let stderr = machine.read("stderr");
+    assert!(!stderr.contains("there is no section"), "{stderr}");
+    assert!(!machine.read("m.prom").contains("slow"));
+}
+
+#[test]
+fn a_signal_ends_the_service_while_it_reads_a_configuration_that_never_comes() {
+    let machine = Machine::new();
+    machine.scan("a", "");
+    machine.sections(&["a"]);
+    let mut service = machine.service(&[]);
+    assert_eq!(service.result()["section"], "a");
+    fs::remove_file(machine.path("virt-who.conf")).unwrap();
+    let pipe = machine.path("virt-who.conf");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    service.send("HUP");
+    assert_eq!(service.end(), Some(143));
+}
+
+#[test]
 fn a_refused_login_is_not_repeated_before_the_configuration_changes() {
     let machine = Machine::new();
     machine.script(

@@ -1,5 +1,7 @@
 //! Whether both ends of every section can be reached: `-s`.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use super::Machine;
@@ -81,4 +83,15 @@ fn the_table_names_both_ends_and_why_one_is_down() {
     starts(3, &["bad", "source", "FAILED", "never"]);
     starts(4, &["bad", "destination", "ok", "never"]);
     starts(6, &["bad:", "vw-scan-esx:"]);
+}
+
+#[test]
+fn a_status_file_that_can_not_be_read_hides_no_login() {
+    let machine = machine();
+    fs::create_dir_all(machine.path("state/vw-run.json")).unwrap();
+    let outcome = machine.vw_run(&["-s", "-n", "good"]).run();
+    assert_eq!(outcome.status, 0);
+    let warning = "vw-run.json is not a regular file; the earlier successes are unknown\n";
+    assert!(outcome.stderr.ends_with(warning), "{}", outcome.stderr);
+    assert_eq!(outcome.stdout.matches("never").count(), 2, "{}", outcome.stdout);
 }

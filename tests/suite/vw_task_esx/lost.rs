@@ -284,6 +284,36 @@ fn a_task_that_the_server_has_forgotten_is_judged_by_the_power_state() {
 }
 
 #[test]
+fn a_power_state_that_somebody_else_reached_during_the_task_is_a_success() {
+    for done in [true, false] {
+        let machine = Machine::new(Script {
+            run: Duration::from_secs(1),
+            fails: Some("InvalidPowerState"),
+            ..Script::default()
+        });
+        let vcenter = Arc::clone(&machine.site.vcenter);
+        let key = machine.key;
+        let somebody = std::thread::spawn(move || {
+            until(|| vcenter.open().filters > 0);
+            if done {
+                vcenter.change(|inventory| inventory.vm_mut(key).power = Some("poweredOn".into()));
+            }
+        });
+        let (status, line) = machine.result(&["power-on", "web1"]);
+        somebody.join().unwrap();
+        match done {
+            true => assert_eq!((status, &line["note"]), (0, &json!("it is powered on already"))),
+            false => {
+                assert_eq!(status, 69);
+                has(&line, &["the task failed: InvalidPowerState"]);
+            }
+        }
+        assert_eq!(machine.calls("PowerOnVM_Task"), 1);
+        machine.is_clean();
+    }
+}
+
+#[test]
 fn a_refused_login_and_an_unreachable_server_are_one_error() {
     let machine = Machine::new(Script::default());
     let options = machine.site.options();
