@@ -91,9 +91,8 @@ impl Registrations {
                 Ok(text) => Ok(Kept::Systemid(Secret::from(text))),
                 Err(error) => damaged(error.to_string()),
             },
-            Err(error @ (state::Error::TooLarge { .. } | state::Error::NotAFile { .. })) => {
-                damaged(error.to_string())
-            }
+            Err(state::Error::TooLarge { limit, .. }) => damaged(format!("it is larger than {limit} bytes")),
+            Err(state::Error::NotAFile { .. }) => damaged("it is not a regular file".to_owned()),
             Err(error) => Err(error.into()),
         }
     }
