@@ -297,12 +297,8 @@ fn an_error_of_any_command_fails_the_scan_whatever_the_exit_status() {
         .scan(&["--timeout", "1"])
         .failed_at_last(75, "libvirt of this machine: internal error: no");
     for (script, status, words) in [
-        (
-            "exit 3",
-            75,
-            "libvirt of this machine: virsh ended with exit status 3",
-        ),
-        ("kill -9 $$", 75, "virsh ended with signal 9"),
+        ("exit 3", 75, "libvirt of this machine: virsh: exit status 3"),
+        ("kill -9 $$", 75, "virsh: killed by signal 9"),
         (
             "echo something else",
             76,

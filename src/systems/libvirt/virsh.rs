@@ -110,7 +110,7 @@ impl Connection {
         match errors.iter().any(|error| !is_expected(error)) {
             true => Err(self.failed(in_one_line(&errors))),
             false if is_failed && errors.is_empty() => {
-                Err(self.failed(format!("virsh ended with {}", end_of(output.status))))
+                Err(self.failed(format!("virsh: {}", end_of(output.status))))
             }
             false => Ok(Answer {
                 stdout: output.stdout,

@@ -55,7 +55,7 @@ pub fn follow(
     let mut errors = errors(&ended.stderr);
     errors.retain(|error| !error.contains(SUBSCRIBES) && !error.starts_with("Domain not found"));
     match errors.is_empty() {
-        true => connection.failed(format!("virsh ended with {}", end_of(ended.status))),
+        true => connection.failed(format!("virsh: {}", end_of(ended.status))),
         false => connection.failed(in_one_line(&errors)),
     }
 }
