@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::signals::{not_ignored, send};
 use crate::support::terminal::Terminal;
-use crate::support::{Outcome, Run, at_once, ended, until};
+use crate::support::{Outcome, Run, at_once, ended, until, with_time};
 
 pub(crate) const SCAN: &str = env!("CARGO_BIN_EXE_vw-scan-libvirt");
 
@@ -282,9 +282,11 @@ fn what_virsh_says_is_passed_on_with_the_right_status() {
         let machine = Machine::new(&format!(
             "echo '<capabilities/>'\ncat >&2 <<'END'\nerror: failed to connect to the hypervisor\nerror: {words}\nEND\nexit 1"
         ));
-        let outcome = machine.scan(&["--server", "kvm1", "--timeout", "1"]);
-        assert_eq!(outcome.stdout, "", "{words}");
         let known = format!("qemu+ssh://kvm1/system: failed to connect to the hypervisor: {words}");
+        let outcome = with_time(&[&known], |limit| {
+            machine.scan(&["--server", "kvm1", "--timeout", limit])
+        });
+        assert_eq!(outcome.stdout, "", "{words}");
         outcome.failed_at_last(status, &known);
         assert!(outcome.stderr.contains(advice), "{outcome:?}");
     });
@@ -293,9 +295,9 @@ fn what_virsh_says_is_passed_on_with_the_right_status() {
 #[test]
 fn an_error_of_any_command_fails_the_scan_whatever_the_exit_status() {
     let machine = Machine::new("echo 'error: internal error: no' >&2; echo vm");
-    machine
-        .scan(&["--timeout", "1"])
-        .failed_at_last(75, "libvirt of this machine: internal error: no");
+    let words = "libvirt of this machine: internal error: no";
+    let outcome = with_time(&[words], |limit| machine.scan(&["--timeout", limit]));
+    outcome.failed_at_last(75, words);
     for (script, status, words) in [
         ("exit 3", 75, "libvirt of this machine: virsh: exit status 3"),
         ("kill -9 $$", 75, "virsh: killed by signal 9"),
@@ -310,7 +312,8 @@ fn an_error_of_any_command_fails_the_scan_whatever_the_exit_status() {
             "virsh 2.1.0 or newer is needed",
         ),
     ] {
-        let outcome = Machine::new(script).scan(&["--timeout", "1"]);
+        let machine = Machine::new(script);
+        let outcome = with_time(&[words], |limit| machine.scan(&["--timeout", limit]));
         outcome.failed_at_last(status, words);
         assert_eq!(outcome.stdout, "");
     }
@@ -439,7 +442,7 @@ fn a_driver_without_statistics_is_asked_for_each_state() {
 }
 
 /// A virsh that shows what the file with the password is and has, and answers nothing else.
-const SHOW_AUTH: &str = "stat -Lc '%a %U' \"$LIBVIRT_AUTH_FILE\" > auth; cat \"$LIBVIRT_AUTH_FILE\" >> auth; \
+const SHOW_AUTH: &str = "id -un > user; stat -Lc '%a %U' \"$LIBVIRT_AUTH_FILE\" > auth; cat \"$LIBVIRT_AUTH_FILE\" >> auth; \
     echo \"$LIBVIRT_AUTH_FILE $LC_ALL\" > path; env > environment";
 
 #[test]
@@ -451,7 +454,8 @@ fn a_password_reaches_virsh_by_a_file_that_is_on_no_disk() {
         .failed(76, "virsh printed no capabilities");
     let read = |name: &str| fs::read_to_string(machine.folder.path().join(name)).unwrap();
     let auth = read("auth");
-    let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
+    let user = read("user");
+    let user = user.trim();
     assert!(
         auth.starts_with(&format!(
             "600 {user}\n[credentials-vw]\nusername=me\nauthname=me\n"

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::watch::Watch;
 use super::{SCAN, parse, recorded};
 use crate::support::signals::send;
-use crate::support::{Outcome, Run, skipped, until};
+use crate::support::{Outcome, Run, skipped, until, with_time};
 
 /// Whether these programs are installed; says what is skipped without them.
 fn are_installed(programs: &[&str], what: &str) -> bool {
@@ -409,10 +409,9 @@ fn domains_of_qemu_are_followed_through_their_states() {
 
     // libvirtd ends and starts again; its domains went on.
     daemon.stop();
-    daemon
-        .scan(&["--timeout", "1"])
-        .run()
-        .failed_at_last(75, "is libvirtd running there?");
+    let words = "is libvirtd running there?";
+    let outcome = with_time(&[words], |limit| daemon.scan(&["--timeout", limit]).run());
+    outcome.failed_at_last(75, words);
     daemon.child = Daemon::run(daemon.folder.path());
     daemon.is_ready();
     daemon.define("new", 4);
