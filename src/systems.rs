@@ -2,6 +2,7 @@
 //!
 //! They don't know each other. A source makes a [`crate::mapping`], a destination takes one.
 
+pub mod ahv;
 pub mod candlepin;
 pub mod libvirt;
 pub mod satellite5;

@@ -1,8 +1,9 @@
-//! Simulated servers on loopback: a vCenter, a Candlepin and a Satellite 5.
+//! Simulated servers on loopback: a vCenter, a Nutanix Prism of either kind, a Candlepin and a Satellite 5.
 //!
 //! They are strict: they refuse what the real servers refuse, and lose what the real servers lose. They share no code with
 //! `vw`, so that they do not share its mistakes.
 
+pub mod ahv;
 pub mod candlepin;
 mod clock;
 mod fresh;

@@ -36,11 +36,11 @@ Examples:
     vw-sim --sat5 registration.virt_notify:2=lose -- sh -c \\
         'vw-scan-esx -n sim-sat5 | vw-report-sat5 -n sim-sat5 --state-dir .'";
 
-/// Start simulated servers (vCenter, Candlepin, Satellite 5) on 127.0.0.1
+/// Start simulated servers (vCenter, Prism, Candlepin, Satellite 5) on 127.0.0.1
 #[derive(Parser)]
 #[command(name = "vw-sim", version, after_help = EXAMPLES)]
 struct Args {
-    /// Number of hosts of the vCenter
+    /// Number of hosts of each source
     #[arg(long, value_name = "N", default_value_t = 5)]
     hosts: u16,
     /// Number of virtual machines, spread over hosts
@@ -161,9 +161,11 @@ fn print_settings(simulation: &Simulation) -> io::Result<()> {
     writeln!(out, "# vCenter      {}/sdk", simulation.vcenter().url())?;
     writeln!(out, "# Candlepin    {}", simulation.candlepin_url())?;
     writeln!(out, "# Satellite 5  {}", simulation.satellite5_url())?;
+    let [element, central] = simulation.prism_urls();
+    writeln!(out, "# Prism Element  {element}\n# Prism Central  {central}")?;
     writeln!(
         out,
-        "# user {user}, password {password}; sections sim and sim-sat5; interrupt to stop"
+        "# user {user}, password {password}; sections sim, sim-sat5, sim-ahv, sim-prism; interrupt to stop"
     )?;
     for (name, path) in simulation.environment() {
         writeln!(out, "export {name}='{}'", path.display())?;

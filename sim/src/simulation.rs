@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use crate::ahv::{self, Edition, Prism};
 use crate::candlepin::{self, Candlepin};
-use crate::http::{Authority, Certificate, Server, Service};
+use crate::http::{Authority, Certificate, Server, Service, Tls};
 use crate::satellite5::{self, Satellite5};
 use crate::vcenter::{Inventory, VCenter};
 
@@ -21,16 +22,21 @@ pub struct Simulation {
     candlepin_server: Server,
     satellite5: Arc<Satellite5>,
     satellite5_server: Server,
+    prism_element: Server,
+    prism_central: Server,
 }
 
 impl Simulation {
     /// Starts the servers on free ports and writes the configuration; `plain` means HTTP instead of HTTPS.
+    ///
+    /// The vCenter has this inventory, and each Prism has as many hosts and virtual machines.
     pub fn start(inventory: Inventory, plain: bool) -> io::Result<Simulation> {
         let authority = Authority::new()?;
         let tls = match plain {
             true => None,
             false => Some(authority.issue(&Certificate::Good)?),
         };
+        let nutanix = ahv::Inventory::new(inventory.hosts().count(), inventory.vms().count());
         let candlepin = Arc::new(Candlepin::new(candlepin::Settings::default()));
         let satellite5 = Arc::new(Satellite5::new(satellite5::Settings::default()));
         let simulation = Simulation {
@@ -38,8 +44,10 @@ impl Simulation {
             vcenter: VCenter::start(inventory, tls.clone())?,
             candlepin_server: Server::start(Arc::clone(&candlepin) as Arc<dyn Service>, tls.clone())?,
             candlepin,
-            satellite5_server: Server::start(Arc::clone(&satellite5) as Arc<dyn Service>, tls)?,
+            satellite5_server: Server::start(Arc::clone(&satellite5) as Arc<dyn Service>, tls.clone())?,
             satellite5,
+            prism_element: prism(Edition::Element, nutanix.clone().in_one_cluster(), tls.clone())?,
+            prism_central: prism(Edition::Central, nutanix, tls)?,
         };
         fs::write(simulation.authority(), authority.pem())?;
         // It contains passwords, and the commands warn about such a file if others may read it.
@@ -95,6 +103,11 @@ impl Simulation {
         self.satellite5_server.url()
     }
 
+    /// Where Prism Element and Prism Central answer, without a path.
+    pub fn prism_urls(&self) -> [String; 2] {
+        [self.prism_element.url(), self.prism_central.url()]
+    }
+
     /// The user's name and password on each server.
     pub fn account(&self) -> (&str, &str) {
         self.vcenter.account()
@@ -103,9 +116,8 @@ impl Simulation {
     fn sections(&self, plain: bool) -> String {
         let server = self.vcenter.url();
         let (user, password) = self.account();
-        let source = format!(
-            "type=esx\nserver={server}\nusername={user}\npassword={password}\nhypervisor_id=uuid\nowner=sim\n"
-        );
+        let account = format!("username={user}\npassword={password}\n");
+        let source = format!("type=esx\nserver={server}\n{account}hypervisor_id=uuid\nowner=sim\n");
         let settings = self.candlepin.settings();
         let port = self.candlepin_server.address().port();
         // A host name alone means HTTPS, so plain HTTP needs a URL.
@@ -114,12 +126,22 @@ impl Simulation {
             false => "127.0.0.1".to_owned(),
         };
         let (prefix, satellite) = (&settings.prefix, self.satellite5_url());
+        let candlepin = format!(
+            "rhsm_hostname={host}\nrhsm_port={port}\nrhsm_prefix={prefix}\nrhsm_username={user}\nrhsm_password={password}\n"
+        );
+        let [element, central] = self.prism_urls();
         format!(
             "# Written by vw-sim; gone when it ends.\n\n\
-             [sim]\n{source}rhsm_hostname={host}\nrhsm_port={port}\nrhsm_prefix={prefix}\n\
-             rhsm_username={user}\nrhsm_password={password}\n\n\
+             [sim]\n{source}{candlepin}\n\
              [sim-sat5]\n{source}sm_type=satellite\nsat_server={satellite}\nsat_username={user}\n\
-             sat_password={password}\n"
+             sat_password={password}\n\n\
+             [sim-ahv]\ntype=ahv\nserver={element}\n{account}owner=sim\n{candlepin}\n\
+             [sim-prism]\ntype=ahv\nprism_central=true\nserver={central}\n{account}owner=sim\n{candlepin}"
         )
     }
+}
+
+fn prism(edition: Edition, inventory: ahv::Inventory, tls: Option<Tls>) -> io::Result<Server> {
+    let prism = Prism::new(ahv::Settings::new(edition), inventory);
+    Server::start(Arc::new(prism), tls)
 }

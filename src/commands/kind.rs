@@ -57,11 +57,14 @@ pub(crate) const XEN: Kind = Kind {
 pub(crate) const AHV: Kind = Kind {
     name: "ahv",
     ids: &[Uuid, Hostname],
-    service: Some(Service {
-        port: 9440,
-        path: "",
-        password: "VIRTWHO_AHV_PASSWORD",
-    }),
+    service: Some(PRISM),
+};
+
+/// Prism. Its path depends on which of its two APIs is used.
+pub(crate) const PRISM: Service = Service {
+    port: 9440,
+    path: "",
+    password: "VIRTWHO_AHV_PASSWORD",
 };
 
 /// `vw-scan-rhevm`.

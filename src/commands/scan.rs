@@ -9,6 +9,7 @@
 //! - `watch`: scanning again and again
 //! - `record`: what the folder of a trace says about the scan
 
+pub mod ahv;
 pub mod candlepin;
 mod document;
 pub mod esx;

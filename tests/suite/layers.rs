@@ -23,9 +23,10 @@ const LAYERS: [&[&str]; 6] = [
     &["filter", "diff", "show", "config", "http", "process"],
     &[
         "systems::vsphere",
+        "systems::ahv",
+        "systems::libvirt",
         "systems::candlepin",
         "systems::satellite5",
-        "systems::libvirt",
     ],
     &["cli", "service"],
     &["commands"],

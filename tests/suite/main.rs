@@ -36,6 +36,7 @@ mod vw_report_candlepin;
 mod vw_report_sat5;
 mod vw_run;
 mod vw_run_service;
+mod vw_scan_ahv;
 mod vw_scan_candlepin;
 mod vw_scan_esx;
 mod vw_scan_esx_faults;

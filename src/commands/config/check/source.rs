@@ -2,7 +2,7 @@
 
 use super::{Check, Surroundings};
 use crate::cli::args;
-use crate::commands::kind::{Kind, LIBVIRT};
+use crate::commands::kind::{AHV, Kind, LIBVIRT};
 use crate::commands::scan::{ALL_IDS, hypervisor_id};
 use crate::commands::vsphere::address_problem;
 use crate::commands::way;
@@ -106,10 +106,21 @@ impl Check {
                 self.way(section, "server", endpoint);
             }
         }
-        if *kind == LIBVIRT {
+        if kind.name == AHV.name {
+            self.ahv(section);
+        }
+        if kind.name == LIBVIRT.name {
             self.libvirt(section);
         }
         self.hypervisor_id(section, kind.ids);
+    }
+
+    fn ahv(&mut self, section: &Section) {
+        self.ok(section.flag("prism_central"));
+        if section.has("ahv_internal_debug") {
+            let reason = "has no meaning here; use -d, or --trace DIR, which saves each exchange";
+            self.warn(section, "ahv_internal_debug", reason);
+        }
     }
 
     fn hypervisor_id(&mut self, section: &Section, allowed: &[HypervisorId]) {
