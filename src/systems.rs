@@ -5,6 +5,7 @@
 pub mod ahv;
 pub mod candlepin;
 pub mod kubevirt;
+pub mod libvirt;
 pub mod rhevm;
 pub mod satellite5;
 pub mod vsphere;

@@ -95,6 +95,12 @@ pub(crate) fn comes_later(name: &str) -> Option<&'static str> {
 }
 
 impl Kind {
+    /// Whether the section names no server although its type is this one, so that its guests are this machine's own. Only libvirt
+    /// needs no server.
+    pub(crate) fn is_local(&self, section: &Section) -> bool {
+        section.source_type().is_ok_and(|kind| kind == self.name) && !section.has("server")
+    }
+
     /// The type with this name.
     pub(crate) fn of(name: &str) -> Option<Kind> {
         KINDS.into_iter().find(|kind| kind.name == name)

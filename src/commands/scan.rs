@@ -16,6 +16,7 @@ pub mod esx;
 pub mod fake;
 mod http;
 pub mod kubevirt;
+pub mod libvirt;
 mod omitted;
 mod options;
 mod record;

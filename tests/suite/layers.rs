@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 6] = [
         "systems::xen",
         "systems::ahv",
         "systems::rhevm",
+        "systems::libvirt",
         "systems::candlepin",
         "systems::satellite5",
     ],

@@ -47,6 +47,7 @@ mod vw_scan_esx_sections;
 mod vw_scan_esx_watch;
 mod vw_scan_fake;
 mod vw_scan_kubevirt;
+mod vw_scan_libvirt;
 mod vw_scan_rhevm;
 mod vw_scan_xen;
 mod vw_show;

@@ -9,7 +9,7 @@ use log::LevelFilter;
 
 use crate::cli::args::{self, Connection};
 use crate::cli::{self, advice};
-use crate::commands::kind::comes_later;
+use crate::commands::kind::{LIBVIRT, comes_later};
 use crate::commands::{interval, rhsm, way};
 use crate::config::{Config, Rhsm, Section};
 use crate::error::Kind;
@@ -104,8 +104,7 @@ impl Stages<'_> {
         };
         let report = self.command(reporter, name).option("--state-dir", self.state_dir);
         // Its guests are this machine's own.
-        let is_local = section.source_type().is_ok_and(|kind| kind == "libvirt") && !section.has("server");
-        let report = match is_local && !section.has("sat_server") {
+        let report = match LIBVIRT.is_local(section) && !section.has("sat_server") {
             true => report.argument("--local"),
             false => report,
         };

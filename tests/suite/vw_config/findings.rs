@@ -241,8 +241,24 @@ fn whole_sections_and_files() -> Vec<Finding> {
             "warning: a.conf:9: [two] server: is also in [prod], with the same destination",
         ),
         (
-            "[a]\nowner=o\n".to_owned(),
-            "error: a.conf:1: [a] type: is missing, which means libvirt",
+            "[a]\nowner=o\nserver=esx://vc\n".to_owned(),
+            "error: a.conf:3: [a] server: esx:// is a vCenter or an ESX host; use vw-scan-esx",
+        ),
+        (
+            "[a]\nowner=o\nserver=qemu:///system\ninsecure=0\n".to_owned(),
+            "warning: a.conf:4: [a] insecure: is ignored, because virsh makes the connection",
+        ),
+        (
+            "[a]\nserver=kvm1\npassword=p\nowner=o\n".to_owned(),
+            "warning: a.conf:3: [a] password: is ignored: ssh needs a key",
+        ),
+        (
+            "[a]\nserver=kvm1\nowner=o\nhypervisor_id=hwuuid\n".to_owned(),
+            "error: a.conf:4: [a] hypervisor_id: 'hwuuid' is not uuid or hostname",
+        ),
+        (
+            "[a]\nserver=kvm1\n".to_owned(),
+            "error: a.conf:1: [a] owner: is missing",
         ),
         (
             "[a]\ntype=fake\nowner=o\nfile=gone\n".to_owned(),

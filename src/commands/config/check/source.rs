@@ -2,7 +2,7 @@
 
 use super::{Check, Surroundings};
 use crate::cli::args;
-use crate::commands::kind::{AHV, KUBEVIRT, Kind, comes_later};
+use crate::commands::kind::{AHV, KUBEVIRT, Kind, LIBVIRT, comes_later};
 use crate::commands::scan::{ALL_IDS, hypervisor_id};
 use crate::commands::vsphere::address_problem;
 use crate::commands::way;
@@ -61,8 +61,7 @@ impl Check {
                 }
             }
             _ if !section.has("type") => {
-                let reason =
-                    "is missing, which means libvirt, and there is no command for that; set it to esx";
+                let reason = "is missing, which means libvirt, and there is no command vw-scan-libvirt in PATH; set it to esx";
                 self.fail(section, "type", reason);
             }
             kind => {
@@ -115,11 +114,11 @@ impl Check {
                 self.way(section, "server", endpoint);
             }
         }
-        if kind.name == AHV.name {
-            self.ahv(section);
-        }
-        if kind.name == KUBEVIRT.name {
-            self.kubevirt(section);
+        match *kind {
+            LIBVIRT => self.libvirt(section),
+            KUBEVIRT => self.kubevirt(section),
+            AHV => self.ahv(section),
+            _ => {}
         }
         self.hypervisor_id(section, kind.ids);
     }
