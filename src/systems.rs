@@ -4,6 +4,8 @@
 
 pub mod ahv;
 pub mod candlepin;
+pub mod kubevirt;
 pub mod libvirt;
 pub mod satellite5;
 pub mod vsphere;
+pub mod xen;

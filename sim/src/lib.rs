@@ -1,4 +1,4 @@
-//! Simulated servers on loopback: a vCenter, a Nutanix Prism of either kind, a Candlepin and a Satellite 5.
+//! Simulated servers on loopback: a vCenter, a XenServer pool, a Nutanix Prism of either kind, a Candlepin and a Satellite 5.
 //!
 //! They are strict: they refuse what the real servers refuse, and lose what the real servers lose. They share no code with
 //! `vw`, so that they do not share its mistakes.
@@ -13,3 +13,5 @@ pub mod proxy;
 pub mod satellite5;
 pub mod simulation;
 pub mod vcenter;
+pub mod xen;
+mod xmlrpc;

@@ -36,7 +36,7 @@ Examples:
     vw-sim --sat5 registration.virt_notify:2=lose -- sh -c \\
         'vw-scan-esx -n sim-sat5 | vw-report-sat5 -n sim-sat5 --state-dir .'";
 
-/// Start simulated servers (vCenter, Prism, Candlepin, Satellite 5) on 127.0.0.1
+/// Start simulated sources and destinations on 127.0.0.1
 #[derive(Parser)]
 #[command(name = "vw-sim", version, after_help = EXAMPLES)]
 struct Args {
@@ -161,12 +161,11 @@ fn print_settings(simulation: &Simulation) -> io::Result<()> {
     writeln!(out, "# vCenter      {}/sdk", simulation.vcenter().url())?;
     writeln!(out, "# Candlepin    {}", simulation.candlepin_url())?;
     writeln!(out, "# Satellite 5  {}", simulation.satellite5_url())?;
+    writeln!(out, "# XenServer    {}", simulation.xen().url())?;
     let [element, central] = simulation.prism_urls();
     writeln!(out, "# Prism Element  {element}\n# Prism Central  {central}")?;
-    writeln!(
-        out,
-        "# user {user}, password {password}; sections sim, sim-sat5, sim-ahv, sim-prism; interrupt to stop"
-    )?;
+    writeln!(out, "# user {user}, password {password}; interrupt to stop")?;
+    writeln!(out, "# sections sim, sim-sat5, sim-xen, sim-ahv, sim-prism")?;
     for (name, path) in simulation.environment() {
         writeln!(out, "export {name}='{}'", path.display())?;
     }

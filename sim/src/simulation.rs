@@ -13,11 +13,13 @@ use crate::candlepin::{self, Candlepin};
 use crate::http::{Authority, Certificate, Server, Service, Tls};
 use crate::satellite5::{self, Satellite5};
 use crate::vcenter::{Inventory, VCenter};
+use crate::xen::{Pool, Xen};
 
 /// The running servers and the folder with their settings. Dropping it ends and deletes them.
 pub struct Simulation {
     folder: TempDir,
     vcenter: VCenter,
+    xen: Xen,
     candlepin: Arc<Candlepin>,
     candlepin_server: Server,
     satellite5: Arc<Satellite5>,
@@ -39,9 +41,11 @@ impl Simulation {
         let nutanix = ahv::Inventory::new(inventory.hosts().count(), inventory.vms().count());
         let candlepin = Arc::new(Candlepin::new(candlepin::Settings::default()));
         let satellite5 = Arc::new(Satellite5::new(satellite5::Settings::default()));
+        let pool = Pool::new(inventory.hosts().count(), inventory.vms().count());
         let simulation = Simulation {
             folder: tempfile::Builder::new().prefix("vw-sim-").tempdir()?,
             vcenter: VCenter::start(inventory, tls.clone())?,
+            xen: Xen::start(pool, tls.clone())?,
             candlepin_server: Server::start(Arc::clone(&candlepin) as Arc<dyn Service>, tls.clone())?,
             candlepin,
             satellite5_server: Server::start(Arc::clone(&satellite5) as Arc<dyn Service>, tls.clone())?,
@@ -81,6 +85,11 @@ impl Simulation {
     /// The simulated vCenter.
     pub fn vcenter(&self) -> &VCenter {
         &self.vcenter
+    }
+
+    /// The simulated pool of XenServer hosts, with as many hosts and virtual machines as the vCenter.
+    pub fn xen(&self) -> &Xen {
+        &self.xen
     }
 
     /// The simulated Candlepin.
@@ -129,12 +138,14 @@ impl Simulation {
         let candlepin = format!(
             "rhsm_hostname={host}\nrhsm_port={port}\nrhsm_prefix={prefix}\nrhsm_username={user}\nrhsm_password={password}\n"
         );
+        let xen = self.xen.url();
         let [element, central] = self.prism_urls();
         format!(
             "# Written by vw-sim; gone when it ends.\n\n\
              [sim]\n{source}{candlepin}\n\
              [sim-sat5]\n{source}sm_type=satellite\nsat_server={satellite}\nsat_username={user}\n\
              sat_password={password}\n\n\
+             [sim-xen]\ntype=xen\nserver={xen}\n{account}owner=sim\n{candlepin}\n\
              [sim-ahv]\ntype=ahv\nserver={element}\n{account}owner=sim\n{candlepin}\n\
              [sim-prism]\ntype=ahv\nprism_central=true\nserver={central}\n{account}owner=sim\n{candlepin}"
         )

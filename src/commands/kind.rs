@@ -46,11 +46,14 @@ pub(crate) const KUBEVIRT: Kind = Kind {
 pub(crate) const XEN: Kind = Kind {
     name: "xen",
     ids: &[Uuid, Hostname],
-    service: Some(Service {
-        port: 443,
-        path: "",
-        password: "VIRTWHO_XEN_PASSWORD",
-    }),
+    service: Some(XEN_SERVICE),
+};
+
+/// XenAPI.
+pub(crate) const XEN_SERVICE: Service = Service {
+    port: 443,
+    path: "",
+    password: "VIRTWHO_XEN_PASSWORD",
 };
 
 /// `vw-scan-ahv`.

@@ -16,6 +16,7 @@ pub mod esx;
 pub mod fake;
 #[allow(dead_code, reason = "the first sources after vSphere are on their way")]
 mod http;
+pub mod kubevirt;
 pub mod libvirt;
 mod omitted;
 mod options;
@@ -23,6 +24,7 @@ mod record;
 mod settings;
 mod shared_ids;
 mod watch;
+pub mod xen;
 
 use std::convert::Infallible;
 

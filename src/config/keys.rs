@@ -4,7 +4,7 @@
 pub(super) const SPECIAL: [&str; 3] = ["global", "defaults", "system_environment"];
 
 /// The keys of a section that describes a source, and so of `[defaults]`.
-pub const SECTION: [&str; 49] = [
+pub const SECTION: [&str; 51] = [
     "type",
     "server",
     "username",
@@ -52,6 +52,8 @@ pub const SECTION: [&str; 49] = [
     "sm_type",
     "file",
     "is_hypervisor",
+    "kubeconfig",
+    "kubeversion",
     "prism_central",
     "ahv_internal_debug",
 ];

@@ -8,6 +8,7 @@ mod read_back;
 mod rows;
 mod satellite5;
 mod scan;
+mod xen;
 
 use std::sync::{Arc, Mutex};
 use std::thread;

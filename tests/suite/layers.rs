@@ -19,10 +19,12 @@ const LAYERS: [&[&str]; 6] = [
         "text",
         "environment",
     ],
-    &["mapping", "state", "retry"],
+    &["mapping", "state", "retry", "xmlrpc"],
     &["filter", "diff", "show", "config", "http", "process"],
     &[
         "systems::vsphere",
+        "systems::kubevirt",
+        "systems::xen",
         "systems::ahv",
         "systems::libvirt",
         "systems::candlepin",

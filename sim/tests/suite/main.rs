@@ -12,3 +12,4 @@ mod proxy;
 mod satellite5;
 mod vcenter;
 mod vim;
+mod xen;

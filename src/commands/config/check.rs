@@ -3,6 +3,7 @@
 mod connection;
 mod destination;
 mod global;
+mod kubevirt;
 mod libvirt;
 mod same_server;
 mod source;

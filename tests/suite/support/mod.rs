@@ -1,6 +1,7 @@
 //! Runs a command as its users do: arguments and stdin in, stdout, stderr and status out.
 
 mod candlepin;
+pub(crate) mod kubectl;
 mod screen;
 pub(crate) mod signals;
 pub(crate) mod terminal;

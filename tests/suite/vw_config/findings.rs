@@ -36,8 +36,16 @@ fn keys_and_types() -> Vec<Finding> {
         ),
         (esx("type=exs"), "'exs' is an unknown type"),
         (
-            esx("type=xen"),
-            "error: a.conf:7: [prod] type: xen is not supported: there is no command vw-scan-xen in PATH",
+            esx("type=vdsm"),
+            "error: a.conf:7: [prod] type: vdsm is not supported: there is no command vw-scan-vdsm in PATH",
+        ),
+        (
+            esx("type=xen\nhypervisor_id=hwuuid"),
+            "error: a.conf:8: [prod] hypervisor_id: 'hwuuid' is not uuid or hostname",
+        ),
+        (
+            "[pool]\ntype=xen\nserver=xen1\npassword=p\nowner=o\n".to_owned(),
+            "error: a.conf:1: [pool] username: is missing",
         ),
         (esx("server=vc:port"), "error: a.conf:7: [prod] server: "),
         (

@@ -2,7 +2,7 @@
 
 use super::{Check, Surroundings};
 use crate::cli::args;
-use crate::commands::kind::{AHV, Kind, LIBVIRT};
+use crate::commands::kind::{AHV, KUBEVIRT, Kind, LIBVIRT};
 use crate::commands::scan::{ALL_IDS, hypervisor_id};
 use crate::commands::vsphere::address_problem;
 use crate::commands::way;
@@ -24,7 +24,10 @@ impl Check {
         let scan = format!("vw-scan-{kind}");
         let before = self.errors;
         if kind != "fake" {
-            self.connection(section, &args::Keys::SOURCE);
+            // What concerns a cluster's server is in the kubeconfig.
+            if kind != KUBEVIRT.name {
+                self.connection(section, &args::Keys::SOURCE);
+            }
             if section.has("is_hypervisor") {
                 self.warn(
                     section,
@@ -111,6 +114,9 @@ impl Check {
         }
         if kind.name == LIBVIRT.name {
             self.libvirt(section);
+        }
+        if kind.name == KUBEVIRT.name {
+            self.kubevirt(section);
         }
         self.hypervisor_id(section, kind.ids);
     }
