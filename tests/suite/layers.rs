@@ -23,11 +23,11 @@ const LAYERS: [&[&str]; 6] = [
     &["filter", "diff", "show", "config", "http", "process"],
     &[
         "systems::vsphere",
+        "systems::libvirt",
         "systems::kubevirt",
         "systems::xen",
         "systems::ahv",
         "systems::rhevm",
-        "systems::libvirt",
         "systems::candlepin",
         "systems::satellite5",
     ],
