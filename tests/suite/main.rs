@@ -22,6 +22,7 @@ mod migrating;
 mod odd_files;
 mod own_source;
 mod prompts;
+mod readme;
 mod signals;
 mod support;
 mod terminal;
