@@ -10,6 +10,7 @@
 
 mod contrib;
 mod cron;
+mod documents;
 mod durations;
 mod faults;
 mod help;

@@ -239,30 +239,3 @@ fn the_picture_is_what_its_script_draws() {
     assert!(!committed.contains("@import") && !committed.contains("url(h"));
     assert!(readme().contains("](demo/pipeline.svg)"));
 }
-
-#[test]
-fn the_changelog_has_the_headings_of_keep_a_changelog_once_for_each_version() {
-    let text = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
-    let mut versions = text.split("\n## ").skip(1);
-    assert!(versions.clone().next().unwrap().starts_with("[Unreleased]\n"));
-    let wrong: Vec<&str> = versions
-        .by_ref()
-        .filter(|version| {
-            let mut order = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"].iter();
-            let headings: Vec<&str> = version
-                .lines()
-                .filter_map(|line| line.strip_prefix("### "))
-                .collect();
-            !headings.iter().all(|heading| order.any(|known| known == heading))
-        })
-        .collect();
-    assert!(
-        wrong.is_empty(),
-        "unknown or repeated headings, or another order: {wrong:?}"
-    );
-    let mut lines: Vec<&str> = text.lines().filter(|line| line.starts_with("- ")).collect();
-    let all = lines.len();
-    lines.sort_unstable();
-    lines.dedup();
-    assert_eq!(lines.len(), all, "a line is in CHANGELOG.md twice");
-}
