@@ -9,7 +9,7 @@ use crate::table::{Table, size};
 use crate::{Result, document};
 
 /// A filter by names that keeps all hypervisors.
-pub(crate) fn filter(table: &mut Table, vms: usize) -> Result<()> {
+pub(crate) fn filter(table: &Table, vms: usize) -> Result<()> {
     let files = Files::new(vms)?;
     let mut ids = floor("ids", [""; 0])?;
     table.row(
@@ -27,7 +27,7 @@ pub(crate) fn filter(table: &mut Table, vms: usize) -> Result<()> {
 }
 
 /// The answers of vw-show that list hosts or guests.
-pub(crate) fn show(table: &mut Table, vms: usize) -> Result<()> {
+pub(crate) fn show(table: &Table, vms: usize) -> Result<()> {
     let files = Files::new(vms)?;
     for (name, arguments) in [
         ("show", &[][..]),
@@ -53,7 +53,7 @@ pub(crate) fn show(table: &mut Table, vms: usize) -> Result<()> {
 }
 
 /// A comparison: one guest of each host has moved, and every hundredth has another state.
-pub(crate) fn diff(table: &mut Table, vms: usize) -> Result<()> {
+pub(crate) fn diff(table: &Table, vms: usize) -> Result<()> {
     let files = Files::new(vms)?;
     for (name, option) in [("diff --summary", "--summary"), ("diff --json", "--json")] {
         let diff = || {

@@ -38,7 +38,7 @@ const SMALLEST: usize = 100;
 const RUNS: usize = 5;
 
 /// Measures a stage with this number of virtual machines.
-type Stage = fn(&mut Table, usize) -> Result<()>;
+type Stage = fn(&Table, usize) -> Result<()>;
 
 const STAGES: [(&str, Stage); 8] = [
     ("scan", scan::measure),
@@ -118,10 +118,10 @@ impl Choice {
 }
 
 fn measure(choice: &Choice) -> Result<()> {
-    let mut table = Table::begin(choice.runs)?;
+    let table = Table::begin(choice.runs)?;
     for (_, stage) in STAGES.iter().filter(|(name, _)| choice.has(name)) {
         for vms in &choice.sizes {
-            stage(&mut table, *vms)?;
+            stage(&table, *vms)?;
         }
     }
     match choice.has(START) {

@@ -16,7 +16,7 @@ const PIPELINES: &str = "for name; do
 done";
 
 /// Measures rounds. Nothing is known from an earlier one, so everything is sent.
-pub(crate) fn measure(table: &mut Table, vms: usize) -> Result<()> {
+pub(crate) fn measure(table: &Table, vms: usize) -> Result<()> {
     let sections = vms.div_ceil(VMS);
     let servers = Servers::simulators(sections, vms / sections, false)?;
     let path = format!("{}:/usr/bin:/bin", commands().display());
@@ -25,11 +25,10 @@ pub(crate) fn measure(table: &mut Table, vms: usize) -> Result<()> {
         &format!("run, {sections} section{}", if sections == 1 { "" } else { "s" }),
         (vms, 0),
         || {
-            let state = tempfile::tempdir()?;
+            let state = table.folder()?;
             let mut round = servers.command("vw-run");
-            round
-                .args(["--one-shot", "--quiet", "--state-dir"])
-                .arg(state.path());
+            round.args(["--one-shot", "--quiet", "--state-dir"]).arg(state);
+            round.args(names.iter().flat_map(|name| ["-n", name]));
             run(&mut round, None, 0)
         },
         || {

@@ -9,7 +9,7 @@ use crate::serve::Servers;
 use crate::table::{Table, size};
 
 /// Measures whole scans: login, reading, logout, and the document.
-pub(crate) fn measure(table: &mut Table, vms: usize) -> Result<()> {
+pub(crate) fn measure(table: &Table, vms: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (answers, document) = (folder.path().join("answers"), folder.path().join("document"));
     for tls in [false, true] {

@@ -34,8 +34,8 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Starts a number of vCenters with the sections vc0, vc1, …, of this number of virtual machines each, with a Candlepin and a
-    /// Satellite 5.
+    /// Starts a number of vCenters with the sections vc0, vc1, …, of this number of virtual machines each, with a Candlepin, and a
+    /// Satellite 5 in the section sat5.
     pub(crate) fn simulators(vcenters: usize, vms: usize, tls: bool) -> Result<Self> {
         Servers::start(tempfile::tempdir()?, &[vcenters, vms], tls)
     }
@@ -168,12 +168,19 @@ fn simulate(folder: &Path, vcenters: usize, vms: usize, tls: &Option<Tls>) -> Re
         writeln!(
             configuration,
             "[vc{number}]\ntype=esx\nserver={}\nusername={user}\npassword={password}\nowner=sim\n\
-             rhsm_hostname={}\nrhsm_prefix=/candlepin\nrhsm_username={user}\nrhsm_password={password}\n\
-             sat_server={}\nsat_username={user}\nsat_password={password}",
+             rhsm_hostname={}\nrhsm_prefix=/candlepin\nrhsm_username={user}\nrhsm_password={password}",
             vcenter.url(),
             candlepin.url(),
-            satellite5.url(),
         )?;
+        if number == 0 {
+            writeln!(
+                configuration,
+                "[sat5]\ntype=esx\nserver={}\nusername={user}\npassword={password}\nsm_type=satellite\n\
+                 sat_server={}\nsat_username={user}\nsat_password={password}",
+                vcenter.url(),
+                satellite5.url(),
+            )?;
+        }
     }
     let mut out = io::stdout();
     writeln!(out, "candlepin {}", candlepin.url())?;

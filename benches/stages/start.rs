@@ -15,8 +15,6 @@ pub(crate) fn measure(table: &Table) -> Result<()> {
         names.extend(name.file_name().map(|name| name.to_string_lossy().into_owned()));
     }
     names.sort();
-    // They are short, so that other work on the machine weighs more.
-    let mut table = Table { runs: table.runs * 4 };
     let mut nothing = floor("nothing", [""; 0])?;
     for name in names {
         table.row(

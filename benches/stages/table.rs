@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
 
 use crate::Result;
 use crate::cost::{Compared, Cost, compare};
@@ -11,6 +13,7 @@ use crate::cost::{Compared, Cost, compare};
 pub(crate) struct Table {
     /// How often each stage is run.
     pub(crate) runs: usize,
+    scratch: TempDir,
 }
 
 impl Table {
@@ -21,12 +24,19 @@ impl Table {
             "| stage | VMs | MB | CPU | floor | ratio | memory | floor | wall | floor |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
         )?;
-        Ok(Table { runs })
+        let scratch = tempfile::tempdir()?;
+        Ok(Table { runs, scratch })
+    }
+
+    /// A new folder that is removed at the very end: for some seconds after many files were removed, ext4 needs ten times as long
+    /// to make new ones.
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
+        Ok(tempfile::tempdir_in(&self.scratch)?.keep())
     }
 
     /// Measures a stage that reads this number of bytes about so many virtual machines, and its floor.
     pub(crate) fn row(
-        &mut self,
+        &self,
         name: &str,
         (vms, bytes): (usize, u64),
         stage: impl FnMut() -> Result<Cost>,

@@ -16,7 +16,7 @@ use crate::table::{Table, size};
 const CHANGES: usize = 1_000;
 
 /// Measures the time from a burst of changes to the document after it.
-pub(crate) fn measure(table: &mut Table, vms: usize) -> Result<()> {
+pub(crate) fn measure(table: &Table, vms: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (answers, document) = (folder.path().join("answers"), folder.path().join("document"));
     let mut servers = Servers::simulators(1, vms, false)?;
