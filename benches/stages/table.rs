@@ -47,8 +47,9 @@ impl Table {
         let memory = |cost: Cost| cost.memory as f64 / f64::from(1 << 20);
         let wall = |cost: Cost| cost.wall.as_secs_f64();
         let mut out = io::stdout();
-        let size = match vms {
-            0 => " | ".to_owned(),
+        let size = match (vms, bytes) {
+            (0, _) => " | ".to_owned(),
+            (_, 0) => format!("{vms} | "),
             _ => format!("{vms} | {:.1}", bytes as f64 / 1e6),
         };
         writeln!(
