@@ -1,7 +1,7 @@
 # make          builds the commands for installation
 # make demo     builds, starts simulated servers on loopback, and runs the pipelines against them
 # make check    checks format and lints, and runs all tests
-# make bench    measures CPU and memory of a scan, a report, vw-diff and vw-run, see BENCHMARKS.md
+# make bench    measures CPU and memory of each stage and of what it cannot avoid, see BENCHMARKS.md
 # make install  installs what `make` has built, with manual pages, systemd's units and rules for logrotate; it enables nothing.
 #               PREFIX (/usr/local) and DESTDIR are used as usual
 
@@ -32,14 +32,8 @@ check:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} $(CARGO) test --workspace --locked
 
-# Without Go there are no figures for vcsim, and the output says so.
 bench:
-	$(CARGO) build --release --workspace --bins --locked
-	if command -v go >/dev/null; then cd tests/vcsim && go build -o "$(TARGET)/vcsim" .; fi
-	$(CARGO) bench --locked --bench scan
-	$(CARGO) bench --locked --bench diff
-	$(CARGO) bench --locked --bench report
-	$(CARGO) bench --locked --bench run
+	$(CARGO) bench --locked --bench stages
 
 # It builds nothing, because root may have no Rust.
 install:
