@@ -277,6 +277,8 @@ pub struct Source {
     pub time: Option<String>,
     /// The section whose filters have been applied to the document.
     pub filtered: Option<String>,
+    /// A stage that left out a host and did not write it to `omitted`.
+    pub unlisted: Option<String>,
     /// Unknown members.
     pub unknown: Members,
 }

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use vw::state::Folder;
 use vw::systems::satellite5::pickle::{Error, text_of, write};
 use vw::systems::satellite5::systemid::{Kept, Registrations};
-use vw::systems::satellite5::xmlrpc::{Datum, is_sendable};
+use vw::xmlrpc::{Datum, is_sendable};
 
 thread_local! {
     static FOLDER: tempfile::TempDir = tempfile::tempdir().expect("a folder");

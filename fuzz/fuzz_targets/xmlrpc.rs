@@ -1,9 +1,10 @@
-//! Answers of a Satellite 5: a value that was read can be sent, and is read as the same value; in a pickle, too.
+//! Answers by XML-RPC: a value that was read can be sent, and is read as the same value; in a pickle, too. Whoever skips its members
+//! reads the same answer to its end.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use vw::systems::satellite5::pickle;
-use vw::systems::satellite5::xmlrpc::{self, Datum};
+use vw::xmlrpc::{self, Datum, Value};
 use vw_fuzz::trickle;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -12,6 +13,12 @@ fuzz_target!(|bytes: &[u8]| {
         format!("{answer:?}"),
         format!("{:?}", xmlrpc::answer(trickle(bytes)))
     );
+    let streamed = xmlrpc::answer_with(trickle(bytes), |value: Value<'_, _>| {
+        value.members(|_, value| value.skip())
+    });
+    if let Ok(whole) = &answer {
+        assert_eq!(streamed.is_ok_and(|streamed| streamed.is_ok()), whole.is_ok());
+    }
     let value = match answer {
         Ok(Ok(value)) => value,
         Ok(Err(fault)) => {

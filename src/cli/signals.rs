@@ -4,7 +4,8 @@
 //! blocking work, so that the command can log out.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,9 @@ const ENDING: [(i32, Signal); 4] = [
 /// its group.
 const ECHO: Duration = Duration::from_millis(500);
 
+/// Whether a caught signal has come. Unlike the token, it is set by the handler itself, before anything else is done.
+static HAS_COME: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
 /// Locked until the process ends by the thread that prints the last message and decides the exit status.
 static LAST_WORD: Mutex<()> = Mutex::new(());
 
@@ -48,7 +52,10 @@ fn cancel_on(ending: &[(i32, Signal)]) -> Result<Cancel, Failure> {
     let cancel = Cancel::default();
     let failed = |error: io::Error| Failure::new(Kind::Software, format!("catching signals: {error}"));
     let caught = ending.iter().map(|(number, _)| *number);
-    let caught = caught.filter(|number| !is_ignored(*number));
+    let caught: Vec<i32> = caught.filter(|number| !is_ignored(*number)).collect();
+    for number in &caught {
+        signal_hook::flag::register(*number, HAS_COME.clone()).map_err(failed)?;
+    }
     let mut signals = Signals::new(caught).map_err(failed)?;
     let token = cancel.clone();
     let watch = move || {
@@ -79,6 +86,11 @@ fn set(token: &Cancel, signal: Signal) {
     if started.is_err() {
         token.cancel(signal);
     }
+}
+
+/// Whether a signal has come that ends the command. It sets the token a little later.
+pub(super) fn has_come() -> bool {
+    HAS_COME.load(Ordering::Relaxed)
 }
 
 /// Whether the process was started with this signal ignored. Without /proc the answer is no.

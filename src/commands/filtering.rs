@@ -369,11 +369,14 @@ pub(super) fn require_hypervisors(mapping: &Mapping, stage: &str) -> Result<(), 
     }
     let hosts = mapping.tail.omitted.iter().filter(|omitted| omitted.is_host());
     let Some(last) = hosts.clone().next_back() else {
-        return Err(Failure::new(
-            Kind::Data,
-            "the document has no hypervisors; check that the scan's account may see hosts and that no filter drops all of \
-             them; if it is meant to be empty, use --allow-empty",
-        ));
+        let problem = match mapping.has_local() {
+            true => "the document has no hypervisors, only this machine's own guests",
+            false => {
+                "the document has no hypervisors; check that the scan's account may see hosts and that no filter drops all \
+                 of them; if it is meant to be empty, use --allow-empty"
+            }
+        };
+        return Err(Failure::new(Kind::Data, problem));
     };
     // The last stage that left out hosts left out all that remained.
     let count = counted(

@@ -358,6 +358,7 @@ fn source(mut members: Object<'_>) -> Source {
         instance_uuid: members.take_text("instanceUuid"),
         time: members.take_text("time"),
         filtered: members.take_text("filtered"),
+        unlisted: members.take_text("unlisted"),
         unknown: members.into_members(),
     }
 }

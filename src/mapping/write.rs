@@ -113,7 +113,16 @@ impl<W: Write> Writer<W> {
         }
         self.put(b"]")?;
         let ours = self.layout == Layout::Mapping;
-        if let (Some(source), true) = (&tail.source, ours) {
+        // Whoever deletes what is missing must know that it may only be left out.
+        let unlisted = match self.with_omitted {
+            true => None,
+            false => tail.omitted.iter().find(|omitted| omitted.is_host()),
+        };
+        let marked = unlisted.map(|omitted| Source {
+            unlisted: Some(omitted.stage.to_string()),
+            ..tail.source.clone().unwrap_or_default()
+        });
+        if let (Some(source), true) = (marked.as_ref().or(tail.source.as_ref()), ours) {
             self.member("source", source)?;
         }
         if !tail.omitted.is_empty() && self.writes_omitted() {
@@ -366,6 +375,7 @@ impl Serialize for Source {
         optional(&mut map, "instanceUuid", &self.instance_uuid)?;
         optional(&mut map, "time", &self.time)?;
         optional(&mut map, "filtered", &self.filtered)?;
+        optional(&mut map, "unlisted", &self.unlisted)?;
         self.unknown.write_into(&mut map)?;
         map.end()
     }

@@ -34,7 +34,7 @@ impl Folder {
     /// Call it before an action whose result must not get lost.
     pub fn reserve(&self, name: &str, mark: &str, room: usize) -> Result<Reserved, Error> {
         let (path, mark) = (self.path(name), self.path(mark));
-        let reserve = || {
+        let fill = || {
             let mut file = self.temporary()?;
             // Zeros would take no space on a file system that compresses.
             let mut filler = vec![0; room];
@@ -42,15 +42,22 @@ impl Folder {
             // Through the plain file, because errors of the temporary one contain its random name.
             file.as_file_mut().write_all(&filler)?;
             // The system reserves the space at once. Waiting for the disk as well took most of the time of a registration.
-            Ok(file.persist(&mark)?)
+            Ok(file)
         };
-        match reserve() {
+        let file = match fill() {
+            Ok(file) => file,
+            Err(source) => return Err(Error::Write { path, source }),
+        };
+        match file.persist(&mark) {
             Ok(file) => Ok(Reserved {
                 file,
                 mark: Some(mark),
                 path,
             }),
-            Err(source) => Err(Error::Write { path, source }),
+            Err(failed) => Err(Error::Write {
+                path: mark,
+                source: failed.error,
+            }),
         }
     }
 
@@ -189,6 +196,12 @@ mod tests {
         assert_eq!(names(place.path()), ["a"]);
         folder.reserve("b", "mark", 10).unwrap().leave();
         assert_eq!(names(place.path()), ["a", "mark"]);
+
+        // A mark that can't be made is named.
+        fs::create_dir(folder.path("taken")).unwrap();
+        let error = folder.reserve("c", "taken", 10).unwrap_err();
+        assert!(error.to_string().ends_with("/taken"), "{error}");
+        fs::remove_dir(folder.path("taken")).unwrap();
 
         // A file that can't be written leaves the mark.
         fs::create_dir(folder.path("d")).unwrap();

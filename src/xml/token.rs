@@ -1,7 +1,7 @@
 //! Finds the tags and texts of a document while it arrives.
 //!
 //! quick-xml's own reader copies each tag and text and then checks that it is UTF-8. Here both are done for a whole piece of the
-//! document, which halves the work. Names and attributes are not looked at, and tags need not match.
+//! document, which is less work. Names and attributes are not looked at, and tags need not match.
 
 use std::io::{self, BufRead};
 

@@ -76,6 +76,7 @@ fn dropped_hosts_are_listed_in_omitted() {
     let without = filter(&["--exclude-hosts=esx1", "--no-omitted"], MAPPING).quiet_success();
     assert!(!without.contains("omitted"), "{without}");
     assert!(without.contains(r#""source":{"section""#), "{without}");
+    assert!(without.contains(r#""unlisted":"vw-"#), "{without}");
 }
 
 #[test]

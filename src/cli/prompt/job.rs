@@ -9,9 +9,9 @@ use rustix::termios::tcgetpgrp;
 use signal_hook::consts::SIGTTOU;
 
 use crate::cancel::{Cancel, Cancelled};
-use crate::cli::signals::is_ignored;
+use crate::cli::signals::{has_come, is_ignored};
 
-/// How long a signal that came while the job was stopped may take until it sets the token.
+/// How long a signal that came while the job was stopped may take until its handler has run, on a busy machine.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Stops the job until it is in the foreground. A signal that ends the command takes effect when the job continues.
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) fn wait_for_foreground(terminal: impl AsFd, cancel: &Cancel) -> Result<(), Cancelled> {
     while !may_use(&terminal) {
         cancel.sleep(PAUSE)?;
-        if !may_use(&terminal) {
+        if !may_use(&terminal) && !has_come() {
             // It can't fail for the process's own group, and returns after SIGCONT.
             let _ = kill_current_process_group(Signal::TTOU);
         }

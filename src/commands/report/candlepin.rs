@@ -372,14 +372,15 @@ impl CandlepinReporter {
     fn series(&self, mapping: &Mapping) -> Result<Series, Failure> {
         let destination = self.destination()?;
         let source = mapping.tail.source.as_ref();
+        let of_scan = source.and_then(|source| source.section.as_deref());
         Ok(Series {
             server: destination.endpoint.base.to_string(),
             owner: destination.owner.clone(),
             reporter: destination.reporter_id.clone(),
-            // Several sections may report one scan, each with its own filters.
-            section: match self.settings.section() {
-                Some(section) => Some(section.to_owned()),
-                None => source.and_then(|source| source.section.clone()),
+            // Several sections may report one scan, each with its own filters. One section may report several scans.
+            section: match (self.settings.section(), of_scan) {
+                (Some(section), Some(of_scan)) if section != of_scan => Some(format!("{section}\n{of_scan}")),
+                (section, of_scan) => section.or(of_scan).map(str::to_owned),
             },
         })
     }

@@ -28,7 +28,7 @@ pub struct Series {
     pub owner: String,
     /// The reporter's id.
     pub reporter: String,
-    /// The section that the document comes from.
+    /// The section that reports the document, and that of its scan if it is another one.
     pub section: Option<String>,
 }
 

@@ -232,6 +232,7 @@ fn doubt(mapping: &Mapping) -> Option<&'static str> {
     let by_scan =
         |omitted: &Omitted| !(omitted.stage == "vw-filter" || omitted.stage.starts_with("vw-report-"));
     let mut omitted = mapping.tail.omitted.iter();
+    let source = mapping.tail.source.as_ref();
     if !mapping
         .hypervisors
         .iter()
@@ -240,6 +241,8 @@ fn doubt(mapping: &Mapping) -> Option<&'static str> {
         Some("the mapping has no hypervisor")
     } else if mapping.layout == Layout::Checkin {
         Some("the mapping is in the check-in layout, which does not say what was left out")
+    } else if source.is_some_and(|source| source.unlisted.is_some()) {
+        Some("a stage left out a host without listing it in \"omitted\"")
     } else if omitted.any(|omitted| is_nameless(omitted) && by_scan(omitted)) {
         Some("the scan left out a host without a name, which may be a missing one")
     } else {

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::pickle;
-use super::xmlrpc::{Datum, is_sendable};
 use crate::cancel::Cancel;
 use crate::error::{Classify, Kind};
 use crate::secret::Secret;
 use crate::state::{self, Folder, Lock, Reserved, file_name};
+use crate::xmlrpc::{Datum, is_sendable};
 
 /// The name of a hypervisor's file, before the id.
 const PREFIX: &str = "hypervisor-systemid-";
@@ -91,9 +91,8 @@ impl Registrations {
                 Ok(text) => Ok(Kept::Systemid(Secret::from(text))),
                 Err(error) => damaged(error.to_string()),
             },
-            Err(error @ (state::Error::TooLarge { .. } | state::Error::NotAFile { .. })) => {
-                damaged(error.to_string())
-            }
+            Err(state::Error::TooLarge { limit, .. }) => damaged(format!("it is larger than {limit} bytes")),
+            Err(state::Error::NotAFile { .. }) => damaged("it is not a regular file".to_owned()),
             Err(error) => Err(error.into()),
         }
     }

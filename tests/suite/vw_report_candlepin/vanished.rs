@@ -220,11 +220,13 @@ fn a_document_that_proves_nothing_deletes_nothing() {
     let nameless =
         format!(r#"{PROD},"omitted":[{{"kind":"host","id":"host-1","stage":"vw-scan-esx","reason":"x"}}]"#);
     let checkin = r#"{"hypervisors":[{"hypervisorId":{"hypervisorId":"a"},"name":"n","guestIds":[]}],"source":{"section":"prod"}}"#;
+    let unlisted = r#","source":{"section":"prod","unlisted":"vw-filter"}"#;
     let partial = mapping(&["a"], PROD).replace(r#"{"uuid":"a""#, r#"{"uuid":"","guests":[]},{"uuid":"a""#);
     for (document, words) in [
         (mapping(&[], PROD), "the mapping has no hypervisor"),
         (mapping(&["a"], &nameless), "a host without a name"),
         (checkin.to_owned(), "check-in layout"),
+        (mapping(&["a"], unlisted), "without listing it"),
         (partial, "left out or changed"),
     ] {
         let outcome = site.delete(&["--allow-empty", "--force"], &document);
@@ -251,6 +253,32 @@ fn what_a_stage_or_a_filter_left_out_is_kept() {
     assert_eq!(state(&outcome), "finished");
     assert_eq!(site.held(), ["a", "b", "c", "d"]);
     assert_eq!(line(&outcome)["deleted"], 1);
+}
+
+#[test]
+fn what_a_stage_left_out_without_listing_it_is_kept() {
+    let site = Site::reported(&["a", "b"]);
+    let filter = Run::new(env!("CARGO_BIN_EXE_vw-filter")).args(["--exclude-hosts", "b", "--no-omitted"]);
+    let filtered = filter.stdin(mapping(&["a", "b"], PROD)).run().quiet_success();
+    failed(&site.delete(&[], &filtered), 65, "without listing it");
+    assert_eq!(site.held(), ["a", "b"]);
+}
+
+#[test]
+fn a_section_that_reports_several_scans_keeps_what_each_of_them_has() {
+    let site = Site::new();
+    let conf = site.file("several.conf");
+    std::fs::write(&conf, "[all]\ntype=esx\nserver=x\nowner=sim\n").unwrap();
+    let scan = |section: &str, ids: &[&str]| {
+        let document = mapping(ids, &format!(r#","source":{{"section":"{section}"}}"#));
+        state(&site.delete(&["-c", &conf, "-n", "all"], &document))
+    };
+    assert_eq!(scan("vc1", &["a", "b"]), "finished");
+    assert_eq!(scan("vc2", &["c"]), "finished");
+    assert_eq!(scan("vc1", &["a", "b"]), "unchanged");
+    assert_eq!(site.held(), ["a", "b", "c"]);
+    assert_eq!(scan("vc1", &["a"]), "finished");
+    assert_eq!(site.held(), ["a", "c"]);
 }
 
 #[test]

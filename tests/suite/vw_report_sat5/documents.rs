@@ -36,7 +36,11 @@ fn an_empty_mapping_is_refused_without_allow_empty() {
 fn this_machines_own_entry_is_refused_and_the_others_are_reported() {
     let own = r#"{"guests":[{"guestId":"1","state":1}]}"#;
     let words = "this machine's own guests: Satellite 5 takes them only from rhn-virtualization-host";
-    for (options, state) in [(&[][..], "failed"), (&["--allow-empty"], "partial")] {
+    let last_words = "no hypervisors, only this machine's own guests";
+    for (options, state, last) in [
+        (&[][..], "failed", last_words),
+        (&["--allow-empty"], "partial", words),
+    ] {
         let site = Site::new();
         let outcome = site
             .run()
@@ -49,6 +53,7 @@ fn this_machines_own_entry_is_refused_and_the_others_are_reported() {
             "{outcome:?}"
         );
         assert!(outcome.stderr.contains(words), "{outcome:?}");
+        assert!(outcome.stderr.contains(last), "{outcome:?}");
         assert_eq!(site.satellite.calls(), BTreeMap::new());
     }
     let site = Site::new();
