@@ -17,7 +17,10 @@ thread_local! {
 
 fuzz_target!(|bytes: &[u8]| FILE.with(|file| {
     let path = file.path();
-    if bytes.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes()) {
+    if bytes
+        .windows(PASSWORD.len())
+        .any(|part| part == PASSWORD.as_bytes())
+    {
         return;
     }
     let before = format!("[one]\ntype=esx\npassword={PASSWORD}\nserver=https://u:{PASSWORD}@vc\n");
