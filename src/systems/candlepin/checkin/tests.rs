@@ -209,7 +209,8 @@ fn ids_and_names_are_listed_in_the_same_order() {
     let pairs: Vec<_> = check_in.ids().zip(check_in.names()).collect();
     assert_eq!(pairs, [("a", None), ("b", Some("one"))]);
     assert_eq!((check_in.ids().count(), check_in.names().count()), (2, 2));
-    assert!(!check_in.is_empty() && check_in.has_local());
+    assert_eq!((check_in.len(), check_in.is_empty()), (2, false));
+    assert!(check_in.has_local());
 }
 
 #[test]
