@@ -57,3 +57,25 @@ fn a_value_with_a_secret_in_it_is_secret() {
     let plain = shown("owner=%(b)s\nb=x\npassword=s3cret");
     assert_eq!(plain, Some(Ok("x".to_owned())));
 }
+
+/// `vw-password` and `vw-config` show what to write.
+#[test]
+fn a_value_is_written_so_that_it_is_read_again() {
+    let table = [
+        ("s3cret", Some("s3cret")),
+        ("50%", Some("50%%")),
+        ("%(a)s", Some("%%(a)s")),
+        (" blank ", Some("\" blank \"")),
+        ("'quoted'", Some("\"'quoted'\"")),
+        ("\"quoted\"", Some("'\"quoted\"'")),
+        ("\"it's\"", None),
+        ("two\nlines", None),
+    ];
+    for (value, written) in table {
+        assert_eq!(
+            crate::config::interpolation::written_form(value).as_deref(),
+            written,
+            "{value}"
+        );
+    }
+}
