@@ -1,6 +1,6 @@
 #!/bin/sh
-# Shows the pipelines at work, stage by stage. `make demo` runs it inside vw-sim, which serves a vCenter, a Candlepin and a
-# Satellite 5 on loopback and names a configuration with the sections sim and sim-sat5 in VW_CONFIG.
+# Shows the pipelines at work, stage by stage. `make demo` runs it inside vw-sim, which serves a vCenter, an oVirt engine, a
+# Candlepin and a Satellite 5 on loopback and names a configuration with the sections sim, sim-rhevm and sim-sat5 in VW_CONFIG.
 set -eu
 
 : "${VW_CONFIG:?run me by: make demo, or: vw-sim -- sh demo/demo.sh}"
@@ -29,6 +29,8 @@ step 'A filter keeps or drops hypervisors; here by name, and it says what it dro
     "vw-filter --filter-hosts '*1.*' --match-names --pretty < scan.json | head -n 45"
 step 'The whole pipeline: Candlepin holds every hypervisor when the status is 0' \
     'vw-scan-esx -n sim | vw-filter -n sim | vw-report-candlepin -n sim'
+step 'Two sources of different kinds in one report: a stream of two documents' \
+    '(vw-scan-esx -n sim; vw-scan-rhevm -n sim-rhevm) | vw-report-candlepin -n sim'
 step 'What is there, for people' \
     'vw-show < scan.json; vw-show --summary < scan.json'
 step 'Why is esx2 missing?' \

@@ -18,9 +18,9 @@
 //! |---|---|
 //! | 5 | [`commands`]: one module per command, grouped as scan, filter and report |
 //! | 4 | [`cli`]: what all commands share; [`service`]: the rounds of `vw-run`, its status file, metrics, and notes to systemd |
-//! | 3 | [`systems`]: one module per source or destination: `vsphere`, `candlepin`, `satellite5` |
+//! | 3 | [`systems`]: one module per source or destination: `vsphere`, `libvirt`, `kubevirt`, `xen`, `ahv`, `rhevm`, `candlepin`, `satellite5` |
 //! | 2 | [`filter`], [`diff`] (what changed between two mappings), [`show`] (answers to people's questions about a mapping), [`config`] (virt-who's files and rhsm.conf), [`http`], [`process`] (programs that we run) |
-//! | 1 | [`mapping`], [`state`] (files that are kept between runs), [`retry`] |
+//! | 1 | [`mapping`], [`state`] (files that are kept between runs), [`retry`], [`xmlrpc`] (calls and answers) |
 //! | 0 | [`error`], [`secret`], [`cancel`] (signals), [`backoff`], [`environment`] (proxy variables), [`text`], [`xml`], [`escape`], [`list`], [`pace`] |
 //!
 //! A system gets an [`http::Endpoint`] and plain values; the commands read the configuration.
@@ -53,3 +53,4 @@ pub mod state;
 pub mod systems;
 pub mod text;
 pub mod xml;
+pub mod xmlrpc;

@@ -188,7 +188,7 @@ impl Program {
     }
 
     /// Runs it with this input to its end. Returns what `read` makes of its stdout; its lines on stderr are also given to `each`.
-    fn run<T: Send + 'static>(
+    pub fn run<T: Send + 'static>(
         &self,
         input: &[u8],
         limits: Limits<'_>,

@@ -36,11 +36,11 @@ Examples:
     vw-sim --sat5 registration.virt_notify:2=lose -- sh -c \\
         'vw-scan-esx -n sim-sat5 | vw-report-sat5 -n sim-sat5 --state-dir .'";
 
-/// Start simulated servers (vCenter, Candlepin, Satellite 5) on 127.0.0.1
+/// Start simulated sources and destinations on 127.0.0.1
 #[derive(Parser)]
 #[command(name = "vw-sim", version, after_help = EXAMPLES)]
 struct Args {
-    /// Number of hosts of the vCenter
+    /// Number of hosts of each source
     #[arg(long, value_name = "N", default_value_t = 5)]
     hosts: u16,
     /// Number of virtual machines, spread over hosts
@@ -159,11 +159,16 @@ fn print_settings(simulation: &Simulation) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let (user, password) = simulation.account();
     writeln!(out, "# vCenter      {}/sdk", simulation.vcenter().url())?;
+    writeln!(out, "# oVirt        {}/ovirt-engine/api", simulation.rhevm_url())?;
     writeln!(out, "# Candlepin    {}", simulation.candlepin_url())?;
     writeln!(out, "# Satellite 5  {}", simulation.satellite5_url())?;
+    writeln!(out, "# XenServer    {}", simulation.xen().url())?;
+    let [element, central] = simulation.prism_urls();
+    writeln!(out, "# Prism Element  {element}\n# Prism Central  {central}")?;
+    writeln!(out, "# user {user}, password {password}; interrupt to stop")?;
     writeln!(
         out,
-        "# user {user}, password {password}; sections sim and sim-sat5; interrupt to stop"
+        "# sections sim, sim-sat5, sim-xen, sim-ahv, sim-prism, sim-rhevm"
     )?;
     for (name, path) in simulation.environment() {
         writeln!(out, "export {name}='{}'", path.display())?;

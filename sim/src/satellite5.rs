@@ -8,18 +8,17 @@ mod guests;
 mod registration;
 mod systemid;
 mod trouble;
-mod xmlrpc;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::http::{Fault as HttpFault, Request, Response, Service};
+use crate::xmlrpc::{self, Dialect, Fault, Value};
 use guests::Instances;
 pub use guests::{GuestState, Instance};
 use trouble::Troubles;
 pub use trouble::{Planned, Release, Trouble};
-use xmlrpc::{Dialect, Fault, Value};
 
 /// A user.
 #[derive(Debug, Clone)]
@@ -323,9 +322,9 @@ impl Satellite5 {
                     Some(Trouble::Deleted) => self.lock().delete_subject(&call),
                     _ => {}
                 }
-                match dialect {
-                    Dialect::Redstone => self.api(&call.method, &call.parameters),
-                    Dialect::Python => self.registration(&call.method, &call.parameters),
+                match dialect == Dialect::Redstone {
+                    true => self.api(&call.method, &call.parameters),
+                    false => self.registration(&call.method, &call.parameters),
                 }
             }
         };

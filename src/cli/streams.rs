@@ -29,8 +29,22 @@ pub fn stdin_or_terminal() -> BufReader<StdinLock<'static>> {
 }
 
 /// Standard output, buffered.
-pub fn stdout() -> BufWriter<StdoutLock<'static>> {
-    BufWriter::with_capacity(64 * 1024, io::stdout().lock())
+pub fn stdout() -> BufWriter<Stdout> {
+    BufWriter::with_capacity(64 * 1024, Stdout(io::stdout().lock()))
+}
+
+/// Standard output, unbuffered. The standard library's own searches everything for the end of the last line.
+#[derive(Debug)]
+pub struct Stdout(StdoutLock<'static>);
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(&self.0, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Standard output, buffered. A blocking write fails when the token is set, with [`crate::cancel::Cancelled`] in the error.
@@ -57,7 +71,7 @@ impl Write for Until {
 }
 
 /// Standard output for JSON, buffered. On a terminal, characters that control it are escaped.
-pub fn json_stdout() -> TerminalJson<BufWriter<StdoutLock<'static>>> {
+pub fn json_stdout() -> TerminalJson<BufWriter<Stdout>> {
     TerminalJson::new(stdout(), io::stdout().is_terminal())
 }
 

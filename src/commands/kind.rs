@@ -59,6 +59,7 @@ pub(crate) const AHV: Kind = Kind {
     ids: &[Uuid, Hostname],
     service: Some(Service {
         port: 9440,
+        // It depends on which of Prism's two APIs is used.
         path: "",
         password: "VIRTWHO_AHV_PASSWORD",
     }),
@@ -69,7 +70,8 @@ pub(crate) const RHEVM: Kind = Kind {
     name: "rhevm",
     ids: &[Uuid, Hostname, Hwuuid],
     service: Some(Service {
-        port: 8443,
+        // virt-who's port is 8443, that of RHEV 3.0, whose API was another one.
+        port: 443,
         path: "/ovirt-engine/api",
         password: "VIRTWHO_RHEVM_PASSWORD",
     }),
@@ -78,7 +80,27 @@ pub(crate) const RHEVM: Kind = Kind {
 /// The types whose scans share their settings: all but esx, whose addresses may be libvirt's URIs, and fake, which has no server.
 const KINDS: [Kind; 5] = [LIBVIRT, KUBEVIRT, XEN, AHV, RHEVM];
 
+/// Types of virt-who that have no scan yet, and why.
+const LATER: [(&str, &str); 1] = [(
+    "hyperv",
+    "a scan of Hyper-V comes later, because its protocol, WS-Management, needs a server to test against",
+)];
+
+/// Why a type of virt-who has no scan yet. A program of that name in PATH can scan it nevertheless.
+pub(crate) fn comes_later(name: &str) -> Option<&'static str> {
+    LATER
+        .iter()
+        .find(|(later, _)| *later == name)
+        .map(|(_, reason)| *reason)
+}
+
 impl Kind {
+    /// Whether the section names no server although its type is this one, so that its guests are this machine's own. Only libvirt
+    /// needs no server.
+    pub(crate) fn is_local(&self, section: &Section) -> bool {
+        section.source_type().is_ok_and(|kind| kind == self.name) && !section.has("server")
+    }
+
     /// The type with this name.
     pub(crate) fn of(name: &str) -> Option<Kind> {
         KINDS.into_iter().find(|kind| kind.name == name)

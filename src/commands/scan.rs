@@ -9,18 +9,22 @@
 //! - `watch`: scanning again and again
 //! - `record`: what the folder of a trace says about the scan
 
+pub mod ahv;
 pub mod candlepin;
 mod document;
 pub mod esx;
 pub mod fake;
-#[allow(dead_code, reason = "the first sources after vSphere are on their way")]
 mod http;
+pub mod kubevirt;
+pub mod libvirt;
 mod omitted;
 mod options;
 mod record;
+pub mod rhevm;
 mod settings;
 mod shared_ids;
 mod watch;
+pub mod xen;
 
 use std::convert::Infallible;
 

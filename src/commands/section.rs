@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use crate::cli::args;
+use crate::commands::kind::comes_later;
 use crate::config::{self, Error};
 use crate::process;
 
@@ -42,7 +43,10 @@ fn expect(section: &config::Section, kind: &str, is_command: &dyn Fn(&str) -> bo
     let scan = format!("vw-scan-{found}");
     let other = match is_command(&scan) {
         true => scan,
-        false => format!("{scan} (not available)"),
+        false => match comes_later(&found) {
+            Some(reason) => format!("{scan} (not available: {reason})"),
+            None => format!("{scan} (not available)"),
+        },
     };
     if section.text("type")?.is_none() {
         let reason = format!("is missing, which means libvirt; add the line type={kind}, or use {other}");
@@ -89,7 +93,8 @@ mod tests {
                 "esx",
                 "[hv]\ntype=hyperv\n",
                 Some(
-                    "FILE:2: [hv] type: 'hyperv' is not esx, the type that vw-scan-esx reads; use vw-scan-hyperv (not available)",
+                    "FILE:2: [hv] type: 'hyperv' is not esx, the type that vw-scan-esx reads; use vw-scan-hyperv (not available: \
+                     a scan of Hyper-V comes later, because its protocol, WS-Management, needs a server to test against)",
                 ),
             ),
             (

@@ -71,7 +71,6 @@ impl Login {
     }
 }
 
-#[allow(dead_code, reason = "the first sources after vSphere are on their way")]
 /// A server over HTTP, and who logs in.
 pub(super) struct Server {
     /// The server. Its time limit, if there is one, begins now.
@@ -82,7 +81,6 @@ pub(super) struct Server {
     pub section: Section,
 }
 
-#[allow(dead_code, reason = "the first sources after vSphere are on their way")]
 impl Server {
     /// The server that the options and the section name, for a scan of this type. It may ask for the password.
     pub(super) fn find(

@@ -4,7 +4,7 @@
 pub(super) const SPECIAL: [&str; 3] = ["global", "defaults", "system_environment"];
 
 /// The keys of a section that describes a source, and so of `[defaults]`.
-pub const SECTION: [&str; 47] = [
+pub const SECTION: [&str; 51] = [
     "type",
     "server",
     "username",
@@ -52,6 +52,10 @@ pub const SECTION: [&str; 47] = [
     "sm_type",
     "file",
     "is_hypervisor",
+    "kubeconfig",
+    "kubeversion",
+    "prism_central",
+    "ahv_internal_debug",
 ];
 
 /// The keys of `[global]`.

@@ -108,7 +108,7 @@ impl Variables {
             let switch = SWITCHES.contains(&name.as_str()) || UNSUPPORTED.contains(&name.as_str());
             let message = match self.switch(name) {
                 Some(true) if UNSUPPORTED.contains(&name.as_str()) => {
-                    "is not supported: there is no command for such a source"
+                    "is not supported; write a section with the type of the source instead"
                 }
                 None if switch && !variable.value.is_empty() => "is neither 0 nor 1, so it counts as 0",
                 _ => continue,

@@ -97,7 +97,7 @@ fn are_guests_usual(list: &[u8]) -> bool {
 }
 
 /// The bytes after a guest that consists of id, state and attributes, as a scan writes it.
-fn after_usual_guest(guest: &[u8]) -> Option<&[u8]> {
+pub(super) fn after_usual_guest(guest: &[u8]) -> Option<&[u8]> {
     let rest = after_string(guest.strip_prefix(b"{\"guestId\":\"")?)?;
     let (b'0'..=b'7', rest) = rest.strip_prefix(b",\"state\":")?.split_first()? else {
         return None;

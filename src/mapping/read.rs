@@ -144,6 +144,12 @@ impl<R: BufRead> Reader<R> {
         Ok(Some(mapping))
     }
 
+    /// The number of members and elements that have been read.
+    #[cfg(test)]
+    pub(super) fn parts(&self) -> usize {
+        self.splitter.parts()
+    }
+
     fn document(&mut self, at: u64) -> Document<'_, R> {
         Document {
             reader: self,

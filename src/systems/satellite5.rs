@@ -23,7 +23,6 @@ mod roster;
 mod session;
 mod summary;
 pub mod systemid;
-pub mod xmlrpc;
 
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;

@@ -2,11 +2,14 @@
 //!
 //! A fault lasts: each further request of the same kind meets it again. A command that retries does so until its `--timeout`,
 //! and then ends with the status of the fault.
+mod ahv;
 mod candlepin;
 mod read_back;
+mod rhevm;
 mod rows;
 mod satellite5;
 mod scan;
+mod xen;
 
 use std::sync::{Arc, Mutex};
 use std::thread;

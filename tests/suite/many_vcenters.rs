@@ -28,7 +28,9 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let all = fs::read_to_string(servers.configuration()).unwrap();
         let mut configuration = String::from("[defaults]\n");
-        for line in all.lines().filter(|line| line.starts_with("rhsm_")) {
+        let mut sections = all.split("\n\n");
+        let section = sections.find(|section| section.starts_with("[sim]")).unwrap();
+        for line in section.lines().filter(|line| line.starts_with("rhsm_")) {
             writeln!(configuration, "{line}").unwrap();
         }
         let mut vcenters = Vec::new();

@@ -36,7 +36,9 @@ impl Machine {
     fn new() -> Self {
         let simulation = Simulation::start(Inventory::new(2, 4), true).unwrap();
         let written = fs::read_to_string(simulation.configuration()).unwrap();
-        let candlepin = written.lines().filter(|line| line.starts_with("rhsm_"));
+        let mut sections = written.split("\n\n");
+        let section = sections.find(|section| section.starts_with("[sim]")).unwrap();
+        let candlepin = section.lines().filter(|line| line.starts_with("rhsm_"));
         let machine = Machine {
             candlepin: candlepin.map(|line| format!("{line}\n")).collect(),
             folder: tempfile::tempdir().unwrap(),

@@ -30,16 +30,16 @@ fn a_section_of_another_type_is_refused_before_anything_is_sent() {
         for (line, words) in [
             (
                 "type=hyperv",
-                "'hyperv' is not OWN, the type that vw-scan-OWN reads; use vw-scan-hyperv (not available)",
+                "'hyperv' is not OWN, the type that vw-scan-OWN reads; use vw-scan-hyperv (not available: a scan of Hyper-V comes later",
             ),
-            ("type=libvirt", "use vw-scan-libvirt (not available)"),
+            ("type=libvirt", "use vw-scan-libvirt\n"),
             (
                 "type=OTHER",
                 "'OTHER' is not OWN, the type that vw-scan-OWN reads; use vw-scan-OTHER\n",
             ),
             (
                 "owner=x",
-                "is missing, which means libvirt; add the line type=OWN, or use vw-scan-libvirt (not available)",
+                "is missing, which means libvirt; add the line type=OWN, or use vw-scan-libvirt\n",
             ),
         ] {
             let other = if own == "esx" { "fake" } else { "esx" };

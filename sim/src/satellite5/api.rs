@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use super::xmlrpc::{Fault, Value};
 use super::{Account, Channel, Map, Outcome, Satellite5, State};
+use crate::xmlrpc::{Fault, Value};
 use crate::{clock, fresh};
 
 /// The architectures of channels: label, name, and those of the systems that fit.

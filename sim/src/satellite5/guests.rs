@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::xmlrpc::Value;
+use crate::xmlrpc::Value;
 
 /// The width of the column of an instance's name; a longer name is a database error.
 const NAME: usize = 128;

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use super::guests::Undone;
 use super::systemid::{self, Rejected, SystemId};
-use super::xmlrpc::{Fault, Value};
 use super::{Account, Outcome, Registered, Satellite5, State, System, api};
+use crate::xmlrpc::{Fault, Value};
 
 /// Longer profile names are cut to this length.
 const PROFILE: usize = 128;

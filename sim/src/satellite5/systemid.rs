@@ -2,8 +2,8 @@
 
 use ring::digest::{SHA256, digest};
 
-use super::xmlrpc::{self, Dialect, Value};
 use crate::fresh;
+use crate::xmlrpc::{self, Dialect, Value};
 
 /// The names that are part of the checksum, in its order.
 const FIELDS: [&str; 6] = [

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::xmlrpc::{Call, Value};
 use super::{State, systemid};
 use crate::hostile;
 use crate::http::Fault;
+use crate::xmlrpc::{Call, Value};
 
 /// The methods that reporters call.
 const METHODS: [&str; 13] = [

@@ -3,6 +3,7 @@
 // Clippy's exception for tests ends at #[test], but the functions that tests share need it, too.
 #![allow(clippy::unwrap_used)]
 
+mod ahv;
 mod candlepin;
 mod client;
 mod http;
@@ -11,3 +12,4 @@ mod proxy;
 mod satellite5;
 mod vcenter;
 mod vim;
+mod xen;

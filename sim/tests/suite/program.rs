@@ -32,7 +32,12 @@ fn a_command_finds_configuration_and_authority() {
     for line in [
         "[sim]",
         "[sim-sat5]",
+        "[sim-ahv]",
+        "[sim-prism]",
+        "[sim-rhevm]",
         "type=esx",
+        "type=ahv",
+        "prism_central=true",
         "rhsm_prefix=/candlepin",
         "-----BEGIN CERTIFICATE-----",
     ] {

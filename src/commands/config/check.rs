@@ -3,6 +3,8 @@
 mod connection;
 mod destination;
 mod global;
+mod kubevirt;
+mod libvirt;
 mod same_server;
 mod source;
 

@@ -25,10 +25,10 @@ use crate::mapping::{LeftOut, Mapping};
 use crate::state::Folder;
 use crate::systems::satellite5::plan::{Plan, profile_name};
 use crate::systems::satellite5::systemid::{Kept, Registrations};
-use crate::systems::satellite5::xmlrpc::Datum;
 use crate::systems::satellite5::{
     self, Credentials, Delivered, Manner, Registrant, Roster, Satellite5, Shortfall, Summary,
 };
+use crate::xmlrpc::Datum;
 
 /// Register hypervisors with Satellite 5 or Spacewalk, and report their guests
 ///

@@ -9,6 +9,7 @@ use log::LevelFilter;
 
 use crate::cli::args::{self, Connection};
 use crate::cli::{self, advice};
+use crate::commands::kind::{LIBVIRT, comes_later};
 use crate::commands::{interval, rhsm, way};
 use crate::config::{Config, Rhsm, Section};
 use crate::error::Kind;
@@ -103,8 +104,7 @@ impl Stages<'_> {
         };
         let report = self.command(reporter, name).option("--state-dir", self.state_dir);
         // Its guests are this machine's own.
-        let is_local = section.source_type().is_ok_and(|kind| kind == "libvirt") && !section.has("server");
-        let report = match is_local && !section.has("sat_server") {
+        let report = match LIBVIRT.is_local(section) && !section.has("sat_server") {
             true => report.argument("--local"),
             false => report,
         };
@@ -134,8 +134,13 @@ impl Stages<'_> {
         let scan = format!("vw-scan-{kind}");
         let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if kind.is_empty() || !kind.chars().all(is_name) || process::find(&scan).is_none() {
+            let later = comes_later(&kind)
+                .map(|reason| format!(": {reason}"))
+                .unwrap_or_default();
             let reason = match section.has("type") {
-                true => format!("is '{kind}', and there is no command {scan} beside vw-run or in PATH"),
+                true => {
+                    format!("is '{kind}', and there is no command {scan} beside vw-run or in PATH{later}")
+                }
                 false => format!(
                     "is missing, which means libvirt, and there is no command {scan}; add a line such as type=esx"
                 ),

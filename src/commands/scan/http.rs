@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::options::ScanOptions;
 use super::settings::ScanSettings;
 use crate::cancel::Cancel;
-use crate::cli;
-use crate::commands::kind::{Kind, Service};
+use crate::cli::{self, Failure};
+use crate::commands::kind::Kind;
 use crate::commands::server::{self, Login, Server, ServerOptions};
 use crate::http::Endpoint;
 use crate::retry::{Retryable, retry};
@@ -26,12 +26,14 @@ pub(super) struct HttpScan {
 impl HttpScan {
     /// The scan that the options and the section ask for. It may ask for the password. A signal ends the process at once.
     pub(super) fn new(
-        (kind, service): (&Kind, &Service),
+        kind: &Kind,
         options: &ServerOptions,
         scan: &ScanOptions,
         cancel: &Cancel,
     ) -> cli::Result<Self> {
         let _at_once = cli::end_at_once(cancel);
+        let no_service = || Failure::defect(format!("no service for {}", kind.name));
+        let service = kind.service.as_ref().ok_or_else(no_service)?;
         let Server {
             mut endpoint,
             login,

@@ -36,7 +36,6 @@ pub(super) struct ScanOptions {
 }
 
 /// The help of `--hypervisor-id` for a source whose hosts have only these two.
-#[allow(dead_code, reason = "the first sources after vSphere are on their way")]
 pub(super) const UUID_OR_HOSTNAME: &str = "Make uuid or hostname the hypervisors' id [default: uuid]";
 
 /// Whether to go on after the first document, and when to print another.

@@ -25,7 +25,6 @@ pub(super) struct ScanSettings {
 }
 
 impl ScanSettings {
-    #[allow(dead_code, reason = "the first sources after vSphere are on their way")]
     /// The settings of a scan of this type; `server` is the server's name in the mapping.
     pub(super) fn new(
         kind: &Kind,

@@ -27,7 +27,6 @@ struct Rung {
 }
 
 impl Bell {
-    #[allow(dead_code, reason = "the first sources with events are on their way")]
     /// Something may have changed.
     pub(super) fn ring(&self) {
         let now = Instant::now();

@@ -140,7 +140,7 @@ fn unsupported_sources_are_noted() {
         assert_eq!(
             said(&[(&name, "1")]),
             [format!(
-                "{name}: is not supported: there is no command for such a source"
+                "{name}: is not supported; write a section with the type of the source instead"
             )]
         );
         assert_eq!(said(&[(&name, "0")]), [""; 0]);

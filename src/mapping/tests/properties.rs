@@ -1,5 +1,7 @@
 //! Properties of any input.
 
+use std::io::BufReader;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -61,6 +63,25 @@ proptest! {
         let mut expected = read.faults;
         expected.extend(read.flaws);
         prop_assert_eq!(entry.inspect(), expected);
+    }
+
+    /// Guests as a scan writes them are skipped at once, but only if they arrive at once.
+    #[test]
+    fn it_does_not_matter_how_much_arrives_at_once(
+        guests in proptest::collection::vec(guest_or_not(), 0..4),
+        around in prop_oneof![Just(0), 120..130_usize],
+        cut in 0..400_usize,
+        window in 1..100_usize,
+    ) {
+        let value = format!("{}{}{}", "[".repeat(around), guests.join(","), "]".repeat(around));
+        let mut text = format!("{{\"hypervisors\":[{{\"uuid\":\"a\",\"guests\":[{}],\"x\":[{value}]}}]}}", guests.join(","));
+        text.truncate(text.len().saturating_sub(cut.saturating_sub(200)));
+        let outcome = |window| {
+            let mut reader = Reader::new(BufReader::with_capacity(window, text.as_bytes()));
+            let mapping = reader.next_mapping();
+            (format!("{mapping:?}"), reader.parts())
+        };
+        prop_assert_eq!(outcome(window), outcome(1 << 16));
     }
 
     #[test]

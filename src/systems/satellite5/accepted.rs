@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::xmlrpc::Datum;
 use crate::error::Classify as _;
 use crate::secret::Secret;
 use crate::state::{self, Folder};
 use crate::text;
+use crate::xmlrpc::Datum;
 
 /// The file. virt-who ignores it.
 const FILE: &str = "vw-report-sat5.json";

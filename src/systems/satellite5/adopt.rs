@@ -1,9 +1,9 @@
 //! The search for a hypervisor's profile on the server, so that none is made twice.
 
 use super::method::{FIND, SYSTEMID};
-use super::xmlrpc::Datum;
 use super::{Error, Satellite5};
 use crate::secret::Secret;
+use crate::xmlrpc::Datum;
 
 /// The name of a profile, as the server stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::method::Method;
-use super::xmlrpc::{self, Datum};
 use super::{Error, Satellite5};
 use crate::backoff::Backoff;
 use crate::error::Classify as _;
 use crate::http::{self, Http, Request};
+use crate::xmlrpc::{self, Datum};
 
 /// The largest answer, in bytes; that of a registration has a few thousand.
 const LARGEST_ANSWER: u64 = 4 << 20;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::method::{CHANNEL, CREATE_CHANNEL, SET_MAP, USER};
-use super::xmlrpc::{Datum, Fault};
 use super::{ARCH, Error, OS, RELEASE, Satellite5};
+use crate::xmlrpc::{Datum, Fault};
 
 /// The fault of a channel that does not exist or is not visible to the user.
 const NO_CHANNEL: i64 = -210;

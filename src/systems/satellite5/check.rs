@@ -2,8 +2,8 @@
 
 use super::channel::channel_label;
 use super::method::{MAPS, ROLES};
-use super::xmlrpc::Datum;
 use super::{ARCH, Error, RELEASE, Satellite5};
+use crate::xmlrpc::Datum;
 
 /// What a user can do on a server, for [`Satellite5::check`].
 #[derive(Debug, Clone, PartialEq, Eq)]

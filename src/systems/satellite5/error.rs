@@ -1,14 +1,13 @@
 //! Why hypervisors can't be reported.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::systemid;
-use super::xmlrpc::{self, Fault};
 use super::{ARCH, RELEASE};
 use crate::error::{Classify, Kind};
-use crate::http;
+use crate::xmlrpc::{self, Fault};
+use crate::{http, xml};
 
 /// Why hypervisors could not be reported, or not with all guests.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +166,7 @@ impl Error {
     pub fn is_about_another_server(&self) -> bool {
         match self.root() {
             Error::Exchange { source, .. } => is_elsewhere(source),
-            Error::Answer { source, .. } => source.is_html(),
+            Error::Answer { source, .. } => matches!(source, xmlrpc::Error::Unreadable(xml::Error::Html)),
             Error::Unexpected { .. } => true,
             _ => false,
         }
@@ -287,11 +286,12 @@ impl Error {
 
     /// The error of an answer that can't be read. If the connection broke, its own error says more than that of the XML.
     pub(super) fn of_answer(call: &'static str, source: xmlrpc::Error) -> Self {
-        match source.connection() {
-            Some(error) => Error::Exchange {
-                call,
-                source: error.clone(),
-            },
+        let broken = match &source {
+            xmlrpc::Error::Unreadable(xml::Error::Read(error)) => http::Error::within(error),
+            _ => None,
+        };
+        match broken.cloned() {
+            Some(source) => Error::Exchange { call, source },
             None => Error::Answer { call, source },
         }
     }
@@ -333,11 +333,5 @@ fn of_map(map: Option<&Fault>) -> String {
     match map {
         Some(fault) => format!(", and distchannel.setMapForOrg was refused: {fault}"),
         None => ", although distchannel.setMapForOrg said that it is".into(),
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the server answered fault {}: {}", self.code, self.text)
     }
 }

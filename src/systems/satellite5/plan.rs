@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 
-use super::xmlrpc::Datum;
 use super::{Error, Registrant};
 use crate::mapping::{Guest, GuestState};
 use crate::text;
+use crate::xmlrpc::Datum;
 
 /// The longest name of a guest, in characters. A longer one causes a database error, and the plan is lost.
 const LONGEST_NAME: usize = 128;

@@ -8,10 +8,10 @@ use super::adopt::ProfileName;
 use super::method::{HARDWARE, REGISTER};
 use super::plan::profile_name;
 use super::summary::Arrival;
-use super::xmlrpc::Datum;
 use super::{ARCH, Credentials, Error, OS, RELEASE, Registrant, Satellite5};
 use crate::error::Classify as _;
 use crate::secret::Secret;
+use crate::xmlrpc::Datum;
 
 /// The fault of a registration for which no base channel is mapped.
 const NO_BASE_CHANNEL: i64 = -70;

@@ -1,7 +1,7 @@
 //! A hypervisor as a Satellite 5 gets it.
 
-use super::xmlrpc;
 use crate::mapping::{Hypervisor, LeftOut};
+use crate::xmlrpc;
 
 /// A hypervisor that is reported.
 #[derive(Debug, Clone, Copy)]

@@ -10,11 +10,11 @@ use super::method::NOTIFY;
 use super::plan::Plan;
 use super::summary::{Arrival, Delivered, Outcome, Summary};
 use super::systemid::{self, Kept, Registrations};
-use super::xmlrpc::Datum;
 use super::{Error, Registrant, Roster, Satellite5};
 use crate::error::Classify as _;
 use crate::secret::Secret;
 use crate::state::Lock;
+use crate::xmlrpc::Datum;
 
 /// The fault of a systemid that the server does not know: the profile was deleted, or the systemid is damaged or another
 /// server's.

@@ -4,11 +4,11 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::method::{LOGIN, LOGOUT, Method, USER};
-use super::xmlrpc::{Datum, Fault};
 use super::{Credentials, Error, Satellite5};
 use crate::cancel::Cancel;
 use crate::error::Classify as _;
 use crate::secret::Secret;
+use crate::xmlrpc::{Datum, Fault};
 
 /// How long the logout may take, even after a signal or the deadline.
 const LOGOUT_TIME: Duration = Duration::from_secs(5);

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::pickle;
-use super::xmlrpc::{Datum, is_sendable};
 use crate::cancel::Cancel;
 use crate::error::{Classify, Kind};
 use crate::secret::Secret;
 use crate::state::{self, Folder, Lock, Reserved, file_name};
+use crate::xmlrpc::{Datum, is_sendable};
 
 /// The name of a hypervisor's file, before the id.
 const PREFIX: &str = "hypervisor-systemid-";

@@ -18,10 +18,22 @@ const ENDLESS: Words = &["longer than", "--timeout"];
 /// XML-RPC has no such elements, so the first one is refused.
 const ENDLESS_SIBLINGS: Words = &["longer than", "--timeout", "not XML-RPC"];
 /// Each command in its own words: the server is not the one that it expects.
-const NOT_ITS_OWN: Words = &["not one of Candlepin", "not XML-RPC", "not the vSphere API's"];
+const NOT_ITS_OWN: Words = &[
+    "not one of Candlepin",
+    "not one of Prism",
+    "not XML-RPC",
+    "not the vSphere API's",
+    "not the oVirt API's",
+];
 const NO_CONTENT: Words = &["204", "not one of Candlepin", "not XML-RPC"];
 /// The text ends within an element or value, although the answer is complete.
-const SHORTENED: Words = &["not one of Candlepin", "not XML-RPC", "the XML was cut"];
+const SHORTENED: Words = &[
+    "not one of Candlepin",
+    "not one of Prism",
+    "not XML-RPC",
+    "not the oVirt API's",
+    "the XML was cut",
+];
 const MALFORMED: Words = &["malformed XML", "not XML-RPC", "not the vSphere API's"];
 /// What reads XML-RPC knows each element that may be in another, and refuses the first that may not.
 const DEEP: Words = &["nested deeper", "not XML-RPC", "longer than"];

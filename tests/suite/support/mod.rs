@@ -1,6 +1,8 @@
 //! Runs a command as its users do: arguments and stdin in, stdout, stderr and status out.
 
 mod candlepin;
+pub(crate) mod kubectl;
+mod rhevm;
 mod screen;
 pub(crate) mod signals;
 pub(crate) mod terminal;
@@ -14,6 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::candlepin::candlepin;
+pub(crate) use self::rhevm::Engine;
 
 /// A command to run, in an environment without the user's own settings.
 pub(crate) struct Run {

@@ -36,8 +36,20 @@ fn keys_and_types() -> Vec<Finding> {
         ),
         (esx("type=exs"), "'exs' is an unknown type"),
         (
-            esx("type=xen"),
-            "error: a.conf:7: [prod] type: xen is not supported: there is no command vw-scan-xen in PATH",
+            esx("type=vdsm"),
+            "error: a.conf:7: [prod] type: vdsm is not supported: there is no command vw-scan-vdsm in PATH",
+        ),
+        (
+            esx("type=xen\nhypervisor_id=hwuuid"),
+            "error: a.conf:8: [prod] hypervisor_id: 'hwuuid' is not uuid or hostname",
+        ),
+        (
+            "[pool]\ntype=xen\nserver=xen1\npassword=p\nowner=o\n".to_owned(),
+            "error: a.conf:1: [pool] username: is missing",
+        ),
+        (
+            esx("type=hyperv"),
+            "error: a.conf:7: [prod] type: hyperv is not supported: a scan of Hyper-V comes later, because its protocol",
         ),
         (esx("server=vc:port"), "error: a.conf:7: [prod] server: "),
         (
@@ -229,8 +241,24 @@ fn whole_sections_and_files() -> Vec<Finding> {
             "warning: a.conf:9: [two] server: is also in [prod], with the same destination",
         ),
         (
-            "[a]\nowner=o\n".to_owned(),
-            "error: a.conf:1: [a] type: is missing, which means libvirt",
+            "[a]\nowner=o\nserver=esx://vc\n".to_owned(),
+            "error: a.conf:3: [a] server: esx:// is a vCenter or an ESX host; use vw-scan-esx",
+        ),
+        (
+            "[a]\nowner=o\nserver=qemu:///system\ninsecure=0\n".to_owned(),
+            "warning: a.conf:4: [a] insecure: is ignored, because virsh makes the connection",
+        ),
+        (
+            "[a]\nserver=kvm1\npassword=p\nowner=o\n".to_owned(),
+            "warning: a.conf:3: [a] password: is ignored: ssh needs a key",
+        ),
+        (
+            "[a]\nserver=kvm1\nowner=o\nhypervisor_id=hwuuid\n".to_owned(),
+            "error: a.conf:4: [a] hypervisor_id: 'hwuuid' is not uuid or hostname",
+        ),
+        (
+            "[a]\nserver=kvm1\n".to_owned(),
+            "error: a.conf:1: [a] owner: is missing",
         ),
         (
             "[a]\ntype=fake\nowner=o\nfile=gone\n".to_owned(),

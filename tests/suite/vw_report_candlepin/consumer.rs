@@ -227,3 +227,48 @@ fn a_registered_system_may_not_delete_hypervisors() {
     outcome.failed(78, "needs a user");
     assert!(registered.site.held().is_empty());
 }
+
+#[test]
+fn the_guests_of_this_machines_libvirt_go_to_its_own_consumer() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let here = Registered::new();
+    let bin = here.site.file("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let pair = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/libvirt/pair-one-process.txt"
+    );
+    here.write("bin/virsh", &format!("#!/bin/sh\ncat '{pair}'\n"));
+    std::fs::set_permissions(
+        here.site.file("bin/virsh"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    // No key is needed: neither a server nor an owner.
+    here.write("virt-who.conf", "[here]\ntype=libvirt\n");
+    let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
+    let run = |program: &str, args: &[&str], input: &str| {
+        let run = Run::new(program).args(args).stdin(input).env("PATH", &path);
+        run.env("VW_CONFIG", &here.site.file("virt-who.conf"))
+            .run()
+            .quiet_success()
+    };
+    let mapping = run(env!("CARGO_BIN_EXE_vw-scan-libvirt"), &["-n", "here"], "");
+    let mapping = run(env!("CARGO_BIN_EXE_vw-filter"), &["-n", "here"], &mapping);
+    let outcome = here.report(&["-n", "here", "--local"], &mapping);
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+    assert_eq!(line(&outcome)["guests"], 14);
+    assert_eq!(here.guests().len(), 14);
+
+    let state = here.site.file("state");
+    let planned = run(
+        env!("CARGO_BIN_EXE_vw-run"),
+        &["--dry-run", "--state-dir", &state],
+        "",
+    );
+    let pipeline = planned.lines().last().unwrap();
+    assert!(
+        pipeline.contains("vw-scan-libvirt -n here") && pipeline.ends_with("--local"),
+        "{planned}"
+    );
+}

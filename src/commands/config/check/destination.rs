@@ -3,6 +3,7 @@
 use super::same_server::name_of;
 use super::{Check, Surroundings};
 use crate::cli::args;
+use crate::commands::kind::LIBVIRT;
 use crate::commands::{rhsm, way};
 use crate::config::effective::{EffectiveKey, Origin};
 use crate::config::{Note, Rhsm, Section};
@@ -54,7 +55,9 @@ impl Check {
     }
 
     fn candlepin(&mut self, section: &Section, surroundings: &Surroundings<'_>) {
-        self.ok(rhsm::owner(section));
+        if !LIBVIRT.is_local(section) {
+            self.ok(rhsm::owner(section));
+        }
         let before = self.errors;
         for (key, reason) in EMPTY_PROXY {
             if section.has(key) && !section.is_set(key) {

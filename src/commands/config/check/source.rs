@@ -2,7 +2,7 @@
 
 use super::{Check, Surroundings};
 use crate::cli::args;
-use crate::commands::kind::Kind;
+use crate::commands::kind::{AHV, KUBEVIRT, Kind, LIBVIRT, comes_later};
 use crate::commands::scan::{ALL_IDS, hypervisor_id};
 use crate::commands::vsphere::address_problem;
 use crate::commands::way;
@@ -24,7 +24,10 @@ impl Check {
         let scan = format!("vw-scan-{kind}");
         let before = self.errors;
         if kind != "fake" {
-            self.connection(section, &args::Keys::SOURCE);
+            // What concerns a cluster's server is in the kubeconfig.
+            if kind != KUBEVIRT.name {
+                self.connection(section, &args::Keys::SOURCE);
+            }
             if section.has("is_hypervisor") {
                 self.warn(
                     section,
@@ -58,14 +61,18 @@ impl Check {
                 }
             }
             _ if !section.has("type") => {
-                let reason =
-                    "is missing, which means libvirt, and there is no command for that; set it to esx";
+                let reason = "is missing, which means libvirt, and there is no command vw-scan-libvirt in PATH; set it to esx";
                 self.fail(section, "type", reason);
             }
             kind => {
-                let reason = match TYPES.contains(&kind) {
-                    true => format!("{kind} is not supported: there is no command {scan} in PATH"),
-                    false => format!(
+                let reason = match (comes_later(kind), TYPES.contains(&kind)) {
+                    (Some(reason), _) => {
+                        format!(
+                            "{kind} is not supported: {reason}; vw(7) shows how a program of your own can read it"
+                        )
+                    }
+                    (None, true) => format!("{kind} is not supported: there is no command {scan} in PATH"),
+                    (None, false) => format!(
                         "'{kind}' is an unknown type{}, and there is no command {scan} in PATH",
                         did_you_mean(kind, TYPES)
                     ),
@@ -107,7 +114,21 @@ impl Check {
                 self.way(section, "server", endpoint);
             }
         }
+        match *kind {
+            LIBVIRT => self.libvirt(section),
+            KUBEVIRT => self.kubevirt(section),
+            AHV => self.ahv(section),
+            _ => {}
+        }
         self.hypervisor_id(section, kind.ids);
+    }
+
+    fn ahv(&mut self, section: &Section) {
+        self.ok(section.flag("prism_central"));
+        if section.has("ahv_internal_debug") {
+            let reason = "has no meaning here; use -d, or --trace DIR, which saves each exchange";
+            self.warn(section, "ahv_internal_debug", reason);
+        }
     }
 
     fn hypervisor_id(&mut self, section: &Section, allowed: &[HypervisorId]) {

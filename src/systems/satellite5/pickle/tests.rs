@@ -1,5 +1,5 @@
 use super::*;
-use crate::systems::satellite5::xmlrpc::Datum;
+use crate::xmlrpc::Datum;
 use proptest::prelude::*;
 
 const ASCII: &str = "<?xml version=\"1.0\"?>\n<params>it's \\ \"x\"</params>\t";

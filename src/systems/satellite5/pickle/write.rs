@@ -1,7 +1,7 @@
 //! Writes pickles.
 
 use super::opcode::*;
-use crate::systems::satellite5::xmlrpc::Datum;
+use crate::xmlrpc::Datum;
 
 /// Writes a value as a pickle of protocol 2, which Python 2 and 3 load.
 pub fn write(value: &Datum<'_>) -> Vec<u8> {

@@ -163,7 +163,11 @@ impl Vms {
     ///
     /// A virtual machine that moves while the pages are read may be in two hosts' lists. The list that arrived last wins.
     pub(super) fn place<'l>(mut self, lists: impl Iterator<Item = &'l Range<usize>>) -> Placed {
-        self.usable.sort_by_key(|vm| vm.id);
+        // A stable sort would take as much memory again, so the order of arrival is part of the key.
+        for (arrival, vm) in (0..).zip(&mut self.usable) {
+            vm.host = arrival;
+        }
+        self.usable.sort_unstable_by_key(|vm| (vm.id, vm.host));
         self.usable.dedup_by(|later, earlier| {
             let same = later.id == earlier.id;
             if same {
@@ -171,6 +175,9 @@ impl Vms {
             }
             same
         });
+        for vm in &mut self.usable {
+            vm.host = NOWHERE;
+        }
         let mut moved = Vec::new();
         let mut vanished = FxHashSet::default();
         for (host, list) in (0..).zip(lists) {
@@ -323,6 +330,24 @@ mod tests {
             clones.collect::<Vec<_>>(),
             [["vm-1@0", "vm-2@0"], ["vm-3@0", "x@1"]]
         );
+    }
+
+    #[test]
+    fn the_last_state_of_a_machine_wins() {
+        let mut vms = Vms::default();
+        for number in 0..1000 {
+            vms.add(
+                &format!("vm-{}", number % 250),
+                Uuid::from_u128(number),
+                GuestState::Running,
+            );
+        }
+        let all: Vec<String> = (0..250).map(|id| format!("vm-{id}")).collect();
+        let list = vms.list(all.iter().map(String::as_str));
+        let placed = vms.place([list].iter());
+        let uuids: Vec<u128> = placed.on(0).iter().map(|vm| vm.uuid.as_u128()).collect();
+        assert_eq!(uuids, (750..1000).collect::<Vec<_>>());
+        assert!(placed.moved.is_empty());
     }
 
     #[test]

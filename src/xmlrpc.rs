@@ -1,6 +1,10 @@
-//! The part of XML-RPC that a Satellite 5 uses: [`call`] writes a call, [`answer`] reads its answer or fault.
+//! XML-RPC, as Satellite 5 and XenAPI use it: [`call`] writes a call, [`answer()`] reads its answer or fault.
+//!
+//! [`answer_with`] reads an answer while it arrives, for one that is too large for the memory: its [`Value`] is read member by
+//! member, and what nobody needs is skipped.
 
 mod answer;
+mod value;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,9 +12,9 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
-pub use self::answer::answer;
+pub use self::answer::{answer, answer_with};
+pub use self::value::Value;
 use crate::error::{Classify, Kind};
-use crate::http;
 use crate::xml;
 
 /// The content of an XML-RPC `<value>`.
@@ -48,6 +52,14 @@ impl<'a> Datum<'a> {
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Datum::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The content of a string; None for any other type.
+    pub fn into_text(self) -> Option<String> {
+        match self {
+            Datum::Text(text) => Some(text.into_owned()),
             _ => None,
         }
     }
@@ -109,7 +121,7 @@ pub enum Error {
     /// An integer to be sent does not fit the 32 bits that the server reads.
     #[error("the number {0} does not fit into 32 bits")]
     LargeNumber(i64),
-    /// The answer can't be read, or is not an XML-RPC response.
+    /// The answer can't be read, or is not an XML-RPC response. If the connection broke, its error is inside.
     #[error("the server's answer is not XML-RPC")]
     Unreadable(#[source] xml::Error),
 }
@@ -123,28 +135,19 @@ impl Classify for Error {
     }
 }
 
-impl Error {
-    /// Whether the answer is a web page.
-    pub(super) fn is_html(&self) -> bool {
-        matches!(self, Error::Unreadable(xml::Error::Html))
-    }
-
-    /// The error of the connection, if that is why the answer can't be read.
-    pub(super) fn connection(&self) -> Option<&http::Error> {
-        match self {
-            Error::Unreadable(xml::Error::Read(error)) => http::Error::within(error),
-            _ => None,
-        }
-    }
-}
-
 /// A fault: the server's refusal of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The code: that of the Java class (2950) at `/rpc/api`, usually negative (−9) at `/XMLRPC`.
+    /// The code, whose meaning each server defines.
     pub code: i64,
     /// The server's text on one line, in the server's language, at most 400 characters.
     pub text: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server answered fault {}: {}", self.code, self.text)
+    }
 }
 
 /// Writes the call of `method`.
@@ -165,7 +168,7 @@ pub fn call(method: &str, params: &[Datum<'_>]) -> Result<Zeroizing<String>, Err
 fn push_value(xml: &mut String, value: &Datum<'_>) -> Result<(), Error> {
     xml.push_str("<value>");
     match value {
-        // The Java side has no nil, and sends its own nulls as empty strings.
+        // XML-RPC itself has no nil. Satellite's Java program sends its own nulls as empty strings.
         Datum::Nil => xml.push_str("<string></string>"),
         Datum::Boolean(value) => {
             xml.push_str(&format!("<boolean>{}</boolean>", u8::from(*value)));

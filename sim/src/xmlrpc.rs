@@ -1,4 +1,4 @@
-//! XML-RPC as Satellite's two programs read and write it: Redstone in Java, xmlrpclib in Python.
+//! XML-RPC as the servers read and write it: Satellite's Redstone in Java and xmlrpclib in Python, and XenServer's xapi.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,16 +12,18 @@ const DEPTH: usize = 64;
 
 /// Which program's XML-RPC it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
+pub(crate) enum Dialect {
     /// `/rpc/api`: ints without blanks in 32 bit, no nil, `<i4>`.
     Redstone,
     /// `/XMLRPC`: more lenient, `<int>`.
     Python,
+    /// XenServer: a string has no type (the examples in xapi's documentation).
+    Xen,
 }
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Int(i64),
     Boolean(bool),
     Double(f64),
@@ -35,25 +37,25 @@ pub(super) enum Value {
 
 /// A call: its method and its parameters.
 #[derive(Debug, PartialEq)]
-pub(super) struct Call {
-    pub(super) method: String,
-    pub(super) parameters: Vec<Value>,
+pub(crate) struct Call {
+    pub(crate) method: String,
+    pub(crate) parameters: Vec<Value>,
 }
 
 /// It is not XML-RPC; the reason helps in debugging.
 #[derive(Debug, PartialEq)]
-pub(super) struct Malformed(pub(super) String);
+pub(crate) struct Malformed(pub(crate) String);
 
 /// The error of a method.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) code: i64,
-    pub(super) text: String,
+pub(crate) struct Fault {
+    pub(crate) code: i64,
+    pub(crate) text: String,
 }
 
 impl Value {
     /// A struct of these members.
-    pub(super) fn members<const N: usize>(members: [(&str, Value); N]) -> Value {
+    pub(crate) fn members<const N: usize>(members: [(&str, Value); N]) -> Value {
         Value::Struct(
             members
                 .into_iter()
@@ -63,7 +65,7 @@ impl Value {
     }
 
     /// The type's name, for faults.
-    pub(super) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Value::Int(_) => "int",
             Value::Boolean(_) => "boolean",
@@ -85,7 +87,7 @@ impl From<&str> for Value {
 }
 
 /// Reads a `<methodCall>`.
-pub(super) fn read_call(body: &[u8], dialect: Dialect) -> Result<Call, Malformed> {
+pub(crate) fn read_call(body: &[u8], dialect: Dialect) -> Result<Call, Malformed> {
     let mut tags = Tags::new(body, dialect)?;
     tags.open("methodCall")?;
     tags.open("methodName")?;
@@ -104,7 +106,7 @@ pub(super) fn read_call(body: &[u8], dialect: Dialect) -> Result<Call, Malformed
 }
 
 /// Reads a `<params>` without a call, such as a systemid.
-pub(super) fn read_parameters(text: &str) -> Result<Vec<Value>, Malformed> {
+pub(crate) fn read_parameters(text: &str) -> Result<Vec<Value>, Malformed> {
     let mut tags = Tags::new(text.as_bytes(), Dialect::Python)?;
     tags.open("params")?;
     let parameters = tags.parameters()?;
@@ -271,13 +273,13 @@ impl<'a> Tags<'a> {
         let malformed = || Malformed(format!("no {kind}: {text}"));
         let bare = match self.dialect {
             Dialect::Redstone => text.as_str(),
-            Dialect::Python => text.trim(),
+            Dialect::Python | Dialect::Xen => text.trim(),
         };
         Ok(match kind {
             "string" => Value::Text(text),
             "int" | "i4" => match self.dialect {
                 Dialect::Redstone => Value::Int(bare.parse::<i32>().map_err(|_| malformed())?.into()),
-                Dialect::Python => Value::Int(bare.parse().map_err(|_| malformed())?),
+                Dialect::Python | Dialect::Xen => Value::Int(bare.parse().map_err(|_| malformed())?),
             },
             "i8" => Value::Int(bare.parse().map_err(|_| malformed())?),
             "boolean" => match bare {
@@ -328,10 +330,11 @@ impl<'a> Tags<'a> {
 }
 
 /// Writes a `<methodResponse>`.
-pub(super) fn write_response(outcome: &Result<Value, Fault>, dialect: Dialect) -> String {
+pub(crate) fn write_response(outcome: &Result<Value, Fault>, dialect: Dialect) -> String {
     let mut out = String::from(match dialect {
         Dialect::Redstone => "<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
         Dialect::Python => "<?xml version='1.0'?>\n",
+        Dialect::Xen => "<?xml version=\"1.0\"?>",
     });
     match outcome {
         Ok(value) => {
@@ -356,13 +359,14 @@ pub(super) fn write_response(outcome: &Result<Value, Fault>, dialect: Dialect) -
 }
 
 /// Writes `<params>` around one value.
-pub(super) fn write_parameters(out: &mut String, value: &Value, dialect: Dialect) {
+pub(crate) fn write_parameters(out: &mut String, value: &Value, dialect: Dialect) {
     out.push_str("<params><param><value>");
     write_value(out, value, dialect);
     out.push_str("</value></param></params>");
 }
 
-fn write_value(out: &mut String, value: &Value, dialect: Dialect) {
+/// Writes the content of a `<value>`.
+pub(crate) fn write_value(out: &mut String, value: &Value, dialect: Dialect) {
     // Python puts each element on its own line.
     let line = if dialect == Dialect::Python { "\n" } else { "" };
     let int = if dialect == Dialect::Python { "int" } else { "i4" };
@@ -371,6 +375,7 @@ fn write_value(out: &mut String, value: &Value, dialect: Dialect) {
         Value::Int(number) => write!(out, "<{int}>{number}</{int}>"),
         Value::Boolean(flag) => write!(out, "<boolean>{}</boolean>", u8::from(*flag)),
         Value::Double(number) => write!(out, "<double>{number}</double>"),
+        Value::Text(text) if dialect == Dialect::Xen => write!(out, "{}", partial_escape(text.as_str())),
         Value::Text(text) => write!(out, "<string>{}</string>", partial_escape(text.as_str())),
         Value::Date(text) => write!(out, "<dateTime.iso8601>{text}</dateTime.iso8601>"),
         Value::Binary(text) => write!(out, "<base64>{text}</base64>"),

@@ -148,6 +148,68 @@ fn values() -> impl Strategy<Value = Datum<'static>> {
     })
 }
 
+/// What a streaming reader sees of `value`: the names of the members and the texts of "wanted", or the elements' texts.
+fn streamed(value: &str) -> Result<Vec<String>, Error> {
+    let mut seen = Vec::new();
+    let read = answer_with(&*response(value), |value| {
+        value.members(|name, value| {
+            seen.push(name.to_owned());
+            match name {
+                "wanted" => seen.extend(value.read()?.into_text()),
+                "list" => {
+                    let is_list = value.elements(|element| {
+                        seen.extend(element.read()?.into_text());
+                        Ok(())
+                    })?;
+                    seen.push(is_list.to_string());
+                }
+                _ => value.skip()?,
+            }
+            Ok(())
+        })
+    });
+    seen.push(read?.unwrap().to_string());
+    Ok(seen)
+}
+
+#[test]
+fn a_struct_is_read_member_by_member() {
+    let member = |name: &str, value: &str| format!("<member><name>{name}</name>{value}</member>");
+    let all = [
+        member("deep", "<value><struct><member><odd/></member></struct></value>"),
+        member("wanted", "<value>a</value>"),
+        member("n", "<value><int>x</int></value>"),
+        member(
+            "list",
+            "<value><array><data><value>1</value> <value><string>2</string></value></data></array></value>",
+        ),
+        member("list", "<value>text</value>"),
+        member("list", "<value><struct/></value>"),
+        member("wanted", "<value><boolean>1</boolean></value>"),
+    ];
+    let seen = streamed(&format!("<value><struct>{}</struct></value>", all.concat())).unwrap();
+    let expected = "deep wanted a n list 1 2 true list false list false wanted true";
+    assert_eq!(seen.join(" "), expected);
+    for other in [
+        "<value>text</value>",
+        "<value><array><data/></array></value>",
+        "<value/>",
+    ] {
+        assert_eq!(streamed(other).unwrap(), ["false"], "{other}");
+    }
+    let error = streamed("<value><struct><member><value/></member></struct></value>");
+    assert!(error.unwrap_err().with_causes().contains("no <name>"));
+}
+
+#[test]
+fn an_answer_may_be_larger_than_what_is_kept_of_it() {
+    let unneeded = "<member><name>other</name><value><string>0123456789</string></value></member>";
+    let count = 2 * usize::try_from(xml::MAX_UNIT).unwrap() / unneeded.len();
+    let value = format!("<value><struct>{}</struct></value>", unneeded.repeat(count));
+    assert_eq!(streamed(&value).unwrap().len(), count + 1);
+    assert!(read(&value).unwrap_err().with_causes().contains("16 MiB"));
+}
+
 proptest! {
     #[test]
     fn a_written_value_is_read_back(value in values()) {

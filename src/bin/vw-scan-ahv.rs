@@ -1,0 +1,5 @@
+//! vw-scan-ahv(1).
+
+fn main() -> std::process::ExitCode {
+    vw::commands::scan::ahv::main()
+}

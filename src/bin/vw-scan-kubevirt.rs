@@ -1,0 +1,5 @@
+//! vw-scan-kubevirt(1).
+
+fn main() -> std::process::ExitCode {
+    vw::commands::scan::kubevirt::main()
+}

@@ -1,0 +1,105 @@
+//! `vw-scan-libvirt`: from libvirt to a mapping.
+
+mod advice;
+mod settings;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use self::settings::Settings;
+pub(crate) use self::settings::server_of;
+use super::options::{ScanOptions, UUID_OR_HOSTNAME};
+use super::settings::ScanSettings;
+use super::watch::Bell;
+use super::{Scan, run};
+use crate::cancel::Cancel;
+use crate::cli::{self, args};
+use crate::commands::server;
+use crate::mapping::Inventory;
+use crate::retry::retry;
+use crate::systems::libvirt::{self, Limits};
+
+/// Print the virtual machines of a host with libvirt, or of this machine
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = Settings::COMMAND,
+    version,
+    after_help = "Examples:\n  \
+        vw-scan-libvirt -n kvm1 | vw-filter -n kvm1 | vw-report-candlepin -n kvm1\n  \
+        vw-scan-libvirt --server qemu+ssh://root@kvm1/system\n  \
+        vw-scan-libvirt | vw-filter | vw-report-candlepin --local   # this machine's guests",
+    mut_arg("hypervisor_id", |arg| arg.help(UUID_OR_HOSTNAME)),
+    mut_arg("guest_names", |arg| arg.help("Also write each guest's name")),
+    mut_arg("check", |arg| arg.help("Connect, and print the host's name and the hypervisor's version")),
+    mut_arg("username", |arg| arg.help("Connect as USER")),
+    mut_arg("password_file", |arg| arg.help("Read the password for SASL from FILE, which may be a pipe"))
+)]
+struct Args {
+    #[command(flatten)]
+    scan: ScanOptions,
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+/// Which libvirt is asked, as whom, and for how long.
+#[derive(Debug, Default, clap::Args)]
+struct ServerOptions {
+    /// Use SERVER: a host with ssh, or a libvirt URI [default: this machine's guests only]
+    #[arg(long, value_name = "SERVER")]
+    server: Option<String>,
+    #[command(flatten)]
+    account: args::Credentials,
+    /// Give up after this time, such as 90, 5m or 1h
+    #[arg(long, value_name = "SECONDS", value_parser = args::limit)]
+    timeout: Option<Duration>,
+}
+
+/// The command.
+pub fn main() -> ExitCode {
+    cli::main(|args: Args| {
+        args.scan.watching.validate()?;
+        let cancel = cli::cancel_on_signals()?;
+        let settings = Settings::new(&args.server, &args.scan, &cancel)?;
+        run(&settings, &args.scan, &cancel)
+    })
+}
+
+impl Scan for Settings {
+    const COMMAND: &'static str = "vw-scan-libvirt";
+    type Found = Inventory;
+
+    fn settings(&self) -> &ScanSettings {
+        &self.scan
+    }
+
+    fn advice(error: &cli::Error) -> Option<String> {
+        advice::of(error).map(str::to_owned)
+    }
+
+    fn check(&self, cancel: &Cancel) -> cli::Result<String> {
+        self.attempt(cancel, |limits| libvirt::check(&self.connection, limits))
+    }
+
+    fn read(&self, cancel: &Cancel) -> cli::Result<Inventory> {
+        let id = self.scan.hypervisor_id;
+        self.attempt(cancel, |limits| libvirt::scan(&self.connection, id, limits))
+    }
+
+    fn listen(&self, bell: &Bell, cancel: &Cancel) -> cli::Result<()> {
+        let bell = bell.clone();
+        Err(libvirt::follow(&self.connection, cancel, move |_| bell.ring()).into())
+    }
+}
+
+impl Settings {
+    /// Does the work, and repeats it after temporary failures, within the time limit.
+    fn attempt<T>(
+        &self,
+        cancel: &Cancel,
+        mut work: impl FnMut(Limits<'_>) -> Result<T, libvirt::Error>,
+    ) -> cli::Result<T> {
+        let (deadline, patience) = server::limits(self.time, Instant::now());
+        let limits = Limits { deadline, cancel };
+        Ok(retry(deadline, patience, cancel, || work(limits))?)
+    }
+}
