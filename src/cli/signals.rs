@@ -53,10 +53,11 @@ fn cancel_on(ending: &[(i32, Signal)]) -> Result<Cancel, Failure> {
     let failed = |error: io::Error| Failure::new(Kind::Software, format!("catching signals: {error}"));
     let caught = ending.iter().map(|(number, _)| *number);
     let caught: Vec<i32> = caught.filter(|number| !is_ignored(*number)).collect();
-    for number in &caught {
-        signal_hook::flag::register(*number, HAS_COME.clone()).map_err(failed)?;
+    // First, because a signal that only sets the flag is lost.
+    let mut signals = Signals::new(&caught).map_err(failed)?;
+    for number in caught {
+        signal_hook::flag::register(number, HAS_COME.clone()).map_err(failed)?;
     }
-    let mut signals = Signals::new(caught).map_err(failed)?;
     let token = cancel.clone();
     let watch = move || {
         let mut first: Option<Instant> = None;

@@ -162,8 +162,8 @@ fn only_the_authority_of_the_service_is_trusted() {
 fn this_machines_own_guests_go_to_its_own_consumer() {
     let here = Registered::new();
     let outcome = here.report(&[], LOCAL);
-    failed(&outcome, 65, "--allow-empty");
-    assert!(outcome.stderr.contains("--local"), "{outcome:?}");
+    failed(&outcome, 65, "only this machine's own guests");
+    assert!(outcome.stderr.contains("use --local"), "{outcome:?}");
     assert!(here.guests().is_empty());
 
     let outcome = here.report(&["--local"], LOCAL);
