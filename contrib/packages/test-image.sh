@@ -9,6 +9,10 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 cp -a target/packages/image/. "$root"
 chmod 755 "$root"
+# Each container has one.
+mkdir "$root/dev"
+: > "$root/dev/null"
+chmod 666 "$root/dev/null"
 
 for command in "$root"/usr/bin/*; do
     if readelf --program-headers --dynamic "$command" | grep -E 'INTERP|NEEDED'; then
@@ -21,7 +25,7 @@ done
 # shellcheck disable=SC2016 # the inner shell expands
 said=$(TMPDIR=$root/tmp ROOT=$root "$sim" -- sh -euc '
     cp "$SSL_CERT_FILE" "$ROOT/etc/ssl/certs/ca-certificates.crt"
-    chmod -R a+rX "$ROOT/tmp" "$ROOT/etc"
+    chown -R 65532:65532 "$ROOT/tmp"
     inside() {
         env -i PATH=/usr/bin VW_CONFIG="${VW_CONFIG#"$ROOT"}" /usr/sbin/chroot --userspec=65532:65532 "$ROOT" "$@"
     }
