@@ -6,11 +6,12 @@ cd "$(dirname "$0")/../.."
 sim=${CARGO_TARGET_DIR:-target}/debug/vw-sim
 contrib/packages/image.sh
 root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT
+trap 'umount "$root/proc" 2>/dev/null; rm -rf --one-file-system "$root"' EXIT
 cp -a target/packages/image/. "$root"
 chmod 755 "$root"
-# Each container has one.
-mkdir "$root/dev"
+# Each container has these.
+mkdir "$root/dev" "$root/proc"
+mount -t proc proc "$root/proc"
 : > "$root/dev/null"
 chmod 666 "$root/dev/null"
 

@@ -108,8 +108,8 @@ deb() {
     mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates"
     # What the package depends on is taken to be what this machine has.
     version=$(dpkg-query --show --showformat '${Version}' libc6)
-    printf '%s\n' 'Package: libc6' 'Status: install ok installed' "Version: $version" 'Architecture: amd64' \
-        'Maintainer: none' 'Description: of this machine' > "$root/var/lib/dpkg/status"
+    printf '%s\n' 'Package: libc6' 'Status: install ok installed' "Version: $version" \
+        "Architecture: $(dpkg --print-architecture)" 'Maintainer: none' 'Description: of this machine' > "$root/var/lib/dpkg/status"
     listing "$root" > "$scratch/before"
     dpkg --root="$root" --install "$packages"/vw_*-1_*.deb
     contents "$root" /usr/share/zsh/vendor-completions
