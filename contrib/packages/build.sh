@@ -11,7 +11,7 @@ stage() {
     stage=$packages/$1
     shift
     rm -rf "$stage"
-    make --no-print-directory install PREFIX=/usr DESTDIR="$PWD/$stage" BUILT="${BUILT:-$PWD/target/release}" "$@"
+    make --no-print-directory install PREFIX=/usr DESTDIR="$PWD/$stage" BUILT="${BUILT:-$(realpath "${CARGO_TARGET_DIR:-target}")/release}" "$@"
 }
 
 mkdir -p "$packages"
