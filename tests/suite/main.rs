@@ -10,6 +10,7 @@
 
 mod contrib;
 mod cron;
+mod documents;
 mod durations;
 mod faults;
 mod help;
@@ -22,6 +23,7 @@ mod migrating;
 mod odd_files;
 mod own_source;
 mod prompts;
+mod readme;
 mod signals;
 mod support;
 mod terminal;

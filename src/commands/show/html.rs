@@ -186,7 +186,7 @@ fn heading(source: Option<&Source>) -> String {
     let known = source.is_some_and(|source| source.time.is_some());
     let time = match known {
         true => "",
-        false => "<p>The document does not say when it was scanned: that needs vw-scan-esx --stamp.</p>\n",
+        false => "<p>The document does not say when it was scanned: that needs --stamp in the scan.</p>\n",
     };
     format!("<h2>{}</h2>\n{time}", escaped(heading))
 }
