@@ -269,6 +269,7 @@ impl Http {
                     .transpose()?;
                 let body = Box::new(body.into_with_config().limit(request.limit).reader());
                 let response = Response::new(status, head.headers, body, saved, link, hook.clone());
+                let response = response.hiding(&request.secrets);
                 self.refused(&response)?;
                 Ok(response)
             }

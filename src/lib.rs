@@ -21,7 +21,7 @@
 //! | 3 | [`systems`]: one module per source or destination: `vsphere`, `libvirt`, `kubevirt`, `xen`, `ahv`, `rhevm`, `candlepin`, `satellite5` |
 //! | 2 | [`filter`], [`diff`] (what changed between two mappings), [`show`] (answers to people's questions about a mapping), [`config`] (virt-who's files and rhsm.conf), [`http`], [`process`] (programs that we run) |
 //! | 1 | [`mapping`], [`state`] (files that are kept between runs), [`retry`], [`xmlrpc`] (calls and answers) |
-//! | 0 | [`error`], [`secret`], [`cancel`] (signals), [`backoff`], [`environment`] (proxy variables), [`text`], [`xml`], [`escape`], [`list`], [`pace`] |
+//! | 0 | [`error`], [`secret`], [`cancel`] (signals), [`backoff`], [`environment`] (proxy variables), [`text`], [`xml`], [`escape`], [`kept`] (how much of a list is kept), [`list`], [`pace`] |
 //!
 //! A system gets an [`http::Endpoint`] and plain values; the commands read the configuration.
 //!
@@ -41,6 +41,7 @@ pub mod error;
 pub mod escape;
 pub mod filter;
 pub mod http;
+pub mod kept;
 pub mod list;
 pub mod mapping;
 pub mod pace;

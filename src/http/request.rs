@@ -68,10 +68,17 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Adds a login by HTTP Basic authentication, and keeps the password out of the trace.
+    /// Adds a login by HTTP Basic authentication, and keeps the password out of the trace and of errors.
     pub fn basic(mut self, user: &str, password: &Secret) -> Self {
-        self.headers
-            .push(("Authorization", basic(user, password.expose())));
+        let value = basic(user, password.expose());
+        let pair = value
+            .expose()
+            .split(' ')
+            .next_back()
+            .unwrap_or_default()
+            .to_owned();
+        self.secrets.push(Secret::from(pair));
+        self.headers.push(("Authorization", value));
         self.secret(password.expose())
     }
 
@@ -98,7 +105,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Keeps `text` out of the trace of this exchange.
+    /// Keeps `text` out of the trace of this exchange, and out of its error if the server quotes it there.
     pub fn secret(mut self, text: &str) -> Self {
         self.secrets.push(Secret::from(text.to_owned()));
         self

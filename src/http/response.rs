@@ -9,8 +9,9 @@ use ureq::http::HeaderMap;
 
 use super::Error;
 use super::link::Link;
-use super::trace::Recording;
+use super::trace::{Recording, without};
 use crate::cancel::HookGuard;
+use crate::secret::Secret;
 use crate::text::first_line;
 
 /// The most bytes of a refusal's body that are read.
@@ -28,6 +29,8 @@ pub struct Response {
     status: u16,
     headers: HeaderMap,
     body: Body,
+    /// What an error must not show of the body.
+    secrets: Vec<Secret>,
 }
 
 impl Response {
@@ -49,6 +52,18 @@ impl Response {
             status,
             headers,
             body: Body(BufReader::with_capacity(BUFFER, source)),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// This answer to a request with these secrets, which a refusal may quote.
+    pub(super) fn hiding(self, secrets: &[Secret]) -> Self {
+        match self.status {
+            200..=299 => self,
+            _ => Response {
+                secrets: secrets.to_vec(),
+                ..self
+            },
         }
     }
 
@@ -126,6 +141,7 @@ impl Response {
         {
             return cancelled.clone();
         }
+        let bytes = without(&self.secrets, &bytes);
         let text = String::from_utf8_lossy(&bytes);
         let message = message(&bytes)
             .map(|text| first_line(&text, LONGEST_MESSAGE))

@@ -246,6 +246,15 @@ impl Drop for Recording {
     }
 }
 
+/// These bytes without the secrets.
+pub(super) fn without(secrets: &[Secret], bytes: &[u8]) -> Vec<u8> {
+    let mut redactor = Redactor::new(secrets);
+    let mut shown = Vec::with_capacity(bytes.len());
+    redactor.push(bytes, &mut shown);
+    redactor.finish(&mut shown);
+    shown
+}
+
 /// A file without secrets.
 struct Redacted {
     trace: Trace,

@@ -54,9 +54,10 @@ pub fn scan(
     let engine = source.engine(cancel)?;
     let mut before = engine.about()?;
     for _ in 0..READINGS {
-        let clusters = engine.list::<Cluster>(&mut seen)?;
-        let hosts = engine.list::<Host>(&mut seen)?;
-        let machines = engine.list::<Vm>(&mut seen)?;
+        let clusters = engine.list::<Cluster>(None, &mut seen)?;
+        let [total_hosts, total_machines] = before.totals();
+        let hosts = engine.list::<Host>(total_hosts, &mut seen)?;
+        let machines = engine.list::<Vm>(total_machines, &mut seen)?;
         let is_one_page = [clusters.pages, hosts.pages, machines.pages]
             .iter()
             .all(|pages| *pages <= 1);
@@ -67,17 +68,27 @@ pub fn scan(
             engine.about()?
         };
         if !has_twins && before.summary == after.summary {
-            return Ok(inventory::of(
-                clusters.objects,
-                hosts.objects,
-                machines.objects,
-                id,
-            ));
+            let missing = [
+                missing("host", total_hosts, hosts.objects.len()),
+                missing("virtual machine", total_machines, machines.objects.len()),
+            ];
+            let mut inventory = inventory::of(clusters.objects, hosts.objects, machines.objects, id);
+            inventory.notes.extend(missing.into_iter().flatten());
+            return Ok(inventory);
         }
         log::debug!("the lists of {} changed while they were read", engine.server());
         before = after;
     }
     Err(engine.changing(READINGS))
+}
+
+/// What to say if fewer objects are listed than the engine counts.
+fn missing(what: &str, total: Option<usize>, listed: usize) -> Option<String> {
+    let total = total.filter(|total| *total > listed)?;
+    let many = if total == 1 { "" } else { "s" };
+    Some(format!(
+        "the engine counts {total} {what}{many}, but lists only {listed}; may the account see all of them?"
+    ))
 }
 
 /// The inventory of a site whose lists have one page each, from the bytes of the engine's answers: clusters, hosts, machines.

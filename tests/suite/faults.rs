@@ -141,7 +141,11 @@ fn judged(
     }
     if outcome.status == 0 {
         let is_harmless = |line: &&str| HARMLESS.iter().any(|words| line.contains(words));
-        let odd = |line: &&str| line.starts_with(&warning) && !is_harmless(line);
+        // What the call did before its answer was lost lets the next attempt succeed.
+        let has_met = |line: &&str| {
+            line.contains("; trying again in ") && row.words.iter().any(|words| line.contains(words))
+        };
+        let odd = |line: &&str| line.starts_with(&warning) && !is_harmless(line) && !has_met(line);
         if let Some(line) = lines.iter().find(|line| odd(line)) {
             return show(&format!("a success with the warning {line:?}"));
         }

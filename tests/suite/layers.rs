@@ -15,6 +15,7 @@ const LAYERS: [&[&str]; 6] = [
         "pace",
         "xml",
         "escape",
+        "kept",
         "list",
         "text",
         "environment",

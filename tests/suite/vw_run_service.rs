@@ -44,7 +44,8 @@ impl Site {
         fs::set_permissions(site.path("virt-who.conf"), fs::Permissions::from_mode(0o600)).unwrap();
         fs::create_dir(site.path("bin")).unwrap();
         let script = site.path("bin/vw-scan-script");
-        let scan = "#!/bin/sh\nenv > \"$PLACE/environment\"\necho '{\"hypervisors\":[{\"uuid\":\"h\",\"guests\":[]}]}'\n";
+        // A scan of the next round may be killed at any moment, so the file is replaced as a whole.
+        let scan = "#!/bin/sh\nenv > \"$PLACE/new\"\nmv \"$PLACE/new\" \"$PLACE/environment\"\necho '{\"hypervisors\":[{\"uuid\":\"h\",\"guests\":[]}]}'\n";
         fs::write(&script, scan).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         site

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 use vw_sim::hostile;
+use vw_sim::http::{Fault, Response};
 use vw_sim::rhevm::Inventory;
 
 use crate::support::signals::send;
@@ -154,6 +155,101 @@ fn an_engine_that_repeats_a_page_ends_the_scan() {
     assert_eq!((outcome.status, &*outcome.stdout), (76, ""), "{outcome:?}");
     assert!(
         outcome.stderr.contains("page 2 repeats the pages before it"),
+        "{outcome:?}"
+    );
+}
+
+/// The page that a query asks for, of a list of so many machines whose pages have this size.
+fn pages_of(query: &str, size: usize, last: usize) -> Value {
+    let number = query.split("page%20").nth(1).unwrap().split('&').next().unwrap();
+    let first = (number.parse::<usize>().unwrap() - 1) * size;
+    let host = json!({"id": "00000002-0000-4000-8000-000000000001"});
+    let machine = |at: usize| json!({"id": at.to_string(), "status": "up", "host": host});
+    let machines: Vec<Value> = (first..last.min(first + size)).map(machine).collect();
+    if machines.is_empty() {
+        return json!({});
+    }
+    json!({ "vm": machines })
+}
+
+#[test]
+fn an_engine_with_smaller_pages_is_read_to_the_number_that_it_counts() {
+    let engine = Engine::new(Inventory::new(1, 250));
+    let listing = |last: usize| {
+        engine.server.misbehave(move |_, request| {
+            let is_page = request.path.ends_with("/vms");
+            is_page.then(|| {
+                hostile::answer(
+                    "application/json",
+                    pages_of(&request.query, 100, last).to_string(),
+                )
+            })
+        });
+        let outcome = engine.scan().run();
+        let guests = document(&outcome)["hypervisors"][0]["guests"]
+            .as_array()
+            .unwrap()
+            .len();
+        (guests, outcome.stderr)
+    };
+    let (guests, messages) = listing(250);
+    assert_eq!(guests, 250);
+    assert!(!messages.contains("counts"), "{messages}");
+    let (guests, messages) = listing(120);
+    assert_eq!(guests, 120);
+    assert!(
+        messages.contains("the engine counts 250 virtual machines, but lists only 120; "),
+        "{messages}"
+    );
+}
+
+#[test]
+fn an_object_that_is_twice_on_a_page_is_there_twice() {
+    let mut inventory = Inventory::new(1, 2);
+    inventory.vms.push(inventory.vms[1].clone());
+    let outcome = Engine::new(inventory).scan().run();
+    let found = document(&outcome);
+    assert_eq!(found["hypervisors"][0]["guests"].as_array().unwrap().len(), 3);
+    assert!(
+        outcome.stderr.contains("2 virtual machines have the guest id "),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn what_is_kept_of_long_texts_is_limited() {
+    let engine = Engine::new(Inventory::new(1, 0));
+    let mut made = 0;
+    let name = "x".repeat(1000);
+    engine.server.misbehave(move |_, request| {
+        let is_page = request.path.ends_with("/vms");
+        is_page.then(|| {
+            let mut machine = || {
+                made += 1;
+                json!({"id": format!("{made}"), "name": name, "status": name, "host": {"id": name}})
+            };
+            let machines: Vec<Value> = (0..500).map(|_| machine()).collect();
+            hostile::answer("application/json", json!({ "vm": machines }).to_string())
+        })
+    });
+    let (outcome, used) = engine.scan().measured();
+    assert_eq!((outcome.status, &*outcome.stdout), (76, ""), "{outcome:?}");
+    assert!(outcome.stderr.contains("their texts are too long"), "{outcome:?}");
+    assert!(used.memory < 100 << 20, "{used:?}");
+}
+
+#[test]
+fn a_login_that_the_server_quotes_is_not_shown() {
+    let engine = Engine::new(Inventory::new(1, 0));
+    engine.server.misbehave(|_, request| {
+        let login = request.header("Authorization").unwrap_or_default();
+        let body = format!("{{\"reason\":\"{login}\",\"detail\":\"sim-secret\"}}");
+        Some(Fault::Answer(Response::new(400, "application/json", body)))
+    });
+    let outcome = engine.scan().run();
+    assert_eq!(outcome.status, 76, "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("Basic (redacted): (redacted)"),
         "{outcome:?}"
     );
 }

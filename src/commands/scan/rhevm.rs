@@ -10,7 +10,7 @@ use crate::cancel::Cancel;
 use crate::cli::{self, progress::Progress};
 use crate::commands::kind::RHEVM;
 use crate::commands::server::ServerOptions;
-use crate::http::{self, Endpoint};
+use crate::http::Endpoint;
 use crate::mapping::Inventory;
 use crate::systems::rhevm::{self, Error, Source};
 
@@ -87,18 +87,12 @@ impl RhevmScan {
 
 /// What the user can do about an error of an engine.
 fn advice(error: &Error) -> Option<&'static str> {
-    let status = match error.exchange() {
-        Some(http::Error::Status { status, .. }) => Some(*status),
-        _ => None,
-    };
-    match (error, status) {
-        (Error::GaveUp { last, .. }, _) => advice(last),
-        (Error::Login { .. }, _) => Some(
+    match error {
+        Error::GaveUp { last, .. } => advice(last),
+        Error::Login { .. } => Some(
             "the user name needs its profile, as in admin@internal; repeated failures may lock the account",
         ),
-        (Error::Answer { .. }, _) | (_, Some(404)) => {
-            Some("is this the address of an oVirt engine of version 4?")
-        }
+        _ if error.is_about_another_service() => Some("is this the address of an oVirt engine of version 4?"),
         _ if error.is_about_rights() => {
             Some("give the account a role for the whole system, such as ReadOnlyAdmin")
         }
@@ -109,6 +103,7 @@ fn advice(error: &Error) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http;
 
     #[test]
     fn advice_follows_the_cause() {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::http::HttpScan;
-use super::options::ScanOptions;
+use super::options::{ScanOptions, UUID_OR_HOSTNAME};
 use super::settings::ScanSettings;
 use super::watch::Bell;
 use super::{Scan, run};
@@ -21,7 +21,8 @@ use crate::systems::xen::{self, Credentials, Refusal};
     version,
     after_help = "Examples:\n  \
         vw-scan-xen -n lab | vw-filter -n lab | vw-report-candlepin -n lab\n  \
-        vw-scan-xen --server xen1.example.com -u root --password-file <(pass show xen)"
+        vw-scan-xen --server xen1.example.com -u root --password-file <(pass show xen)",
+    mut_arg("hypervisor_id", |arg| arg.help(UUID_OR_HOSTNAME))
 )]
 struct Args {
     #[command(flatten)]

@@ -100,7 +100,9 @@ impl Classify for Error {
             Error::Login { .. } | Error::Forbidden { .. } => Kind::NoPerm,
             Error::NotFound { .. } => Kind::Protocol,
             Error::List { flaw, .. } => match flaw {
-                Flaw::Invalid(_) | Flaw::Page | Flaw::NoTotal | Flaw::Endless(_) => Kind::Protocol,
+                Flaw::Invalid(_) | Flaw::Page | Flaw::NoTotal | Flaw::Endless(_) | Flaw::TooLarge => {
+                    Kind::Protocol
+                }
                 Flaw::Changed => Kind::TempFail,
             },
             Error::GaveUp { last, .. } => last.kind(),

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Se
 /// The longest text in bytes. No uuid, name or version has more.
 const LONGEST: usize = 1024;
 
-/// A text, or a whole number as text. An empty text, one of more than a kilobyte, and any other JSON count as missing.
+/// A text, or a whole number as text. A blank text, one of more than a kilobyte, and any other JSON count as missing.
 #[derive(Debug, Default)]
 pub(super) struct Text(pub(super) Option<String>);
 
@@ -63,7 +63,7 @@ trait Lenient<'de>: Default {
 
 impl Lenient<'_> for Text {
     fn of_text(text: &str) -> Self {
-        let is_usable = (1..=LONGEST).contains(&text.len());
+        let is_usable = text.len() <= LONGEST && !text.trim().is_empty();
         Text(is_usable.then(|| text.to_owned()))
     }
 

@@ -9,10 +9,12 @@ use std::marker::PhantomData;
 use rustc_hash::FxHashSet;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::Api;
 use super::lenient::{Elements, Object};
 use super::record::Identified;
+use crate::kept::Kept;
 use crate::text;
 
 /// How many entries are asked for at once. v3 gives 500 at most; half of them keep an answer small.
@@ -110,7 +112,7 @@ pub(super) struct Page<R, T> {
     entities: Elements<Entity<R, T>, MOST_AT_ONCE>,
 }
 
-/// What is kept of an entry. The rest is dropped before the next one is read.
+/// What is kept of an entry. The rest is dropped before the next one is read. Of one that can't be read, nothing is.
 #[derive(Debug)]
 struct Entity<R, T>(T, PhantomData<R>);
 
@@ -120,7 +122,9 @@ where
     T: From<R>,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let record = Object::<R>::deserialize(deserializer)?;
+        // Apart from the others: a text with half a surrogate pair makes only its own entry unreadable.
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        let record = serde_json::from_str::<Object<R>>(json).unwrap_or_default();
         Ok(Entity(T::from(record.or_empty()), PhantomData))
     }
 }
@@ -168,6 +172,9 @@ pub enum Flaw {
     /// It is larger than any list can be.
     #[error("does not end: it has more than {0} entries")]
     Endless(usize),
+    /// More of it would be kept than of any site.
+    #[error("is larger than that of any site: more than {} MiB would be kept", Kept::MOST >> 20)]
+    TooLarge,
 }
 
 /// A list whose pages are joined.
@@ -176,6 +183,7 @@ pub(super) struct Joined<T> {
     records: Vec<T>,
     /// The uuids on the pages before the last.
     seen: FxHashSet<String>,
+    kept: Kept,
     /// The length of the next page.
     length: usize,
     /// How many entries the list has, as the first page says.
@@ -187,6 +195,7 @@ impl<T: Identified> Joined<T> {
         Joined {
             records: Vec::new(),
             seen: FxHashSet::default(),
+            kept: Kept::default(),
             length: LENGTH,
             total: None,
         }
@@ -224,6 +233,9 @@ impl<T: Identified> Joined<T> {
         let is_stuck = new.is_empty() && before < total;
         if !is_same_list || is_stuck || self.records.len() > total {
             return Err(Flaw::Changed);
+        }
+        if !new.iter().all(|record| self.kept.add(record.texts())) {
+            return Err(Flaw::TooLarge);
         }
         if self.records.len() < total {
             self.seen
@@ -335,6 +347,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_is_limited() {
+        let name = "x".repeat(1000);
+        let record = |at: usize| format!(r#"{{"uuid":"{at}","name":"{name}"}}"#);
+        let of = |first: usize| {
+            let records: Vec<String> = (first..first + 10_000).map(record).collect();
+            let records = records.join(",");
+            page(&format!(
+                r#"{{"metadata":{{"grand_total_entities":100000}},"entities":[{records}]}}"#
+            ))
+            .unwrap()
+        };
+        assert_eq!(join((0..10).map(|n| of(n * 10_000))).1, Err(Flaw::TooLarge));
+    }
+
+    #[test]
     fn the_same_uuid_twice_on_one_page_is_no_change() {
         assert_eq!(join([hosts(3, &["a", "a"]), hosts(3, &["b"])]).1, Ok(()));
     }
@@ -348,6 +375,14 @@ mod tests {
             joined.into_records(),
             [Host::default(), Host::default(), Host::default()]
         );
+        let half = page::<Element>(
+            r#"{"metadata":{"grand_total_entities":2},"entities":[{"name":"\ud800"},{"uuid":"a"}]}"#,
+        );
+        let (joined, added) = join([half.unwrap()]);
+        assert_eq!(added, Ok(()));
+        let found = joined.into_records();
+        assert_eq!(found.first(), Some(&Host::default()));
+        assert_eq!(found[1].uuid.as_deref(), Some("a"));
         for text in [
             r#"{"entities":[]}"#,
             r#"{"metadata":{"length":1},"entities":[]}"#,

@@ -65,11 +65,19 @@ impl Machine {
 /// A record that is told from others by its uuid.
 pub(super) trait Identified {
     fn uuid(&self) -> Option<&str>;
+
+    /// The texts that are kept of it.
+    fn texts(&self) -> impl Iterator<Item = &String>;
 }
 
 impl Identified for Cluster {
     fn uuid(&self) -> Option<&str> {
         self.uuid.as_deref()
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let texts = [&self.uuid, &self.name, &self.version];
+        texts.into_iter().flatten().chain(&self.hypervisors)
     }
 }
 
@@ -77,11 +85,29 @@ impl Identified for Host {
     fn uuid(&self) -> Option<&str> {
         self.uuid.as_deref()
     }
+
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let Host {
+            uuid,
+            name,
+            sockets,
+            hypervisor,
+            version,
+            cluster,
+        } = self;
+        let texts = [uuid, name, sockets, hypervisor, version, cluster];
+        texts.into_iter().flatten()
+    }
 }
 
 impl Identified for Machine {
     fn uuid(&self) -> Option<&str> {
         self.uuid.as_deref()
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let texts = [&self.uuid, &self.name, &self.power, &self.host];
+        texts.into_iter().flatten()
     }
 }
 

@@ -7,10 +7,11 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
-use super::Error;
+use super::error::{ABOUT, Error};
 use super::object::{Listed, Object, Text, Version, text, without_place};
 use crate::cancel::Cancel;
 use crate::http::{self, Endpoint, Http, Request};
+use crate::kept::Kept;
 use crate::secret::Secret;
 
 /// How many objects a page has. A virtual machine takes about 8 KiB, so this is a short answer even for a large site.
@@ -41,7 +42,7 @@ pub(super) struct Engine {
 pub(super) struct Objects<T> {
     pub objects: Vec<Object<T>>,
     pub pages: usize,
-    /// Whether an object was on several pages, because others came or went meanwhile.
+    /// Whether an object was on several pages, because others came or went meanwhile. One that is twice on a page is there twice.
     pub has_twins: bool,
 }
 
@@ -58,6 +59,16 @@ pub(super) struct About {
 struct Product {
     name: Option<Text>,
     version: Option<Version>,
+}
+
+impl About {
+    /// How many hosts and virtual machines there are, as far as the engine says.
+    pub(super) fn totals(&self) -> [Option<usize>; 2] {
+        let summary = self.summary.as_ref();
+        let counts = summary.map(|summary| [&summary.hosts, &summary.vms]);
+        let total = |count: &Option<Count>| text(count.as_ref()?.total.as_ref())?.parse().ok();
+        counts.map_or([None, None], |counts| counts.map(total))
+    }
 }
 
 /// How many hosts and virtual machines an engine has.
@@ -91,14 +102,20 @@ impl Engine {
 
     /// What it says about itself. This proves that it is an engine, and that it accepts the account.
     pub(super) fn about(&self) -> Result<About, Error> {
-        const WHAT: &str = "the description of the API";
-        let json = self.get(String::new(), WHAT, LARGEST_ABOUT)?;
-        serde_json::from_slice(&json).map_err(|error| self.unreadable(WHAT, &error))
+        let json = self.get(String::new(), (ABOUT, "api"), LARGEST_ABOUT)?;
+        serde_json::from_slice(&json).map_err(|error| self.unreadable(ABOUT, &error))
     }
 
-    /// All objects of a kind, page by page; calls `seen` for each. A page that is not full is the last one.
-    pub(super) fn list<T: Listed>(&self, mut seen: impl FnMut()) -> Result<Objects<T>, Error> {
-        let mut ids = HashSet::new();
+    /// All objects of a kind, page by page; calls `seen` for each.
+    ///
+    /// A page that is not full is the last one, unless the engine counts `total` objects and fewer have come: it may have pages of
+    /// its own size.
+    pub(super) fn list<T: Listed>(
+        &self,
+        total: Option<usize>,
+        mut seen: impl FnMut(),
+    ) -> Result<Objects<T>, Error> {
+        let (mut earlier, mut kept) = (HashSet::new(), Kept::default());
         let mut list = Objects {
             objects: Vec::new(),
             pages: 0,
@@ -108,21 +125,27 @@ impl Engine {
             list.pages += 1;
             let json = self.page::<T>(list.pages)?;
             let page = objects::<T>(&json).map_err(|error| self.unreadable(T::WHAT, &error))?;
-            let (length, before) = (page.len(), list.objects.len());
-            for object in page {
+            let is_full = page.len() >= PAGE;
+            let is_twin = |object: &Object<T>| object.id().is_some_and(|id| earlier.contains(id));
+            let (twins, new): (Vec<_>, Vec<_>) = page.into_iter().partition(is_twin);
+            let has_more = total.is_some_and(|total| list.objects.len() + new.len() < total);
+            let has_new = !new.is_empty();
+            // An engine that knows no pages sends the same again.
+            list.has_twins |= !twins.is_empty() && (is_full || has_new);
+            earlier.extend(new.iter().filter_map(Object::id).map(str::to_owned));
+            let fits = new.iter().all(|object| {
                 seen();
-                let is_new = object.id().is_none_or(|id| ids.insert(id.to_owned()));
-                list.has_twins |= !is_new;
-                list.objects.extend(is_new.then_some(object));
-            }
-            let reason = if length < PAGE {
-                return Ok(list);
-            } else if list.objects.len() == before {
+                object.count(&mut kept)
+            });
+            list.objects.extend(new);
+            let reason = if !fits || list.objects.len() > MOST_OBJECTS {
+                format!("there are more than {MOST_OBJECTS}, or their texts are too long")
+            } else if is_full && !has_new {
                 format!("page {} repeats the pages before it", list.pages)
-            } else if list.objects.len() > MOST_OBJECTS {
-                format!("there are more than {MOST_OBJECTS}")
-            } else {
+            } else if is_full || (has_new && has_more) {
                 continue;
+            } else {
+                return Ok(list);
             };
             return Err(self.answer(T::WHAT, reason));
         }
@@ -132,11 +155,16 @@ impl Engine {
     fn page<T: Listed>(&self, number: usize) -> Result<Vec<u8>, Error> {
         let path = T::PATH;
         let search = format!("{path}?search=sortby%20name%20asc%20page%20{number}&max={PAGE}");
-        self.get(search, T::WHAT, LARGEST_PAGE)
+        self.get(search, (T::WHAT, T::MEMBER), LARGEST_PAGE)
     }
 
-    /// Gets a path below the API's.
-    fn get(&self, path: String, what: &'static str, limit: u64) -> Result<Vec<u8>, Error> {
+    /// Gets a path below the API's. Messages and the files of a trace call it by these names.
+    fn get(
+        &self,
+        path: String,
+        (what, label): (&'static str, &'static str),
+        limit: u64,
+    ) -> Result<Vec<u8>, Error> {
         let request = Request::get(path)
             .basic(&self.account.user, &self.account.password)
             .header("Accept", "application/json")
@@ -145,7 +173,7 @@ impl Engine {
             // An engine may be configured to show an account only its own objects, unless the request says otherwise.
             .header("Filter", "false")
             .gzip()
-            .label(what);
+            .label(label);
         let answer = self
             .http
             .send(&request)

@@ -7,6 +7,9 @@ use crate::error::{Classify, Kind};
 use crate::http;
 use crate::retry::Retryable;
 
+/// What is asked for first.
+pub(super) const ABOUT: &str = "the description of the API";
+
 /// Why an engine was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -52,7 +55,7 @@ pub enum Error {
         times: usize,
     },
     /// Retries did not help.
-    #[error("gave up after {} s", crate::text::seconds(*after))]
+    #[error("gave up after {} s: last error", crate::text::seconds(*after))]
     GaveUp {
         /// The time since the first attempt.
         after: Duration,
@@ -66,6 +69,15 @@ impl Error {
     /// Whether the account lacks a right.
     pub fn is_about_rights(&self) -> bool {
         matches!(self, Error::Request { source, .. } if is_about_rights(source))
+    }
+
+    /// Whether something else than an engine answered. Who describes the API is an engine.
+    pub fn is_about_another_service(&self) -> bool {
+        match self {
+            Error::Answer { what, .. } => *what == ABOUT,
+            Error::Request { source, .. } => matches!(**source, http::Error::Status { status: 404, .. }),
+            _ => false,
+        }
     }
 
     /// The failed exchange, if it is one.

@@ -124,7 +124,7 @@ fn hypervisor(
             hypervisor.facts.set(name, value);
         }
     }
-    Ok((host.id.0, hypervisor))
+    Ok((own_id.unwrap_or_default().to_owned(), hypervisor))
 }
 
 /// The virtual machine as a guest, after the id of its host.

@@ -8,6 +8,15 @@ use std::fmt;
 use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, de};
 
+use crate::kept::Kept;
+use crate::text;
+
+/// The longest text in bytes. No id, name or version has more.
+const LONGEST: usize = 1024;
+
+/// The most characters of the reason why an object can't be read.
+const LONGEST_REASON: usize = 200;
+
 /// A kind of object that an engine lists.
 pub(super) trait Listed: for<'a> Deserialize<'a> {
     /// Its path below the API's.
@@ -19,6 +28,9 @@ pub(super) trait Listed: for<'a> Deserialize<'a> {
 
     /// Its id.
     fn id(&self) -> &str;
+
+    /// Its texts, some of which may be missing.
+    fn texts(&self) -> impl Iterator<Item = Option<&Text>>;
 }
 
 /// A cluster of hosts.
@@ -98,6 +110,10 @@ impl Listed for Cluster {
     fn id(&self) -> &str {
         &self.id.0
     }
+
+    fn texts(&self) -> impl Iterator<Item = Option<&Text>> {
+        [Some(&self.id), self.name.as_ref(), self.virt_service.as_ref()].into_iter()
+    }
 }
 
 impl Listed for Host {
@@ -107,6 +123,24 @@ impl Listed for Host {
 
     fn id(&self) -> &str {
         &self.id.0
+    }
+
+    fn texts(&self) -> impl Iterator<Item = Option<&Text>> {
+        let topology = self.cpu.as_ref().and_then(|cpu| cpu.topology.as_ref());
+        [
+            Some(&self.id),
+            self.name.as_ref(),
+            self.address.as_ref(),
+            self.cluster.as_ref().and_then(|cluster| cluster.id.as_ref()),
+            topology.and_then(|topology| topology.sockets.as_ref()),
+            self.hardware_information
+                .as_ref()
+                .and_then(|hardware| hardware.uuid.as_ref()),
+            self.version
+                .as_ref()
+                .and_then(|version| version.full_version.as_ref()),
+        ]
+        .into_iter()
     }
 }
 
@@ -118,6 +152,11 @@ impl Listed for Vm {
     fn id(&self) -> &str {
         &self.id.0
     }
+
+    fn texts(&self) -> impl Iterator<Item = Option<&Text>> {
+        let host = self.host.as_ref().and_then(|host| host.id.as_ref());
+        [Some(&self.id), self.name.as_ref(), self.status.as_ref(), host].into_iter()
+    }
 }
 
 /// An object, or what is known of one that can't be read.
@@ -128,6 +167,14 @@ pub(super) enum Object<T> {
 }
 
 impl<T: Listed> Object<T> {
+    /// Counts it. Returns whether `kept` is still within its limit.
+    pub(super) fn count(&self, kept: &mut Kept) -> bool {
+        match self {
+            Object::Usable(object) => kept.add(object.texts().flatten().map(|Text(text)| text)),
+            Object::Odd(odd) => kept.add([&odd.id, &odd.name].into_iter().flatten().chain([&odd.reason])),
+        }
+    }
+
     /// Its id, if it has one.
     pub(super) fn id(&self) -> Option<&str> {
         match self {
@@ -160,9 +207,10 @@ impl<T: Listed> Object<T> {
 
 /// The error without the place in the text, which nobody sees.
 pub(super) fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let reason = text.split(" at line ").next().unwrap_or_default();
-    reason.to_owned()
+    let error = error.to_string();
+    let reason = error.split(" at line ").next().unwrap_or_default();
+    // It may quote a text of the server.
+    text::first_line(reason, LONGEST_REASON)
 }
 
 impl Odd {
@@ -183,7 +231,7 @@ impl Odd {
     }
 }
 
-/// A string, a number or a boolean, as its text.
+/// A string, a number or a boolean, as its text. A string of more than a kilobyte counts as an empty one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Text(pub String);
 
@@ -203,7 +251,8 @@ impl Visitor<'_> for AnyText {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
-        Ok(Text(text.to_owned()))
+        let is_usable = text.len() <= LONGEST;
+        Ok(Text(if is_usable { text.to_owned() } else { String::new() }))
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Text, E> {

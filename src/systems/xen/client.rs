@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::time::{Duration, Instant};
 
 use super::Credentials;
-use super::error::{Error, Refusal};
+use super::error::{self, Error, Refusal};
 use crate::cancel::Cancel;
 use crate::http::{Body, Endpoint, Http, Request, Response};
 use crate::secret::{Secret, redact};
@@ -28,7 +28,7 @@ impl Method {
 
 /// Its answer is the session's reference, which is a secret.
 pub(super) const LOGIN: Method = Method {
-    name: "session.login_with_password",
+    name: error::LOGIN,
     repeatable: false,
 };
 pub(super) const LOGOUT: Method = Method::reading("session.logout");
@@ -95,11 +95,11 @@ impl Client {
         params: &[Datum<'_>],
         read: impl FnOnce(Value<'_, Body>) -> Result<T, xml::Error>,
     ) -> Result<T, Error> {
-        self.call_patiently(method, params, None, read)
+        self.call_within(method, params, None, read)
     }
 
-    /// [`Client::call`] of a method that may stay silent for this time, longer than others.
-    pub(super) fn call_patiently<T>(
+    /// [`Client::call`] of a method during which the server may be silent for this time, if it is not the usual one.
+    pub(super) fn call_within<T>(
         &self,
         method: Method,
         params: &[Datum<'_>],

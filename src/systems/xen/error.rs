@@ -16,6 +16,9 @@ use crate::xmlrpc::{self, Fault, Value};
 const PARAMETERS: usize = 4;
 const LONGEST_PARAMETER: usize = 200;
 
+/// The name of the first call.
+pub(super) const LOGIN: &str = "session.login_with_password";
+
 /// A failed call, or an invalid answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -119,10 +122,12 @@ impl Error {
         }
     }
 
-    /// Whether something else than XenAPI answered.
+    /// Whether something else than XenAPI answered. Who accepts a login has XenAPI.
     pub fn is_about_another_service(&self) -> bool {
         match self {
-            Error::Answer { .. } | Error::Incomplete { .. } | Error::Fault { .. } => true,
+            Error::Answer { call, .. } | Error::Incomplete { call, .. } | Error::Fault { call, .. } => {
+                *call == LOGIN && self.kind() == Kind::Protocol
+            }
             Error::Exchange { source, .. } => matches!(
                 source,
                 http::Error::Status {

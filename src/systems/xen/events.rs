@@ -76,7 +76,7 @@ fn next(client: &Client, token: &str) -> Result<Events, Error> {
         Datum::Double(wait.as_secs_f64()),
     ];
     let (mut next, mut any) = (None, false);
-    client.call_patiently(EVENTS, &params, Some(wait + SILENCE), |value| {
+    client.call_within(EVENTS, &params, Some(wait + SILENCE), |value| {
         value.members(|name, value| match name {
             "token" => {
                 next = value.read()?.into_text();

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use super::client::{HOSTS, Method, VMS};
+use crate::kept::Kept;
 use crate::mapping::GuestState;
 use crate::xml;
 use crate::xmlrpc::{Datum, Value};
@@ -10,12 +11,6 @@ use crate::xmlrpc::{Datum, Value};
 /// The most records of an answer. The largest pools have some thousand virtual machines, and each may have some tens of
 /// snapshots.
 const MOST_RECORDS: usize = 1_000_000;
-
-/// The most memory that is kept of an answer, in bytes.
-const MOST_KEPT: usize = 16 << 20;
-
-/// What a record takes besides its texts, in bytes.
-const PER_RECORD: usize = 200;
 
 /// The reference that names no object.
 const NULL: &str = "OpaqueRef:NULL";
@@ -30,8 +25,8 @@ pub(super) trait Records {
     /// Reads a record, or returns None for one that is of no interest.
     fn read<R: BufRead>(reference: &str, record: Value<'_, R>) -> Result<Option<Self::Kept>, xml::Error>;
 
-    /// How many bytes of text are kept.
-    fn length(kept: &Self::Kept) -> usize;
+    /// The texts that are kept.
+    fn texts(kept: &Self::Kept) -> impl Iterator<Item = &String>;
 }
 
 /// Reads the records one by one, each under its object's reference. Returns None if the value is not a struct of records.
@@ -39,15 +34,16 @@ pub(super) fn read_records<K: Records, R: BufRead>(
     value: Value<'_, R>,
     mut seen: impl FnMut(),
 ) -> Result<Option<Vec<K::Kept>>, xml::Error> {
-    let (mut records, mut number, mut length) = (Vec::new(), 0, 0);
+    let (mut records, mut number) = (Vec::new(), 0);
+    let (mut size, mut is_full) = (Kept::default(), false);
     let is_struct = value.members(|reference, record| {
         seen();
         number += 1;
-        if number > MOST_RECORDS || length > MOST_KEPT {
+        if number > MOST_RECORDS || is_full {
             return Err(record.refuse("more records than any pool has"));
         }
         if let Some(kept) = K::read(reference, record)? {
-            length += PER_RECORD + K::length(&kept);
+            is_full = !size.add(K::texts(&kept));
             records.push(kept);
         }
         Ok(())
@@ -55,7 +51,7 @@ pub(super) fn read_records<K: Records, R: BufRead>(
     Ok(is_struct.then_some(records))
 }
 
-/// A host. An empty text counts as missing.
+/// A host. A blank text counts as missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Host {
     pub(super) reference: String,
@@ -116,7 +112,7 @@ impl Records for HostRecords {
         Ok(Some(host))
     }
 
-    fn length(host: &Host) -> usize {
+    fn texts(host: &Host) -> impl Iterator<Item = &String> {
         let Host {
             reference,
             uuid,
@@ -127,7 +123,7 @@ impl Records for HostRecords {
             version,
         } = host;
         let texts = [uuid, hostname, label, sockets, brand, version];
-        reference.len() + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        texts.into_iter().flatten().chain([reference])
     }
 }
 
@@ -173,9 +169,9 @@ impl Records for VmRecords {
         Ok((!is_other).then_some(vm))
     }
 
-    fn length(vm: &Vm) -> usize {
+    fn texts(vm: &Vm) -> impl Iterator<Item = &String> {
         let texts = [&vm.uuid, &vm.name, &vm.host];
-        vm.reference.len() + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        texts.into_iter().flatten().chain([&vm.reference])
     }
 }
 
@@ -189,9 +185,9 @@ fn state(power_state: &str) -> GuestState {
     }
 }
 
-/// Reads a text, unless it is empty; a value of another type counts as missing.
+/// Reads a text, unless it is blank; a value of another type counts as missing.
 fn read_text<R: BufRead>(text: &mut Option<String>, value: Value<'_, R>) -> Result<(), xml::Error> {
-    *text = value.read()?.into_text().filter(|text| !text.is_empty());
+    *text = value.read()?.into_text().filter(|text| !text.trim().is_empty());
     Ok(())
 }
 

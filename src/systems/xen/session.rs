@@ -13,7 +13,7 @@ use crate::retry::Retryable as _;
 use crate::text;
 use crate::xmlrpc::Datum;
 
-/// How long a logout over a new connection may take, after a signal or an error.
+/// How long a logout over a new connection may take, and how long the server may be silent in any.
 const LOGOUT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The least time that a login has, after a signal or shortly before the deadline.
@@ -185,7 +185,7 @@ fn log_in(client: &Client, credentials: &Credentials) -> Result<String, Error> {
 
 fn log_out(client: &Client) -> Result<(), Error> {
     let begun = Instant::now();
-    match client.call(LOGOUT, &[], |value| value.skip()) {
+    match client.call_within(LOGOUT, &[], Some(LOGOUT_LIMIT), |value| value.skip()) {
         Err(error) if error.is_end_of_session() => {}
         done => done?,
     }

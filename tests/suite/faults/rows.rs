@@ -14,7 +14,7 @@ const OUT_OF_TIME: Words = &["--timeout"];
 const NOT_HTTP: Words = &["not valid HTTP"];
 const TOO_LONG: Words = &["longer than"];
 /// It depends on the machine which limit is met first.
-const ENDLESS: Words = &["longer than", "--timeout"];
+const ENDLESS: Words = &["longer than", "in one piece", "--timeout"];
 /// XML-RPC has no such elements, so the first one is refused.
 const ENDLESS_SIBLINGS: Words = &["longer than", "--timeout", "not XML-RPC"];
 /// Each command in its own words: the server is not the one that it expects.

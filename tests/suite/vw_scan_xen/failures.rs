@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::Stdio;
 use std::sync::mpsc::channel;
 
-use vw_sim::http::{Fault, Request};
+use vw_sim::http::{Fault, Request, Response};
 use vw_sim::xen::Pool;
 
 use super::{HOSTS, LOGIN, LOGOUT, PROGRAM, Site, VMS};
@@ -205,6 +205,21 @@ fn a_logout_that_fails_is_tried_over_another_connection() {
         outcome.stderr.contains("the session stays open until it expires"),
         "{outcome:?}"
     );
+}
+
+#[test]
+fn a_password_that_the_server_quotes_is_not_shown() {
+    let site = Site::new(Pool::new(1, 1));
+    site.xen.server().misbehave(|_, request| {
+        // A message has one line.
+        let quoted = String::from_utf8_lossy(&request.body).replace('\n', " ");
+        let answer = Response::new(400, "text/plain", quoted);
+        Some(Fault::Answer(answer))
+    });
+    let outcome = site.scan(&[]);
+    assert_eq!(outcome.status, 76, "{outcome:?}");
+    assert!(outcome.stderr.contains("(redacted)"), "{outcome:?}");
+    assert!(!outcome.stderr.contains("sim-secret"), "{outcome:?}");
 }
 
 #[test]
