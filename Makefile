@@ -39,14 +39,8 @@ check:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} $(CARGO) test --workspace --locked
 
-# Without Go there are no figures for vcsim, and the output says so.
 bench:
-	$(CARGO) build --release --workspace --bins --locked
-	if command -v go >/dev/null; then cd tests/vcsim && go build -o "$(TARGET)/vcsim" .; fi
-	$(CARGO) bench --locked --bench scan
-	$(CARGO) bench --locked --bench diff
-	$(CARGO) bench --locked --bench report
-	$(CARGO) bench --locked --bench run
+	$(CARGO) bench --locked --bench stages
 
 # From what is in BUILT, `make` or `make static`. They need cargo-deb and cargo-generate-rpm.
 packages:
@@ -67,7 +61,7 @@ help:
 	@echo 'make uninstall  removes what `make install` installs; needs the same PREFIX and DESTDIR'
 	@echo 'make demo       builds, starts simulated servers on loopback, and runs the pipelines against them'
 	@echo 'make check      checks format and lints, and runs all tests'
-	@echo 'make bench      measures CPU and memory, see BENCHMARKS.md'
+	@echo 'make bench      measures CPU and memory of each stage and of what it cannot avoid, see BENCHMARKS.md'
 	@echo 'make static     builds commands that need no libc, for any Linux'
 	@echo 'make packages   makes a .deb and an .rpm in target/packages'
 	@echo 'make image      makes an image of a container from the static commands, with buildah'

@@ -354,7 +354,7 @@ mod tests {
         let file = mark.path().join("pid");
         let script = format!("sleep 1000 & echo $! > {}; wait", file.display());
         let error = run(&script, b"", 10, Duration::from_millis(300)).unwrap_err();
-        assert_eq!(error.to_string(), "sh did not end within 0 s");
+        assert_eq!(error.to_string(), "sh did not end within 1 s");
         let id = std::fs::read_to_string(file).unwrap_or_default();
         let stat = format!("/proc/{}/stat", id.trim());
         // Killed, it may be a zombie for as long as nobody reaps it.

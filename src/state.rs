@@ -160,7 +160,7 @@ impl Folder {
         let path = self.path(name);
         // A pipe might never answer.
         let read = fs::metadata(&path).and_then(|metadata| match metadata.is_file() {
-            true => read(&path, limit).map(Some),
+            true => read(&path, metadata.len(), limit).map(Some),
             false => Ok(None),
         });
         let content = match read {
@@ -258,9 +258,10 @@ impl Folder {
     }
 }
 
-/// Up to one byte more than `limit`.
-fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
+/// Up to one byte more than `limit` of a file that had this size, so that it is read in one piece.
+fn read(path: &Path, size: u64, limit: u64) -> io::Result<Vec<u8>> {
+    let size = usize::try_from(size.min(limit)).unwrap_or(0);
+    let mut content = Vec::with_capacity(size + 64);
     File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
     Ok(content)
 }

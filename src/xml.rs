@@ -270,8 +270,9 @@ impl<R: BufRead> Reader<R> {
             },
             // Only a byte order mark and white space may stand before the first element.
             Token::Text(text) if self.start.is_empty() => {
-                let mark = if position == 0 { '\u{feff}' } else { ' ' };
-                match text.trim_start_matches(mark).trim_ascii_start().bytes().next() {
+                let mark = if position == 0 { "\u{feff}" } else { "" };
+                let text = text.strip_prefix(mark).unwrap_or(text);
+                match text.trim_ascii_start().bytes().next() {
                     None => nothing,
                     Some(b'{' | b'[' | b'"') => Err(Error::Json),
                     Some(_) => Err(Error::Text),

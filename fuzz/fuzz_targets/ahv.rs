@@ -51,7 +51,9 @@ fn scan(server: &Server, bytes: &[u8], api: Api) {
         agent: "fuzzer",
     };
     if let Ok(inventory) = ahv::scan(&prism, HypervisorId::default(), &Cancel::default(), || {}) {
-        assert!(inventory.hypervisors.len() + inventory.left_out.len() <= bytes.len());
+        // The same page comes until there are as many entries as its total says.
+        let pages = usize::from(u8::MAX / 2) + 1;
+        assert!(inventory.hypervisors.len() + inventory.left_out.len() <= pages * bytes.len());
     }
 }
 

@@ -1,19 +1,85 @@
-//! XML from a vCenter: any document is read to its end, or refused.
+//! XML from servers: the reader sees what quick-xml sees, however the document arrives and however it is read.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vw::xml::Reader;
+use vw::xml::{Error, Reader};
+use vw_fuzz::trickle;
+use vw_fuzz::xml::{Tag, expected, seen};
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = Reader::new(bytes).finish();
-    let mut xml = Reader::new(bytes);
-    // The elements of the second level, with texts and attributes.
-    if let Ok(Some(_)) = xml.child() {
-        while let Ok(Some(_)) = xml.child() {
-            let _ = (xml.attribute("type"), xml.prefixed_attribute("type"));
-            if xml.text().is_err() {
-                break;
-            }
+    let expected = expected(bytes);
+    for seen in [seen(bytes), seen(trickle(bytes))] {
+        assert_eq!(
+            seen.1, expected.1,
+            "accepted or not: {seen:?}, expected {expected:?}"
+        );
+        assert_eq!(seen.0.len(), expected.0.len(), "{seen:?}, expected {expected:?}");
+        for (tag, expected) in seen.0.iter().zip(&expected.0) {
+            assert!(tag.is_like(expected), "{tag:?}, expected {expected:?}");
         }
     }
+    let (tags, accepted) = expected;
+    assert_eq!(Reader::new(trickle(bytes)).finish().is_ok(), accepted);
+    read_in_steps(bytes, &tags, accepted);
+    if accepted {
+        is_cut(bytes);
+    }
 });
+
+/// Enters some elements, skips others and reads only the text of the rest: what is read must be what the tags say.
+fn read_in_steps(bytes: &[u8], tags: &[Tag], accepted: bool) {
+    let mut xml = Reader::new(trickle(bytes));
+    let mut next = 0;
+    while let Ok(name) = xml.child() {
+        let Some(tag) = tags.get(next) else {
+            assert!(accepted && name.is_none(), "{name:?} after the last tag");
+            return;
+        };
+        assert_eq!(name, tag.name.as_deref());
+        next += 1;
+        if name.is_none() {
+            continue;
+        }
+        let (text, end) = content(tags, next);
+        let way = usize::from(bytes[next % bytes.len()]) % 3;
+        match way {
+            0 => continue,
+            1 => match xml.skip() {
+                Ok(()) => {}
+                Err(_) => return assert!(!accepted),
+            },
+            _ => match xml.text() {
+                Ok(own) => assert_eq!(own, text, "the text of {tag:?}"),
+                Err(_) => return assert!(!accepted),
+            },
+        }
+        next = end.expect("an element that was left has an end tag");
+    }
+    assert!(!accepted);
+}
+
+/// The text of the element whose start tag is before the tag `from`, without that of its children; and the tag after its end.
+fn content(tags: &[Tag], from: usize) -> (String, Option<usize>) {
+    let (mut text, mut depth) = (String::new(), 0);
+    for (at, tag) in tags.iter().enumerate().skip(from) {
+        if depth == 0 {
+            text.push_str(&tag.before);
+        }
+        match (&tag.name, depth) {
+            (Some(_), _) => depth += 1,
+            (None, 0) => return (text, Some(at + 1)),
+            (None, _) => depth -= 1,
+        }
+    }
+    (text, None)
+}
+
+/// A part of a good document is cut, which a later attempt may mend, and never malformed.
+fn is_cut(bytes: &[u8]) {
+    let sum: usize = bytes.iter().map(|byte| usize::from(*byte)).sum();
+    let part = &bytes[..sum % (bytes.len() + 1)];
+    match Reader::new(trickle(part)).finish() {
+        Ok(()) | Err(Error::Cut(_)) => {}
+        Err(error) => panic!("{error} in {:?}", String::from_utf8_lossy(part)),
+    }
+}

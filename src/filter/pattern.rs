@@ -38,7 +38,7 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<fancy_regex::Error>,
     },
-    /// The regex engine would read two characters as a set operation, which Python does not have.
+    /// The regex engine would read characters as a set operation, which Python does not have.
     #[error(
         "{list} has \"{pattern}\": \"{operator}\" inside brackets would be an operation on sets; put a backslash before it"
     )]
@@ -47,7 +47,7 @@ pub enum Error {
         list: List,
         /// The pattern.
         pattern: String,
-        /// The two characters.
+        /// The characters.
         operator: &'static str,
     },
     /// Matching reached `BACKTRACK_LIMIT`.
@@ -211,7 +211,7 @@ fn is_match(regex: &Regex, list: List, pattern: &str, text: &str) -> Result<bool
     })
 }
 
-/// The first operator between sets of characters, as in `[a&&b]`.
+/// The first operator between sets of characters, as in `[a&&b]`, or the bracket of a set in a set, which in Python is a member.
 fn set_operation(expression: &str) -> Option<&'static str> {
     let mut rest = expression;
     let mut within = false;
@@ -230,7 +230,8 @@ fn set_operation(expression: &str) -> Option<&'static str> {
             }
             ']' => within = false,
             _ if within => {
-                let found = ["&&", "--", "~~"].into_iter().find(|two| rest.starts_with(two));
+                let operators = ["&&", "--", "~~", "["];
+                let found = operators.into_iter().find(|operator| rest.starts_with(operator));
                 if found.is_some() {
                     return found;
                 }

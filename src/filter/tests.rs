@@ -83,6 +83,8 @@ fn regular_expressions_match_the_whole_text_as_in_python() {
         (r"(.)\1", "ab", false),
         (r"[a\&&]", "&", true),
         ("a&&b", "a&&b", true),
+        ("[a]&&b", "a&&b", true),
+        (r"[\[a]", "[", true),
     ];
     for (pattern, id, expected) in cases {
         assert_eq!(
@@ -127,7 +129,8 @@ fn invalid_patterns_and_empty_lists_are_refused() {
             format!("exclude_hosts has \"{bad}\", which is not a valid regular expression")
         );
     }
-    for bad in ["[a&&b]", "[]&&b]", "[^]--b]", r"\[[a~~b]"] {
+    // A bracket in brackets is a member in Python, and the beginning of a set in our engine.
+    for bad in ["[a&&b]", "[]&&b]", "[^]--b]", r"\[[a~~b]", "[a[b]", "[[]a&&]"] {
         assert!(refused(regex, bad).contains("an operation on sets"), "{bad}");
     }
     let empty = Rules {
@@ -173,6 +176,62 @@ fn a_slow_pattern_fails_only_if_it_decides() {
     filter.note_absent(Some(&name), Some(&name), &mut used);
     assert_eq!(filter.unmatched(&used)[0].pattern, slow);
     assert!(filter.dropped(&host(&name), &mut used).is_err());
+    // Here another pattern has decided before.
+    let decided = HostFilter::new(Rules {
+        exclude_hosts: list(&["a+", slow]),
+        syntax: Some(Syntax::Regex),
+        ..Rules::default()
+    })
+    .unwrap();
+    let mut used = decided.unused();
+    assert!(decided.dropped(&host(&name), &mut used).unwrap().is_some());
+    assert_eq!(decided.unmatched(&used)[0].pattern, slow);
+}
+
+#[test]
+fn each_list_is_named_and_reached_by_its_key() {
+    let mut rules = Rules::default();
+    for name in List::ALL {
+        *rules.list(name) = list(&[name.key()]);
+    }
+    assert_eq!(rules.filter_hosts, list(&["filter_hosts"]));
+    assert_eq!(rules.exclude_hosts, list(&["exclude_hosts"]));
+    assert_eq!(rules.filter_host_parents, list(&["filter_host_parents"]));
+    assert_eq!(rules.exclude_host_parents, list(&["exclude_host_parents"]));
+    let filter = HostFilter::new(rules).unwrap();
+    assert!(List::ALL.into_iter().all(|list| filter.has(list)));
+    let none = HostFilter::new(Rules::default()).unwrap();
+    assert!(!List::ALL.into_iter().any(|list| none.has(list)));
+    let rule = |id| {
+        filter
+            .dropped(&host(id), &mut filter.unused())
+            .unwrap()
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(rule("exclude_hosts"), "exclude_hosts has \"exclude_hosts\"");
+    assert_eq!(rule("other"), "nothing in filter_hosts matches");
+}
+
+#[test]
+fn a_plain_parent_that_is_part_of_an_id_is_named() {
+    let filter = HostFilter::new(Rules {
+        filter_host_parents: list(&["domain-c7", "domain-c*", "Rack 7", "c8"]),
+        exclude_host_parents: list(&["c7", "domain.c7"]),
+        ..Rules::default()
+    })
+    .unwrap();
+    let plain: Vec<_> = filter.plain_parents("domain-c71").collect();
+    let expected = [
+        (List::ExcludeHostParents, "c7"),
+        (List::FilterHostParents, "domain-c7"),
+    ];
+    assert_eq!(plain, expected);
+    assert_eq!(
+        filter.plain_parents("domain.c7 Rack 7").count(),
+        1,
+        "c7 is part of it"
+    );
 }
 
 #[test]

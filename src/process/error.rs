@@ -26,7 +26,7 @@ pub enum Error {
         source: io::Error,
     },
     /// It did not end in time.
-    #[error("{program} did not end within {} s", limit.as_secs())]
+    #[error("{program} did not end within {} s", limit.as_secs_f64().ceil())]
     Late {
         /// Its name.
         program: String,

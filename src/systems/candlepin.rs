@@ -59,7 +59,8 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
 pub struct Client {
     /// The User-Agent of all requests.
     pub agent: &'static str,
-    /// The owner's key (in Satellite 6 the organisation's label). Upper and lower case differ.
+    /// The owner's key (in Satellite 6 the organisation's label). Upper and lower case differ. It is empty if only this
+    /// machine's own guests are reported, whose owner the server knows.
     pub owner: String,
     /// The reporter id, which the server stores with each hypervisor.
     pub id: String,

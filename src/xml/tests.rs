@@ -127,7 +127,13 @@ fn a_document_that_begins_with_text_is_no_xml() {
     for json in ["{}", " \r\n[1]", "\"no\"", "{\"a\":\"<b/>\"}"] {
         assert!(matches!(reader(json).child(), Err(Error::Json)), "{json}");
     }
-    for text in ["Not Found", "x<a/>", "<?xml version=\"1.0\"?>no<a/>"] {
+    for text in [
+        "Not Found",
+        "x<a/>",
+        "<?xml version=\"1.0\"?>no<a/>",
+        "\u{feff}\u{feff}<a/>",
+        " \u{feff}<a/>",
+    ] {
         assert!(matches!(whole(text), Err(Error::Text)), "{text}");
         assert_eq!(whole(text).unwrap_err().kind(), Kind::Protocol);
     }

@@ -355,7 +355,7 @@ fn a_watch_survives_the_end_of_its_session_and_an_outage() {
 }
 
 #[test]
-fn the_timeout_limits_the_first_document_only() {
+fn the_timeout_limits_each_reading_but_not_the_wait_for_changes() {
     let site = Site::new(small());
     let started = Instant::now();
     let watch = Watch::of(&site, &["--settle", "0", "--timeout", "5"]);
@@ -371,6 +371,22 @@ fn the_timeout_limits_the_first_document_only() {
     site.vcenter.server().misbehave(|_, _| Some(Fault::Silence));
     let outcome = site.scan(&["--watch", "--timeout", "1"]);
     outcome.failed_at_last(75, "--timeout");
+}
+
+#[test]
+fn a_reading_that_hangs_in_a_watch_is_given_up_and_repeated() {
+    let site = Site::new(small());
+    let watch = Watch::of(&site, &["--settle", "0", "--timeout", "5"]);
+    watch.document();
+    site.vcenter.server().misbehave(|_, request| {
+        let is_login = String::from_utf8_lossy(&request.body).contains("<Login");
+        is_login.then_some(Fault::Silence)
+    });
+    site.vcenter.expire_sessions();
+    watch.message("not done within the time limit");
+    site.vcenter.server().behave();
+    watch.message("the whole inventory was read again");
+    watch.end();
 }
 
 /// The reader goes away, as `head` does.

@@ -12,6 +12,7 @@ use super::settings::Settings;
 use crate::cancel::Cancel;
 use crate::cli::result::{Results, State};
 use crate::cli::{self, Exit, Failure, args};
+use crate::commands::kind::LIBVIRT;
 use crate::commands::rhsm::{self, PendingLogin};
 use crate::config::{Rhsm, Section};
 use crate::error::Kind;
@@ -155,7 +156,8 @@ struct CandlepinReporter {
 #[derive(Debug)]
 struct Destination {
     endpoint: Endpoint,
-    owner: String,
+    /// None if only this machine's own guests can be reported, whose owner the server knows.
+    owner: Option<String>,
     reporter_id: String,
     environment: Option<String>,
     correlation: Correlation,
@@ -170,8 +172,12 @@ impl Args {
     /// The section to use.
     fn find_section(&self) -> cli::Result<Section> {
         let has_login = self.shared.dry_run || self.shared.account.username.is_some();
-        let missing = self.destination.missing(has_login);
-        let fits = rhsm::is_for_candlepin;
+        let mut missing = self.destination.missing(has_login);
+        missing.retain(|option| !(self.local && *option == "--owner"));
+        let fits = |section: &Section| match self.local && LIBVIRT.is_local(section) {
+            true => Ok(!section.has("sat_server")),
+            false => rhsm::is_for_candlepin(section),
+        };
         self.shared.find_section(self.needs_destination(), &missing, fits)
     }
 
@@ -183,6 +189,16 @@ impl Args {
         settings.strict = self.strict;
         settings.max_age = self.max_age;
         Ok(settings)
+    }
+
+    /// The owner. Only this machine's own guests need none.
+    fn owner(&self, section: &Section) -> cli::Result<Option<String>> {
+        let is_given = self.destination.owner.is_some() || section.has("owner");
+        let is_local = self.local || section.is_local()?;
+        match is_local && !self.heartbeat && !is_given {
+            true => Ok(None),
+            false => Ok(Some(self.destination.owner(section)?)),
+        }
     }
 
     /// Who logs in; the endpoint gets the certificate of a system.
@@ -233,7 +249,7 @@ impl Destination {
         connection.proxy_password(&mut endpoint, section, &args::Keys::CANDLEPIN, cancel)?;
         Ok(Destination {
             endpoint,
-            owner: args.destination.owner(section)?,
+            owner: args.owner(section)?,
             reporter_id: match &args.reporter_id {
                 Some(id) => id.clone(),
                 None => rhsm::reporter_id(section)?,
@@ -310,10 +326,21 @@ impl CandlepinReporter {
     fn check(&self, cancel: &Cancel) -> cli::Result<Exit> {
         let mut candlepin = self.connect(self.end_of_question(), cancel)?;
         let status = candlepin.status()?;
-        candlepin.try_out(&status, self.delivery.limit)?;
         let Destination { endpoint, owner, .. } = self.destination()?;
-        let (base, version) = (&endpoint.base, &status.version);
-        let taken = format!("{base}: Candlepin {version}, reports for owner {owner} are accepted");
+        let whose = match (owner, &self.delivery.consumer) {
+            (None, Some(uuid)) => {
+                candlepin.find_consumer(uuid)?;
+                format!("the guests of consumer {uuid}")
+            }
+            (owner, _) => {
+                candlepin.try_out(&status, self.delivery.limit)?;
+                format!("reports for owner {}", owner.as_deref().unwrap_or_default())
+            }
+        };
+        let taken = format!(
+            "{}: Candlepin {}, {whose} are accepted",
+            endpoint.base, status.version
+        );
         cli::print(&format!("{}\n", crate::text::line(&taken)))?;
         Ok(Exit::Ok)
     }
@@ -324,7 +351,7 @@ impl CandlepinReporter {
         let mut tally = Tally::default();
         let asked = self.connect(self.end_of_question(), cancel)?.job(id, &mut tally);
         let Destination { endpoint, owner, .. } = self.destination()?;
-        let mut line = self.settings.line(&endpoint.base, Some(owner.clone()));
+        let mut line = self.settings.line(&endpoint.base, owner.clone());
         document::add_tally(&mut line, &tally);
         line.hypervisors = tally.created + tally.updated + tally.unchanged + tally.refused;
         line.state = match &asked {
@@ -363,7 +390,7 @@ impl CandlepinReporter {
         let login = self.login.as_ref().map(PendingLogin::login).transpose()?;
         let client = Client {
             agent: concat!("vw-report-candlepin/", env!("CARGO_PKG_VERSION")),
-            owner: destination.owner.clone(),
+            owner: destination.owner.clone().unwrap_or_default(),
             id: destination.reporter_id.clone(),
             environment: destination.environment.clone(),
             login: login.ok_or_else(|| Failure::new(Kind::Software, "nobody to log in as"))?,
@@ -380,7 +407,7 @@ impl CandlepinReporter {
         let of_scan = source.and_then(|source| source.section.as_deref());
         Ok(Series {
             server: destination.endpoint.base.to_string(),
-            owner: destination.owner.clone(),
+            owner: destination.owner.clone().unwrap_or_default(),
             reporter: destination.reporter_id.clone(),
             // Several sections may report one scan, each with its own filters. One section may report several scans.
             section: match (self.settings.section(), of_scan) {

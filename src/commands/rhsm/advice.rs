@@ -13,8 +13,8 @@ use crate::systems::candlepin::{Correlation, Error};
 pub(in crate::commands) struct Attempt<'a> {
     /// The server.
     pub base: &'a Base,
-    /// The owner.
-    pub owner: &'a str,
+    /// The owner; none for this machine's own guests.
+    pub owner: Option<&'a str>,
     /// Who logs in.
     pub login: Option<&'a PendingLogin>,
     /// The certificate of this system, used or not.
@@ -37,9 +37,8 @@ impl Attempt<'_> {
                 )
             }
             (Error::Refused { .. }, Some(PendingLogin::User { username, .. })) => {
-                format!(
-                    "{base} does not let user {username:?} {purpose}; check the user's role for owner {owner:?}"
-                )
+                let role = owner.map_or("role".to_owned(), |owner| format!("role for owner {owner:?}"));
+                format!("{base} does not let user {username:?} {purpose}; check the user's {role}")
             }
             (Error::Refused { .. }, _) => format!(
                 "{base} refuses the certificate {}; check that this system is registered with this server",

@@ -234,7 +234,7 @@ impl CandlepinScan {
             }
             (Some(known), login) => advice::Attempt {
                 base,
-                owner: &self.read_back.client.owner,
+                owner: Some(&self.read_back.client.owner),
                 login: Some(login),
                 certificate: &self.certificate,
                 purpose: "read",

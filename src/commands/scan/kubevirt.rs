@@ -11,6 +11,7 @@ use super::watch::Bell;
 use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::{self, Failure, args, progress::Progress};
+use crate::commands::advice::explained;
 use crate::commands::kind::KUBEVIRT;
 use crate::commands::{section, server};
 use crate::config::{self, Section};
@@ -101,7 +102,11 @@ impl KubevirtScan {
             time: timeout.unwrap_or(server::USUAL_LIMIT),
             cancel,
         };
-        cluster.server = cluster.find_server(limits)?.map(|url| redact::value(&url));
+        let url = cluster.find_server(limits).map_err(|error| {
+            let advice = advice(&error);
+            explained(error.into(), advice, settings.source.section.as_deref())
+        })?;
+        cluster.server = url.map(|url| redact::value(&url));
         settings.source.server = cluster.server.as_deref().and_then(name_of);
         Ok(KubevirtScan {
             settings,

@@ -35,10 +35,11 @@ fn names(entry: &str, host: &str, port: u16, address: Option<IpAddr>) -> bool {
     if own_port.is_some_and(|own_port| own_port != port) {
         return false;
     }
+    let name = name.trim_end_matches('.');
     if let Some(address) = address {
         return name.parse() == Ok(address);
     }
-    let name = name.trim_start_matches('.').trim_end_matches('.');
+    let name = name.trim_start_matches('.');
     let Some(start) = host.len().checked_sub(name.len()) else {
         return false;
     };
@@ -98,6 +99,8 @@ mod tests {
             ("vc:444", "vc", false),
             ("10.0.0.1", "10.0.0.1", true),
             ("10.0.0.1", "10.0.0.10", false),
+            ("10.0.0.1", "10.0.0.1.", true),
+            ("10.0.0.1.", "10.0.0.1.", true),
             ("0.0.1", "10.0.0.1", false),
             ("10.0.0.0/8", "10.9.9.9", true),
             ("10.0.0.0/8", "11.0.0.1", false),

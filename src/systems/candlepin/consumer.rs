@@ -35,6 +35,13 @@ impl Candlepin {
         self.exchange(&doing, Request::put(path, "application/json", body))
             .map(drop)
     }
+
+    /// Proves that the registered system `uuid` can be reached, and so its guests can be sent.
+    pub fn find_consumer(&mut self, uuid: &str) -> Result<(), Error> {
+        let path = format!("/consumers/{}", utf8_percent_encode(uuid, PLAIN));
+        self.exchange(&format!("looking for consumer {uuid}"), Request::get(path))
+            .map(drop)
+    }
 }
 
 #[cfg(test)]

@@ -17,12 +17,6 @@ pub enum Error {
     /// virsh can't be run, or does not end.
     #[error(transparent)]
     Process(#[from] process::Error),
-    /// The time is over.
-    #[error("virsh did not end within {} s", limit.as_secs())]
-    Deadline {
-        /// How long the last call was allowed to take.
-        limit: Duration,
-    },
     /// A temporary failure lasted too long.
     #[error("gave up after {} s: last error", crate::text::seconds(*after))]
     GaveUp {
@@ -139,7 +133,7 @@ impl Classify for Error {
         match self {
             Error::NoVirsh | Error::NoUuid | Error::NoHostname => Kind::Config,
             Error::Process(error) => error.kind(),
-            Error::Deadline { .. } | Error::GaveUp { .. } => Kind::TempFail,
+            Error::GaveUp { .. } => Kind::TempFail,
             Error::Password(_) => Kind::Io,
             Error::Failed { reason, .. } => reason.kind(),
             Error::Unexpected(_) | Error::Capabilities(_) => Kind::Protocol,
@@ -159,7 +153,8 @@ impl Retryable for Error {
     }
 
     fn is_deadline(&self) -> bool {
-        matches!(self, Error::Deadline { .. })
+        // A run of virsh has a limit of its own, so its end says nothing about the deadline.
+        false
     }
 
     fn retry_after(&self) -> Option<Duration> {

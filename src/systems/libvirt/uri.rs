@@ -81,6 +81,7 @@ impl Uri {
             return Err(malformed("a URI has no white space"));
         }
         let (scheme, rest) = scheme_of(text);
+        let has_scheme = rest.len() < text.len();
         if let "esx" | "vpx" | "gsx" = scheme.to_ascii_lowercase().as_str() {
             let scheme = scheme.to_ascii_lowercase();
             return Err(UriError::Vmware { scheme });
@@ -100,6 +101,9 @@ impl Uri {
             });
         }
         let host = host_of(host).map_err(malformed)?;
+        if !has_scheme && (host.is_empty() || host.starts_with(':')) {
+            return Err(malformed("it names no host"));
+        }
         let username = username.filter(|_| !host.is_empty());
         let encoded = |name| utf8_percent_encode(name, USER).to_string();
         let mut uri = Uri {
@@ -278,6 +282,10 @@ mod tests {
                 "\"qemu+ssh://[::1/system\": the bracket is not closed",
             ),
             ("[::1]x", "\"[::1]x\": the port is not a number"),
+            ("", "\"\": it names no host"),
+            ("root@", "\"root@\": it names no host"),
+            (":22", "\":22\": it names no host"),
+            ("/system", "\"/system\": it names no host"),
             (
                 "-oProxyCommand=x",
                 "\"-oProxyCommand=x\": a host does not begin with -",

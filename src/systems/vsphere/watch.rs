@@ -95,8 +95,8 @@ pub struct Watched<'w> {
 /// Emits the state of an inventory through `emit`, first at once and then after each change that has settled, until a signal comes.
 ///
 /// `emit` returns whether it printed anything. Until the first state is known, failures are retried as by [`retry`], within the
-/// endpoint's deadline. After that there is no deadline: after any failure except a refused right, the whole inventory is read again
-/// over a new session, as often as necessary.
+/// endpoint's deadline. After any later failure except a refused right, the whole inventory is read again over a new session, as
+/// often as necessary; each reading may take as long as the first. Waiting for changes has no deadline.
 pub fn watch<E: From<Error>>(
     watched: Watched<'_>,
     nudge: &Nudge,
@@ -110,15 +110,18 @@ pub fn watch<E: From<Error>>(
         patience,
         pace,
     } = watched;
-    let begin = |endpoint| {
+    let limit = endpoint
+        .deadline
+        .map(|end| end.saturating_duration_since(Instant::now()));
+    let begin = |endpoint: &Endpoint| {
         let mut updates = Updates::begin(Session::open(endpoint, credentials, cancel)?, guest_names)?;
         let inventory = updates.inventory()?;
+        updates.session().set_deadline(None);
         Ok((updates, inventory))
     };
     let (mut updates, mut inventory) = retry(endpoint, patience, cancel, || begin(endpoint))?;
-    updates.session().set_deadline(None);
-    let endless = &Endpoint {
-        deadline: None,
+    let anew = || Endpoint {
+        deadline: limit.and_then(|limit| Instant::now().checked_add(limit)),
         ..endpoint.clone()
     };
     let mut last_emitted = Instant::now();
@@ -149,7 +152,7 @@ pub fn watch<E: From<Error>>(
                 return Err(error.into());
             }
             wait(&error, pause, cancel).map_err(Error::from)?;
-            match begin(endless) {
+            match begin(&anew()) {
                 Ok(begun) => break begun,
                 Err(again) => error = again,
             }

@@ -57,8 +57,11 @@ impl Registered {
     }
 
     fn report(&self, options: &[&str], input: &str) -> Outcome {
-        let conf = self.site.file("rhsm.conf");
-        let own = ["--owner", "sim", "--rhsm-conf", &conf];
+        self.without_owner(&[&["--owner", "sim"], options].concat(), input)
+    }
+
+    fn without_owner(&self, options: &[&str], input: &str) -> Outcome {
+        let own = ["--rhsm-conf", &self.site.file("rhsm.conf")];
         self.site.bare().args(own).args(options).stdin(input).run()
     }
 
@@ -217,6 +220,40 @@ fn this_machines_own_guests_go_to_its_own_consumer() {
     );
     let outcome = here.report(&["-n", "here"], both);
     assert_eq!(outcome.status, 0, "{outcome:?}");
+}
+
+#[test]
+fn this_machines_own_guests_need_no_owner() {
+    let here = Registered::new();
+    let state = here.site.file("state");
+    // Without a section; a second time, when nothing has changed; and from a section of libvirt without a server.
+    for options in [&["--local"][..], &["--local", "--state-dir", &state]] {
+        for _ in 0..2 {
+            let outcome = here.without_owner(options, LOCAL);
+            assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+            assert_eq!(line(&outcome)["owner"], json!(null));
+            assert_eq!(here.guests(), ["l1", "l2"]);
+        }
+    }
+    here.write("virt-who.conf", "[here]\ntype=libvirt\n");
+    assert_eq!(here.without_owner(&["--local"], LOCAL).status, 0);
+    let check = here.without_owner(&["--local", "-n", "here", "--check"], "");
+    assert_eq!((check.status, check.stderr.as_str()), (0, ""), "{check:?}");
+    let words = format!("the guests of consumer {} are accepted", here.uuid);
+    assert!(check.stdout.contains(&words), "{check:?}");
+    assert_eq!(count(&here.site, "/hypervisors/"), 0);
+
+    let both = r#"{"hypervisors":[{"guests":[]},{"uuid":"h","guests":[]}]}"#;
+    failed(&here.without_owner(&["--local"], both), 78, "--owner");
+    assert_eq!(here.guests(), ["l1", "l2"]);
+    for options in [&["-n", "here"][..], &["-n", "here", "--local", "--heartbeat"]] {
+        let outcome = here.without_owner(options, LOCAL);
+        assert_eq!(outcome.status, 78, "{outcome:?}");
+        assert!(outcome.stderr.contains("owner: is missing"), "{outcome:?}");
+    }
+    here.site.candlepin.unregister(&here.uuid);
+    let gone = here.without_owner(&["--local", "--check"], "");
+    assert_ne!(gone.status, 0, "{gone:?}");
 }
 
 #[test]

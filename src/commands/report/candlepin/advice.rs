@@ -80,7 +80,7 @@ impl CandlepinReporter {
     fn attempt<'a>(&'a self, destination: &'a Destination) -> Attempt<'a> {
         Attempt {
             base: &destination.endpoint.base,
-            owner: &destination.owner,
+            owner: destination.owner.as_deref(),
             login: self.login.as_ref(),
             certificate: &self.certificate,
             purpose: "report",

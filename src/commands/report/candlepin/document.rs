@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::CandlepinReporter;
+use super::{CandlepinReporter, Destination};
 use crate::cancel::Cancel;
 use crate::cli::progress::Progress;
 use crate::cli::result::{Line, State};
@@ -83,7 +83,15 @@ impl CandlepinReporter {
     fn inspect(&self, mapping: &Mapping, check_in: &CheckIn<'_>) -> cli::Result<()> {
         let is_local = self.reports_local(mapping);
         let is_whole = check_in.census.left_out.is_empty() && check_in.without_system_uuid().next().is_none();
-        Ok(self.settings.inspect(mapping, is_local, is_whole)?)
+        self.settings.inspect(mapping, is_local, is_whole)?;
+        match &self.destination {
+            Some(Destination { owner: None, .. }) if !check_in.is_empty() || !is_local => {
+                let problem = "no owner is given, and only this machine's own guests need none";
+                let failure = cli::Error::from(Failure::new(Kind::Config, problem));
+                Err(failure.advise("set owner in the section, or use --owner"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// `--dry-run`: prints each body that would be sent, on a line of its own.
@@ -195,7 +203,7 @@ impl CandlepinReporter {
         done: &cli::Result<Done>,
     ) -> Result<Line, Failure> {
         let destination = self.destination()?;
-        let owner = Some(destination.owner.clone());
+        let owner = destination.owner.clone();
         let base = &destination.endpoint.base;
         let mut line = self.settings.line_of(base, owner, mapping, &check_in.census);
         add_tally(&mut line, &delivered.tally);
