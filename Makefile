@@ -1,27 +1,34 @@
-# make          builds the commands for installation
-# make demo     builds, starts simulated servers on loopback, and runs the pipelines against them
-# make check    checks format and lints, and runs all tests
-# make bench    measures CPU and memory of each stage and of what it cannot avoid, see BENCHMARKS.md
-# make install  installs what `make` has built, with manual pages, systemd's units and rules for logrotate; it enables nothing.
-#               PREFIX (/usr/local) and DESTDIR are used as usual
+# `make help` lists what can be made. PREFIX and DESTDIR are used as usual.
 
 CARGO  ?= cargo
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/vw
+LICENSEDIR ?= $(DOCDIR)
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 # logrotate reads no other folder.
 SYSCONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 
-TARGET   := $(abspath $(or $(CARGO_TARGET_DIR),target))
-COMMANDS := $(basename $(notdir $(wildcard src/bin/*.rs)))
-DOCS     := $(wildcard README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT)
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# What is installed: the commands, and their completions in a folder.
+BUILT  ?= $(TARGET)/release
+# The static commands: this architecture, but with musl instead of the system's libc.
+STATIC ?= $(shell uname -m)-unknown-linux-musl
+IMAGE  ?= vw
 
-.PHONY: all demo check bench install
+.PHONY: all static demo check bench packages image install uninstall help
 
 all:
-	$(CARGO) build --release --locked --package vw
+	$(CARGO) build --release --locked --package vw --package vw-completions
+	"$(TARGET)/release/vw-completions" "$(TARGET)/release/completions"
+
+static: all
+	$(CARGO) build --release --locked --package vw --target $(STATIC)
+	cp -R "$(TARGET)/release/completions" "$(TARGET)/$(STATIC)/release"
 
 demo:
 	$(CARGO) build --workspace --bins --locked
@@ -35,26 +42,26 @@ check:
 bench:
 	$(CARGO) bench --locked --bench stages
 
-# It builds nothing, because root may have no Rust.
-install:
-	@for command in $(COMMANDS); do \
-	    test -x "$(TARGET)/release/$$command" || { echo "$$command has not been built: run make first" >&2; exit 1; }; \
-	done
-	install -d "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(DOCDIR)"
-	install $(addprefix "$(TARGET)"/release/,$(COMMANDS)) "$(DESTDIR)$(BINDIR)"
-	for section in 1 5 7; do \
-	    install -d "$(DESTDIR)$(MANDIR)/man$$section" || exit; \
-	    for page in man/*.$$section; do \
-	        test ! -e "$$page" || install -m 644 "$$page" "$(DESTDIR)$(MANDIR)/man$$section" || exit; \
-	    done; \
-	done
-	install -m 644 $(DOCS) "$(DESTDIR)$(DOCDIR)"
-	install -d "$(DESTDIR)$(UNITDIR)" "$(DESTDIR)$(SYSCONFDIR)/logrotate.d" "$(DESTDIR)$(DOCDIR)/examples"
-	for unit in contrib/systemd/*.service contrib/systemd/*.timer; do \
-	    sed 's|/usr/local/bin/|$(BINDIR)/|' "$$unit" > "$(DESTDIR)$(UNITDIR)/$${unit##*/}" || exit; \
-	    chmod 644 "$(DESTDIR)$(UNITDIR)/$${unit##*/}" || exit; \
-	done
-	install -m 644 contrib/logrotate/vw "$(DESTDIR)$(SYSCONFDIR)/logrotate.d/vw"
-	sed 's|/usr/local/bin:|$(BINDIR):|' contrib/cron/vw > "$(DESTDIR)$(DOCDIR)/examples/cron"
-	install -m 644 contrib/systemd/credentials.conf "$(DESTDIR)$(DOCDIR)/examples"
-	cp -R contrib/kubernetes "$(DESTDIR)$(DOCDIR)/examples"
+# From what is in BUILT, `make` or `make static`. They need cargo-deb and cargo-generate-rpm.
+packages:
+	BUILT="$(BUILT)" contrib/packages/build.sh
+
+image: static
+	BUILT="$(TARGET)/$(STATIC)/release" contrib/packages/image.sh "$(IMAGE)"
+
+install uninstall:
+	@BUILT="$(BUILT)" DESTDIR="$(DESTDIR)" BINDIR="$(BINDIR)" MANDIR="$(MANDIR)" DOCDIR="$(DOCDIR)" \
+	    LICENSEDIR="$(LICENSEDIR)" UNITDIR="$(UNITDIR)" SYSCONFDIR="$(SYSCONFDIR)" \
+	    BASHDIR="$(BASHDIR)" ZSHDIR="$(ZSHDIR)" FISHDIR="$(FISHDIR)" contrib/install.sh $@
+
+help:
+	@echo 'make            builds the commands and their completions'
+	@echo 'make install    installs what `make` has built, with manual pages, completions, units of systemd and'
+	@echo '                rules for logrotate, into PREFIX ($(PREFIX)) below DESTDIR; it enables nothing'
+	@echo 'make uninstall  removes what `make install` installs; needs the same PREFIX and DESTDIR'
+	@echo 'make demo       builds, starts simulated servers on loopback, and runs the pipelines against them'
+	@echo 'make check      checks format and lints, and runs all tests'
+	@echo 'make bench      measures CPU and memory of each stage and of what it cannot avoid, see BENCHMARKS.md'
+	@echo 'make static     builds commands that need no libc, for any Linux'
+	@echo 'make packages   makes a .deb and an .rpm in target/packages'
+	@echo 'make image      makes an image of a container from the static commands, with buildah'

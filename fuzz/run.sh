@@ -37,6 +37,7 @@ done
 RUSTFLAGS="${RUSTFLAGS:-} $flags" cargo build --manifest-path fuzz/Cargo.toml --target "$triple" --target-dir "$target/build" \
     "${bins[@]:---bins}"
 
+# shellcheck disable=SC2046 # a word for each target
 [ "$#" -gt 0 ] || set -- $(sed -n 's|^path = "fuzz_targets/\(.*\)\.rs"|\1|p' fuzz/Cargo.toml)
 for name in "$@"; do
     found=$target/$name

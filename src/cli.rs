@@ -21,6 +21,7 @@ mod signals;
 pub mod stamp;
 mod streams;
 pub mod table;
+mod version;
 mod width;
 pub mod words;
 
@@ -44,18 +45,32 @@ use messages::Messages;
 
 /// Runs a command: reads its options, starts its messages, prints its error line and returns its exit status.
 ///
-/// The options `--debug`, `--quiet` and `--log-file` are added to the command's own.
+/// The options `--debug`, `--quiet` and `--log-file` are added to the command's own, see [`command`].
 pub fn main<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> Result<E>) -> ExitCode {
-    let own = A::command();
-    let about = own.get_about().cloned().unwrap_or_default();
-    // `augment_args` replaces the command's description.
-    let command = Messages::augment_args(own).about(about);
-    start(command, Messages::from_matches, run)
+    start(command::<A>(), Messages::from_matches, run)
 }
 
 /// [`main`] without the options for messages, for a command whose `-d` has another meaning.
 pub fn main_without_messages<A: Parser, E: Into<Exit>>(run: impl FnOnce(A) -> Result<E>) -> ExitCode {
-    start(A::command(), |_| Messages::default(), run)
+    start(command_without_messages::<A>(), |_| Messages::default(), run)
+}
+
+/// The command line that [`main`] reads. Completions are made from it.
+pub fn command<A: Parser>() -> Command {
+    let own = A::command();
+    let about = own.get_about().cloned().unwrap_or_default();
+    // `augment_args` replaces the command's description.
+    complete(Messages::augment_args(own).about(about))
+}
+
+/// The command line that [`main_without_messages`] reads.
+pub fn command_without_messages<A: Parser>() -> Command {
+    complete(A::command())
+}
+
+/// Adds what is not about the command's work: help and version.
+fn complete(command: Command) -> Command {
+    with_help(command).version(version::LONG)
 }
 
 fn start<A: Parser, E: Into<Exit>>(
@@ -70,7 +85,7 @@ fn start<A: Parser, E: Into<Exit>>(
         messages::line(&name, problem);
         return status(Kind::Io);
     }
-    let matches = match with_help(command).try_get_matches() {
+    let matches = match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return usage(&name, &error),
     };

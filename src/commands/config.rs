@@ -54,6 +54,11 @@ struct Args {
     rhsm_conf: Option<PathBuf>,
 }
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

@@ -53,6 +53,11 @@ impl From<Scheme> for escape::Scheme {
 /// The longest line of stdin, in bytes. Names and annotations are far shorter; a stream without newlines must not fill the memory.
 const LONGEST: u64 = 1 << 20;
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command_without_messages::<Args>()
+}
+
 /// Runs vw-escape.
 pub fn main() -> ExitCode {
     cli::main_without_messages(|args: Args| match args.string.as_slice() {

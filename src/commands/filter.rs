@@ -31,6 +31,11 @@ struct Args {
 /// The name of this stage in `omitted`.
 const STAGE: &str = "vw-filter";
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// Runs vw-filter.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

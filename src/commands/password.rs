@@ -27,6 +27,11 @@ struct Args {
     key_file: Option<PathBuf>,
 }
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

@@ -62,6 +62,11 @@ struct Args {
 /// The name of this stage, for what it can't show.
 const STAGE: &str = "vw-show";
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// Runs vw-show.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

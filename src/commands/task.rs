@@ -102,6 +102,11 @@ impl Wanted {
     }
 }
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

@@ -1,12 +1,11 @@
-//! The files in contrib/: systemd's units, rules for logrotate, manifests for Kubernetes, and their installation.
+//! The files in contrib/: systemd's units, rules for logrotate, and manifests for Kubernetes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use crate::man::{built, commands, root};
+use crate::man::{built, root};
 use crate::support::skipped;
 
 const UNITS: [&str; 4] = ["vw.service", "vw@.service", "vw@.timer", "vw-watch@.service"];
@@ -159,71 +158,6 @@ fn logrotate_accepts_the_rules() {
 pub(crate) fn logrotate() -> Option<PathBuf> {
     let places = ["/usr/sbin/logrotate", "/usr/bin/logrotate"];
     places.into_iter().map(PathBuf::from).find(|path| path.exists())
-}
-
-/// The files below a folder, relative to it.
-fn files(folder: &Path) -> BTreeSet<String> {
-    let find = Command::new("find")
-        .args([".", "-type", "f", "-printf", "%P\n"])
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    let names = String::from_utf8(find.stdout).unwrap();
-    names.lines().map(str::to_owned).collect()
-}
-
-#[test]
-fn make_install_installs_units_with_the_commands_path() {
-    let place = tempfile::tempdir().unwrap();
-    let release = place.path().join("target/release");
-    fs::create_dir_all(&release).unwrap();
-    for command in commands() {
-        let file = release.join(command);
-        fs::write(&file, "#!/bin/sh\n").unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let install = |prefix: &str, to: &str| {
-        let to = place.path().join(to);
-        let made = Command::new("make")
-            .arg("install")
-            .arg(format!("PREFIX={prefix}"))
-            .arg(format!("DESTDIR={}", to.display()))
-            .env("CARGO_TARGET_DIR", place.path().join("target"))
-            .env_remove("MAKEFLAGS")
-            .current_dir(root())
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-        to
-    };
-    let to = install("/usr", "usr");
-    let installed = files(&to);
-    for name in UNITS {
-        assert!(
-            installed.contains(&format!("usr/lib/systemd/system/{name}")),
-            "{name}"
-        );
-    }
-    let unit = fs::read_to_string(to.join("usr/lib/systemd/system/vw.service")).unwrap();
-    assert!(unit.contains("\nExecStart=/usr/bin/vw-run "), "{unit}");
-    let cron = fs::read_to_string(to.join("usr/share/doc/vw/examples/cron")).unwrap();
-    assert!(cron.contains("\nPATH=/usr/bin:"), "{cron}");
-    for name in [
-        "etc/logrotate.d/vw",
-        "usr/share/doc/vw/examples/credentials.conf",
-        "usr/share/doc/vw/examples/kubernetes/base/cronjob.yaml",
-    ] {
-        assert!(installed.contains(name), "{name}");
-    }
-    // Nothing starts by itself.
-    assert!(
-        !installed
-            .iter()
-            .any(|name| name.contains("cron.d") || name.contains(".wants/"))
-    );
-
-    let to = install("/home/me/.local", "home");
-    assert!(files(&to).iter().all(|name| name.starts_with("home/me/.local/")));
 }
 
 #[test]

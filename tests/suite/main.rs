@@ -30,6 +30,7 @@ mod terminal;
 mod trace;
 mod trust;
 mod vcsim;
+mod version;
 mod vw_config;
 mod vw_diff;
 mod vw_escape;

@@ -108,6 +108,11 @@ struct Args {
     check: bool,
 }
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

@@ -68,6 +68,11 @@ const STAGE: &str = "vw-report-sat5";
 /// So many hypervisors are reported too soon for a progress bar.
 const FEW: usize = 10;
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

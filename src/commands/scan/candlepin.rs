@@ -66,6 +66,11 @@ fn at_once(text: &str) -> Result<NonZeroUsize, String> {
     number.ok_or_else(|| format!("it is not a number from 1 to {MOST_AT_ONCE}"))
 }
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

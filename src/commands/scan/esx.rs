@@ -43,6 +43,11 @@ struct Args {
     replay: Option<PathBuf>,
 }
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

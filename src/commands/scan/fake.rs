@@ -38,6 +38,11 @@ const COMMAND: &str = "vw-scan-fake";
 /// virt-who's type of this source.
 const TYPE: &str = "fake";
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

@@ -56,6 +56,11 @@ struct ClusterOptions {
     timeout: Option<Duration>,
 }
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

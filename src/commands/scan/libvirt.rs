@@ -54,6 +54,11 @@ struct ServerOptions {
     timeout: Option<Duration>,
 }
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {

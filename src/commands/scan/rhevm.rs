@@ -30,6 +30,11 @@ struct Args {
     server: ServerOptions,
 }
 
+/// The command line.
+pub fn command() -> clap::Command {
+    cli::command::<Args>()
+}
+
 /// The command.
 pub fn main() -> ExitCode {
     cli::main(|args: Args| {
