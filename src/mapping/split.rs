@@ -222,11 +222,7 @@ impl Progress {
                     if self.depth == max_depth {
                         return Step::TooDeep(next);
                     }
-                    // Nearly all of a large document are guests as a scan writes them. Each has two levels and three commas.
-                    if self.depth > 0
-                        && self.depth + 2 <= max_depth
-                        && let Some(after) = after_usual_guest(&chunk[next..])
-                    {
+                    if let Some(after) = self.after_guest(&chunk[next..], max_depth) {
                         self.commas += 3;
                         next = chunk.len() - after.len();
                         continue;
@@ -252,6 +248,15 @@ impl Progress {
             next += 1;
         }
         Step::More
+    }
+
+    /// The bytes after a guest as a scan writes it, if one begins here within another value, and whole. Nearly all of a large
+    /// document are such guests. Each has two levels and three commas.
+    fn after_guest<'c>(&self, rest: &'c [u8], max_depth: usize) -> Option<&'c [u8]> {
+        match self.depth > 0 && self.depth + 2 <= max_depth {
+            true => after_usual_guest(rest),
+            false => None,
+        }
     }
 }
 
@@ -341,6 +346,15 @@ mod tests {
                 "{window}: {error:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_usual_guest_has_two_levels() {
+        let guest = r#"{"guestId":"g","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}"#;
+        let within = |depth: usize| format!("{}{guest}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(value(&within(MAX_DEPTH - 3), AMPLE).is_ok());
+        let error = value(&within(MAX_DEPTH - 2), AMPLE).unwrap_err();
+        assert!(matches!(error, Error::TooDeep { .. }), "{error:?}");
     }
 
     /// A source that fails once, before each of its bytes.
