@@ -272,7 +272,7 @@ fn a_document_that_may_lack_a_hypervisor_is_doubted() {
     let local = r#"{"guests":[]}"#;
     let checkin = r#"{"hypervisorId":{"hypervisorId":"a"},"guestIds":[]}"#;
     let nameless = omitted("vw-scan-esx", "host", "");
-    let many = vec![r#"{"guestId":"g","state":9}"#; 2].join(",");
+    let many = [r#"{"guestId":"g","state":9}"#; 2].join(",");
     let flawed = format!(r#"{{"uuid":"a","guests":[{many}]}}"#);
     let doubted = [
         ("", "", "has no hypervisor"),
