@@ -61,7 +61,7 @@ mutate() {
     for file in "$@"; do
         files+=(--file "$file")
     done
-    nice cargo mutants --dir "$copy/vw" --output "$copy" --in-place --no-shuffle --cap-lints=true --cargo-test-arg=--lib \
+    nice cargo mutants --dir "$copy/vw" --output "$copy" --in-place --no-shuffle --cap-lints=true --cargo-arg=--lib \
         "${files[@]}" -- "$filter" || status=$?
     # 2: some were missed, 3: some took too long, which counts as noticed.
     case $status in 0|2|3) ;; *) exit "$status" ;; esac
