@@ -169,6 +169,21 @@ fn each_failure_names_its_cause() {
     assert_eq!(fs::read_to_string(place.key()).unwrap(), format!("{KEY}\n"));
 }
 
+/// A name without a folder is a file where the user is.
+#[test]
+fn a_key_is_made_in_the_working_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = |options: &[&str]| password(Path::new("new"), options).folder(folder.path());
+    let made = here(&[]).stdin("s3cret").run();
+    assert_eq!(
+        (made.status, made.stderr.as_str()),
+        (0, "vw-password: made the key file new\n")
+    );
+    assert!(folder.path().join("new").exists());
+    let decrypted = here(&["--decrypt"]).stdin(made.stdout).run();
+    assert_eq!(decrypted.quiet_success(), "s3cret\n");
+}
+
 #[test]
 fn an_unwritable_output_is_a_failure() {
     let place = Place::new();

@@ -86,3 +86,39 @@ fn the_layout_may_be_set_before_the_first_hypervisor() {
     });
     assert_eq!(text, CHECKIN);
 }
+
+/// A server knows only the names of its own layout.
+#[test]
+fn a_converted_entry_has_the_names_of_the_other_layout() {
+    let ours = concat!(
+        r#"{"hypervisors":[{"uuid":"a","guests":[{"guestId":"g","state":1,"name":"n","moref":"m","uuid":"u"}],"#,
+        r#""parent":{"id":"p"},"name":"h"}]}"#,
+    );
+    let theirs = concat!(
+        r#"{"hypervisors":[{"hypervisorId":{"hypervisorId":"a"},"guestIds":[{"guestId":"g","state":1}],"name":"h"}]}"#,
+        "\n"
+    );
+    let back = concat!(
+        r#"{"hypervisors":[{"uuid":"a","guests":[{"guestId":"g","state":1}],"name":"h"}]}"#,
+        "\n"
+    );
+    assert_eq!(pass(ours, Layout::Checkin, Style::Compact).unwrap(), theirs);
+    assert_eq!(pass(theirs, Layout::Mapping, Style::Compact).unwrap(), back);
+}
+
+#[test]
+fn this_machine_has_guests_and_no_id() {
+    let guest = Guest::new("g", GuestState::Running, "libvirt");
+    let mapping = Mapping {
+        hypervisors: vec![Hypervisor::local(vec![guest])],
+        ..Mapping::default()
+    };
+    assert_eq!(
+        write(&mapping, Layout::Mapping),
+        concat!(
+            r#"{"hypervisors":[{"guests":[{"guestId":"g","state":1,"attributes":{"active":1,"virtWhoType":"libvirt"}}]}]}"#,
+            "\n"
+        )
+    );
+    assert_eq!(mapping.hypervisors[0].label(), "this machine");
+}
