@@ -43,7 +43,7 @@ fresh_copy() {
     find "$copy/vw" -mindepth 1 -maxdepth 1 ! -name target -exec rm -rf {} +
     mkdir "$copy/vw/tests"
     cp -r src Cargo.toml Cargo.lock "$copy/vw/"
-    cp -r tests/data "$copy/vw/tests/"
+    cp -r tests/data tests/*.py "$copy/vw/tests/"
     rm -r "$copy/vw/src/bin"
     for room in $(sed -n 's/^pub mod \(.*\);/\1/p' src/lib.rs); do
         [[ $all == *" $room "* ]] || sed -i "/^pub mod $room;/d" "$copy/vw/src/lib.rs"
@@ -61,7 +61,7 @@ mutate() {
     for file in "$@"; do
         files+=(--file "$file")
     done
-    nice cargo mutants --dir "$copy/vw" --output "$copy" --in-place --no-shuffle --cap-lints=true --cargo-test-arg=--lib \
+    nice cargo mutants --dir "$copy/vw" --output "$copy" --in-place --no-shuffle --cap-lints=true --cargo-arg=--lib \
         "${files[@]}" -- "$filter" || status=$?
     # 2: some were missed, 3: some took too long, which counts as noticed.
     case $status in 0|2|3) ;; *) exit "$status" ;; esac

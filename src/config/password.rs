@@ -340,6 +340,33 @@ mod tests {
     }
 
     #[test]
+    fn a_key_file_that_cannot_be_read_is_not_called_missing() {
+        let file = key_file("");
+        let below = file.path().join("key");
+        let error = try_key(&below).unwrap_err();
+        assert!(matches!(&error, Error::UnreadableKeyFile { .. }), "{error:?}");
+        assert!(error.to_string().contains("Not a directory"), "{error}");
+    }
+
+    #[test]
+    fn a_key_file_that_everyone_may_read_is_noticed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = key_file(&format!("{KEY}\n{IV}\n"));
+        for (mode, open) in [(0o600, false), (0o644, true)] {
+            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(try_key(file.path()).unwrap(), open, "{mode:o}");
+        }
+    }
+
+    /// Two processes may find no key at the same time. A password encrypted with a key that was not stored would be lost.
+    #[test]
+    fn the_key_of_a_quicker_process_is_used() {
+        let file = key_file(&format!("{KEY}\n{IV}\n"));
+        let key = Key::make(file.path()).unwrap();
+        assert_eq!((hex(&*key.key), hex(&*key.iv)), (KEY.to_owned(), IV.to_owned()));
+    }
+
+    #[test]
     fn the_result_is_the_same_as_from_openssl() {
         let file = key_file(&format!("{KEY}\n{IV}\n"));
         for (password, hex) in SECRETS {

@@ -1,4 +1,5 @@
 mod format;
+mod interpolation;
 mod rhsm;
 mod sections;
 mod sysconfig;

@@ -189,6 +189,18 @@ mod tests {
     }
 
     #[test]
+    fn a_hypervisor_may_have_nothing_but_copies() {
+        let mut mapping = mapping(
+            r#"{"hypervisors":[{"uuid":"a","guests":[{"guestId":"g","state":1},{"guestId":"G","state":1}]}]}"#,
+        );
+        let mut counts = Vec::new();
+        mapping.keep_one_of_each_guest(|copies| counts.push(copies.count));
+        assert_eq!((counts, mapping.hypervisors[0].guests.len()), (vec![2], 1));
+        // The first is kept, because both run.
+        assert_eq!(mapping.hypervisors[0].guests[0].id, "g");
+    }
+
+    #[test]
     fn the_hypervisor_on_which_a_shared_guest_runs_comes_last() {
         let mapping = mapping(
             r#"{"hypervisors":[{"uuid":"c","guests":[{"guestId":"g","state":5}]},{"uuid":"d","guests":[]},

@@ -271,6 +271,8 @@ mod tests {
             members.valid().map(|(name, _)| name).collect::<Vec<_>>(),
             ["b", "d"]
         );
+        let (_, wrong) = facts(raw(r#"{"a":"1","a":"2"}"#)).unwrap();
+        assert_eq!(wrong, [("the fact a is repeated".to_owned(), 1)]);
         assert!(facts(raw("[]")).is_none() && facts(raw("null")).is_none());
     }
 
@@ -314,6 +316,10 @@ mod tests {
                 r#"[{"guestId":"\ud800","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}]"#,
                 false,
             ),
+            (
+                r#"[{"guestId":"","state":1,"attributes":{"active":1,"virtWhoType":""}}]"#,
+                false,
+            ),
             (r#"[{"guestId":""}]"#, false),
             (r#"[{}]"#, false),
             (r#"[null]"#, false),
@@ -330,6 +336,7 @@ mod tests {
         for (json, well) in [
             ("{}", true),
             (r#"{"a":"\\","b":1,"c":"\ud83d\ude00"}"#, true),
+            (r#"{"a":{"b":"\\"}}"#, true),
             (r#"{"a":1,"b":2,"a":1}"#, false),
             (r#"{"a":"\ud800"}"#, false),
             (r#"{"\ud800":"a"}"#, false),

@@ -19,6 +19,12 @@ const BUDGET: Budget = Budget {
     parts: MAX_PARTS,
 };
 
+/// The limits for a document that is read as a whole.
+const WHOLE: Budget = Budget {
+    bytes: MAX_DOCUMENT_BYTES as usize,
+    parts: MAX_DOCUMENT_PARTS,
+};
+
 /// The known members of a document, which may be there only once.
 const KNOWN: [&str; 3] = ["hypervisors", "source", "omitted"];
 
@@ -136,7 +142,7 @@ impl<R: BufRead> Reader<R> {
                 }
                 Err(fault) => faults.push(fault),
             }
-            document.check_size(parts)?;
+            document.check_size(parts, WHOLE)?;
         }
         mapping.layout = layout.unwrap_or_default();
         (mapping.faults, mapping.flaws) = (faults.into_vec(), flaws.into_vec());
@@ -258,13 +264,13 @@ impl<R: BufRead> Document<'_, R> {
     }
 
     /// Refuses a document that is too large for memory. `before` is the number of parts in the stream before it.
-    fn check_size(&self, before: usize) -> Result<(), Error> {
+    fn check_size(&self, before: usize, limits: Budget) -> Result<(), Error> {
         let splitter = &self.reader.splitter;
         let too_large = |limit| Err(Error::TooLarge { at: self.at, limit });
-        if splitter.at() - self.at > MAX_DOCUMENT_BYTES {
+        if splitter.at() - self.at > limits.bytes as u64 {
             return too_large(Limit::DocumentBytes);
         }
-        if splitter.parts() - before > MAX_DOCUMENT_PARTS {
+        if splitter.parts() - before > limits.parts {
             return too_large(Limit::DocumentParts);
         }
         Ok(())
@@ -320,4 +326,82 @@ impl<R: BufRead> Document<'_, R> {
 /// Whether some JSON value begins with this byte.
 fn begins_value(byte: u8) -> bool {
     matches!(byte, b'[' | b'{' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_too_large<T>(result: Result<T, Error>, limit: Limit) -> bool {
+        matches!(result, Err(Error::TooLarge { limit: found, .. }) if found == limit)
+    }
+
+    #[test]
+    fn the_limits_of_the_tail_are_for_all_its_members() {
+        let finish = |text: &str, bytes, parts| {
+            let mut reader = Reader::new(text.as_bytes());
+            let mut document = reader.next_document().unwrap().unwrap();
+            document.budget = Budget { bytes, parts };
+            document.finish()
+        };
+        // A name takes its quotes, a colon and a comma, too.
+        let text = r#"{"ab":1,"cd":1,"ef":1,"hypervisors":[]}"#;
+        let written = 3 * 7 + r#""hypervisors""#.len();
+        assert!(finish(text, written, 10).is_ok());
+        assert!(is_too_large(finish(text, written - 1, 10), Limit::ItemBytes));
+        let text = r#"{"a":[1,2],"b":[1,2],"c":[1,2],"hypervisors":[]}"#;
+        assert!(finish(text, 1_000, 6).is_ok());
+        assert!(is_too_large(finish(text, 1_000, 5), Limit::ItemParts));
+    }
+
+    #[test]
+    fn the_limits_of_a_document_do_not_count_what_is_before_it() {
+        let text = r#"{"hypervisors":[{"uuid":"a","guests":[]}]}{"hypervisors":[{"uuid":"b","guests":[]}]}"#;
+        let mut reader = Reader::new(text.as_bytes());
+        reader.next_mapping().unwrap().unwrap();
+        let before = reader.parts();
+        let mut document = reader.next_document().unwrap().unwrap();
+        assert_eq!(document.at(), text.len() as u64 / 2);
+        assert!(document.next_entry().unwrap().is_some());
+        // The name of the list and the hypervisor with its members.
+        let bytes = r#"{"hypervisors":[{"uuid":"b","guests":[]}"#.len();
+        let parts = 1 + 2;
+        assert!(document.check_size(before, Budget { bytes, parts }).is_ok());
+        let fewer = Budget {
+            bytes: bytes - 1,
+            parts,
+        };
+        assert!(is_too_large(
+            document.check_size(before, fewer),
+            Limit::DocumentBytes
+        ));
+        let fewer = Budget {
+            bytes,
+            parts: parts - 1,
+        };
+        assert!(is_too_large(
+            document.check_size(before, fewer),
+            Limit::DocumentParts
+        ));
+    }
+
+    /// The advice differs: a value is JSON of another kind, anything else is no JSON.
+    #[test]
+    fn other_json_is_no_mapping_and_other_text_is_malformed() {
+        for value in ["[1]", "\"a\"", "-1", "0", "9", "true", "false", "null"] {
+            for text in [value.to_owned(), format!("{{\"hypervisors\":[{value}]}}")] {
+                let found = Reader::new(text.as_bytes()).next_mapping();
+                assert!(
+                    matches!(found, Err(Error::NotMapping { .. })),
+                    "{text}: {found:?}"
+                );
+            }
+        }
+        for value in ["x", ":", "(", "+1", "\u{e9}"] {
+            for text in [value.to_owned(), format!("{{\"hypervisors\":[{value}]}}")] {
+                let found = Reader::new(text.as_bytes()).next_mapping();
+                assert!(matches!(found, Err(Error::Malformed { .. })), "{text}: {found:?}");
+            }
+        }
+    }
 }

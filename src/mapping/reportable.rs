@@ -148,6 +148,44 @@ mod tests {
     }
 
     #[test]
+    fn faults_and_flaws_are_named_with_what_becomes_of_them() {
+        let guests = r#"{"guestId":"1","state":9},{"guestId":""},{"guestId":""},{"guestId":"2","state":1}"#;
+        let text = format!(
+            r#"{{"hypervisors":[{{"uuid":"a","guests":[{guests}],"facts":{{"f":"\ud800"}}}},{{"uuid":""}}]}}"#
+        );
+        let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();
+        let census = mapping.reportable().census;
+        assert_eq!((census.hypervisors, census.guests, census.omitted), (2, 2, 3));
+        let reasons: Vec<&str> = census.left_out.iter().map(|left_out| &*left_out.reason).collect();
+        assert_eq!(
+            reasons,
+            [
+                "guest: number 2 of a: its id is empty",
+                "guest: number 3 of a: its id is empty",
+                "host: its id is empty",
+                "the fact f is not valid text; reported without it",
+                "guest 1: its state is 9, not a number from 0 to 7; reported with state 0",
+            ]
+        );
+        assert_eq!(census.unnamed, 0);
+    }
+
+    #[test]
+    fn faults_that_are_not_named_are_counted() {
+        let guests = vec![r#"{"guestId":""}"#; 100].join(",");
+        let text = format!(
+            r#"{{"hypervisors":[{{"uuid":"a","guests":[{guests}]}},{{"uuid":"b","guests":[{guests}]}}]}}"#
+        );
+        let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();
+        let census = mapping.reportable().census;
+        assert_eq!(
+            (census.omitted, census.left_out.len() + census.unnamed),
+            (200, 200)
+        );
+        assert!(census.unnamed > 0);
+    }
+
+    #[test]
     fn the_second_entry_for_this_machine_is_left_out() {
         let text = r#"{"hypervisors":[{"guests":[{"guestId":"a","state":1}]},{"guests":[{"guestId":"b","state":1}]}]}"#;
         let mapping = Reader::new(text.as_bytes()).next_mapping().unwrap().unwrap();

@@ -222,11 +222,7 @@ impl Progress {
                     if self.depth == max_depth {
                         return Step::TooDeep(next);
                     }
-                    // Nearly all of a large document are guests as a scan writes them. Each has two levels and three commas.
-                    if self.depth > 0
-                        && self.depth + 2 <= max_depth
-                        && let Some(after) = after_usual_guest(&chunk[next..])
-                    {
+                    if let Some(after) = self.after_guest(&chunk[next..], max_depth) {
                         self.commas += 3;
                         next = chunk.len() - after.len();
                         continue;
@@ -252,5 +248,140 @@ impl Progress {
             next += 1;
         }
         Step::More
+    }
+
+    /// The bytes after a guest as a scan writes it, if one begins here within another value, and whole. Nearly all of a large
+    /// document are such guests. Each has two levels and three commas.
+    fn after_guest<'c>(&self, rest: &'c [u8], max_depth: usize) -> Option<&'c [u8]> {
+        match self.depth > 0 && self.depth + 2 <= max_depth {
+            true => after_usual_guest(rest),
+            false => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Read};
+
+    use super::*;
+
+    const AMPLE: Budget = Budget {
+        bytes: 1_000,
+        parts: 1_000,
+    };
+
+    fn value(text: &str, budget: Budget) -> Result<(String, usize), Error> {
+        let (mut splitter, mut taken) = (Splitter::new(text.as_bytes()), Vec::new());
+        splitter.value(1, budget, &mut taken)?;
+        assert_eq!(splitter.at(), taken.len() as u64);
+        Ok((String::from_utf8(taken).unwrap(), splitter.parts()))
+    }
+
+    #[test]
+    fn a_value_has_as_many_parts_as_members_and_elements() {
+        let usual = r#"{"guestId":"g","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}"#;
+        for (text, parts) in [
+            ("1", 1),
+            ("[]", 1),
+            ("[1,2,3]", 3),
+            (r#"{"a":[1,2],"b":","}"#, 3),
+            (usual, 4),
+        ] {
+            assert_eq!(
+                value(&format!("{text},1"), AMPLE).unwrap(),
+                (text.to_owned(), parts)
+            );
+        }
+    }
+
+    #[test]
+    fn a_budget_may_be_used_up() {
+        let text = "[1,2,3]";
+        let budget = |bytes, parts| Budget { bytes, parts };
+        assert!(value(text, budget(7, 2)).is_ok());
+        for (bytes, parts, expected) in [(6, 2, Limit::ItemBytes), (7, 1, Limit::ItemParts)] {
+            let error = value(text, budget(bytes, parts)).unwrap_err();
+            assert!(
+                matches!(error, Error::TooLarge { at: 0, limit } if limit == expected),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_byte_and_what_was_found() {
+        let table = [
+            ("}", "found \"}\" instead of another bracket", 0),
+            ("[1}", "found \"}\" instead of another bracket", 2),
+            ("{\"a\":[{}}", "found \"}\" instead of another bracket", 8),
+        ];
+        for (text, expected, place) in table {
+            let error = value(text, AMPLE).unwrap_err();
+            assert!(
+                matches!(&error, Error::Malformed { at, reason } if *at == place && reason == expected),
+                "{text}: {error:?}"
+            );
+        }
+        let unexpected = Splitter::new(&b"\n"[..]).unexpected(b'\n', "\"x\"");
+        assert!(
+            unexpected
+                .to_string()
+                .contains("found the byte 0x0a instead of \"x\"")
+        );
+    }
+
+    #[test]
+    fn the_bracket_that_is_too_deep_is_named() {
+        // One more bracket is around it.
+        let nested = |depth: usize| format!("[{}1{}]", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        assert!(value(&nested(MAX_DEPTH - 1), AMPLE).is_ok());
+        for window in [1, 1_000] {
+            let text = format!("  {}", nested(MAX_DEPTH));
+            let mut splitter = Splitter::new(BufReader::with_capacity(window, text.as_bytes()));
+            let error = splitter.value(1, AMPLE, &mut Vec::new()).unwrap_err();
+            let deep = 2 + MAX_DEPTH as u64 - 1;
+            assert!(
+                matches!(error, Error::TooDeep { at } if at == deep),
+                "{window}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_usual_guest_has_two_levels() {
+        let guest = r#"{"guestId":"g","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}"#;
+        let within = |depth: usize| format!("{}{guest}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(value(&within(MAX_DEPTH - 3), AMPLE).is_ok());
+        let error = value(&within(MAX_DEPTH - 2), AMPLE).unwrap_err();
+        assert!(matches!(error, Error::TooDeep { .. }), "{error:?}");
+    }
+
+    /// A source that fails once, before each of its bytes.
+    struct Failing<'a>(&'a [u8], io::ErrorKind, bool);
+
+    impl Read for Failing<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.2 = !self.2;
+            match self.2 {
+                true => Err(self.1.into()),
+                false => self.0.read(&mut buffer[..1]),
+            }
+        }
+    }
+
+    #[test]
+    fn an_interrupted_read_is_repeated_and_any_other_error_is_reported() {
+        let read = |kind| {
+            let input = BufReader::new(Failing(b"[1,2] ", kind, false));
+            let mut text = Vec::new();
+            Splitter::new(input).value(1, AMPLE, &mut text).map(|_| text)
+        };
+        assert_eq!(read(io::ErrorKind::Interrupted).unwrap(), b"[1,2]");
+        let error = read(io::ErrorKind::TimedOut).unwrap_err();
+        assert!(
+            matches!(&error, Error::Read(source) if source.kind() == io::ErrorKind::TimedOut),
+            "{error:?}"
+        );
     }
 }

@@ -191,7 +191,7 @@ fn errors_have_the_position() {
             other => panic!("{other:?}"),
         }
     };
-    let cases: [(&[u8], u64); 17] = [
+    let cases: [(&[u8], u64); 18] = [
         (b"nonsense", 0),
         (b"\xef\xbb{}", 2),
         (b"\0", 0),
@@ -205,6 +205,7 @@ fn errors_have_the_position() {
         (b"{\"hypervisors\":[}", 16),
         (b"{\"hypervisors\":[],}", 18),
         (b"{\"hypervisors\":[],\"a\":nul}", 24),
+        (b"{\"hypervisors\":[],\"a\":,}", 22),
         (b"{\"hypervisors\" []}", 15),
         (b"{\"hypervisors\":[],\"source\":1}", 27),
         (b"{\"hypervisors\":[],\"omitted\":[1]}", 28),
@@ -298,6 +299,11 @@ fn an_error_in_one_hypervisor_or_guest_is_a_fault() {
         assert_eq!(faults, [expected]);
         assert_eq!(mapping.hypervisors, [Hypervisor::new("good")]);
     }
+
+    // A guest in the place of a hypervisor.
+    let guest = r#"{"guestId":"g","state":1,"attributes":{"active":1,"virtWhoType":"esx"}}"#;
+    let mapping = read(&format!("{{\"hypervisors\":[{guest},{good}]}}")).unwrap();
+    assert_eq!((mapping.faults.len(), mapping.hypervisors.len()), (1, 1));
 
     let guests =
         r#"[{"guestId":"g"},null,"g",{},{"guestId":""},{"guestId":1},{"guestId":"a","guestId":"b"}]"#;
@@ -446,3 +452,4 @@ fn an_unusable_hypervisor_counts_as_one_and_this_machine_does_not() {
 }
 
 mod properties;
+mod writing;

@@ -65,6 +65,33 @@ fn odd_files_are_read_as_python_reads_them() {
     }
 }
 
+/// A variable of the environment is in no file, so a note about it has neither place nor section.
+#[test]
+fn a_note_about_a_variable_has_no_place() {
+    let of = |is_variables: bool, line: usize| {
+        let mut document = parse(b"\n[a]\nk=v\n");
+        let mut block = document.blocks.remove(0);
+        block.is_variables = is_variables;
+        let note = block.note(line, Some("k"), "is odd".to_owned());
+        (note.place.map(|place| place.line), note.section)
+    };
+    let a = Some("a".to_owned());
+    assert_eq!(of(false, 3), (Some(3), a.clone()));
+    assert_eq!(of(false, 0), (Some(0), a));
+    assert_eq!(of(true, 0), (None, None));
+    // It may be a line of a file like /etc/sysconfig/virt-who.
+    assert_eq!(of(true, 3), (Some(3), None));
+}
+
+#[test]
+fn the_debug_form_of_a_section_shows_no_value() {
+    let document = parse(b"[a]\nserver=vc\npassword=s3cret\n");
+    assert_eq!(
+        format!("{:?}", document.blocks),
+        r#"[[a] ["password", "server"]]"#
+    );
+}
+
 #[test]
 fn garbage_yields_few_notes() {
     let garbage: String = (0..10_000).map(|n| format!("[{n}\n[a]\nk=v\nk=w\n")).collect();

@@ -230,6 +230,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn at_most_ten_of_the_guests_left_out_are_named_and_all_are_counted() {
+        let odd = |count: usize| -> Vec<Guest> {
+            let ids = (0..count).map(|n| guest(&format!("odd{n}"), GuestState::Running));
+            ids.chain([guest(UUID, GuestState::Running)]).collect()
+        };
+        let message = |guests: &[Guest]| {
+            let incomplete = Plan::new("esx", "h", guests).incomplete();
+            incomplete.map(|error| error.to_string())
+        };
+        for (count, more) in [
+            (1, None),
+            (10, None),
+            (11, Some("; and 1 more")),
+            (25, Some("; and 15 more")),
+        ] {
+            let guests = odd(count);
+            assert_eq!(count_unsendable(&guests), count);
+            let message = message(&guests).unwrap();
+            assert_eq!(
+                message.matches("its id is not hexadecimal").count(),
+                count.min(10),
+                "{message}"
+            );
+            assert_eq!(message.find("; and ").map(|at| &message[at..]), more);
+        }
+        assert_eq!((count_unsendable(&odd(0)), message(&odd(0))), (0, None));
+    }
+
     proptest! {
         #[test]
         fn no_guest_makes_a_plan_that_the_server_refuses(id in "[0-9a-fA-F-]{0,40}|.{0,40}", host in ".{0,200}") {
