@@ -37,8 +37,11 @@ impl Attempt<'_> {
                 )
             }
             (Error::Refused { .. }, Some(PendingLogin::User { username, .. })) => {
-                let role = owner.map_or("role".to_owned(), |owner| format!("role for owner {owner:?}"));
-                format!("{base} does not let user {username:?} {purpose}; check the user's {role}")
+                let advice = match owner {
+                    Some(owner) => format!("check the user's role for owner {owner:?}"),
+                    None => "check the user's role for the owner of this machine".to_owned(),
+                };
+                format!("{base} does not let user {username:?} {purpose}; {advice}")
             }
             (Error::Refused { .. }, _) => format!(
                 "{base} refuses the certificate {}; check that this system is registered with this server",

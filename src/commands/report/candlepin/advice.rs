@@ -25,8 +25,9 @@ impl CandlepinReporter {
             return log::debug!("sending nothing");
         };
         log::debug!(
-            "reporting to {}, owner {owner:?}, as reporter {reporter_id:?}",
-            endpoint.base
+            "reporting to {}, owner {:?}, as reporter {reporter_id:?}",
+            endpoint.base,
+            owner.as_deref().unwrap_or_default()
         );
         match &self.login {
             Some(PendingLogin::User { username, .. }) => log::debug!("logging in as user {username:?}"),
