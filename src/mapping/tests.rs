@@ -449,7 +449,13 @@ fn an_unusable_hypervisor_counts_as_one_and_this_machine_does_not() {
     assert!(has(r#"{"guests":[]},{"uuid":"a","guests":[]}"#));
     assert!(has(r#"{"uuid":"","guests":[]}"#));
     assert!(read(r#"{"hypervisors":[{"guests":[]}]}"#).unwrap().has_local());
+    assert!(
+        !read(r#"{"hypervisors":[{"uuid":"a","guests":[]}]}"#)
+            .unwrap()
+            .has_local()
+    );
 }
 
+mod naming;
 mod properties;
 mod writing;

@@ -93,9 +93,28 @@ fn the_debug_form_of_a_section_shows_no_value() {
 }
 
 #[test]
+fn lines_in_no_section_are_noted_once() {
+    let notes = |text: &str| -> Vec<String> {
+        let notes = parse(text.as_bytes()).notes.into_iter();
+        notes
+            .map(|note| format!("{}: {}", note.place.unwrap().line, note.message))
+            .collect()
+    };
+    let before = "the line is before the first [section], so it is ignored";
+    assert_eq!(notes("#\nk=v\nl=w\n[a]\nk=v\n"), [format!("2: {before}")]);
+    let invalid = notes("[a]\nk=v\n[ b ]\nk=v\nl=w\n");
+    assert_eq!(invalid.len(), 1, "{invalid:?}");
+    assert!(
+        invalid[0].starts_with("3: the line is not a valid section header"),
+        "{invalid:?}"
+    );
+    assert!(notes("[a]\nk=v\n").is_empty());
+}
+
+#[test]
 fn garbage_yields_few_notes() {
     let garbage: String = (0..10_000).map(|n| format!("[{n}\n[a]\nk=v\nk=w\n")).collect();
-    assert!(parse(garbage.as_bytes()).notes.len() <= 100);
+    assert_eq!(parse(garbage.as_bytes()).notes.len(), 100);
 }
 
 /// A file whose lines are as odd as Python's configparser accepts them.
