@@ -39,3 +39,30 @@ fn an_entry_knows_where_it_begins() {
         assert_eq!(document.next_entry().unwrap().unwrap().at(), at);
     }
 }
+
+#[test]
+fn a_value_of_another_kind_is_named_by_its_kind() {
+    for (id, kind) in [
+        ("{}", "an object"),
+        ("[]", "a list"),
+        ("true", "a boolean"),
+        ("false", "a boolean"),
+    ] {
+        let mapping = read(&format!(r#"{{"hypervisors":[{{"uuid":{id},"guests":[]}}]}}"#)).unwrap();
+        assert_eq!(mapping.faults[0].reason, format!("its id is {kind}"));
+    }
+}
+
+#[test]
+fn a_tail_with_any_member_is_not_empty() {
+    let is_empty = |tail: &str| {
+        read(&format!(r#"{{"hypervisors":[]{tail}}}"#))
+            .unwrap()
+            .tail
+            .is_empty()
+    };
+    assert!(is_empty(""));
+    for tail in [r#","source":{}"#, r#","omitted":[{}]"#, r#","x":1"#] {
+        assert!(!is_empty(tail), "{tail}");
+    }
+}
