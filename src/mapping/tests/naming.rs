@@ -66,3 +66,18 @@ fn a_tail_with_any_member_is_not_empty() {
         assert!(!is_empty(tail), "{tail}");
     }
 }
+
+#[test]
+fn a_flaw_says_how_many_facts_it_concerns() {
+    let facts = r#"{"\ud800":"1","\udfff":"2","f":"\ud800"}"#;
+    let mapping = read(&format!(
+        r#"{{"hypervisors":[{{"uuid":"a","guests":[],"facts":{facts}}}]}}"#
+    ))
+    .unwrap();
+    let flaws: Vec<_> = mapping
+        .flaws
+        .iter()
+        .map(|flaw| (flaw.about, flaw.count))
+        .collect();
+    assert_eq!(flaws, [(Concerns::Fact, 2), (Concerns::Fact, 1)]);
+}
