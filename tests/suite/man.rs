@@ -425,7 +425,7 @@ pub(crate) fn simulators() -> PathBuf {
     ]);
     // Cargo sets these variables for the tests of this package. Dependencies that read them, such as ring, would be rebuilt.
     for (name, _) in std::env::vars_os() {
-        let of_package = ["CARGO_MANIFEST_", "CARGO_PKG_"];
+        let of_package = ["CARGO_MANIFEST_", "CARGO_PKG_", "OUT_DIR"];
         if of_package
             .iter()
             .any(|begin| name.to_string_lossy().starts_with(begin))
