@@ -18,7 +18,7 @@ fn main() -> io::Result<()> {
     let folder = folder.ok_or_else(|| io::Error::other("usage: vw-completions FOLDER"))?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         let folder = folder.join(shell.to_string());
-        // A command that is no more leaves no completion behind.
+        // The completion of a command that was removed goes with it.
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }

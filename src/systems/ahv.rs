@@ -191,7 +191,7 @@ impl<'p, S: FnMut()> Reader<'p, S> {
         if response.is_html() {
             return Err(self.flawed(list, Flaw::Page));
         }
-        // As a whole, so that a cut answer is told from an invalid one.
+        // As a whole, because a cut answer and an invalid one are different errors.
         let json = response.read(LARGEST_PAGE).map_err(|error| failed(list, error))?;
         Page::read(&json).map_err(|flaw| self.flawed(list, flaw))
     }

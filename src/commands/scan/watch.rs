@@ -15,7 +15,7 @@ use crate::retry::{STEADY, backoff, outlasts};
 #[derive(Clone, Default)]
 pub(super) struct Bell(Arc<(Mutex<Rung>, Condvar)>);
 
-/// What a watch was told since it last scanned.
+/// What has happened since a watch last scanned.
 #[derive(Default)]
 struct Rung {
     /// Changes that have not settled.

@@ -62,7 +62,7 @@ impl Machine {
     }
 }
 
-/// A record that is told from others by its uuid.
+/// A record with a uuid of its own.
 pub(super) trait Identified {
     fn uuid(&self) -> Option<&str>;
 

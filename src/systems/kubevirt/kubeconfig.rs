@@ -22,7 +22,7 @@ const SHORTEST: usize = 3;
 pub(super) struct Secrets(Vec<Secret>);
 
 impl Secrets {
-    /// The secrets of this file, or, if there is none, of those that kubectl reads on its own.
+    /// The secrets of this file. Without one: of the files that kubectl reads by itself.
     pub(super) fn of(kubeconfig: Option<&Path>) -> Self {
         let files = match kubeconfig {
             Some(file) => vec![file.to_owned()],
