@@ -1,7 +1,7 @@
 use super::super::sysconfig::Variables;
 use super::*;
 
-fn of(variables: &[(&str, &str)]) -> Variables {
+pub(super) fn of(variables: &[(&str, &str)]) -> Variables {
     Variables::from_environment(
         variables
             .iter()

@@ -64,3 +64,20 @@ fn any_key_of_the_section_overrides_the_defaults() {
     assert_eq!(trust("cacert=ca.pem", "insecure=0"), Some("cacert"));
     assert_eq!(trust("cacert=ca.pem", "insecure=1"), Some("insecure"));
 }
+
+#[test]
+fn the_environment_of_the_files_is_known_by_exact_names() {
+    let machine = Machine::new(&[(
+        "virt-who.conf",
+        "[system_environment]\nHTTPS_PROXY=http://p:1\n[a]\ntype=esx\n",
+    )]);
+    let section = machine.load().named("a").unwrap();
+    let (value, origin) = section.exported_variable("HTTPS_PROXY").unwrap().unwrap();
+    assert_eq!(value, "http://p:1");
+    assert_eq!(
+        machine.said(origin),
+        "HTTPS_PROXY in [system_environment] (virt-who.conf:2)"
+    );
+    assert_eq!(section.exported_variable("https_proxy").unwrap(), None);
+    assert_eq!(section.exported_variable("NO_PROXY").unwrap(), None);
+}
