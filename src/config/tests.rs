@@ -1,3 +1,4 @@
+mod effective;
 mod format;
 mod interpolation;
 mod rhsm;
@@ -224,6 +225,42 @@ fn a_named_file_must_be_readable() {
         message("large.conf"),
         "large.conf: is larger than 4 MiB, the limit for a configuration file"
     );
+}
+
+#[test]
+fn a_look_at_the_configuration_goes_on_without_an_unreadable_file() {
+    let mut machine = Machine::new(&[
+        ("virt-who.conf", "[global]\ninterval=60\n"),
+        ("a.conf", "[a]\nserver=a\nno delimiter\n"),
+    ]);
+    let (gone, a) = (machine.path("gone.conf"), machine.path("a.conf"));
+    machine.files.given = vec![gone.clone(), a.clone()];
+    let config = Config::load_what_is_readable(&machine.files, &Default::default()).unwrap();
+    assert_eq!(config.names().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(config.files(), [machine.path("virt-who.conf"), gone, a]);
+    let said = |notes: &[Note]| -> Vec<String> { notes.iter().map(|note| machine.said(note)).collect() };
+    assert_eq!(
+        said(config.unreadable()),
+        ["gone.conf: can't be read: No such file or directory (os error 2)"]
+    );
+    assert!(said(config.notes())[0].starts_with("gone.conf: can't be read"));
+    let broken: Vec<Note> = config.broken().cloned().collect();
+    assert!(said(&broken)[0].starts_with("a.conf:3: [a] the line is neither"));
+}
+
+#[test]
+fn a_command_without_a_section_has_all_other_sections() {
+    let machine = Machine::new(&[(
+        "virt-who.conf",
+        "[global]\ninterval=60\n[defaults]\nowner=o\n[system_environment]\nNO_PROXY=*\n",
+    )]);
+    let config = machine.load();
+    assert_eq!(config.defaults().need("owner").unwrap(), "o");
+    let nameless = config.nameless();
+    assert_eq!(nameless.name(), None);
+    assert_eq!(nameless.need("owner").unwrap(), "o");
+    assert_eq!(nameless.global().number("interval").unwrap(), Some(60));
+    assert_eq!(nameless.exported_variable("NO_PROXY").unwrap().unwrap().0, "*");
 }
 
 #[test]

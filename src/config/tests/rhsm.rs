@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::section;
+use crate::config::effective::{EffectiveKey, Origin};
 use crate::config::{Rhsm, Section};
 
 fn rhsm(file: &str, lines: &str) -> Result<Rhsm, String> {
@@ -180,4 +181,39 @@ fn an_invalid_proxy_is_refused_with_file_line_and_key() {
         let error = rhsm(file, lines).unwrap_err();
         assert!(error.starts_with(wanted) && !error.contains("s3cret"), "{error}");
     }
+}
+
+#[test]
+fn values_of_rhsm_conf_are_shown_below_a_section() {
+    let (machine, section) = section("rhsm_port=1");
+    machine.write(
+        "rhsm.conf",
+        b"[server]\nhostname=sat\nproxy_hostname=\nno_proxy=.lab\n",
+    );
+    let keys = Rhsm::effective_keys(Some(&machine.path("rhsm.conf")), &section).unwrap();
+    let shown = |key: &EffectiveKey| {
+        let place = key.place.as_ref().map(|place| machine.said(place));
+        (
+            key.key.clone(),
+            key.value.clone().unwrap().unwrap(),
+            key.origin,
+            place,
+        )
+    };
+    let of_file = |key: &str, value: &str, line: u8| {
+        let place = Some(format!("rhsm.conf:{line}"));
+        (key.to_owned(), value.to_owned(), Origin::Rhsm, place)
+    };
+    let built_in = |key: &str, value: &str| (key.to_owned(), value.to_owned(), Origin::BuiltIn, None);
+    assert_eq!(
+        keys.iter().map(shown).collect::<Vec<_>>(),
+        [
+            of_file("rhsm_hostname", "sat", 2),
+            built_in("rhsm_prefix", "/subscription"),
+            of_file("rhsm_no_proxy", ".lab", 4),
+            built_in("ca_cert_dir", "/etc/rhsm/ca/"),
+            built_in("repo_ca_cert", "/etc/rhsm/ca/redhat-uep.pem"),
+            built_in("consumercertdir", "/etc/pki/consumer"),
+        ]
+    );
 }
