@@ -228,6 +228,22 @@ fn a_named_file_must_be_readable() {
 }
 
 #[test]
+fn a_usual_file_may_be_missing_but_other_errors_are_noted() {
+    let mut machine = Machine::new(&[("file", "")]);
+    machine.files.main = machine.path("gone");
+    machine.files.folder = machine.path("gone.d");
+    assert_eq!(machine.notes(), [""; 0]);
+    machine.files.main = machine.path("file/virt-who.conf");
+    machine.files.folder = machine.path("file");
+    let notes = machine.notes();
+    assert!(
+        notes[0].starts_with("file/virt-who.conf: can't be read: "),
+        "{notes:?}"
+    );
+    assert!(notes[1].starts_with("file: can't be read: "), "{notes:?}");
+}
+
+#[test]
 fn a_look_at_the_configuration_goes_on_without_an_unreadable_file() {
     let mut machine = Machine::new(&[
         ("virt-who.conf", "[global]\ninterval=60\n"),

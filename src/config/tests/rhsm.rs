@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::section;
 use crate::config::effective::{EffectiveKey, Origin};
+use crate::config::rhsm::read_or_default;
 use crate::config::{Rhsm, Section};
 
 fn rhsm(file: &str, lines: &str) -> Result<Rhsm, String> {
@@ -163,6 +164,11 @@ fn an_invalid_proxy_is_refused_with_file_line_and_key() {
             "rhsm.conf:2: [server] proxy_hostname: is not the name",
         ),
         (
+            "[server]\nproxy_hostname=[::1]80\n",
+            "",
+            "rhsm.conf:2: [server] proxy_hostname: is not the name",
+        ),
+        (
             "[server]\nproxy_hostname=p:0\n",
             "",
             "rhsm.conf:2: [server] proxy_hostname: has a port",
@@ -216,4 +222,13 @@ fn values_of_rhsm_conf_are_shown_below_a_section() {
             built_in("consumercertdir", "/etc/pki/consumer"),
         ]
     );
+}
+
+#[test]
+fn the_usual_file_may_be_missing_but_not_unreadable() {
+    let (machine, _) = section("");
+    let (server, _) = read_or_default(None, &machine.path("gone")).unwrap();
+    assert_eq!(server.need("port").unwrap(), "443");
+    let below_a_file = machine.path("virt-who.d/a.conf/rhsm.conf");
+    assert!(read_or_default(None, &below_a_file).is_err());
 }
