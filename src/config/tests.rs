@@ -174,6 +174,42 @@ fn no_file_is_no_error() {
 }
 
 #[test]
+fn a_mistyped_section_is_suggested() {
+    let config = Machine::new(&[("virt-who.conf", "[prod]\n[lab]\n")]).load();
+    assert_eq!(
+        config.named("prd").unwrap_err().to_string(),
+        "there is no section [prd] (did you mean prod?); there are prod, lab"
+    );
+}
+
+#[test]
+fn a_variable_that_lists_nothing_names_no_file() {
+    let mut machine = Machine::new(&[("virt-who.conf", "[a]\nserver=a\n")]);
+    machine.files.listed = Some(Vec::new());
+    assert_eq!(
+        machine.load().named("prod").unwrap_err().to_string(),
+        "there is no section [prod]: no configuration file was named"
+    );
+}
+
+/// A check of the configuration lists it with the other notes.
+#[test]
+fn an_error_about_a_key_has_its_note() {
+    let (machine, section) = section("port=x\nencrypted_password=0");
+    let line = |error: Error| {
+        let place = error.note().map(|note| note.place.clone().unwrap().line);
+        (
+            error.to_string() == error.note().map(Note::to_string).unwrap_or_default(),
+            place,
+        )
+    };
+    assert_eq!(line(section.need("server").unwrap_err()), (true, Some(1)));
+    assert_eq!(line(section.port("port").unwrap_err()), (true, Some(2)));
+    assert_eq!(line(section.secret("password").unwrap_err()), (true, Some(3)));
+    assert_eq!(line(machine.load().named("b").unwrap_err()), (false, None));
+}
+
+#[test]
 fn a_named_folder_means_its_conf_files() {
     let mut machine = Machine::new(&[
         ("virt-who.d/20.conf", "[b]\nserver=b\n[a]\nserver=twenty\n"),
