@@ -26,9 +26,9 @@ all:
 	$(CARGO) build --release --locked --package vw --package vw-completions
 	"$(TARGET)/release/vw-completions" "$(TARGET)/release/completions"
 
-static: all
-	$(CARGO) build --release --locked --package vw --target $(STATIC)
-	cp -R "$(TARGET)/release/completions" "$(TARGET)/$(STATIC)/release"
+static:
+	$(CARGO) build --release --locked --package vw --package vw-completions --target $(STATIC)
+	"$(TARGET)/$(STATIC)/release/vw-completions" "$(TARGET)/$(STATIC)/release/completions"
 
 demo:
 	$(CARGO) build --workspace --bins --locked
@@ -50,8 +50,8 @@ image: static
 	BUILT="$(TARGET)/$(STATIC)/release" contrib/packages/image.sh "$(IMAGE)"
 
 install uninstall:
-	@BUILT="$(BUILT)" DESTDIR="$(DESTDIR)" BINDIR="$(BINDIR)" MANDIR="$(MANDIR)" DOCDIR="$(DOCDIR)" \
-	    LICENSEDIR="$(LICENSEDIR)" UNITDIR="$(UNITDIR)" SYSCONFDIR="$(SYSCONFDIR)" \
+	@BUILT="$(BUILT)" DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" MANDIR="$(MANDIR)" \
+	    DOCDIR="$(DOCDIR)" LICENSEDIR="$(LICENSEDIR)" UNITDIR="$(UNITDIR)" SYSCONFDIR="$(SYSCONFDIR)" \
 	    BASHDIR="$(BASHDIR)" ZSHDIR="$(ZSHDIR)" FISHDIR="$(FISHDIR)" contrib/install.sh $@
 
 help:
