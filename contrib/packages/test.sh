@@ -175,13 +175,11 @@ rpm_() {
 
 # Under a systemd of its own, where one can boot. $1 is the kind.
 units() {
-    local status=0
-    contrib/packages/boot.sh contrib/packages/test-units.sh "$1" || status=$?
-    case $status in
-        0) ;;
-        75) echo 'skipped: the units were not run under systemd' ;;
-        *) fail "the units of the .$1, status $status" ;;
-    esac
+    if timeout 60 contrib/packages/boot.sh /bin/true; then
+        contrib/packages/boot.sh contrib/packages/test-units.sh "$1" || fail "the units of the .$1, status $?"
+    else
+        echo 'skipped: systemd cannot boot here, so the units were not run'
+    fi
 }
 
 static=
