@@ -24,6 +24,7 @@ mod left_out;
 mod read;
 mod reportable;
 mod split;
+mod usual;
 mod write;
 
 use std::borrow::Cow;
