@@ -24,6 +24,7 @@ mod left_out;
 mod read;
 mod reportable;
 mod split;
+mod usual;
 mod write;
 
 use std::borrow::Cow;
@@ -210,15 +211,9 @@ impl GuestState {
         Self::ALL.get(usize::from(number)).copied()
     }
 
-    /// Whether virt-who counts the guest as active.
-    pub fn is_active(self) -> bool {
-        matches!(self, GuestState::Running | GuestState::Paused)
-    }
-}
-
-impl fmt::Display for GuestState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// The state as people call it.
+    pub fn words(self) -> &'static str {
+        match self {
             GuestState::None => "no state",
             GuestState::Running => "running",
             GuestState::Blocked => "blocked",
@@ -227,7 +222,18 @@ impl fmt::Display for GuestState {
             GuestState::ShutOff => "shut off",
             GuestState::Crashed => "crashed",
             GuestState::PmSuspended => "suspended",
-        })
+        }
+    }
+
+    /// Whether virt-who counts the guest as active.
+    pub fn is_active(self) -> bool {
+        matches!(self, GuestState::Running | GuestState::Paused)
+    }
+}
+
+impl fmt::Display for GuestState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }
 

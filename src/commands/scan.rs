@@ -5,7 +5,7 @@
 //!
 //! - `options`: the options of every scan; `settings`: what its keys and the options mean together
 //! - `http`: a scan of one server over HTTP
-//! - `document`: printing an inventory; `omitted` and `shared_ids`: the messages about it
+//! - `document`: printing an inventory; `omitted` and `shared_ids`: the messages about it; `fingerprint`: whether it has changed
 //! - `watch`: scanning again and again
 //! - `record`: what the folder of a trace says about the scan
 
@@ -14,6 +14,7 @@ pub mod candlepin;
 mod document;
 pub mod esx;
 pub mod fake;
+mod fingerprint;
 mod http;
 pub mod kubevirt;
 pub mod libvirt;
