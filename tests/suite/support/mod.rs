@@ -227,6 +227,12 @@ pub(crate) fn with_longer_times(test: impl Fn(&str)) {
     test("40");
 }
 
+/// A new folder in memory, or on the disk if the system has none there. For tests that run commands thousands of times: these wait
+/// until each file that they write is on the disk.
+pub(crate) fn folder_in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 /// Says on stderr what could not be tested. It does not use `eprintln!`, because the harness hides that if the test passes.
 pub(crate) fn skipped(what: &str) {
     io::stderr()
