@@ -277,7 +277,7 @@ pub struct Source {
     pub time: Option<String>,
     /// The section whose filters have been applied to the document.
     pub filtered: Option<String>,
-    /// A stage that left out a host and did not write it to `omitted`.
+    /// A stage that left out a host and did not write it to `omitted`, or that may have: see [`Tail::mark_unlisted`].
     pub unlisted: Option<String>,
     /// Unknown members.
     pub unknown: Members,
@@ -358,6 +358,15 @@ pub struct Tail {
     pub omitted: Vec<Omitted>,
     /// Unknown members.
     pub unknown: Members,
+}
+
+impl Tail {
+    /// Says that more may have been left out than `omitted` lists, as far as this stage knows. So it is if the document was read in
+    /// the check-in layout, which does not say what was left out.
+    pub fn mark_unlisted(&mut self, stage: &str) {
+        let source = self.source.get_or_insert_default();
+        source.unlisted.get_or_insert_with(|| stage.to_owned());
+    }
 }
 
 /// A whole document, for a command that needs all of it before it acts.

@@ -27,11 +27,13 @@ mod watch;
 pub mod xen;
 
 use std::convert::Infallible;
+use std::process::ExitCode;
 
 use self::document::{Found, Printer};
+pub(super) use self::options::ALL_IDS;
 use self::options::ScanOptions;
 use self::settings::ScanSettings;
-pub(super) use self::settings::{ALL_IDS, hypervisor_id};
+pub(super) use self::settings::hypervisor_id;
 use self::watch::Bell;
 use crate::cancel::Cancel;
 use crate::cli;
@@ -78,6 +80,19 @@ trait Scan: Sync + Sized {
     ) -> cli::Result<Infallible> {
         watch::by_scans(self, pace, cancel, print)
     }
+}
+
+/// The command of a scan: finds its settings, and does what its options ask for.
+fn main<A: clap::Parser, S: Scan>(
+    options: impl FnOnce(&A) -> &ScanOptions,
+    settings: impl FnOnce(&A, &Cancel) -> cli::Result<S>,
+) -> ExitCode {
+    cli::main(|args: A| {
+        let options = options(&args);
+        options.watching.validate()?;
+        let cancel = cli::cancel_on_signals()?;
+        run(&settings(&args, &cancel)?, options, &cancel)
+    })
 }
 
 /// Does what the options ask for: a check, one document, or a document after each change.
