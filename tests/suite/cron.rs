@@ -2,11 +2,12 @@
 //! only their folders and the name of the section.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::man::{built, commands, page, root, simulators};
+use crate::support::write_program;
 
 /// The PATH and the job of a crontab, without time and user.
 fn crontab(text: &str) -> (String, String) {
@@ -70,8 +71,7 @@ impl Machine {
 }
 
 fn install(script: &str, file: &Path) {
-    fs::write(file, script.replace("-n prod", "-n sim")).unwrap();
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(file, &script.replace("-n prod", "-n sim"));
 }
 
 #[test]

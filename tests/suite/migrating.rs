@@ -5,12 +5,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::Command;
 
 use crate::man::{built, commands, examples_in, fits, page, simulators};
-use crate::support::skipped;
+use crate::support::{skipped, write_program};
 
 const SYSTEMCTL: &str = r#"#!/bin/sh
 echo "$*" >> "$PLACE/systemctl"
@@ -26,11 +24,6 @@ const VIRT_WHO: &str = r#"#!/bin/sh
 [ "$*" = -p ] && vw-scan-esx -n prod --layout checkin --compact
 "#;
 
-fn install(script: &str, file: &Path) {
-    fs::write(file, script).unwrap();
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 #[test]
 fn the_steps_lead_from_virt_who_to_vw_run_and_back() {
     let steps = examples_in(&page("vw-migrating", 7), "STEPS");
@@ -43,13 +36,13 @@ fn the_steps_lead_from_virt_who_to_vw_run_and_back() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path();
     fs::create_dir(path.join("bin")).unwrap();
-    install(SYSTEMCTL, &path.join("bin/systemctl"));
-    install(VIRT_WHO, &path.join("bin/virt-who"));
+    write_program(&path.join("bin/systemctl"), SYSTEMCTL);
+    write_program(&path.join("bin/virt-who"), VIRT_WHO);
     let run = format!(
         "#!/bin/sh\nexec {}/vw-run --state-dir \"$PLACE/state\" \"$@\"\n",
         built().display()
     );
-    install(&run, &path.join("bin/vw-run"));
+    write_program(&path.join("bin/vw-run"), &run);
     fs::write(path.join("virt-who.running"), "").unwrap();
 
     // A machine with one section, whose state is not the real one.

@@ -1,12 +1,11 @@
 //! The script in vw(7) that makes a source of a site's own.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::Run;
+use crate::support::{Run, write_program};
 
 /// The script as a reader of the page sees it.
 fn script() -> String {
@@ -24,8 +23,7 @@ fn the_script_in_vw_7_is_a_source() {
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     fs::create_dir(file("bin")).unwrap();
     let own = script.replace("/var/lib/export", folder.path().to_str().unwrap());
-    fs::write(file("bin/vw-scan-export"), own).unwrap();
-    fs::set_permissions(file("bin/vw-scan-export"), fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(file("bin/vw-scan-export").as_ref(), &own);
     fs::write(file("lab.txt"), "h1 2 g1 1\nh2 4 g2 5\nh1 2 g3 1\n").unwrap();
     let config = file("virt-who.conf");
     fs::write(&config, "[lab]\ntype=export\nowner=o\n").unwrap();

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::man::{Example, built, commands, fits, root, simulators};
+use crate::support::write_program;
 
 /// What is not run here, with the reason.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -107,11 +108,6 @@ fn files(text: &str) -> Vec<(String, String)> {
     found
 }
 
-fn install(script: &str, file: &Path) {
-    fs::write(file, script).unwrap();
-    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 /// Runs a program of the simulators' machine, in a folder.
 fn simulated(folder: &Path, program: &[&str]) -> Output {
     let mut path = vec![folder.join("bin"), built().to_path_buf()];
@@ -146,13 +142,13 @@ fn each_command_of_the_readme_does_what_it_shows() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path();
     fs::create_dir(folder.join("bin")).unwrap();
-    install(SYSTEMCTL, &folder.join("bin/systemctl"));
+    write_program(&folder.join("bin/systemctl"), SYSTEMCTL);
     let service = format!(
         "#!/bin/sh\nexec {}/vw-run --state-dir {}/state \"$@\"\n",
         built().display(),
         folder.display()
     );
-    install(&service, &folder.join("bin/vw-run"));
+    write_program(&folder.join("bin/vw-run"), &service);
     // vw-sim puts its own folder first into PATH, so that the two scripts have to be put before it again.
     let mut script = String::from(
         "set -u -o pipefail\numask 077\nPATH=$PWD/bin:$PATH\n\

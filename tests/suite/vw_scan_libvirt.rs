@@ -216,7 +216,7 @@ fn the_uri_is_made_of_the_sections_keys() {
         .failed(78, "--server: esx:// is a vCenter");
     machine
         .scan(&["--hypervisor-id", "hwuuid"])
-        .failed(64, "uuid or hostname");
+        .failed(64, "uuid, hostname");
 }
 
 /// What virsh says when it fails (recorded), and what we make of it.

@@ -173,7 +173,7 @@ fn options_change_the_document() {
 fn a_pool_has_no_other_ids() {
     let site = Site::new(Pool::new(1, 1));
     site.scan(&["--hypervisor-id", "hwuuid"])
-        .failed(64, "uuid or hostname");
+        .failed(64, "uuid, hostname");
     let section = format!(
         "[lab]\ntype=xen\nserver={}\nusername=sim\npassword=sim-secret\nhypervisor_id=hwuuid\n",
         site.xen.url()

@@ -3,6 +3,7 @@
 use vw_sim::http::{Authority, Certificate, Client};
 
 use super::*;
+use crate::support::write_program;
 
 /// A Candlepin with TLS, and this machine registered with it.
 struct Registered {
@@ -267,7 +268,6 @@ fn a_registered_system_may_not_delete_hypervisors() {
 
 #[test]
 fn the_guests_of_this_machines_libvirt_go_to_its_own_consumer() {
-    use std::os::unix::fs::PermissionsExt as _;
     let here = Registered::new();
     let bin = here.site.file("bin");
     std::fs::create_dir_all(&bin).unwrap();
@@ -275,12 +275,8 @@ fn the_guests_of_this_machines_libvirt_go_to_its_own_consumer() {
         env!("CARGO_MANIFEST_DIR"),
         "/tests/data/libvirt/pair-one-process.txt"
     );
-    here.write("bin/virsh", &format!("#!/bin/sh\ncat '{pair}'\n"));
-    std::fs::set_permissions(
-        here.site.file("bin/virsh"),
-        std::fs::Permissions::from_mode(0o755),
-    )
-    .unwrap();
+    let virsh = here.site.file("bin/virsh");
+    write_program(virsh.as_ref(), &format!("#!/bin/sh\ncat '{pair}'\n"));
     // No key is needed: neither a server nor an owner.
     here.write("virt-who.conf", "[here]\ntype=libvirt\n");
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
