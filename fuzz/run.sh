@@ -29,16 +29,15 @@ fi
 [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 
 [ -e fuzz/Cargo.lock ] || cp Cargo.lock fuzz/Cargo.lock
-bins=()
-for name in "$@"; do
-    bins+=(--bin "$name")
-done
 # With --target, only the targets and what they use are counted, not the programs that build them.
-RUSTFLAGS="${RUSTFLAGS:-} $flags" cargo build --manifest-path fuzz/Cargo.toml --target "$triple" --target-dir "$target/build" \
-    "${bins[@]:---bins}"
+RUSTFLAGS="${RUSTFLAGS:-} $flags" cargo build --manifest-path fuzz/Cargo.toml --target "$triple" --target-dir "$target/build"
 
-# shellcheck disable=SC2046 # a word for each target
-[ "$#" -gt 0 ] || set -- $(sed -n 's|^path = "fuzz_targets/\(.*\)\.rs"|\1|p' fuzz/Cargo.toml)
+if [ "$#" -eq 0 ]; then
+    for source in fuzz/fuzz_targets/*.rs; do
+        name=${source##*/}
+        [ "$name" = main.rs ] || set -- "$@" "${name%.rs}"
+    done
+fi
 for name in "$@"; do
     found=$target/$name
     mkdir -p "$found"
@@ -53,6 +52,7 @@ for name in "$@"; do
     case $name in
         pickle) seeds+=(tests/data/satellite5) ;;
         candlepin) seeds+=(tests/data/candlepin) ;;
+        soap) seeds+=(fuzz/corpus/xml) ;;
     esac
     case $name in
         xml|xmlrpc|soap) options+=(-dict=fuzz/dictionaries/xml) ;;
@@ -61,5 +61,5 @@ for name in "$@"; do
     # libFuzzer adds what is new to the first folder.
     mkdir -p "$new"
     echo "== $name"
-    "$target/build/$triple/debug/$name" "${options[@]}" "$new" "${seeds[@]}"
+    VW_FUZZ_TARGET=$name "$target/build/$triple/debug/targets" "${options[@]}" "$new" "${seeds[@]}"
 done
