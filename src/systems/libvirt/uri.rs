@@ -178,11 +178,16 @@ fn scheme_of(text: &str) -> (&str, &str) {
 
 /// The host and port with an IPv6 address in brackets, or what is wrong with them.
 fn host_of(text: &str) -> Result<String, &'static str> {
+    let in_brackets = text.strip_prefix('[');
+    let host = in_brackets.unwrap_or(text);
     // libvirt hands the host to ssh, without the brackets.
-    if text.trim_start_matches('[').starts_with('-') {
+    if host.starts_with('-') {
         return Err("a host does not begin with -");
     }
-    let port = match text.strip_prefix('[') {
+    if host.contains('[') || in_brackets.is_none() && host.contains(']') {
+        return Err("a bracket is missing");
+    }
+    let port = match in_brackets {
         Some(rest) => {
             let (_, port) = rest.split_once(']').ok_or("the bracket is not closed")?;
             port.strip_prefix(':').or((!port.is_empty()).then_some(port))
@@ -293,6 +298,8 @@ mod tests {
                 "qemu+ssh://[-x]/system",
                 "\"qemu+ssh://[-x]/system\": a host does not begin with -",
             ),
+            ("::1]:22", "\"::1]:22\": a bracket is missing"),
+            ("[[::1]]", "\"[[::1]]\": a bracket is missing"),
             ("-oX=a:b:c", "\"-oX=a:b:c\": a host does not begin with -"),
         ] {
             let error = Uri::parse(text, None).unwrap_err();
