@@ -5,9 +5,11 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use vw::cancel::Cancel;
+use vw::cli::result::{Line, Shown as _};
 use vw::service::status::{FILE, Section, Status};
 use vw::service::{Outcome, ResultLine, metrics};
 use vw::state::{Claim, Error, Folder};
+use vw::text::is_control;
 
 thread_local! {
     static FOLDER: tempfile::TempDir = tempfile::tempdir().expect("a folder");
@@ -57,6 +59,7 @@ fn round(bytes: &[u8]) -> Section {
     for line in text.lines().take(10) {
         let line = ResultLine::parse(line);
         if let Some(line) = &line {
+            readable(&line.value);
             assert!(
                 line.retry_after()
                     .is_none_or(|pause| pause <= vw::http::LONGEST_PAUSE)
@@ -72,6 +75,15 @@ fn round(bytes: &[u8]) -> Section {
         });
     }
     section
+}
+
+/// The result line of another command is shown to people in lines that nothing in it can break.
+fn readable(value: &serde_json::Value) {
+    let shown = Line::read(value).readable();
+    assert!(
+        shown.ends_with('\n') && !shown.lines().any(|line| line.contains(is_control)),
+        "{shown:?}"
+    );
 }
 
 /// Each line is a comment or a sample, and no sample comes twice.
