@@ -26,9 +26,9 @@ all:
 	$(CARGO) build --release --locked --package vw --package vw-completions
 	"$(TARGET)/release/vw-completions" "$(TARGET)/release/completions"
 
-static: all
-	$(CARGO) build --release --locked --package vw --target $(STATIC)
-	cp -R "$(TARGET)/release/completions" "$(TARGET)/$(STATIC)/release"
+static:
+	$(CARGO) build --release --locked --package vw --package vw-completions --target $(STATIC)
+	"$(TARGET)/$(STATIC)/release/vw-completions" "$(TARGET)/$(STATIC)/release/completions"
 
 demo:
 	$(CARGO) build --workspace --bins --locked
@@ -37,21 +37,21 @@ demo:
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(getconf _NPROCESSORS_ONLN)))} $(CARGO) test --workspace --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((4 * $$(getconf _NPROCESSORS_ONLN)))} $(CARGO) test --workspace --locked
 
 bench:
 	$(CARGO) bench --locked --bench stages
 
-# From what is in BUILT, `make` or `make static`. They need cargo-deb and cargo-generate-rpm.
+# From what is in BUILT, by `make static` or `make`. They need cargo-deb and cargo-generate-rpm.
 packages:
-	BUILT="$(BUILT)" contrib/packages/build.sh
+	BUILT="$(BUILT)" MAINTAINER="$(MAINTAINER)" contrib/packages/build.sh
 
 image: static
 	BUILT="$(TARGET)/$(STATIC)/release" contrib/packages/image.sh "$(IMAGE)"
 
 install uninstall:
-	@BUILT="$(BUILT)" DESTDIR="$(DESTDIR)" BINDIR="$(BINDIR)" MANDIR="$(MANDIR)" DOCDIR="$(DOCDIR)" \
-	    LICENSEDIR="$(LICENSEDIR)" UNITDIR="$(UNITDIR)" SYSCONFDIR="$(SYSCONFDIR)" \
+	@BUILT="$(BUILT)" DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BINDIR="$(BINDIR)" MANDIR="$(MANDIR)" \
+	    DOCDIR="$(DOCDIR)" LICENSEDIR="$(LICENSEDIR)" UNITDIR="$(UNITDIR)" SYSCONFDIR="$(SYSCONFDIR)" \
 	    BASHDIR="$(BASHDIR)" ZSHDIR="$(ZSHDIR)" FISHDIR="$(FISHDIR)" contrib/install.sh $@
 
 help:
@@ -63,5 +63,5 @@ help:
 	@echo 'make check      checks format and lints, and runs all tests'
 	@echo 'make bench      measures CPU and memory of each stage and of what it cannot avoid, see BENCHMARKS.md'
 	@echo 'make static     builds commands that need no libc, for any Linux'
-	@echo 'make packages   makes a .deb and an .rpm in target/packages'
+	@echo 'make packages   makes a .deb and an .rpm in target/packages, from what is in BUILT'
 	@echo 'make image      makes an image of a container from the static commands, with buildah'

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what `make` has built, or removes it: install.sh install|uninstall. `make install` and `make uninstall` call it with
-# these variables: BUILT (the folder of the built commands), DESTDIR, BINDIR, MANDIR, DOCDIR, LICENSEDIR, UNITDIR, SYSCONFDIR,
-# BASHDIR, ZSHDIR and FISHDIR. It builds nothing, because root may have no Rust, and enables nothing.
+# these variables: BUILT (the folder of the built commands), DESTDIR, PREFIX, BINDIR, MANDIR, DOCDIR, LICENSEDIR, UNITDIR,
+# SYSCONFDIR, BASHDIR, ZSHDIR and FISHDIR. It builds nothing, because root may have no Rust, and enables nothing.
 set -eu
+umask 022
 cd "$(dirname "$0")/.."
 tab=$(printf '\t')
 
@@ -39,6 +40,11 @@ line() {
     printf '%s\t%s\t%s\n' "$1" "$2" "$3"
 }
 
+fail() {
+    echo "$0: $*" >&2
+    exit 1
+}
+
 # Units and cron tables name the commands' folder.
 edit() {
     sed "s|/usr/local/bin\([/:]\)|$BINDIR\1|" "$1" > "$2"
@@ -46,12 +52,16 @@ edit() {
 }
 
 install_all() {
+    # Units and cron tables would need quotes, and sed, too.
+    case $BINDIR in
+        *[!A-Za-z0-9/._+@-]*) fail "units of systemd cannot name \"$BINDIR\": use a PREFIX without spaces and signs" ;;
+    esac
     plan | while IFS=$tab read -r mode source destination; do
-        [ -e "$source" ] || { echo "$source has not been built: run make first" >&2; exit 1; }
+        [ -e "$source" ] || fail "$source has not been built: run make first"
     done
     plan | while IFS=$tab read -r mode source destination; do
         destination=$DESTDIR$destination
-        install -d "$(dirname "$destination")"
+        mkdir -p "$(dirname "$destination")"
         case $mode in
             edited) edit "$source" "$destination" ;;
             *) install -m "$mode" "$source" "$destination" ;;
@@ -60,8 +70,11 @@ install_all() {
 }
 
 uninstall_all() {
+    # Not in one pipeline, because its status would hide that rm failed.
     plan | while IFS=$tab read -r mode source destination; do
         rm -f "$DESTDIR$destination"
+    done
+    plan | while IFS=$tab read -r mode source destination; do
         echo "${destination%/*}"
     done | sort -ru | while IFS= read -r folder; do
         remove_empty "$folder"
@@ -76,13 +89,13 @@ remove_empty() {
     done
 }
 
-# Whether a folder stays even if it is empty.
+# Whether a folder stays even if it is empty: the system's, and what PREFIX is in, such as a user's home.
 is_the_systems() {
     [ -z "$DESTDIR" ] || return 1
     case $1/ in
-        */vw/*) return 1 ;;
+        "$DOCDIR"/* | "$LICENSEDIR"/*) return 1 ;;
         /etc/* | /usr/*) ;;
-        *) return 1 ;;
+        "$PREFIX"/*) return 1 ;;
     esac
 }
 

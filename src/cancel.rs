@@ -148,15 +148,15 @@ impl Cancel {
         }
     }
 
-    /// Sleeps for `duration`, or fails as soon as the token is set.
+    /// Sleeps for `duration`, or fails as soon as the token is set. A time that the clock can't represent never ends.
     pub fn sleep(&self, duration: Duration) -> Result<(), Cancelled> {
-        let end = Instant::now() + duration;
+        let end = Instant::now().checked_add(duration);
         let mut state = self.lock();
         loop {
             if let Some(signal) = state.signal {
                 return Err(Cancelled(signal));
             }
-            let left = end.saturating_duration_since(Instant::now());
+            let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return Ok(());
             }
@@ -239,6 +239,15 @@ mod tests {
         cancel.cancel(Signal::Interrupt);
         assert_eq!(sleeper.join().unwrap(), Err(Cancelled(Signal::Terminate)));
         assert_eq!(cancel.check(), Err(Cancelled(Signal::Terminate)));
+    }
+
+    #[test]
+    fn an_endless_sleep_ends_only_with_the_token() {
+        let cancel = Cancel::default();
+        let other = cancel.clone();
+        let sleeper = std::thread::spawn(move || other.sleep(Duration::MAX));
+        cancel.cancel(Signal::Terminate);
+        assert_eq!(sleeper.join().unwrap(), Err(Cancelled(Signal::Terminate)));
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod virt_who;
 
 use std::fmt;
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -300,13 +301,6 @@ fn read(file: &Path) -> Result<Content, Error> {
     })
 }
 
-#[cfg(unix)]
 fn readable_by_others(about: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
     about.permissions().mode() & 0o004 != 0
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_: &std::fs::Metadata) -> bool {
-    false
 }

@@ -24,6 +24,7 @@ mod left_out;
 mod read;
 mod reportable;
 mod split;
+mod usual;
 mod write;
 
 use std::borrow::Cow;
@@ -210,15 +211,9 @@ impl GuestState {
         Self::ALL.get(usize::from(number)).copied()
     }
 
-    /// Whether virt-who counts the guest as active.
-    pub fn is_active(self) -> bool {
-        matches!(self, GuestState::Running | GuestState::Paused)
-    }
-}
-
-impl fmt::Display for GuestState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// The state as people call it.
+    pub fn words(self) -> &'static str {
+        match self {
             GuestState::None => "no state",
             GuestState::Running => "running",
             GuestState::Blocked => "blocked",
@@ -227,7 +222,18 @@ impl fmt::Display for GuestState {
             GuestState::ShutOff => "shut off",
             GuestState::Crashed => "crashed",
             GuestState::PmSuspended => "suspended",
-        })
+        }
+    }
+
+    /// Whether virt-who counts the guest as active.
+    pub fn is_active(self) -> bool {
+        matches!(self, GuestState::Running | GuestState::Paused)
+    }
+}
+
+impl fmt::Display for GuestState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }
 
@@ -277,7 +283,7 @@ pub struct Source {
     pub time: Option<String>,
     /// The section whose filters have been applied to the document.
     pub filtered: Option<String>,
-    /// A stage that left out a host and did not write it to `omitted`.
+    /// A stage that left out a host and did not write it to `omitted`, or that may have: see [`Tail::mark_unlisted`].
     pub unlisted: Option<String>,
     /// Unknown members.
     pub unknown: Members,
@@ -358,6 +364,15 @@ pub struct Tail {
     pub omitted: Vec<Omitted>,
     /// Unknown members.
     pub unknown: Members,
+}
+
+impl Tail {
+    /// Says that more may have been left out than `omitted` lists, as far as this stage knows. So it is if the document was read in
+    /// the check-in layout, which does not say what was left out.
+    pub fn mark_unlisted(&mut self, stage: &str) {
+        let source = self.source.get_or_insert_default();
+        source.unlisted.get_or_insert_with(|| stage.to_owned());
+    }
 }
 
 /// A whole document, for a command that needs all of it before it acts.

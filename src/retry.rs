@@ -28,11 +28,15 @@ const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 
 /// What a system's error says about another attempt.
 pub trait Retryable: Classify + From<Cancelled> + Sized {
-    /// Whether the session has ended, so that another login helps.
-    fn is_end_of_session(&self) -> bool;
+    /// Whether the session has ended, so that another login helps. Never, if each request logs in.
+    fn is_end_of_session(&self) -> bool {
+        false
+    }
 
     /// Whether an object was deleted while it was used.
-    fn is_vanished(&self) -> bool;
+    fn is_vanished(&self) -> bool {
+        false
+    }
 
     /// Whether the deadline has passed.
     fn is_deadline(&self) -> bool;
@@ -41,7 +45,7 @@ pub trait Retryable: Classify + From<Cancelled> + Sized {
     fn retry_after(&self) -> Option<Duration>;
 
     /// The error of someone who gave up after this time; `last` is the last failure.
-    fn gave_up(after: Duration, last: Self) -> Self;
+    fn gave_up(after: Duration, last: Box<Self>) -> Self;
 }
 
 /// Repeats an attempt until it works or fails for good.
@@ -180,7 +184,7 @@ impl<E: Retryable> Attempts<E> {
             0 => after,
             _ => Duration::from_secs(after.as_secs_f64().round() as u64),
         };
-        E::gave_up(rounded, last)
+        E::gave_up(rounded, Box::new(last))
     }
 }
 
@@ -239,8 +243,7 @@ mod tests {
             }
         }
 
-        fn gave_up(after: Duration, last: Self) -> Self {
-            let source = Box::new(last);
+        fn gave_up(after: Duration, source: Box<Self>) -> Self {
             Error::GaveUp { after, source }
         }
     }

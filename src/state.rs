@@ -138,6 +138,11 @@ impl Folder {
         Folder(path.into())
     }
 
+    /// Where it is.
+    pub fn location(&self) -> &Path {
+        &self.0
+    }
+
     /// The path of the file with this name.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)

@@ -172,6 +172,20 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_of_the_system_has_no_number() {
+        assert_eq!(
+            reason(&io::Error::from_raw_os_error(2)),
+            "No such file or directory"
+        );
+    }
+
+    #[test]
+    fn many_names_are_counted() {
+        assert_eq!(names([1, 2, 3].iter(), 2), "1, 2 and 1 more");
+        assert_eq!(names([1, 2].iter(), 2), "1, 2");
+    }
+
+    #[test]
     fn bytes_as_hex() {
         assert_eq!(hex(&[0, 9, 0xab, 0xff]), "0009abff");
         assert_eq!(hex(&[]), "");

@@ -9,7 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-[ "$#" -gt 0 ] || set -- src/escape.rs src/systems/satellite5/plan.rs src/systems/candlepin/checkin.rs src/filter*.rs src/filter/*.rs \
+[ "$#" -gt 0 ] || set -- src/escape.rs src/text.rs src/backoff.rs src/pace.rs src/diff/change.rs \
+    src/systems/satellite5/plan.rs src/systems/candlepin/checkin.rs src/filter*.rs src/filter/*.rs \
     src/mapping.rs src/mapping/*.rs src/config.rs src/config/*.rs src/config/format/*.rs
 copy=$PWD/target/mutants
 missed=$copy/missed.txt

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Proves the packages: builds two revisions, and for each kind installs the first into an empty root, runs a pipeline from there
-# against simulated servers, upgrades, removes, and compares what is left with what was there. Needs root, cargo-deb,
-# cargo-generate-rpm, rpm, and what `make`, and `make demo` for the simulated servers, have built. BUILT is as for build.sh.
+# against simulated servers, upgrades, removes, and compares what is left with what was there. Then test-units.sh does it again under
+# systemd. Needs root, cargo-deb, cargo-generate-rpm, rpm, and what `make static` or `make`, and `make demo` for the simulated
+# servers, have built. BUILT is as for build.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 packages=$PWD/target/packages
@@ -63,6 +64,24 @@ linkage() {
     done
 }
 
+# Static commands find the certificate authorities where the distribution has them, and nowhere else. $1 is the root, $2 the file.
+trust() {
+    [ -n "$static" ] || return 0
+    install -d "$1$(dirname "$2")" "$1/usr/bin"
+    # shellcheck disable=SC2016 # the inner shell expands
+    ROOT=$1 FILE=$2 TMPDIR=$1/tmp "$sim" -- /bin/bash -euc '
+        scan() {
+            env -i VW_CONFIG="${VW_CONFIG#"$ROOT"}" /usr/sbin/chroot "$ROOT" /usr/bin/vw-scan-esx -n sim
+        }
+        if scan > "$ROOT/tmp/document" 2>&1; then echo "no authority, but trusted" >&2; exit 1; fi
+        install -m 644 "$SSL_CERT_FILE" "$ROOT$FILE"
+        scan > "$ROOT/tmp/document"
+    ' || fail "the authorities in $2"
+    grep -q '"hypervisors"' "$1/tmp/document" || fail "no document"
+    rm -f "$1$2" "$1/tmp/document"
+    (cd "$1" && rmdir -p ".${2%/*}" 2>/dev/null) || true
+}
+
 # What both kinds must contain. $1 is the root, $2 zsh's folder.
 contents() {
     local source command page
@@ -111,9 +130,14 @@ deb() {
     printf '%s\n' 'Package: libc6' 'Status: install ok installed' "Version: $version" \
         "Architecture: $(dpkg --print-architecture)" 'Maintainer: none' 'Description: of this machine' > "$root/var/lib/dpkg/status"
     listing "$root" > "$scratch/before"
+    if [ -n "$static" ]; then
+        [ -z "$(dpkg-deb --field "$packages"/vw_*-1_*.deb Depends)" ] || fail "the .deb depends on something"
+        : > "$root/var/lib/dpkg/status"
+    fi
     dpkg --root="$root" --install "$packages"/vw_*-1_*.deb
     contents "$root" /usr/share/zsh/vendor-completions
     linkage "$root"
+    trust "$root" /etc/ssl/certs/ca-certificates.crt
     pipeline "$root"
     administrate "$root"
     dpkg --root="$root" --force-confdef --force-confold --install "$packages"/vw_*-2_*.deb
@@ -131,12 +155,15 @@ rpm_() {
     # This machine's packages are not rpm's: what must be there is listed instead.
     rpm --root "$root" --initdb
     rpm -q --requires -p "$packages"/vw-*-1.*.rpm | sort -u > "$scratch/requires"
-    ! grep -vE '^(/bin/sh|config\(vw\)|ld-linux|lib(c|m|gcc_s)\.so|rpmlib\(|rtld\()' "$scratch/requires" || fail "odd dependencies"
+    local allowed='/bin/sh|config\(vw\)|rpmlib\('
+    [ -n "$static" ] || allowed+='|ld-linux|lib(c|m|gcc_s)\.so|rtld\('
+    ! grep -vE "^($allowed)" "$scratch/requires" || fail "odd dependencies"
     [ "$(rpm -q --configfiles -p "$packages"/vw-*-1.*.rpm)" = /etc/logrotate.d/vw ] || fail "the rules are no configuration file"
     listing "$root" > "$scratch/before"
     rpm --root "$root" --nodeps --install "$packages"/vw-*-1.*.rpm
     contents "$root" /usr/share/zsh/site-functions
     linkage "$root"
+    trust "$root" /etc/pki/tls/certs/ca-bundle.crt
     pipeline "$root"
     administrate "$root"
     rpm --root "$root" --nodeps --upgrade "$packages"/vw-*-2.*.rpm
@@ -146,11 +173,25 @@ rpm_() {
     removed "$root" "$scratch/before" './etc/logrotate.d/vw.rpmsave'
 }
 
+# Under a systemd of its own, where one can boot. $1 is the kind.
+units() {
+    if timeout 60 contrib/packages/boot.sh /bin/true; then
+        contrib/packages/boot.sh contrib/packages/test-units.sh "$1" || fail "the units of the .$1, status $?"
+    else
+        echo 'skipped: systemd cannot boot here, so the units were not run'
+    fi
+}
+
+static=
+readelf --program-headers "${BUILT:-${CARGO_TARGET_DIR:-target}/release}/vw-run" | grep -q INTERP || static=yes
+rm -f "$packages"/vw[-_]*
 REVISION=1 contrib/packages/build.sh
 REVISION=2 contrib/packages/build.sh
 deb
+units deb
 if command -v rpm >/dev/null; then
     rpm_
+    units rpm
 else
     echo 'skipped: rpm is not installed'
 fi

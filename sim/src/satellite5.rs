@@ -140,7 +140,7 @@ pub struct Satellite5 {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     /// The places of the accounts, by session key.
     sessions: BTreeMap<String, usize>,
@@ -158,6 +158,7 @@ struct State {
     http: VecDeque<u16>,
 }
 
+#[derive(Clone)]
 struct Registered {
     number: i64,
     seen: System,
@@ -178,6 +179,14 @@ impl Satellite5 {
         Satellite5 {
             settings,
             state: Mutex::default(),
+        }
+    }
+
+    /// Another server that holds the same. The two know nothing of each other from now on.
+    pub fn copy(&self) -> Self {
+        Satellite5 {
+            settings: self.settings.clone(),
+            state: Mutex::new(self.lock().clone()),
         }
     }
 

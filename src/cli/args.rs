@@ -8,7 +8,7 @@ mod output;
 use std::path::{Path, PathBuf};
 
 pub use connection::{Connection, Keys, Overrides, https_proxy};
-pub use duration::{duration, limit};
+pub use duration::{TimeLimit, duration, limit};
 pub use hosts::{Hosts, Patterns, filter_type_of};
 pub use output::{Output, ResultForm};
 

@@ -48,24 +48,44 @@ impl Write for Stdout {
 }
 
 /// Standard output, buffered. A blocking write fails when the token is set, with [`crate::cancel::Cancelled`] in the error.
-pub fn stdout_until(cancel: &Cancel) -> BufWriter<impl Write + use<>> {
-    // Each write starts a thread, so the buffer is large.
-    BufWriter::with_capacity(256 * 1024, Until(cancel.clone()))
+pub fn stdout_until(cancel: &Cancel) -> Until {
+    Until {
+        cancel: cancel.clone(),
+        buffer: Vec::with_capacity(Until::BUFFER),
+    }
 }
 
-struct Until(Cancel);
+/// Standard output, buffered, until the token is set.
+pub struct Until {
+    cancel: Cancel,
+    buffer: Vec<u8>,
+}
+
+impl Until {
+    /// Each write starts a thread, so the buffer is large.
+    const BUFFER: usize = 256 * 1024;
+}
 
 impl Write for Until {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // The thread may still be writing after we stop waiting, so it owns its descriptor and bytes.
-        let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        let bytes = bytes.to_vec();
-        self.0
-            .unblocked(move || stdout.write_all(&bytes).map(|()| bytes.len()))
-            .unwrap_or_else(|cancelled| Err(io::Error::other(cancelled)))
+        if self.buffer.len() == Until::BUFFER {
+            self.flush()?;
+        }
+        let (fitting, _) = bytes.split_at(bytes.len().min(Until::BUFFER - self.buffer.len()));
+        self.buffer.extend_from_slice(fitting);
+        Ok(fitting.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        // The thread may still be writing after we stop waiting, so it owns its descriptor and the buffer.
+        let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let written = self.cancel.unblocked(move || {
+            stdout.write_all(&buffer)?;
+            buffer.clear();
+            Ok(buffer)
+        });
+        self.buffer = written.unwrap_or_else(|cancelled| Err(io::Error::other(cancelled)))?;
         Ok(())
     }
 }
@@ -76,7 +96,7 @@ pub fn json_stdout() -> TerminalJson<BufWriter<Stdout>> {
 }
 
 /// Like [`json_stdout`], but a blocking write fails when the token is set, as with [`stdout_until`].
-pub fn json_stdout_until(cancel: &Cancel) -> TerminalJson<BufWriter<impl Write + use<>>> {
+pub fn json_stdout_until(cancel: &Cancel) -> TerminalJson<Until> {
     TerminalJson::new(stdout_until(cancel), io::stdout().is_terminal())
 }
 

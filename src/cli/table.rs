@@ -13,6 +13,9 @@ const LONGEST_CELL: usize = 400;
 /// The space between two columns.
 const GAP: u16 = 2;
 
+/// The narrowest column, with its gap, that still shows something.
+const NARROW: u16 = 8;
+
 /// A space without width, which marks where a cell may be broken into lines.
 const BREAK: char = '\u{200b}';
 
@@ -28,8 +31,10 @@ pub struct Column {
 /// How the cells of a column are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cells {
-    /// Text.
+    /// Text, such as names.
     Text,
+    /// Text that is broken only at blanks, such as times.
+    Words,
     /// Ids, which get a third of the terminal if they need it, so that a uuid takes two lines and not five.
     Ids,
     /// Numbers, which are aligned at their last digit.
@@ -48,44 +53,75 @@ pub fn of(rows: &[Vec<String>]) -> String {
 /// A table with headings. It fits the terminal: cells of a table that is too wide are broken into several lines. Without a
 /// terminal, each row is one line.
 pub fn titled(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let terminal = width::columns(io::stdout());
-    let cell = |cell: &String| {
-        let cell = line(cell);
-        let cell = text::cut(&cell, LONGEST_CELL);
-        match terminal {
-            Some(_) => breakable(&cell),
-            None => cell.into_owned(),
-        }
-    };
+    let drawn = fitted(columns, rows, width::columns(io::stdout()));
+    let (headings, rows) = drawn.split_at(drawn.find('\n').unwrap_or(drawn.len()));
+    colour::heading(headings) + rows
+}
+
+/// A table with headings for a terminal of this width, if there is one.
+fn fitted(
+    columns: &[Column],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    terminal: Option<usize>,
+) -> String {
     let mut table = Table::new();
     table.set_header(columns.iter().map(|column| column.title));
+    // The widest part of each column that is not broken.
+    let mut unbroken: Vec<usize> = columns.iter().map(|column| column.title.len()).collect();
     for row in rows {
-        table.add_row(row.iter().map(cell));
-    }
-    let widths = table.column_max_content_widths();
-    for ((of_table, column), needed) in table.column_iter_mut().zip(columns).zip(widths) {
-        match (column.cells, terminal) {
-            (Cells::Numbers, _) => of_table.set_cell_alignment(CellAlignment::Right),
-            (Cells::Ids, Some(terminal)) => {
-                let width = needed.min(u16::try_from(terminal / 3).unwrap_or(u16::MAX));
-                of_table.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+        let cells = row.iter().zip(columns).zip(&mut unbroken);
+        table.add_row(cells.map(|((cell, column), unbroken)| {
+            let cell = line(cell);
+            let cell = text::cut(&cell, LONGEST_CELL);
+            if terminal.is_none() {
+                return cell.into_owned();
             }
-            _ => {}
+            let cell = breakable(&cell, column.cells);
+            let parts = cell.split(BREAK).map(|part| part.chars().count());
+            *unbroken = parts.max().unwrap_or_default().max(*unbroken);
+            cell
+        }));
+    }
+    for (of_table, column) in table.column_iter_mut().zip(columns) {
+        if column.cells == Cells::Numbers {
+            of_table.set_cell_alignment(CellAlignment::Right);
         }
     }
-    if let Some(columns) = terminal {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        // The gap after the last column is removed.
-        let columns = u16::try_from(columns).unwrap_or(u16::MAX);
-        table.set_width(columns.saturating_add(GAP));
+    if let Some(terminal) = terminal {
+        let terminal = u16::try_from(terminal).unwrap_or(u16::MAX);
+        fit(&mut table, columns, &unbroken, terminal);
     }
-    let drawn = drawn(table);
-    let (headings, rows) = drawn.split_at(drawn.find('\n').unwrap_or(drawn.len()));
-    let rows = match terminal {
-        Some(_) => isolated(&rows.replace(BREAK, "")),
-        None => rows.to_owned(),
+    match terminal {
+        Some(_) => isolated(&drawn(table).replace(BREAK, "")),
+        None => drawn(table),
+    }
+}
+
+/// Fits a table to the terminal, with its words and numbers unbroken as far as there is room.
+fn fit(table: &mut Table, columns: &[Column], unbroken: &[usize], terminal: u16) {
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    // The gap after the last column is removed.
+    let room = terminal.saturating_add(GAP);
+    table.set_width(room);
+    let needed = table.column_max_content_widths();
+    let width = |((column, unbroken), needed): ((&Column, &usize), u16)| {
+        let unbroken = u16::try_from(*unbroken).unwrap_or(u16::MAX).saturating_add(GAP);
+        match column.cells {
+            Cells::Ids => needed.min(terminal / 3).max(unbroken),
+            Cells::Text | Cells::Words | Cells::Numbers => unbroken,
+        }
     };
-    colour::heading(headings) + &rows
+    let mut least: Vec<u16> = columns.iter().zip(unbroken).zip(needed).map(width).collect();
+    // The longest words are broken if there is no room for them.
+    while least.iter().map(|width| usize::from(*width)).sum::<usize>() > usize::from(room) {
+        match least.iter_mut().max() {
+            Some(widest) if *widest > NARROW => *widest -= 1,
+            _ => return,
+        }
+    }
+    for (column, width) in table.column_iter_mut().zip(least) {
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+    }
 }
 
 /// A sentence in one line, which is broken between words if stdout is a terminal.
@@ -94,9 +130,13 @@ pub fn sentence(text: &str) -> String {
     width::wrapped(&line(text), columns, 2) + "\n"
 }
 
-/// The cell with marks after blanks and after the parts of names and ids.
-fn breakable(cell: &str) -> String {
-    let pieces = cell.split_inclusive([' ', '-', '.', '/', '_']);
+/// The cell with marks after blanks and, unless it consists of words, after the parts of names and ids.
+fn breakable(cell: &str, cells: Cells) -> String {
+    let ends: &[char] = match cells {
+        Cells::Words => &[' '],
+        Cells::Text | Cells::Ids | Cells::Numbers => &[' ', '-', '.', '/', '_'],
+    };
+    let pieces = cell.split_inclusive(ends);
     pieces.collect::<Vec<_>>().join(BREAK.encode_utf8(&mut [0; 4]))
 }
 
@@ -172,6 +212,51 @@ mod tests {
         let columns = columns.map(|(title, cells)| Column { title, cells });
         let table = titled(&columns, rows(&[&["a\nb\u{1b}[2J", "1"], &["c", "100"]]));
         assert_eq!(table, "NAME        N\na, b [2J    1\nc         100\n");
+    }
+
+    #[test]
+    fn a_narrow_terminal_breaks_no_word() {
+        let columns = [
+            ("NAME", Cells::Text),
+            ("ID", Cells::Ids),
+            ("CLUSTER", Cells::Text),
+            ("SOCKETS", Cells::Numbers),
+            ("STATES", Cells::Text),
+            ("SEEN", Cells::Words),
+        ];
+        let columns = columns.map(|(title, cells)| Column { title, cells });
+        let id = "c7a53e37-5cef-45df-b640-afb238ee46bc";
+        let states = "4 running, 1 paused, 12 shut off";
+        let row = [
+            "esx1.example.com",
+            id,
+            "Cluster 1",
+            "1024",
+            states,
+            "2026-08-01 12:00:00",
+        ];
+        for terminal in [100, 80, 68] {
+            let table = fitted(&columns, rows(&[&row]), Some(terminal));
+            assert!(
+                table.lines().all(|line| line.chars().count() <= terminal),
+                "{table}"
+            );
+            let words: Vec<&str> = table.split_whitespace().collect();
+            for word in [
+                "Cluster",
+                "1024",
+                "running,",
+                "paused,",
+                "off",
+                "2026-08-01",
+                "12:00:00",
+            ] {
+                assert!(words.contains(&word), "{terminal}, {word}: {table}");
+            }
+        }
+        // If there is no room, the longest words are broken.
+        let table = fitted(&columns, rows(&[&row]), Some(50));
+        assert!(table.lines().all(|line| line.chars().count() <= 50), "{table}");
     }
 
     #[test]

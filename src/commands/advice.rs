@@ -2,7 +2,7 @@
 
 use crate::cli;
 use crate::error::Kind;
-use crate::http::{Error, Flaw, Limit};
+use crate::http::{Error, Flaw};
 use crate::systems::vsphere;
 
 /// The error with advice after it, if it comes from a failed exchange that an option helps with.
@@ -53,10 +53,7 @@ fn advice(error: &Error) -> Option<String> {
         }
         Error::SpeaksTls { is_proxy: false, .. } => "use https://".into(),
         Error::Redirect { .. } => "if that is right, use it as the server's address (--server)".into(),
-        Error::Timeout {
-            limit: Limit::Deadline,
-            ..
-        } => "see --timeout".into(),
+        error if error.is_deadline() => "see --timeout".into(),
         _ => return None,
     })
 }
@@ -82,7 +79,7 @@ fn about(flaw: Flaw) -> &'static str {
 mod tests {
     use super::*;
     use crate::cli::Context as _;
-    use crate::http::Thumbprint;
+    use crate::http::{Limit, Thumbprint};
 
     fn shown(error: Error) -> String {
         let error = Err::<(), _>(error).context("section [prod]").unwrap_err();

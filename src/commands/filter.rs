@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli;
 use crate::cli::words::Warnings;
 use crate::commands::filtering::Filtering;
-use crate::mapping::{BoundedFaults, Document, Id, LeftOut};
+use crate::mapping::{BoundedFaults, Document, Id, Layout, LeftOut};
 
 /// Keep or drop the hypervisors of mappings
 #[derive(clap::Parser)]
@@ -75,6 +75,7 @@ fn copy(
     let mut sieve = filtering.document();
     let mut faults = BoundedFaults::of_document();
     let mut warnings = Warnings::default();
+    let mut is_checkin = false;
     while let Some(entry) = document.next_entry()? {
         let id = match entry.id() {
             Ok(id) => id,
@@ -84,6 +85,7 @@ fn copy(
                 continue;
             }
         };
+        is_checkin |= entry.layout() == Layout::Checkin;
         writer.set_layout(*layout.get_or_insert(entry.layout()));
         if let Id::Host(id) = id
             && !sieve.keeps(&id, entry.name().as_deref(), entry.parent().as_ref())?
@@ -105,6 +107,9 @@ fn copy(
     let left_out = faults.chain(dropped.left_out);
     tail.omitted.extend(left_out.map(|one| one.by(STAGE)));
     filtering.mark(&mut tail);
+    if is_checkin {
+        tail.mark_unlisted(STAGE);
+    }
     writer.finish(&tail)?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 //!
 //! - `options`: the options of every scan; `settings`: what its keys and the options mean together
 //! - `http`: a scan of one server over HTTP
-//! - `document`: printing an inventory; `omitted` and `shared_ids`: the messages about it
+//! - `document`: printing an inventory; `omitted` and `shared_ids`: the messages about it; `fingerprint`: whether it has changed
 //! - `watch`: scanning again and again
 //! - `record`: what the folder of a trace says about the scan
 
@@ -14,6 +14,7 @@ pub mod candlepin;
 mod document;
 pub mod esx;
 pub mod fake;
+mod fingerprint;
 mod http;
 pub mod kubevirt;
 pub mod libvirt;
@@ -27,11 +28,13 @@ mod watch;
 pub mod xen;
 
 use std::convert::Infallible;
+use std::process::ExitCode;
 
 use self::document::{Found, Printer};
+pub(super) use self::options::ALL_IDS;
 use self::options::ScanOptions;
 use self::settings::ScanSettings;
-pub(super) use self::settings::{ALL_IDS, hypervisor_id};
+pub(super) use self::settings::hypervisor_id;
 use self::watch::Bell;
 use crate::cancel::Cancel;
 use crate::cli;
@@ -78,6 +81,19 @@ trait Scan: Sync + Sized {
     ) -> cli::Result<Infallible> {
         watch::by_scans(self, pace, cancel, print)
     }
+}
+
+/// The command of a scan: finds its settings, and does what its options ask for.
+fn main<A: clap::Parser, S: Scan>(
+    options: impl FnOnce(&A) -> &ScanOptions,
+    settings: impl FnOnce(&A, &Cancel) -> cli::Result<S>,
+) -> ExitCode {
+    cli::main(|args: A| {
+        let options = options(&args);
+        options.watching.validate()?;
+        let cancel = cli::cancel_on_signals()?;
+        run(&settings(&args, &cancel)?, options, &cancel)
+    })
 }
 
 /// Does what the options ask for: a check, one document, or a document after each change.

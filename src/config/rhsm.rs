@@ -86,7 +86,7 @@ impl Rhsm {
 
     /// The values of rhsm.conf, or subscription-manager's defaults, for the keys that `section` does not override.
     pub fn effective_keys(file: Option<&Path>, section: &Section) -> Result<Vec<EffectiveKey>, Error> {
-        let (server, rhsm) = read_or_default(file)?;
+        let (server, rhsm) = read_or_default(file, Path::new(Rhsm::FILE))?;
         let mut shown = Vec::new();
         let keys = OVERRIDES.iter().filter(|(above, _)| !section.has(above));
         let keys = keys.map(|(above, below)| (&server, *above, *below));
@@ -115,7 +115,7 @@ impl Rhsm {
     ///
     /// If a `file` is named, it must exist. Without one, [`Rhsm::FILE`] is read, which may be missing.
     pub fn load(file: Option<&Path>, section: &Section) -> Result<Self, Error> {
-        let (server, rhsm) = read_or_default(file)?;
+        let (server, rhsm) = read_or_default(file, Path::new(Rhsm::FILE))?;
         let server = Layers {
             above: section,
             below: &server,
@@ -276,8 +276,8 @@ fn host_and_port(text: &str) -> Result<(String, Option<u16>), &'static str> {
     Ok((host.to_owned(), port))
 }
 
-fn read_or_default(file: Option<&Path>) -> Result<(Section, Section), Error> {
-    let usual = Path::new(Rhsm::FILE);
+/// `[server]` and `[rhsm]` of the file, or of the usual one, which may be missing.
+pub(super) fn read_or_default(file: Option<&Path>, usual: &Path) -> Result<(Section, Section), Error> {
     match (file, read(file.unwrap_or(usual))) {
         (None, Err(Error::Unreadable { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => {
             parse(usual, b"")

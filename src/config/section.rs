@@ -184,9 +184,7 @@ impl Section {
     /// quotes.
     pub fn wrong(&self, key: &str, reason: &str) -> Error {
         let reason = &match self.value(key) {
-            Ok(Some(value)) if value.text.contains('@') => {
-                reason.replace(&*value.text, &redact::value(&value.text))
-            }
+            Ok(Some(value)) => reason.replace(&*value.text, &redact::value(&value.text)),
             _ => reason.to_owned(),
         };
         Error::Wrong(self.note(key, reason))
@@ -255,7 +253,6 @@ impl Section {
     /// `[system_environment]`.
     pub(super) fn system_environment(&self) -> Section {
         Section {
-            name: Some("system_environment".to_owned()),
             blocks: self.exported.clone(),
             ..Section::default()
         }

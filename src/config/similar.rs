@@ -59,4 +59,18 @@ mod tests {
         assert_eq!(similar("ab", ["cd"]), None);
         assert_eq!(did_you_mean("x", ["prod"]), "");
     }
+
+    #[test]
+    fn two_letters_may_differ_in_a_word_of_five() {
+        assert_eq!(similar("prodXY", ["prod"]), Some("prod"));
+        assert_eq!(similar("proXY", ["prod"]), Some("prod"));
+        assert_eq!(similar("prXY", ["prod"]), None);
+    }
+
+    #[test]
+    fn the_nearest_name_is_suggested_and_of_equals_the_first() {
+        assert_eq!(similar("passwrd", ["passwords", "password"]), Some("password"));
+        assert_eq!(similar("passwrd", ["password", "passwords"]), Some("password"));
+        assert_eq!(similar("prad", ["prod", "prid"]), Some("prod"));
+    }
 }

@@ -1,3 +1,4 @@
+mod effective;
 mod format;
 mod interpolation;
 mod rhsm;
@@ -44,7 +45,6 @@ impl Machine {
     fn write(&self, name: &str, bytes: &[u8]) {
         let path = self.path(name);
         fs::write(&path, bytes).unwrap();
-        #[cfg(unix)]
         fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     }
 
@@ -173,6 +173,42 @@ fn no_file_is_no_error() {
 }
 
 #[test]
+fn a_mistyped_section_is_suggested() {
+    let config = Machine::new(&[("virt-who.conf", "[prod]\n[lab]\n")]).load();
+    assert_eq!(
+        config.named("prd").unwrap_err().to_string(),
+        "there is no section [prd] (did you mean prod?); there are prod, lab"
+    );
+}
+
+#[test]
+fn a_variable_that_lists_nothing_names_no_file() {
+    let mut machine = Machine::new(&[("virt-who.conf", "[a]\nserver=a\n")]);
+    machine.files.listed = Some(Vec::new());
+    assert_eq!(
+        machine.load().named("prod").unwrap_err().to_string(),
+        "there is no section [prod]: no configuration file was named"
+    );
+}
+
+/// A check of the configuration lists it with the other notes.
+#[test]
+fn an_error_about_a_key_has_its_note() {
+    let (machine, section) = section("port=x\nencrypted_password=0");
+    let line = |error: Error| {
+        let place = error.note().map(|note| note.place.clone().unwrap().line);
+        (
+            error.to_string() == error.note().map(Note::to_string).unwrap_or_default(),
+            place,
+        )
+    };
+    assert_eq!(line(section.need("server").unwrap_err()), (true, Some(1)));
+    assert_eq!(line(section.port("port").unwrap_err()), (true, Some(2)));
+    assert_eq!(line(section.secret("password").unwrap_err()), (true, Some(3)));
+    assert_eq!(line(machine.load().named("b").unwrap_err()), (false, None));
+}
+
+#[test]
 fn a_named_folder_means_its_conf_files() {
     let mut machine = Machine::new(&[
         ("virt-who.d/20.conf", "[b]\nserver=b\n[a]\nserver=twenty\n"),
@@ -213,6 +249,9 @@ fn a_named_folder_means_its_conf_files() {
 fn a_named_file_must_be_readable() {
     let mut machine = Machine::new(&[]);
     machine.write("large.conf", &vec![b'#'; MAX_FILE_SIZE + 1]);
+    machine.write("largest.conf", &vec![b'#'; MAX_FILE_SIZE]);
+    machine.files.given = vec![machine.path("largest.conf")];
+    assert!(Config::load(&machine.files).is_ok());
     let mut message = |name: &str| {
         machine.files.given = vec![machine.path(name)];
         let error = Config::load(&machine.files).unwrap_err();
@@ -224,6 +263,58 @@ fn a_named_file_must_be_readable() {
         message("large.conf"),
         "large.conf: is larger than 4 MiB, the limit for a configuration file"
     );
+}
+
+#[test]
+fn a_usual_file_may_be_missing_but_other_errors_are_noted() {
+    let mut machine = Machine::new(&[("file", "")]);
+    machine.files.main = machine.path("gone");
+    machine.files.folder = machine.path("gone.d");
+    assert_eq!(machine.notes(), [""; 0]);
+    machine.files.main = machine.path("file/virt-who.conf");
+    machine.files.folder = machine.path("file");
+    let notes = machine.notes();
+    assert!(
+        notes[0].starts_with("file/virt-who.conf: can't be read: "),
+        "{notes:?}"
+    );
+    assert!(notes[1].starts_with("file: can't be read: "), "{notes:?}");
+}
+
+#[test]
+fn a_look_at_the_configuration_goes_on_without_an_unreadable_file() {
+    let mut machine = Machine::new(&[
+        ("virt-who.conf", "[global]\ninterval=60\n"),
+        ("a.conf", "[a]\nserver=a\nno delimiter\n"),
+    ]);
+    let (gone, a) = (machine.path("gone.conf"), machine.path("a.conf"));
+    machine.files.given = vec![gone.clone(), a.clone()];
+    let config = Config::load_what_is_readable(&machine.files, &Default::default()).unwrap();
+    assert_eq!(config.names().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(config.files(), [machine.path("virt-who.conf"), gone, a]);
+    let said = |notes: &[Note]| -> Vec<String> { notes.iter().map(|note| machine.said(note)).collect() };
+    assert_eq!(
+        said(config.unreadable()),
+        ["gone.conf: can't be read: No such file or directory (os error 2)"]
+    );
+    assert!(said(config.notes())[0].starts_with("gone.conf: can't be read"));
+    let broken: Vec<Note> = config.broken().cloned().collect();
+    assert!(said(&broken)[0].starts_with("a.conf:3: [a] the line is neither"));
+}
+
+#[test]
+fn a_command_without_a_section_has_all_other_sections() {
+    let machine = Machine::new(&[(
+        "virt-who.conf",
+        "[global]\ninterval=60\n[defaults]\nowner=o\n[system_environment]\nNO_PROXY=*\n",
+    )]);
+    let config = machine.load();
+    assert_eq!(config.defaults().need("owner").unwrap(), "o");
+    let nameless = config.nameless();
+    assert_eq!(nameless.name(), None);
+    assert_eq!(nameless.need("owner").unwrap(), "o");
+    assert_eq!(nameless.global().number("interval").unwrap(), Some(60));
+    assert_eq!(nameless.exported_variable("NO_PROXY").unwrap().unwrap().0, "*");
 }
 
 #[test]
@@ -305,7 +396,6 @@ fn a_broken_section_leaves_the_others_usable() {
     assert_eq!(machine.notes(), [broken]);
 }
 
-#[cfg(unix)]
 #[test]
 fn passwords_that_everyone_may_read_are_noted() {
     use std::os::unix::fs::PermissionsExt as _;

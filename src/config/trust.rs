@@ -30,34 +30,27 @@ impl Section {
     /// How the certificate of a server is verified, and the key that says so. `None` if no key is set, or only `insecure=no`.
     ///
     /// Two keys in the section contradict each other, which is an error. Any key in the section overrides all keys in
-    /// `[defaults]`.
+    /// `[defaults]`: [`Section::has`] does not find these then.
     pub fn verification(&self, keys: &TrustKeys) -> Result<Option<(&'static str, Verification)>, Error> {
-        let insecure = self.flag(keys.insecure)?;
-        for defaults in [false, true] {
-            let is_set = |key: &&str| self.is_set(key) && self.is_from_defaults(key) == defaults;
-            let mut set: Vec<&'static str> = [keys.cacert, keys.thumbprint, keys.insecure]
-                .into_iter()
-                .filter(is_set)
-                .collect();
+        let insecure = self.flag(keys.insecure)? == Some(true);
+        let mut set = [keys.cacert, keys.thumbprint, keys.insecure]
+            .into_iter()
+            .filter(|key| self.is_set(key))
             // insecure=no contradicts nothing.
-            set.retain(|key| *key != keys.insecure || insecure == Some(true));
-            let (first, others) = match set.split_first() {
-                None => continue,
-                Some(split) => split,
-            };
-            if let Some(other) = others.first() {
-                let reason = format!("contradicts {}; remove one of them", self.origin(first));
-                return Err(self.wrong(other, &reason));
-            }
-            let trust = match self.text(first)? {
-                _ if *first == keys.insecure => Verification::Insecure,
-                Some(text) if *first == keys.cacert => Verification::Authorities(text.into()),
-                Some(text) => Verification::Thumbprint(text),
-                None => continue,
-            };
-            return Ok(Some((first, trust)));
+            .filter(|key| *key != keys.insecure || insecure);
+        let Some(first) = set.next() else {
+            return Ok(None);
+        };
+        if let Some(other) = set.next() {
+            let reason = format!("contradicts {}; remove one of them", self.origin(first));
+            return Err(self.wrong(other, &reason));
         }
-        Ok(None)
+        let trust = self.text(first)?.map(|text| match first {
+            _ if first == keys.insecure => Verification::Insecure,
+            _ if first == keys.cacert => Verification::Authorities(text.into()),
+            _ => Verification::Thumbprint(text),
+        });
+        Ok(trust.map(|trust| (first, trust)))
     }
 
     /// Whether the key has a value that is not empty.

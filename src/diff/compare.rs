@@ -109,15 +109,17 @@ fn hosts<'s>(old: &'s [Snapshot], new: &'s [Snapshot]) -> HostDifferences<'s> {
 fn guests<'s>(old: &'s [Snapshot], new: &'s [Snapshot]) -> GuestDifferences<'s> {
     let sorted = |side: &'s [Snapshot]| {
         let mut guests: Vec<GuestRef<'s>> = side.iter().flat_map(Snapshot::guests).collect();
-        let place = |guest: &GuestRef<'s>| (guest.key(), guest.host().key());
+        // Looking up the hypervisors takes time, and nearly no guests share an id.
+        let by_place = |one: &GuestRef<'s>, other: &GuestRef<'s>| {
+            let by_id = one.key().cmp(other.key());
+            by_id.then_with(|| one.host().key().cmp(&other.host().key()))
+        };
         guests.sort_by(|one, other| {
             let is_idle = |guest: &GuestRef<'_>| guest.state() != Some(GuestState::Running);
-            place(one)
-                .cmp(&place(other))
-                .then_with(|| is_idle(one).cmp(&is_idle(other)))
+            by_place(one, other).then_with(|| is_idle(one).cmp(&is_idle(other)))
         });
         // A server keeps a guest once that a hypervisor lists several times; a running one counts.
-        guests.dedup_by(|one, other| place(one) == place(other));
+        guests.dedup_by(|one, other| by_place(one, other).is_eq());
         guests
     };
     let mut found = GuestDifferences::default();

@@ -110,6 +110,14 @@ fn a_cluster_is_told_once_and_the_case_of_a_system_uuid_means_nothing() {
         of(&host("one", &fact("one")), &host("two", &fact("two"))),
         ["* a hypervisor.cluster:one>two"]
     );
+    assert_eq!(
+        of(&host("one", &fact("one")), &host("two", "")),
+        ["* a hypervisor.cluster:one>(missing) parent:one>two"]
+    );
+    assert_eq!(
+        of(&host("one", r#""x":"A","#), &host("one", r#""x":"a","#)),
+        ["* a x:A>a"]
+    );
 }
 
 #[test]
@@ -122,6 +130,8 @@ fn attributes_differ_only_if_the_state_does_not_say_it_already() {
         of(&one, &two),
         ["* g@a active:1>0 virtWhoType:esx>libvirt z:1>(missing)"]
     );
+    let bare = guest(r#""state":1"#);
+    assert_eq!(of(&bare, &guest(r#""state":1,"attributes":{"z":"1"}"#)), [""; 0]);
 }
 
 #[test]

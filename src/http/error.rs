@@ -228,6 +228,12 @@ impl Error {
         cause.downcast_ref().or_else(boxed)
     }
 
+    /// Whether the deadline of the whole work has passed.
+    pub fn is_deadline(&self) -> bool {
+        let limit = Limit::Deadline;
+        matches!(self, Error::Timeout { limit: own, .. } if *own == limit)
+    }
+
     /// How long the server asked us to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

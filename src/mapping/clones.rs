@@ -117,7 +117,8 @@ pub(super) fn folded(id: &str) -> Cow<'_, str> {
 /// Sorts hypervisors by id, and returns the guests that several of them list. A hypervisor on which such a guest runs comes last.
 pub(super) fn shared<'m>(hosts: &mut [(&'m str, &'m Hypervisor)]) -> Vec<SharedGuest<'m>> {
     hosts.sort_by_key(|(id, _)| *id);
-    let mut first: HashMap<Cow<'m, str>, Holder> = HashMap::new();
+    let guests = hosts.iter().map(|(_, hypervisor)| hypervisor.guests.len());
+    let mut first: HashMap<Cow<'m, str>, Holder> = HashMap::with_capacity(guests.sum());
     let mut holders: BTreeMap<Cow<'m, str>, Vec<Holder>> = BTreeMap::new();
     for (index, (_, hypervisor)) in hosts.iter().enumerate() {
         for guest in &hypervisor.guests {

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use super::fault::BoundedFaults;
 use super::json::{JsonValue, Object, each, text};
 use super::{
-    Attributes, Concerns, Fault, Guest, Hypervisor, Layout, LeftOut, Omitted, Parent, Source, Tail, flaw,
+    Attributes, Concerns, Fault, Guest, Hypervisor, Layout, LeftOut, Members, Omitted, Parent, Source, Tail,
+    flaw, usual,
 };
 
 /// One hypervisor as it is written in the document.
@@ -141,6 +142,13 @@ impl<'a> Entry<'a> {
             Id::Host(id) => Some(id.into_owned()),
         };
         let (mut hypervisor, mut flaws) = self.read_without_guests(id);
+        if let Some(guests) = self.guests().ok().and_then(usual_guests) {
+            return Ok(ReadEntry {
+                hypervisor: Hypervisor { guests, ..hypervisor },
+                faults: Vec::new(),
+                flaws: flaws.into_vec(),
+            });
+        }
         let mut faults = BoundedFaults::of_hypervisor();
         let mut number = 0;
         let mut guests = Vec::new();
@@ -277,6 +285,25 @@ fn shown(raw: &RawValue) -> &str {
     }
 }
 
+/// The guests, if all are written as a scan writes them.
+fn usual_guests(list: &RawValue) -> Option<Vec<Guest>> {
+    let mut guests = Vec::new();
+    let are_usual = usual::guests(list.get().as_bytes(), |usual| {
+        guests.push(Guest {
+            id: String::from_utf8_lossy(usual.id).into_owned(),
+            state: Some(usual.state),
+            attributes: Attributes {
+                active: Some(usual.active),
+                virt_who_type: Some(interned(&String::from_utf8_lossy(usual.virt_who_type))),
+                unknown: Members::new(),
+            },
+            ..Guest::default()
+        });
+    });
+    guests.shrink_to_fit();
+    are_usual.then_some(guests)
+}
+
 /// The guest, and the error in its state. Fails if the guest is unusable.
 fn guest(raw: &RawValue) -> Result<(Guest, Option<String>), String> {
     let Some(mut members) = Object::of(raw) else {
@@ -328,16 +355,16 @@ fn attributes(mut members: Object<'_>) -> Attributes {
     }
     Attributes {
         active,
-        virt_who_type: members.take_text("virtWhoType").map(interned),
+        virt_who_type: members.take_text("virtWhoType").map(|kind| interned(&kind)),
         unknown: members.into_members(),
     }
 }
 
 /// Avoids an allocation for the type of nearly all guests.
-fn interned(kind: String) -> Cow<'static, str> {
-    match kind.as_str() {
+fn interned(kind: &str) -> Cow<'static, str> {
+    match kind {
         "esx" => "esx".into(),
-        _ => kind.into(),
+        _ => kind.to_owned().into(),
     }
 }
 

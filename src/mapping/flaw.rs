@@ -4,13 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use memchr::memchr2;
 use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::GuestState;
 use super::json::{JsonValue, Members, Object, Text, members_of, text};
+use super::{GuestState, usual};
 
 /// A guest's state, or why it is invalid. `None` if there is none.
 pub(super) fn state(guest: &Object<'_>) -> Result<Option<GuestState>, String> {
@@ -78,43 +77,7 @@ fn repeated<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
 
 /// Whether all elements of a list of guests are valid.
 pub(super) fn are_guests_valid(list: &RawValue) -> bool {
-    are_guests_usual(list.get().as_bytes()) || serde_json::from_str::<ValidGuests>(list.get()).is_ok()
-}
-
-/// Whether all guests are valid and written exactly as a scan writes them. This is much faster than parsing JSON.
-fn are_guests_usual(list: &[u8]) -> bool {
-    let mut rest = list.strip_prefix(b"[");
-    while let Some(guest) = rest {
-        let Some(after) = after_usual_guest(guest) else {
-            return guest == b"]";
-        };
-        rest = match after {
-            b"]" => return true,
-            _ => after.strip_prefix(b","),
-        };
-    }
-    false
-}
-
-/// The bytes after a guest that consists of id, state and attributes, as a scan writes it.
-pub(super) fn after_usual_guest(guest: &[u8]) -> Option<&[u8]> {
-    let rest = after_string(guest.strip_prefix(b"{\"guestId\":\"")?)?;
-    let (b'0'..=b'7', rest) = rest.strip_prefix(b",\"state\":")?.split_first()? else {
-        return None;
-    };
-    let (b'0' | b'1', rest) = rest
-        .strip_prefix(b",\"attributes\":{\"active\":")?
-        .split_first()?
-    else {
-        return None;
-    };
-    after_string(rest.strip_prefix(b",\"virtWhoType\":\"")?)?.strip_prefix(b"}}")
-}
-
-/// The bytes after a string whose opening quote has been taken. `None` if the string is empty or contains escapes.
-fn after_string(text: &[u8]) -> Option<&[u8]> {
-    let end = memchr2(b'"', b'\\', text).filter(|end| *end > 0)?;
-    text[end..].strip_prefix(b"\"")
+    usual::guests(list.get().as_bytes(), drop) || serde_json::from_str::<ValidGuests>(list.get()).is_ok()
 }
 
 /// Whether all facts are valid.

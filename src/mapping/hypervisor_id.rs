@@ -30,13 +30,20 @@ impl Classify for UnknownHypervisorId {
     }
 }
 
-impl fmt::Display for HypervisorId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl HypervisorId {
+    /// Its name in options and keys.
+    pub fn name(self) -> &'static str {
+        match self {
             HypervisorId::Uuid => "uuid",
             HypervisorId::Hostname => "hostname",
             HypervisorId::Hwuuid => "hwuuid",
-        })
+        }
+    }
+}
+
+impl fmt::Display for HypervisorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -320,7 +320,8 @@ pub(super) fn compact(text: &mut Vec<u8>) {
         let blank = !within && is_blank(*byte);
         match byte {
             _ if escaped => escaped = false,
-            b'\\' if within => escaped = true,
+            // Valid JSON has backslashes only in strings.
+            b'\\' => escaped = true,
             b'"' => within = !within,
             _ => {}
         }

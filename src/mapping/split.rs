@@ -5,9 +5,8 @@ use std::io::{self, BufRead};
 use memchr::memchr2;
 
 use super::error::Limit;
-use super::flaw::after_usual_guest;
 use super::json::is_blank;
-use super::{Error, MAX_DEPTH};
+use super::{Error, MAX_DEPTH, usual};
 
 /// A stream of bytes, with the number of bytes taken.
 #[derive(Debug)]
@@ -254,7 +253,7 @@ impl Progress {
     /// document are such guests. Each has two levels and three commas.
     fn after_guest<'c>(&self, rest: &'c [u8], max_depth: usize) -> Option<&'c [u8]> {
         match self.depth > 0 && self.depth + 2 <= max_depth {
-            true => after_usual_guest(rest),
+            true => usual::guest(rest).map(|(_, after)| after),
             false => None,
         }
     }

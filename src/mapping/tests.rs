@@ -456,6 +456,7 @@ fn an_unusable_hypervisor_counts_as_one_and_this_machine_does_not() {
     );
 }
 
+mod members;
 mod naming;
 mod properties;
 mod writing;

@@ -78,6 +78,11 @@ impl<W: Write> Writer<W> {
         self.layout = layout;
     }
 
+    /// What it writes to.
+    pub fn output(&self) -> &W {
+        &self.out
+    }
+
     /// Whether the document has `omitted`, which the check-in layout never has.
     pub fn writes_omitted(&self) -> bool {
         self.with_omitted && self.layout == Layout::Mapping

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader, Read as _};
 use std::os::fd::AsRawFd as _;
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,9 @@ use super::stage::{self, Stage, Voice, read_all};
 use super::{Destination, Failure, Outcome, Pipeline, ResultLine, Source};
 use crate::cancel::Cancel;
 use crate::error::{Classify as _, Kind};
+use crate::mapping::{self, Reader};
 use crate::process::{LAST_WORDS, Limits, Program};
+use crate::secret::redact;
 use crate::text;
 
 /// How long a scan may take. It has a shorter limit itself; this one is for a script that hangs.
@@ -28,6 +30,10 @@ const CHECK: Duration = Duration::from_secs(300);
 
 /// The longest result line in bytes: it names every hypervisor that failed.
 const LONGEST_RESULT: u64 = 64 << 20;
+
+/// How much of a document is looked at to show how it begins, in bytes, and how much of that is shown, in characters.
+const LONGEST_BEGINNING: u64 = 4096;
+const SHOWN: usize = 60;
 
 /// The name by which failures call vw-run itself.
 const STAGE: &str = "vw-run";
@@ -67,6 +73,25 @@ impl Spool {
         File::open(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
     }
 
+    /// Fails unless it is a stream of whole mappings.
+    pub(super) fn check(&self) -> Result<(), mapping::Error> {
+        let input = self.open().map_err(mapping::Error::Read)?;
+        let mut reader = Reader::new(BufReader::new(input));
+        while let Some(mut document) = reader.next_document()? {
+            while document.next_entry()?.is_some() {}
+            document.finish()?;
+        }
+        Ok(())
+    }
+
+    /// The first line, cut, without secrets.
+    fn beginning(&self) -> io::Result<String> {
+        let mut bytes = Vec::new();
+        self.open()?.take(LONGEST_BEGINNING).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(text::first_line(&redact::message(&text), SHOWN))
+    }
+
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.0.metadata()?.len() == 0)
     }
@@ -89,6 +114,17 @@ fn io_failure(section: &str, error: &io::Error) -> Failure {
         folder.display()
     );
     own_failure(section, Kind::Io, text::message(&message))
+}
+
+/// What a scan printed is no mapping, whatever its exit status says.
+pub(super) fn no_mapping(section: &str, scan: &str, document: &Spool, error: &mapping::Error) -> Failure {
+    let mut message = format!("{scan} printed no whole mapping: {}", error.with_causes());
+    if let Ok(beginning) = document.beginning()
+        && !beginning.is_empty()
+    {
+        message += &format!("; it begins with {beginning:?}");
+    }
+    own_failure(section, error.kind(), text::message(&message))
 }
 
 /// Says why a section has no document, if another section's scan was to serve it. Its log file has nothing else about this.
@@ -223,14 +259,16 @@ impl Work {
             }
         })?;
         match document.is_empty() {
-            Ok(false) => Ok(document),
-            Ok(true) => Err(own_failure(
-                section,
-                Kind::NoInput,
-                format!("{} ended with status 0, but printed nothing", program.name()),
-            )),
-            Err(error) => Err(io_failure(section, &error)),
+            Ok(false) => {}
+            Ok(true) => {
+                let problem = format!("{} ended with status 0, but printed nothing", program.name());
+                return Err(own_failure(section, Kind::NoInput, problem));
+            }
+            Err(error) => return Err(io_failure(section, &error)),
         }
+        let checked = document.check();
+        checked.map_err(|error| no_mapping(section, &program.name(), &document, &error))?;
+        Ok(document)
     }
 
     /// Filters a document and reports it, once the destination has no other report.
@@ -285,7 +323,13 @@ impl Work {
             Err(own_failure(section, Kind::Software, message))
         });
         // The first stage that failed is the cause: the reporter only saw that its input was cut.
-        (line, filtered.and(reported).err())
+        let failure = filtered.and(reported).err();
+        if line.is_none() && failure.is_none() {
+            let reporter = pipeline.report.name();
+            let problem = format!("{reporter} ended with status 0, but printed no result");
+            return (None, Some(own_failure(section, Kind::Protocol, problem)));
+        }
+        (line, failure)
     }
 
     /// The document of a source as a pipeline's filter leaves it (`--print`).

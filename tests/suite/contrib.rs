@@ -72,6 +72,10 @@ fn the_units_end_and_restart_as_the_statuses_demand() {
             command.starts_with("/usr/local/bin/vw-run ") && !command.contains('|'),
             "{name}: {command}"
         );
+        // Not %I, which would make a slash of each hyphen.
+        if name.contains('@') {
+            assert!(command.contains(" -n %i "), "{name}: {command}");
+        }
         if directives["Type"] == ["notify"] {
             assert_eq!(directives["RestartPreventExitStatus"], ["64 77 78"], "{name}");
             assert_eq!(directives["Restart"], ["on-failure"], "{name}");
@@ -94,9 +98,9 @@ fn systemd_accepts_the_units() {
     }
     let instances = [
         "vw.service",
-        "vw@prod.service",
-        "vw@prod.timer",
-        "vw-watch@prod.service",
+        "vw@my-prod.service",
+        "vw@my-prod.timer",
+        "vw-watch@my-prod.service",
     ];
     let verify = || {
         let units = instances.map(|name| place.path().join(name));

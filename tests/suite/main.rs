@@ -14,6 +14,7 @@ mod documents;
 mod durations;
 mod faults;
 mod help;
+mod installation;
 mod layers;
 mod log_files;
 mod man;

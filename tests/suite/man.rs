@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::support::skipped;
 
@@ -409,6 +410,11 @@ fn run_examples(page: &str, examples: &[Example]) {
 
 /// The simulators' program. It is built if necessary, because cargo builds only the programs of the tested package.
 pub(crate) fn simulators() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build_simulators).clone()
+}
+
+fn build_simulators() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let mut build = Command::new(cargo);
     // Together with the tests, so that the same features apply and their build is used. Otherwise cargo would rebuild all

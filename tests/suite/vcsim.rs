@@ -265,7 +265,8 @@ fn vcsim_is_watched_and_scanned_while_it_changes() {
     vcsim.change("power-on new2");
     // If one machine vanishes at the moment when another appears, vcsim sends no `leave`, so the machine stays in `omitted`.
     while hosts_and_guests(&watch.document()) != expected(&vcsim.about, "uuid") {}
-    watch.end();
+    // On a busy machine the watch is still behind: another document may differ in `omitted`.
+    watch.end_anyhow();
     assert_eq!(vcsim.end(), 0, "sessions left open");
 }
 

@@ -80,6 +80,19 @@ fn dropped_hosts_are_listed_in_omitted() {
 }
 
 #[test]
+fn a_mapping_from_the_check_in_layout_says_that_nobody_knows_what_was_left_out() {
+    let checkin = r#"{"hypervisors":[{"hypervisorId":{"hypervisorId":"a"},"guestIds":[]}]}"#;
+    let mapping = filter(&["--layout=mapping"], checkin).quiet_success();
+    let marked = r#"{"hypervisors":[{"uuid":"a","guests":[]}],"source":{"unlisted":"vw-filter"}}"#;
+    assert_eq!(mapping.trim_end(), marked);
+    // It stays as it is, and so does what is a mapping from the beginning.
+    assert_eq!(filter(&[], marked).quiet_success().trim_end(), marked);
+    let own = r#"{"hypervisors":[{"uuid":"a","guests":[]}]}"#;
+    assert_eq!(filter(&["--layout=mapping"], own).quiet_success().trim_end(), own);
+    assert_eq!(filter(&[], checkin).quiet_success().trim_end(), checkin);
+}
+
+#[test]
 fn each_rule_keeps_the_hosts_that_it_describes() {
     let ids = |args: &[&str]| -> Vec<String> {
         // A pattern without a match is named; see below.
@@ -133,6 +146,7 @@ fn the_other_layout_has_the_same_members_under_its_names() {
     let back = filter(&["--layout=mapping", "--exclude-hosts=esx2"], CHECKIN).quiet_success();
     let expected = concat!(
         r#"{"hypervisors":[{"uuid":"esx1","name":"one","guests":[{"guestId":"g1","state":1}],"facts":{}}],"#,
+        r#""source":{"unlisted":"vw-filter"},"#,
         r#""omitted":[{"kind":"host","id":"esx2","name":"two","stage":"vw-filter","reason":"exclude_hosts has \"esx2\""}]}"#,
         "\n"
     );

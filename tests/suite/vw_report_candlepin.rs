@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use vw_sim::candlepin::{Access, Account, Candlepin, Fate, Generation, JobState, JobTime, Settings};
 use vw_sim::http::{Fault, Request, Response, Server};
 
-use crate::support::{Outcome, Run, at_once, candlepin, is_utc, signals, until, with_time};
+use crate::support::{
+    Outcome, Run, at_once, candlepin, is_utc, signals, until, with_longer_times, with_time,
+};
 
 mod consumer;
 mod documents;

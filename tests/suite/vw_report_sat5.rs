@@ -77,9 +77,13 @@ impl Site {
     }
 
     fn with(settings: Settings) -> Self {
-        let satellite = Arc::new(Satellite5::new(settings));
+        Site::of_server(Satellite5::new(settings), tempfile::tempdir().unwrap())
+    }
+
+    /// A server, and an empty folder for the files.
+    fn of_server(satellite: Satellite5, folder: tempfile::TempDir) -> Self {
+        let satellite = Arc::new(satellite);
         let server = Server::start(satellite.clone(), None).unwrap();
-        let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("password"), "sim-secret\n").unwrap();
         fs::write(folder.path().join("virt-who.conf"), "").unwrap();
         Site {

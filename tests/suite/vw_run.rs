@@ -7,7 +7,7 @@ mod status;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use vw_sim::simulation::Simulation;
 use vw_sim::vcenter::Inventory;
 
-use crate::support::{Outcome, PATIENCE, Run};
+use crate::support::{Outcome, PATIENCE, Run, write_program};
 
 /// A mapping with one hypervisor and its guest.
 fn mapping(id: &str) -> String {
@@ -58,8 +58,7 @@ impl Machine {
         let folder = self.folder.path().display();
         // It is complete before it has its name, because vw-run may start it at any time.
         let new = self.path("script.new");
-        fs::write(&new, format!("#!/bin/sh\ncd '{folder}' || exit\n{body}\n")).unwrap();
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&new, &format!("#!/bin/sh\ncd '{folder}' || exit\n{body}\n"));
         fs::rename(new, path).unwrap();
     }
 
@@ -102,7 +101,12 @@ impl Machine {
     /// A copy of vw-run whose own folder has another reporter.
     fn with_reporter(&self, body: &str) -> PathBuf {
         let program = self.path("bin/vw-run");
-        fs::copy(env!("CARGO_BIN_EXE_vw-run"), &program).unwrap();
+        // By another process, for the reason of `write_program`.
+        let copied = Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_vw-run"))
+            .arg(&program)
+            .status();
+        assert!(copied.unwrap().success());
         self.script("vw-filter", "exec cat");
         self.script("vw-report-candlepin", body);
         program

@@ -13,7 +13,7 @@ use vw_sim::vcenter::Inventory;
 
 use crate::man::root;
 use crate::support::signals::send;
-use crate::support::{Outcome, PATIENCE, Run, ended, skipped, until};
+use crate::support::{Outcome, PATIENCE, Run, ended, skipped, until, write_program};
 
 const RUN: &str = env!("CARGO_BIN_EXE_vw-run");
 
@@ -46,8 +46,7 @@ impl Site {
         let script = site.path("bin/vw-scan-script");
         // A scan of the next round may be killed at any moment, so the file is replaced as a whole.
         let scan = "#!/bin/sh\nenv > \"$PLACE/new\"\nmv \"$PLACE/new\" \"$PLACE/environment\"\necho '{\"hypervisors\":[{\"uuid\":\"h\",\"guests\":[]}]}'\n";
-        fs::write(&script, scan).unwrap();
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&script, scan);
         site
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use vw_sim::http::{Fault, Response};
 use vw_sim::vcenter::{Host, HostKey, Inventory, Open, Vm};
 
-use crate::support::with_time;
+use crate::support::{with_longer_times, with_time};
 use crate::vw_scan_esx::{Site, answer, small, soap_fault};
 use crate::vw_scan_esx_watch::Watch;
 
@@ -85,7 +85,9 @@ fn a_watch_starts_and_continues_although_objects_vanish() {
         assert_eq!(watch.document(), site.scan(&[]).quiet_success(), "{call}");
         watch.end();
     }
-    assert_eq!(site.vcenter.open(), Open::default());
+    // On a busy machine a watch is ended while it still makes a filter, which then ends with its session.
+    let open = site.vcenter.open();
+    assert_eq!(Open { abandoned: 0, ..open }, Open::default());
 }
 
 /// Without its view a filter sends no updates.
@@ -297,18 +299,20 @@ fn the_timeout_names_the_last_failure() {
 
 #[test]
 fn a_server_that_answers_too_slowly_is_given_up() {
-    let site = Site::new(Inventory::new(3, 20));
-    for call in ["<RetrievePropertiesEx ", "<WaitForUpdatesEx "] {
-        site.vcenter.server().misbehave(move |_, request| {
-            let wanted = String::from_utf8_lossy(&request.body).contains(call);
-            wanted.then_some(Fault::Trickle(Duration::from_millis(100)))
-        });
-        let watch: &[&str] = if call.contains("Wait") { &["--watch"] } else { &[] };
-        let outcome = site.scan(&[&["--timeout", "2"], watch].concat());
-        outcome.failed_at_last(75, "--timeout");
-        assert_eq!(outcome.stdout, "");
-        assert_eq!(site.vcenter.open().sessions, 0);
-    }
+    with_longer_times(|limit| {
+        let site = Site::new(Inventory::new(3, 20));
+        for call in ["<RetrievePropertiesEx ", "<WaitForUpdatesEx "] {
+            site.vcenter.server().misbehave(move |_, request| {
+                let wanted = String::from_utf8_lossy(&request.body).contains(call);
+                wanted.then_some(Fault::Trickle(Duration::from_millis(100)))
+            });
+            let watch: &[&str] = if call.contains("Wait") { &["--watch"] } else { &[] };
+            let outcome = site.scan(&[&["--timeout", limit], watch].concat());
+            outcome.failed_at_last(75, "--timeout");
+            assert_eq!(outcome.stdout, "");
+            assert_eq!(site.vcenter.open().sessions, 0);
+        }
+    });
 }
 
 /// The first document needs the names of omitted machines, and the time limit covers this.

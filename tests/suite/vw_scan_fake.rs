@@ -41,6 +41,10 @@ fn the_file_is_printed_in_order_and_omitted_entries_are_named() {
     assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
     let checkin = scan(&place(""), &["-n", "test", "--layout", "checkin", "-q"]).quiet_success();
     assert!(checkin.starts_with(r#"{"hypervisors":[{"hypervisorId":{"hypervisorId":"a"},"guestIds":[]}"#));
+    let place = place("");
+    fs::write(place.path().join("m.json"), checkin).unwrap();
+    let mapping = scan(&place, &["-n", "test", "-q"]).quiet_success();
+    assert!(mapping.contains(r#""unlisted":"vw-scan-fake""#), "{mapping}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::signals::{not_ignored, send};
 use crate::support::terminal::Terminal;
-use crate::support::{Outcome, Run, at_once, ended, until, with_time};
+use crate::support::{Outcome, Run, at_once, ended, until, with_time, write_program};
 
 pub(crate) const SCAN: &str = env!("CARGO_BIN_EXE_vw-scan-libvirt");
 
@@ -42,8 +42,7 @@ impl Machine {
             "#!/bin/sh\ncd '{}'\necho \"$*\" >> calls\n{script}\n",
             folder.display()
         );
-        fs::write(&virsh, script).unwrap();
-        fs::set_permissions(&virsh, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&virsh, &script);
         machine
     }
 

@@ -50,7 +50,7 @@ pub(super) enum Undone {
 }
 
 /// All rows, by the id of their host.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Instances {
     rows: BTreeMap<String, Vec<Instance>>,
     /// Hosts with rows that are not confirmed.

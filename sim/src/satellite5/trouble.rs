@@ -180,7 +180,7 @@ impl FromStr for Planned {
 }
 
 /// The troubles that are planned: the method, which of its calls, counted from 1, and what happens.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Troubles(Vec<(String, RangeInclusive<usize>, Trouble)>);
 
 impl Troubles {

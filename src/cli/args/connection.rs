@@ -8,7 +8,7 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 
-use super::duration::limit;
+use super::duration::TimeLimit;
 use crate::cancel::Cancel;
 use crate::cli::error::Failure;
 use crate::cli::password;
@@ -39,9 +39,9 @@ pub struct Connection {
     /// Read the proxy's password from FILE, which may be a pipe
     #[arg(long, value_name = "FILE")]
     pub proxy_password_file: Option<PathBuf>,
-    /// Give up after this time, such as 90, 5m or 1h
-    #[arg(long, value_name = "SECONDS", value_parser = limit)]
-    pub timeout: Option<Duration>,
+    /// How long the work may take.
+    #[command(flatten)]
+    pub limit: TimeLimit,
     /// Save each HTTP exchange in DIR, without secrets
     #[arg(long, value_name = "DIR")]
     pub trace: Option<Trace>,
@@ -50,7 +50,7 @@ pub struct Connection {
 impl Connection {
     /// The time of `--timeout`.
     pub fn time(&self) -> Option<Duration> {
-        self.timeout
+        self.limit.timeout
     }
 
     /// Returns the endpoint for the server at `base`. Of each setting the first of these counts: the option, `overrides`, the
@@ -137,7 +137,7 @@ impl Connection {
 
     /// Starts the time of `--timeout`, and sets the folder of `--trace`.
     pub fn apply(&self, endpoint: &mut Endpoint) {
-        if let Some(time) = self.timeout {
+        if let Some(time) = self.time() {
             endpoint.deadline = Instant::now().checked_add(time);
         }
         if let Some(trace) = &self.trace {

@@ -19,6 +19,14 @@ pub enum Error {
     Zero,
 }
 
+/// How long the work may take.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct TimeLimit {
+    /// Give up after this time, such as 90, 5m or 1h
+    #[arg(long, value_name = "SECONDS", value_parser = limit)]
+    pub timeout: Option<Duration>,
+}
+
 /// Parses a duration: seconds, or a whole number with the unit s, m, h or d, such as `90`, `90s`, `5m` or `1h`.
 pub fn duration(text: &str) -> Result<Duration, Error> {
     let text = text.trim();

@@ -12,6 +12,9 @@ use crate::text;
 /// The most failed hypervisors that are named.
 const NAMED: usize = 10;
 
+/// A blank at which a line is not broken.
+const NO_BREAK: char = '\u{a0}';
+
 /// The result line for stdout, with the current time.
 pub(super) fn here(line: &Line) -> String {
     let time = ZonedDateTime::now().strftime("%H:%M:%S").to_string();
@@ -26,7 +29,10 @@ pub fn fitted(lines: &[String]) -> String {
 }
 
 fn wrapped(lines: &[String], columns: usize) -> String {
-    let fit = |line: &String| width::wrapped(&text::message(line), columns, 4) + "\n";
+    let fit = |line: &String| {
+        let wrapped = width::wrapped(&text::message(line), columns, 4);
+        wrapped.replace(NO_BREAK, " ") + "\n"
+    };
     lines.iter().map(fit).collect()
 }
 
@@ -69,7 +75,7 @@ fn summary(line: &Line, time: &str) -> String {
     ];
     parts.extend(Some(counts(&of_hypervisors)).filter(|counts| !counts.is_empty()));
     format!(
-        "{time} {whose}: {state}, {} ({:.1} s)",
+        "{time} {whose}: {state}, {} ({:.1}{NO_BREAK}s)",
         parts.join(", "),
         line.seconds
     )
@@ -112,6 +118,10 @@ mod tests {
             render(&line(), "03:14:07", 80, true),
             "03:14:07 prod: finished, 247 hypervisors, 3012 guests, 5 created, 2 updated\n    (12.4 s)\n"
         );
+        for columns in 60..100 {
+            let broken = render(&line(), "03:14:07", columns, true);
+            assert!(broken.contains("(12.4 s)"), "{broken}");
+        }
         let one = Line {
             section: None,
             state: State::Unchanged,

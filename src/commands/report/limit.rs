@@ -79,16 +79,7 @@ pub(crate) fn advise_if_late(error: Error) -> Error {
 /// Whether all that an error says is that the time is over.
 pub(super) fn is_late(error: &Error) -> bool {
     error.chain().any(|cause| {
-        let deadline = |error: &http::Error| {
-            matches!(
-                error,
-                http::Error::Timeout {
-                    limit: http::Limit::Deadline,
-                    ..
-                }
-            )
-        };
-        http::Error::of(cause).is_some_and(deadline)
+        http::Error::of(cause).is_some_and(http::Error::is_deadline)
             || matches!(cause.downcast_ref(), Some(candlepin::Error::Late { .. }))
             || is_locked(cause)
     })

@@ -20,7 +20,7 @@ use crate::cli::{self, Exit, Failure, args};
 use crate::commands::way;
 use crate::config::Section;
 use crate::error::{Classify as _, Kind};
-use crate::http::Endpoint;
+use crate::http::{Base, Endpoint};
 use crate::mapping::{LeftOut, Mapping};
 use crate::state::Folder;
 use crate::systems::satellite5::plan::{Plan, profile_name};
@@ -90,6 +90,9 @@ struct Satellite5Reporter {
     settings: Settings,
     /// virt-who's type of the source, if it is configured.
     kind: Option<String>,
+    /// The folder of `--state-dir`, which several servers may share.
+    folder: Folder,
+    /// Those of this server, as far as they are there.
     registrations: Registrations,
     manner: Manner,
     /// `None` with `--dry-run`.
@@ -111,6 +114,17 @@ impl Args {
         let missing: Vec<&str> = user.into_iter().collect();
         let fits = |section: &Section| Ok(section.has("sat_server"));
         self.shared.find_section(!self.shared.dry_run, &missing, fits)
+    }
+}
+
+impl Args {
+    /// The server that the options or the section name, if any.
+    fn server(&self, section: &Section) -> cli::Result<Option<Base>> {
+        let server = match &self.shared.server {
+            Some(server) => Some(server.clone()),
+            None => section.text("sat_server")?,
+        };
+        Ok(server.map(|server| satellite5::base(&server)).transpose()?)
     }
 }
 
@@ -161,23 +175,30 @@ impl Satellite5Reporter {
             true => None,
             false => Some(Destination::new(args, &section, cancel)?),
         };
+        let folder = Folder::new(&args.state_dir);
+        let registrations = match args.server(&section)? {
+            Some(server) => Registrations::of(&server.to_string(), folder.clone())?,
+            None => Registrations::new(folder.clone()),
+        };
         let reporter = Satellite5Reporter {
             settings,
             kind,
-            registrations: Registrations::new(Folder::new(&args.state_dir)),
+            folder,
+            registrations,
             manner: Manner {
                 jobs: args.jobs.into(),
                 force: args.force,
             },
             destination,
         };
-        reporter.log_settings(args);
+        reporter.log_settings();
         Ok(reporter)
     }
 
     /// Debug messages that say what options and section come to.
-    fn log_settings(&self, args: &Args) {
-        log::debug!("registrations are kept in {}", args.state_dir.display());
+    fn log_settings(&self) {
+        let folder = self.registrations.folder().location();
+        log::debug!("registrations are kept in {}", folder.display());
         match &self.kind {
             Some(kind) => log::debug!("the source is of type {kind}"),
             None => log::debug!("the source is of the type that its guests say"),
@@ -249,7 +270,7 @@ impl documents::Reporter for Satellite5Reporter {
                 return Ok(());
             }
             destination.password.ask(cancel)?;
-            let satellite = self.connect(destination, until, cancel)?;
+            let satellite = self.connect(destination, self.claimed(destination), until, cancel)?;
             summary = self.report(&satellite, &roster, &mut memo.delivered);
             organisation = satellite.organisation().map(|number| number.to_string());
             match summary.ended.take() {
@@ -282,10 +303,21 @@ impl Satellite5Reporter {
         })
     }
 
+    /// The registrations of a server that is about to be reported to.
+    fn claimed(&self, destination: &Destination) -> Registrations {
+        let server = destination.endpoint.base.to_string();
+        Registrations::claim(&server, self.folder.clone()).unwrap_or_else(|error| {
+            // The report says which hypervisors it concerns.
+            log::debug!("{}", error.with_causes());
+            self.registrations.clone()
+        })
+    }
+
     /// A connection for work that must be done by `until`.
     fn connect(
         &self,
         destination: &Destination,
+        registrations: Registrations,
         until: Option<Instant>,
         cancel: &Cancel,
     ) -> cli::Result<Satellite5> {
@@ -294,7 +326,6 @@ impl Satellite5Reporter {
             username: destination.username.clone(),
             password: destination.password.secret()?,
         };
-        let registrations = self.registrations.clone();
         Ok(Satellite5::new(&endpoint, credentials, registrations, cancel)?)
     }
 

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::settings::Settings;
 use super::{Args, exit};
-use crate::cli::{self, Exit, Failure as CliFailure, table};
+use crate::cli::table::{self, Cells, Column};
+use crate::cli::{self, Exit, Failure as CliFailure};
 use crate::error::Classify as _;
 use crate::process::Program;
 use crate::service::round::side_by_side;
@@ -65,7 +66,8 @@ pub(super) fn print(args: &Args, settings: &Settings) -> cli::Result<Exit> {
                 .collect();
             cli::print_json(&indented(&Configurations { configurations })?)?;
         }
-        false => cli::print(&shown(&rows, earlier))?,
+        // All text in it is printable, except for the colours.
+        false => cli::print_raw(&shown(&rows, earlier))?,
     }
     let failures = found
         .into_values()
@@ -170,8 +172,15 @@ fn indented(value: &impl Serialize) -> Result<String, CliFailure> {
 
 /// The same as a table, with the reasons of failures below it.
 fn shown(rows: &[(&Pipeline, &Ends)], earlier: impl Fn(&Pipeline) -> Section) -> String {
-    let head = ["SECTION", "END", "STATUS", "LAST SUCCESS", "SERVER"];
-    let mut lines = vec![head.map(str::to_owned).to_vec()];
+    let column = |title, cells| Column { title, cells };
+    let columns = [
+        column("SECTION", Cells::Text),
+        column("END", Cells::Words),
+        column("STATUS", Cells::Words),
+        column("LAST SUCCESS", Cells::Words),
+        column("SERVER", Cells::Text),
+    ];
+    let mut lines: Vec<Vec<String>> = Vec::new();
     let mut reasons = String::new();
     for (pipeline, ends) in rows {
         let earlier = earlier(pipeline);
@@ -195,12 +204,11 @@ fn shown(rows: &[(&Pipeline, &Ends)], earlier: impl Fn(&Pipeline) -> Section) ->
             let status = word(found, "ok", "FAILED");
             lines.push([name, end, status, &last, server].map(str::to_owned).to_vec());
             if let Err(failure) = found {
-                reasons += &table::line(&format!("{name}: {}: {}", failure.stage, failure.message));
-                reasons.push('\n');
+                reasons += &table::sentence(&format!("{name}: {}: {}", failure.stage, failure.message));
             }
         }
     }
-    let table = table::of(&lines);
+    let table = table::titled(&columns, lines);
     match reasons.is_empty() {
         true => table,
         false => format!("{table}\n{reasons}"),

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use super::Scan;
 use super::http::HttpScan;
-use super::options::{ScanOptions, UUID_OR_HOSTNAME};
+use super::options::{ScanOptions, ids_of};
 use super::settings::ScanSettings;
-use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::words::counted;
 use crate::cli::{self, progress::Progress};
@@ -23,7 +23,7 @@ use crate::systems::ahv::{self, About, Api, Error, Prism};
     after_help = "Examples:\n  \
         vw-scan-ahv -n lab | vw-filter -n lab | vw-report-candlepin -n lab\n  \
         vw-scan-ahv --server prism.example.com --prism-central -u virtwho",
-    mut_arg("hypervisor_id", |arg| arg.help(UUID_OR_HOSTNAME)),
+    mut_arg("hypervisor_id", |arg| ids_of(&AHV, arg)),
     mut_arg("guest_names", |arg| arg.help("Also write each guest's name")),
     mut_arg("check", |arg| arg.help("Print what the server is, and how much the account may read"))
 )]
@@ -44,11 +44,7 @@ pub fn command() -> clap::Command {
 
 /// The command.
 pub fn main() -> ExitCode {
-    cli::main(|args: Args| {
-        args.scan.watching.validate()?;
-        let cancel = cli::cancel_on_signals()?;
-        run(&Settings::new(&args, &cancel)?, &args.scan, &cancel)
-    })
+    super::main(|args: &Args| &args.scan, Settings::new)
 }
 
 /// A scan of one Prism.

@@ -1,10 +1,10 @@
 //! Printing an inventory as a document, with the messages about it.
 
 use std::borrow::Borrow;
-use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Write};
 use std::time::SystemTime;
 
+use super::fingerprint::{Digest, Fingerprint};
 use super::options::ScanOptions;
 use super::settings::ScanSettings;
 use super::shared_ids::Holders;
@@ -65,8 +65,8 @@ pub(super) struct Printer<'a> {
     settings: &'a ScanSettings,
     options: &'a ScanOptions,
     cancel: &'a Cancel,
-    /// The digest of the last document.
-    last: Option<u64>,
+    /// That of the last document; only in a watch.
+    last: Option<Fingerprint>,
     /// The ids of the last warnings: those that hosts share, and those that virtual machines share.
     warned: (Vec<SharedId>, Vec<SharedId>),
 }
@@ -93,31 +93,49 @@ impl<'a> Printer<'a> {
     ///
     /// Returns false, without printing, if news make the same document as the last.
     pub(super) fn print(&mut self, found: &impl Found, occasion: Occasion) -> cli::Result<bool> {
-        let is_watch = self.options.watching.watch;
         let mut tail = Tail {
             omitted: self.omitted(found.left_out()),
             ..Tail::default()
         };
-        let mut digest = Digest::default();
-        if is_watch {
-            write(self.writer(&mut digest), found.hypervisors(), &tail)?;
-        }
-        let is_other = self.last.replace(digest.0.finish()) != Some(digest.0.finish());
-        if occasion == Occasion::News && !is_other {
+        let rest = self.digest(&tail)?;
+        let is_same = match &self.last {
+            Some(last) => {
+                let writer = self.writer(Digest::new(io::sink()));
+                last.is_of(writer, found.hypervisors(), rest)?
+            }
+            None => false,
+        };
+        if occasion == Occasion::News && is_same {
             return Ok(false);
         }
-        if is_other {
+        if !is_same {
             self.warn(found)?;
         }
         tail.source = Some(self.source_of(found));
-        let out = cli::json_stdout_until(self.cancel);
-        let written = write(self.writer(out), found.hypervisors(), &tail);
-        if let Err(error) = written {
-            // A signal while nobody reads is not a failure of stdout.
-            self.cancel.check()?;
-            return Err(error.into());
+        let (hypervisors, out) = (found.hypervisors(), cli::json_stdout_until(self.cancel));
+        let written = match self.options.watching.watch {
+            true => {
+                let writer = self.writer(Digest::new(out));
+                Fingerprint::of_written(writer, hypervisors, &tail, rest).map(Some)
+            }
+            false => write(self.writer(out), hypervisors, &tail).map(|()| None),
+        };
+        match written {
+            Ok(fingerprint) => self.last = fingerprint,
+            Err(error) => {
+                // A signal while nobody reads is not a failure of stdout.
+                self.cancel.check()?;
+                return Err(error.into());
+            }
         }
         Ok(true)
+    }
+
+    /// The digest of a document without hypervisors.
+    fn digest(&self, tail: &Tail) -> cli::Result<u64> {
+        let mut digest = Digest::new(io::sink());
+        self.writer(&mut digest).finish(tail)?;
+        Ok(digest.value())
     }
 
     fn writer<W: Write>(&self, out: W) -> Writer<W> {
@@ -172,19 +190,4 @@ pub(super) fn write(
         writer.hypervisor(hypervisor.borrow())?;
     }
     writer.finish(tail)
-}
-
-/// A hash of a document, by which the same document is recognised.
-#[derive(Default)]
-struct Digest(DefaultHasher);
-
-impl Write for Digest {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

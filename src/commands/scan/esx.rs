@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::settings::Settings;
+use super::Scan;
 use super::document::Found;
 use super::options::ScanOptions;
 use super::settings::ScanSettings;
-use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::{self, progress::Progress};
 use crate::commands::server::{self, ServerOptions};
@@ -50,12 +50,10 @@ pub fn command() -> clap::Command {
 
 /// The command.
 pub fn main() -> ExitCode {
-    cli::main(|args: Args| {
-        args.scan.watching.validate()?;
-        let cancel = cli::cancel_on_signals()?;
-        let settings = Settings::new(&args.server, args.replay.as_deref(), &args.scan, &cancel)?;
-        run(&settings, &args.scan, &cancel)
-    })
+    super::main(
+        |args: &Args| &args.scan,
+        |args, cancel| Settings::new(&args.server, args.replay.as_deref(), &args.scan, cancel),
+    )
 }
 
 impl Scan for Settings {

@@ -12,7 +12,7 @@ use crate::cli::{self, Failure, args};
 use crate::commands::section;
 use crate::config::Section;
 use crate::error::Kind;
-use crate::mapping::{Guest, Hypervisor, LeftOut, Mapping, Reader, Source};
+use crate::mapping::{Guest, Hypervisor, Layout, LeftOut, Mapping, Reader, Source};
 use crate::secret::redact;
 
 /// Print the mapping that a section of type=fake names
@@ -91,6 +91,9 @@ fn print(
 ) -> Result<(), crate::mapping::Error> {
     mapping.sort();
     let mut tail = mapping.tail;
+    if mapping.layout == Layout::Checkin {
+        tail.mark_unlisted(COMMAND);
+    }
     let mut warnings = Warnings::default();
     for flaw in mapping.flaws {
         warnings.say(flaw);

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::options::{ScanOptions, UUID_OR_HOSTNAME};
+use super::Scan;
+use super::options::{ScanOptions, ids_of};
 use super::settings::ScanSettings;
 use super::watch::Bell;
-use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::{self, Failure, args, progress::Progress};
 use crate::commands::advice::explained;
@@ -30,7 +30,7 @@ use crate::systems::kubevirt::{self, Cluster, Error, Time};
     after_help = "Examples:\n  \
         vw-scan-kubevirt -n prod | vw-filter -n prod | vw-report-candlepin -n prod\n  \
         vw-scan-kubevirt --kubeconfig ~/.kube/config | vw-show",
-    mut_arg("hypervisor_id", |arg| arg.help(UUID_OR_HOSTNAME))
+    mut_arg("hypervisor_id", |arg| ids_of(&KUBEVIRT, arg))
 )]
 struct Args {
     #[command(flatten)]
@@ -51,9 +51,8 @@ struct ClusterOptions {
     /// Do not verify the server's certificate
     #[arg(long)]
     insecure: bool,
-    /// Give up after this time, such as 90, 5m or 1h
-    #[arg(long, value_name = "SECONDS", value_parser = args::limit)]
-    timeout: Option<Duration>,
+    #[command(flatten)]
+    limit: args::TimeLimit,
 }
 
 /// The command line.
@@ -63,12 +62,7 @@ pub fn command() -> clap::Command {
 
 /// The command.
 pub fn main() -> ExitCode {
-    cli::main(|args: Args| {
-        args.scan.watching.validate()?;
-        let cancel = cli::cancel_on_signals()?;
-        let scan = KubevirtScan::new(&args, &cancel)?;
-        run(&scan, &args.scan, &cancel)
-    })
+    super::main(|args: &Args| &args.scan, KubevirtScan::new)
 }
 
 /// The scan with its settings.
@@ -86,7 +80,7 @@ impl KubevirtScan {
             kubeconfig,
             kubeversion,
             insecure,
-            timeout,
+            limit,
         } = &args.cluster;
         // No key is needed, because kubectl may know a cluster without any.
         let key = ("kubeconfig", true);
@@ -99,7 +93,7 @@ impl KubevirtScan {
         let mut settings = ScanSettings::new(&KUBEVIRT, &args.scan, section, None)?;
         cluster.program = kubectl()?;
         let limits = Limits {
-            time: timeout.unwrap_or(server::USUAL_LIMIT),
+            time: limit.timeout.unwrap_or(server::USUAL_LIMIT),
             cancel,
         };
         let url = cluster.find_server(limits).map_err(|error| {
@@ -111,7 +105,7 @@ impl KubevirtScan {
         Ok(KubevirtScan {
             settings,
             cluster,
-            time: *timeout,
+            time: limit.timeout,
         })
     }
 

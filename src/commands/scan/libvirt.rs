@@ -4,16 +4,17 @@ mod advice;
 mod settings;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use self::settings::Settings;
 pub(crate) use self::settings::server_of;
-use super::options::{ScanOptions, UUID_OR_HOSTNAME};
+use super::Scan;
+use super::options::{ScanOptions, ids_of};
 use super::settings::ScanSettings;
 use super::watch::Bell;
-use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::{self, args};
+use crate::commands::kind::LIBVIRT;
 use crate::commands::server;
 use crate::mapping::Inventory;
 use crate::retry::retry;
@@ -28,7 +29,7 @@ use crate::systems::libvirt::{self, Limits};
         vw-scan-libvirt -n kvm1 | vw-filter -n kvm1 | vw-report-candlepin -n kvm1\n  \
         vw-scan-libvirt --server qemu+ssh://root@kvm1/system\n  \
         vw-scan-libvirt | vw-filter | vw-report-candlepin --local   # this machine's guests",
-    mut_arg("hypervisor_id", |arg| arg.help(UUID_OR_HOSTNAME)),
+    mut_arg("hypervisor_id", |arg| ids_of(&LIBVIRT, arg)),
     mut_arg("guest_names", |arg| arg.help("Also write each guest's name")),
     mut_arg("check", |arg| arg.help("Connect, and print the host's name and the hypervisor's version")),
     mut_arg("username", |arg| arg.help("Connect as USER")),
@@ -49,9 +50,8 @@ struct ServerOptions {
     server: Option<String>,
     #[command(flatten)]
     account: args::Credentials,
-    /// Give up after this time, such as 90, 5m or 1h
-    #[arg(long, value_name = "SECONDS", value_parser = args::limit)]
-    timeout: Option<Duration>,
+    #[command(flatten)]
+    limit: args::TimeLimit,
 }
 
 /// The command line.
@@ -61,12 +61,10 @@ pub fn command() -> clap::Command {
 
 /// The command.
 pub fn main() -> ExitCode {
-    cli::main(|args: Args| {
-        args.scan.watching.validate()?;
-        let cancel = cli::cancel_on_signals()?;
-        let settings = Settings::new(&args.server, &args.scan, &cancel)?;
-        run(&settings, &args.scan, &cancel)
-    })
+    super::main(
+        |args: &Args| &args.scan,
+        |args, cancel| Settings::new(&args.server, &args.scan, cancel),
+    )
 }
 
 impl Scan for Settings {

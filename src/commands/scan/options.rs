@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use clap::Arg;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 use crate::cli::{Failure, args};
-use crate::error::Kind;
+use crate::commands::kind::{Kind, alternatives};
+use crate::error;
 use crate::mapping::HypervisorId;
 use crate::pace::Pace;
 
@@ -11,7 +15,7 @@ use crate::pace::Pace;
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct ScanOptions {
     /// Make uuid, hostname or hwuuid the hypervisors' id [default: uuid]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", hide_possible_values = true, value_parser = one_of(ALL_IDS))]
     pub hypervisor_id: Option<HypervisorId>,
     /// Also write each guest's name, id and uuid as the source shows them
     #[arg(long)]
@@ -35,8 +39,23 @@ pub(super) struct ScanOptions {
     pub output: args::Output,
 }
 
-/// The help of `--hypervisor-id` for a source whose hosts have only these two.
-pub(super) const UUID_OR_HOSTNAME: &str = "Make uuid or hostname the hypervisors' id [default: uuid]";
+/// The ids of a host, unless its type of source lacks some.
+pub(crate) const ALL_IDS: &[HypervisorId] =
+    &[HypervisorId::Uuid, HypervisorId::Hostname, HypervisorId::Hwuuid];
+
+/// Limits `--hypervisor-id` to the ids that the hosts of this type have.
+pub(super) fn ids_of(kind: &Kind, option: Arg) -> Arg {
+    let help = format!(
+        "Make {} the hypervisors' id [default: uuid]",
+        alternatives(kind.ids)
+    );
+    option.help(help).value_parser(one_of(kind.ids))
+}
+
+fn one_of(ids: &'static [HypervisorId]) -> impl TypedValueParser<Value = HypervisorId> {
+    let names = ids.iter().map(|id| id.name());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<HypervisorId>())
+}
 
 /// Whether to go on after the first document, and when to print another.
 #[derive(Debug, Default, clap::Args)]
@@ -62,7 +81,7 @@ impl Watching {
         match given.iter().find(|(_, value)| value.is_some()) {
             Some((option, _)) if !self.watch => {
                 let problem = format!("{option} needs --watch: without it there is only one document");
-                Err(Failure::new(Kind::Usage, problem))
+                Err(Failure::new(error::Kind::Usage, problem))
             }
             _ => Ok(()),
         }
@@ -74,6 +93,32 @@ impl Watching {
         Pace {
             settle: self.settle.unwrap_or(Watching::SETTLE),
             repeat: Some(repeat).filter(|repeat| !repeat.is_zero()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL_IDS;
+    use crate::commands::kind::{AHV, KUBEVIRT, LIBVIRT, RHEVM, XEN};
+    use crate::commands::scan;
+
+    #[test]
+    fn shells_complete_the_ids_that_the_hosts_have() {
+        for (command, ids) in [
+            (scan::esx::command(), ALL_IDS),
+            (scan::rhevm::command(), RHEVM.ids),
+            (scan::ahv::command(), AHV.ids),
+            (scan::xen::command(), XEN.ids),
+            (scan::libvirt::command(), LIBVIRT.ids),
+            (scan::kubevirt::command(), KUBEVIRT.ids),
+        ] {
+            let mut options = command.get_arguments();
+            let option = options.find(|option| option.get_id() == "hypervisor_id").unwrap();
+            let values = option.get_possible_values();
+            let values: Vec<&str> = values.iter().map(|value| value.get_name()).collect();
+            let expected: Vec<&str> = ids.iter().map(|id| id.name()).collect();
+            assert_eq!(values, expected, "{}", command.get_name());
         }
     }
 }

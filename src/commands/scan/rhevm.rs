@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use super::Scan;
 use super::http::HttpScan;
 use super::options::ScanOptions;
 use super::settings::ScanSettings;
-use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::{self, progress::Progress};
 use crate::commands::kind::RHEVM;
@@ -37,12 +37,7 @@ pub fn command() -> clap::Command {
 
 /// The command.
 pub fn main() -> ExitCode {
-    cli::main(|args: Args| {
-        args.scan.watching.validate()?;
-        let cancel = cli::cancel_on_signals()?;
-        let scan = HttpScan::new(&RHEVM, &args.server, &args.scan, &cancel)?;
-        run(&RhevmScan(scan), &args.scan, &cancel)
-    })
+    super::main(|args: &Args| &args.scan, RhevmScan::new)
 }
 
 struct RhevmScan(HttpScan);
@@ -76,6 +71,15 @@ impl Scan for RhevmScan {
 }
 
 impl RhevmScan {
+    fn new(args: &Args, cancel: &Cancel) -> cli::Result<Self> {
+        Ok(RhevmScan(HttpScan::new(
+            &RHEVM,
+            &args.server,
+            &args.scan,
+            cancel,
+        )?))
+    }
+
     fn source<'s>(&'s self, endpoint: &'s Endpoint) -> Source<'s> {
         Source {
             endpoint,

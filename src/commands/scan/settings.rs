@@ -3,13 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use super::options::ScanOptions;
-use crate::cli::{self, Failure, stamp};
+use crate::cli::{self, stamp};
 use crate::commands::interval;
 use crate::commands::kind::{Kind, alternatives};
 use crate::config::Section;
-use crate::error;
-use crate::mapping::HypervisorId::{self, Hostname, Hwuuid, Uuid};
-use crate::mapping::Source;
+use crate::mapping::{HypervisorId, Source};
 
 /// What is in force in a scan of any type.
 #[derive(Debug, Clone)]
@@ -52,30 +50,20 @@ impl ScanSettings {
     }
 }
 
-/// The ids of a vSphere host.
-pub(crate) const ALL_IDS: &[HypervisorId] = &[Uuid, Hostname, Hwuuid];
-
-/// The id of the hypervisors: the option's, then the section's, then uuid. Fails if the source's hosts don't have such an id.
+/// The id of the hypervisors: the option's, then the section's, then uuid. Fails if the section's is none of those that the source's
+/// hosts have; the option allows no other.
 pub(crate) fn hypervisor_id(
     option: Option<HypervisorId>,
     section: &Section,
     allowed: &[HypervisorId],
 ) -> cli::Result<HypervisorId> {
     let is_allowed = |id: &HypervisorId| allowed.contains(id);
-    let alternatives = || alternatives(allowed);
     match (option, section.text("hypervisor_id")?) {
-        (Some(id), _) if is_allowed(&id) => Ok(id),
-        (Some(id), _) => {
-            let problem = format!(
-                "--hypervisor-id {id}: the hosts of this source have no such id; use {}",
-                alternatives()
-            );
-            Err(Failure::new(error::Kind::Usage, problem).into())
-        }
+        (Some(id), _) => Ok(id),
         (None, Some(text)) => match text.parse::<HypervisorId>().ok().filter(is_allowed) {
             Some(id) => Ok(id),
             None => {
-                let reason = format!("is not {}", alternatives());
+                let reason = format!("is not {}", alternatives(allowed));
                 Err(section.wrong_value("hypervisor_id", &reason).into())
             }
         },

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
+use super::Scan;
 use super::http::HttpScan;
-use super::options::{ScanOptions, UUID_OR_HOSTNAME};
+use super::options::{ScanOptions, ids_of};
 use super::settings::ScanSettings;
 use super::watch::Bell;
-use super::{Scan, run};
 use crate::cancel::Cancel;
 use crate::cli::{self, progress::Progress};
 use crate::commands::kind::XEN;
@@ -22,7 +22,7 @@ use crate::systems::xen::{self, Credentials, Refusal};
     after_help = "Examples:\n  \
         vw-scan-xen -n lab | vw-filter -n lab | vw-report-candlepin -n lab\n  \
         vw-scan-xen --server xen1.example.com -u root --password-file <(pass show xen)",
-    mut_arg("hypervisor_id", |arg| arg.help(UUID_OR_HOSTNAME))
+    mut_arg("hypervisor_id", |arg| ids_of(&XEN, arg))
 )]
 struct Args {
     #[command(flatten)]
@@ -38,12 +38,7 @@ pub fn command() -> clap::Command {
 
 /// The command.
 pub fn main() -> ExitCode {
-    cli::main(|args: Args| {
-        args.scan.watching.validate()?;
-        let cancel = cli::cancel_on_signals()?;
-        let scan = XenScan::new(&args, &cancel)?;
-        run(&scan, &args.scan, &cancel)
-    })
+    super::main(|args: &Args| &args.scan, XenScan::new)
 }
 
 /// A scan of the pool that a host belongs to.

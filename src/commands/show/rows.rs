@@ -1,12 +1,13 @@
 //! One row per guest as CSV.
 
+use std::borrow::Cow;
 use std::io::{BufRead, Write};
 
 use csv::Writer;
 
 use super::{View, each_document, written};
 use crate::cli::{self, Failure};
-use crate::mapping::{Entry, Fault, Guest, Hypervisor, JsonValue, Reader, Tail};
+use crate::mapping::{Entry, Fault, Guest, GuestState, Hypervisor, JsonValue, Reader, Tail};
 use crate::show::Host;
 use crate::text;
 
@@ -39,11 +40,12 @@ impl View for Rows {
     const GROWS: bool = false;
 
     fn hypervisor(&mut self, _: &Entry<'_>, hypervisor: Hypervisor, out: &mut dyn Write) -> cli::Result<()> {
-        let of_host = cells_of_host(&hypervisor);
+        let of_host = cells_of_host(&hypervisor).map(harmless);
         let mut rows = Writer::from_writer(Vec::new());
-        let mut row = |of_guest: [String; 7]| {
+        let mut row = |of_guest: [Cow<'_, str>; 7]| {
+            let of_guest = of_guest.map(harmless);
             let cells = of_host.iter().chain(&of_guest);
-            rows.write_record(cells.map(|cell| harmless(cell)))
+            rows.write_record(cells.map(|cell| cell.as_bytes()))
                 .map_err(Failure::defect)
         };
         if hypervisor.guests.is_empty() {
@@ -60,7 +62,7 @@ impl View for Rows {
     }
 }
 
-fn cells_of_host(hypervisor: &Hypervisor) -> [String; 4] {
+fn cells_of_host(hypervisor: &Hypervisor) -> [Cow<'static, str>; 4] {
     let host = Host::new(hypervisor);
     let sockets = match hypervisor.facts.get("cpu.cpu_socket(s)") {
         Some(JsonValue::Text(text)) => text.clone(),
@@ -78,30 +80,33 @@ fn cells_of_host(hypervisor: &Hypervisor) -> [String; 4] {
         cluster.unwrap_or_default(),
         sockets,
     ]
+    .map(Cow::Owned)
 }
 
-fn cells_of_guest(guest: Guest) -> [String; 7] {
-    let active = guest.attributes.active.map(|active| u8::from(active).to_string());
-    let kind = guest.attributes.virt_who_type.map(|kind| kind.into_owned());
+fn cells_of_guest(guest: Guest) -> [Cow<'static, str>; 7] {
+    let active = guest.attributes.active;
     [
-        guest.name.unwrap_or_default(),
-        guest.id,
-        guest.state.map(|state| state.to_string()).unwrap_or_default(),
-        active.unwrap_or_default(),
-        kind.unwrap_or_default(),
-        guest.moref.unwrap_or_default(),
-        guest.uuid.unwrap_or_default(),
+        guest.name.unwrap_or_default().into(),
+        guest.id.into(),
+        guest.state.map(GuestState::words).unwrap_or_default().into(),
+        active.map_or("", |active| if active { "1" } else { "0" }).into(),
+        guest.attributes.virt_who_type.unwrap_or_default(),
+        guest.moref.unwrap_or_default().into(),
+        guest.uuid.unwrap_or_default().into(),
     ]
 }
 
 /// A cell in one line that no spreadsheet takes for a formula.
-fn harmless(cell: &str) -> String {
-    let cell = text::line(cell);
+fn harmless(cell: Cow<'_, str>) -> Cow<'_, str> {
+    let cell = match cell.contains(text::is_control) {
+        true => text::line(&cell).into(),
+        false => cell,
+    };
     match cell
         .trim_start()
         .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
     {
-        true => format!("'{cell}"),
+        true => format!("'{cell}").into(),
         false => cell,
     }
 }
@@ -119,6 +124,7 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula_or_more_than_a_line() {
+        let harmless = |cell: &'static str| harmless(cell.into());
         assert_eq!(harmless("=1+1"), "'=1+1");
         assert_eq!(harmless("+1"), "'+1");
         assert_eq!(harmless("-1"), "'-1");

@@ -20,7 +20,8 @@ pub(super) struct Logical<'a> {
     pub(super) headers: Vec<Header>,
     /// What a person should know about lines that are in no section.
     pub(super) notes: Vec<Note>,
-    value: ValueState,
+    /// Does an indented line continue a value?
+    in_value: bool,
     /// Blank lines since the last line of the value. They belong to the value if it continues.
     blank_lines: usize,
     /// The indentation of the last line that was not a continuation.
@@ -41,17 +42,6 @@ pub(super) struct Header {
     pub(super) broken: Option<(usize, String)>,
 }
 
-/// Whether an indented line continues a value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ValueState {
-    /// It does not.
-    Closed,
-    /// It does, and the value is empty so far.
-    Empty,
-    /// It does, and the value has text.
-    Begun,
-}
-
 impl<'a> Logical<'a> {
     /// Reads all lines of a file.
     pub(super) fn new(file: &'a Arc<Path>, bytes: &[u8]) -> Self {
@@ -61,7 +51,7 @@ impl<'a> Logical<'a> {
             text: Zeroizing::new(String::with_capacity(2 * bytes.len() + 1)),
             headers: Vec::new(),
             notes: Vec::new(),
-            value: ValueState::Closed,
+            in_value: false,
             blank_lines: 0,
             indent: 0,
             inside: false,
@@ -91,17 +81,14 @@ impl<'a> Logical<'a> {
         }
         let blank_lines = std::mem::take(&mut self.blank_lines);
         let indent = line.chars().take_while(|c| is_blank(*c)).count();
-        if self.value == ValueState::Closed || indent <= self.indent {
-            self.value = ValueState::Closed;
+        if !self.in_value || indent <= self.indent {
+            self.in_value = false;
             self.indent = indent;
             return self.begin(number, text);
         }
-        // Python puts a newline before a value that begins below its key; nobody wants that.
-        if self.value == ValueState::Begun {
-            (0..=blank_lines).for_each(|_| self.text.push_str("\\n"));
-        }
+        // As in Python there is one before a value that begins below its key, too. It is trimmed away with blanks around the value.
+        (0..=blank_lines).for_each(|_| self.text.push_str("\\n"));
         self.escaped(text);
-        self.value = ValueState::Begun;
     }
 
     /// A line that continues no value: a header, a key, or a line that Python refuses.
@@ -120,11 +107,8 @@ impl<'a> Logical<'a> {
         }
         match text.find(['=', ':']) {
             Some(0) => self.broken(number, "has no key before its '=' or ':'"),
-            Some(end) => {
-                self.value = match end + 1 == text.len() {
-                    true => ValueState::Empty,
-                    false => ValueState::Begun,
-                };
+            Some(_) => {
+                self.in_value = true;
                 self.text.push('\n');
                 self.escaped(text);
                 if let Some(header) = self.headers.last_mut() {

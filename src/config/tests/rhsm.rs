@@ -1,6 +1,8 @@
 use std::path::Path;
 
 use super::section;
+use crate::config::effective::{EffectiveKey, Origin};
+use crate::config::rhsm::read_or_default;
 use crate::config::{Rhsm, Section};
 
 fn rhsm(file: &str, lines: &str) -> Result<Rhsm, String> {
@@ -162,6 +164,11 @@ fn an_invalid_proxy_is_refused_with_file_line_and_key() {
             "rhsm.conf:2: [server] proxy_hostname: is not the name",
         ),
         (
+            "[server]\nproxy_hostname=[::1]80\n",
+            "",
+            "rhsm.conf:2: [server] proxy_hostname: is not the name",
+        ),
+        (
             "[server]\nproxy_hostname=p:0\n",
             "",
             "rhsm.conf:2: [server] proxy_hostname: has a port",
@@ -180,4 +187,48 @@ fn an_invalid_proxy_is_refused_with_file_line_and_key() {
         let error = rhsm(file, lines).unwrap_err();
         assert!(error.starts_with(wanted) && !error.contains("s3cret"), "{error}");
     }
+}
+
+#[test]
+fn values_of_rhsm_conf_are_shown_below_a_section() {
+    let (machine, section) = section("rhsm_port=1");
+    machine.write(
+        "rhsm.conf",
+        b"[server]\nhostname=sat\nproxy_hostname=\nno_proxy=.lab\n",
+    );
+    let keys = Rhsm::effective_keys(Some(&machine.path("rhsm.conf")), &section).unwrap();
+    let shown = |key: &EffectiveKey| {
+        let place = key.place.as_ref().map(|place| machine.said(place));
+        (
+            key.key.clone(),
+            key.value.clone().unwrap().unwrap(),
+            key.origin,
+            place,
+        )
+    };
+    let of_file = |key: &str, value: &str, line: u8| {
+        let place = Some(format!("rhsm.conf:{line}"));
+        (key.to_owned(), value.to_owned(), Origin::Rhsm, place)
+    };
+    let built_in = |key: &str, value: &str| (key.to_owned(), value.to_owned(), Origin::BuiltIn, None);
+    assert_eq!(
+        keys.iter().map(shown).collect::<Vec<_>>(),
+        [
+            of_file("rhsm_hostname", "sat", 2),
+            built_in("rhsm_prefix", "/subscription"),
+            of_file("rhsm_no_proxy", ".lab", 4),
+            built_in("ca_cert_dir", "/etc/rhsm/ca/"),
+            built_in("repo_ca_cert", "/etc/rhsm/ca/redhat-uep.pem"),
+            built_in("consumercertdir", "/etc/pki/consumer"),
+        ]
+    );
+}
+
+#[test]
+fn the_usual_file_may_be_missing_but_not_unreadable() {
+    let (machine, _) = section("");
+    let (server, _) = read_or_default(None, &machine.path("gone")).unwrap();
+    assert_eq!(server.need("port").unwrap(), "443");
+    let below_a_file = machine.path("virt-who.d/a.conf/rhsm.conf");
+    assert!(read_or_default(None, &below_a_file).is_err());
 }

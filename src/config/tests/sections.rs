@@ -285,3 +285,77 @@ fn an_expansion_that_explodes_is_an_error() {
             .contains("longer than 1 MiB")
     );
 }
+
+#[test]
+fn only_a_fake_source_may_describe_this_machine() {
+    let is_local = |lines: &str| section(lines).1.is_local().unwrap();
+    assert!(is_local("type=fake\nis_hypervisor=no"));
+    assert!(!is_local("type=fake\nis_hypervisor=yes"));
+    assert!(!is_local("type=fake"));
+    assert!(!is_local("type=esx\nis_hypervisor=no"));
+}
+
+#[test]
+fn a_missing_key_says_what_is_missing() {
+    let lack = |section: &Section, key: &str| match section.need(key) {
+        Err(Error::Missing(missing)) => missing.lack,
+        other => panic!("{other:?}"),
+    };
+    let (_, file) = section("server=");
+    assert!(matches!(lack(&file, "server"), Lack::Empty));
+    assert!(matches!(lack(&file, "username"), Lack::Absent));
+    let variables = sysconfig::of(&[("VIRTWHO_ESX_USERNAME", "u")]);
+    assert!(matches!(
+        lack(&variables.section().unwrap(), "server"),
+        Lack::Unset
+    ));
+    assert!(matches!(
+        lack(&Section::default(), "server"),
+        Lack::NoSection(None)
+    ));
+}
+
+#[test]
+fn each_password_is_encrypted_on_its_own() {
+    let (_, section) = section("encrypted_password=00\nrhsm_password=p");
+    assert!(section.is_encrypted("password"));
+    assert!(!section.is_encrypted("rhsm_password") && !section.is_encrypted("sat_password"));
+}
+
+#[test]
+fn a_password_with_a_blank_is_in_no_message() {
+    let (machine, section) = section("server=esx://u:s3 cret@h");
+    assert_eq!(
+        machine.said(section.wrong("server", "esx://u:s3 cret@h is odd")),
+        "virt-who.d/a.conf:2: [a] server: esx://u:(redacted)@h is odd"
+    );
+}
+
+#[test]
+fn a_note_concerns_its_section_or_all_or_the_variables() {
+    let machine = Machine::new(&[(
+        "virt-who.conf",
+        "[defaults]\nowner=o\n[a]\nserver=a\n[b]\nserver=b\n",
+    )]);
+    let variables = sysconfig::of(&[("VIRTWHO_ESX_SERVER", "vc")]);
+    let config = Config::load_with(&machine.files, &variables).unwrap();
+    let (a, b) = (config.named("a").unwrap(), config.named("b").unwrap());
+    let environment = config.environment().unwrap();
+    let concerns = |note: Note| [&a, &b, environment].map(|section| section.is_subject_of(&note));
+    assert_eq!(concerns(a.note("server", "is odd")), [true, false, false]);
+    assert_eq!(concerns(a.note("owner", "is odd")), [true, true, true]);
+    assert_eq!(
+        concerns(environment.note("server", "is odd")),
+        [false, false, true]
+    );
+}
+
+#[test]
+fn a_key_that_global_lacks_is_missing_there() {
+    let machine = Machine::new(&[("virt-who.conf", "[global]\ndebug=1\n[a]\nserver=a\n")]);
+    let section = machine.load().named("a").unwrap();
+    assert_eq!(
+        machine.said(section.global().need("reporter_id").unwrap_err()),
+        "virt-who.conf:1: [global] reporter_id: is missing"
+    );
+}

@@ -1,7 +1,7 @@
 use super::super::sysconfig::Variables;
 use super::*;
 
-fn of(variables: &[(&str, &str)]) -> Variables {
+pub(super) fn of(variables: &[(&str, &str)]) -> Variables {
     Variables::from_environment(
         variables
             .iter()
@@ -229,6 +229,46 @@ fn a_file_is_read_as_a_shell_reads_it() {
     begin(2, "virt-who:8: VIRTWHO_LOG_FILE: has a quote that is not closed");
     begin(3, "virt-who:9: the line is not NAME=value");
     assert_eq!(notes.len(), 4);
+}
+
+#[test]
+fn a_line_with_an_odd_name_is_no_assignment() {
+    let machine = Machine::new(&[("virt-who", "VIRTWHO ESX=1\n=1\n")]);
+    let notes = Variables::read(&machine.path("virt-who")).unwrap().notes();
+    let notes: Vec<String> = notes.iter().map(|note| machine.said(note)).collect();
+    let ignored = "the line is not NAME=value, so it is ignored";
+    assert_eq!(
+        notes,
+        [format!("virt-who:1: {ignored}"), format!("virt-who:2: {ignored}")]
+    );
+}
+
+#[test]
+fn the_last_proxy_counts_and_one_in_lower_case_before_it() {
+    let machine = Machine::new(&[(
+        "virt-who",
+        "http_proxy=a\nHTTP_PROXY=b\nhttps_proxy=c\nhttps_proxy=d\nNO_PROXY=e\nNO_PROXY=f\n",
+    )]);
+    let [_, exported, _] = Variables::read(&machine.path("virt-who")).unwrap().migrated();
+    let exported: Vec<(&str, &str)> = exported.iter().map(|(key, value)| (&**key, &**value)).collect();
+    assert_eq!(
+        exported,
+        [("http_proxy", "a"), ("https_proxy", "d"), ("no_proxy", "f")]
+    );
+}
+
+#[test]
+fn only_a_file_with_a_password_must_be_kept_secret() {
+    let has_password = |line: &str| {
+        let machine = Machine::new(&[("virt-who", line)]);
+        let variables = Variables::read(&machine.path("virt-who")).unwrap();
+        assert!(!format!("{variables:?}").contains("s3cret"));
+        variables.has_password()
+    };
+    assert!(has_password("VIRTWHO_ESX_PASSWORD=s3cret"));
+    assert!(has_password("https_proxy=http://u:s3cret@p"));
+    assert!(!has_password("VIRTWHO_ESX_PASSWORD="));
+    assert!(!has_password("VIRTWHO_ESX_SERVER=vc\nhttps_proxy=http://p"));
 }
 
 proptest::proptest! {

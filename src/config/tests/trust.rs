@@ -14,6 +14,7 @@ fn one_key_says_how_a_certificate_is_verified() {
         ("", None),
         ("insecure=no", None),
         ("cacert=\nthumbprint=\ninsecure=", None),
+        ("cacert=%(none)s\nnone=", None),
         (
             "cacert=ca.pem",
             Some(("cacert", Verification::Authorities("ca.pem".into()))),
@@ -63,4 +64,29 @@ fn any_key_of_the_section_overrides_the_defaults() {
     assert_eq!(trust("insecure=1", "insecure=0"), None);
     assert_eq!(trust("cacert=ca.pem", "insecure=0"), Some("cacert"));
     assert_eq!(trust("cacert=ca.pem", "insecure=1"), Some("insecure"));
+}
+
+#[test]
+fn a_key_of_the_section_is_not_from_the_defaults() {
+    let machine = Machine::new(&[("virt-who.conf", "[defaults]\nowner=o\nenv=e\n[a]\nowner=own\n")]);
+    let section = machine.load().named("a").unwrap();
+    let of = |key| section.is_from_defaults(key);
+    assert_eq!((of("owner"), of("env"), of("server")), (false, true, false));
+}
+
+#[test]
+fn the_environment_of_the_files_is_known_by_exact_names() {
+    let machine = Machine::new(&[(
+        "virt-who.conf",
+        "[system_environment]\nHTTPS_PROXY=http://p:1\n[a]\ntype=esx\n",
+    )]);
+    let section = machine.load().named("a").unwrap();
+    let (value, origin) = section.exported_variable("HTTPS_PROXY").unwrap().unwrap();
+    assert_eq!(value, "http://p:1");
+    assert_eq!(
+        machine.said(origin),
+        "HTTPS_PROXY in [system_environment] (virt-who.conf:2)"
+    );
+    assert_eq!(section.exported_variable("https_proxy").unwrap(), None);
+    assert_eq!(section.exported_variable("NO_PROXY").unwrap(), None);
 }

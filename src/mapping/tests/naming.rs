@@ -40,6 +40,23 @@ fn an_entry_knows_where_it_begins() {
     }
 }
 
+/// A filter asks for it before it reads the guests.
+#[test]
+fn an_entry_knows_its_parent() {
+    let parent = |member: &str| {
+        let text = format!(r#"{{"hypervisors":[{{"uuid":"a","guests":[]{member}}}]}}"#);
+        let mut reader = Reader::new(text.as_bytes());
+        let mut document = reader.next_document().unwrap().unwrap();
+        document.next_entry().unwrap().unwrap().parent()
+    };
+    let found =
+        parent(r#","parent":{"id":"domain-c7","type":"ClusterComputeResource","name":"Lab"}"#).unwrap();
+    assert_eq!(found.id.as_deref(), Some("domain-c7"));
+    assert_eq!(found.name.as_deref(), Some("Lab"));
+    assert_eq!(parent(""), None);
+    assert_eq!(parent(r#","parent":"Lab""#), None);
+}
+
 #[test]
 fn a_value_of_another_kind_is_named_by_its_kind() {
     for (id, kind) in [

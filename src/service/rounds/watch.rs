@@ -13,7 +13,7 @@ use super::{Order, SourceLine};
 use crate::cancel::{Cancel, Signal};
 use crate::error::Kind;
 use crate::process::Limits;
-use crate::service::round::{Spool, own_failure};
+use crate::service::round::{Spool, no_mapping, own_failure};
 use crate::service::stage::{Stage, Voice};
 use crate::service::{Failure, Pipeline};
 
@@ -72,7 +72,9 @@ impl SourceLine {
                 cancel: &stop,
             };
             scope.spawn(|| {
-                let read = stdout.map_or(Ok(()), |stdout| take_documents(stdout, name, &newest, own));
+                let read = stdout.map_or(Ok(()), |stdout| {
+                    take_documents(stdout, (name, &program.name()), &newest, own)
+                });
                 if let Err(failure) = read {
                     let _ = own.send(Order::Ended(Err(failure)));
                     stop.cancel(Signal::Terminate);
@@ -144,7 +146,7 @@ impl SourceLine {
 /// Puts each document that the scan prints into a file, and keeps the newest.
 fn take_documents(
     stdout: ChildStdout,
-    section: &str,
+    (section, scan): (&str, &str),
     newest: &Newest,
     orders: &Sender<Order>,
 ) -> Result<(), Failure> {
@@ -152,7 +154,7 @@ fn take_documents(
     loop {
         let document = Spool::new(section)?;
         let failed = |error: &dyn std::fmt::Display, kind| {
-            let message = format!("reading the scan's documents: {error}");
+            let message = format!("reading the documents of {scan}: {error}");
             own_failure(section, kind, message)
         };
         let mut copying = Copying {
@@ -165,6 +167,8 @@ fn take_documents(
         if !is_whole {
             return Ok(());
         }
+        let checked = document.check();
+        checked.map_err(|error| no_mapping(section, scan, &document, &error))?;
         *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(document);
         if orders.send(Order::News).is_err() {
             return Ok(());

@@ -242,7 +242,7 @@ fn doubt(mapping: &Mapping) -> Option<&'static str> {
     } else if mapping.layout == Layout::Checkin {
         Some("the mapping is in the check-in layout, which does not say what was left out")
     } else if source.is_some_and(|source| source.unlisted.is_some()) {
-        Some("a stage left out a host without listing it in \"omitted\"")
+        Some("a stage may have left out a host without listing it in \"omitted\"")
     } else if omitted.any(|omitted| is_nameless(omitted) && by_scan(omitted)) {
         Some("the scan left out a host without a name, which may be a missing one")
     } else {

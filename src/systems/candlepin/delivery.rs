@@ -64,13 +64,15 @@ pub struct Delivered {
     pub is_reported: bool,
 }
 
-/// Vanished hypervisors, too many to clear without a look by a person.
+/// Vanished hypervisors, too many to clear without a look by a person, or of which it is not certain that they vanished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uncleared {
     /// Their ids.
     pub ids: Vec<String>,
     /// The number of hypervisors in the last accepted report.
     pub of: usize,
+    /// Why the document does not prove that they vanished, if it does not.
+    pub doubt: Option<&'static str>,
 }
 
 /// A check-in compared with the last accepted one.
@@ -290,8 +292,8 @@ impl CheckIn<'_> {
 
     /// Compares the check-in with the `last` accepted one; `others` are those of the other series of this owner.
     ///
-    /// Hypervisors that vanished since then are added without guests, if they are to be cleared. If they are too many, they are
-    /// remembered, so that they can be cleared later. If they are to be deleted, it is remembered since when they are missing.
+    /// Hypervisors that vanished since then are added without guests, if they are to be cleared. If they are too many, or the
+    /// document does not prove that they vanished, they are remembered, so that they can be cleared later. If they are to be deleted, it is remembered since when they are missing.
     pub fn news(
         &mut self,
         series: &Series,
@@ -306,9 +308,10 @@ impl CheckIn<'_> {
         let mut uncleared = None;
         if let Some(last) = last.filter(|_| memory.clear_vanished) {
             let (ids, of) = (last.vanished(self), last.hypervisors());
-            if is_too_many(ids.len(), of) && !memory.force {
+            let doubt = self.doubt().filter(|_| !ids.is_empty());
+            if doubt.is_some() || (is_too_many(ids.len(), of) && !memory.force) {
                 accepted.add(&ids);
-                uncleared = Some(Uncleared { ids, of });
+                uncleared = Some(Uncleared { ids, of, doubt });
             } else {
                 self.clear(ids);
             }

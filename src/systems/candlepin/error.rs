@@ -331,29 +331,22 @@ impl From<Cancelled> for Error {
 
 /// Reading back is retried request by request. Reports have their own rules, because a job may go on.
 impl Retryable for Error {
-    fn is_end_of_session(&self) -> bool {
-        false
-    }
-
     fn is_vanished(&self) -> bool {
         matches!(self, Error::Changing)
     }
 
     fn is_deadline(&self) -> bool {
-        let source = match self {
-            Error::Connection(source) | Error::Exchange { source, .. } => source,
-            _ => return false,
-        };
-        let limit = http::Limit::Deadline;
-        matches!(&**source, http::Error::Timeout { limit: own, .. } if *own == limit)
+        match self {
+            Error::Connection(source) | Error::Exchange { source, .. } => source.is_deadline(),
+            _ => false,
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {
         Error::retry_after(self)
     }
 
-    fn gave_up(after: Duration, last: Self) -> Self {
-        let last = Box::new(last);
+    fn gave_up(after: Duration, last: Box<Self>) -> Self {
         Error::GaveUp { after, last }
     }
 }

@@ -120,14 +120,6 @@ impl From<Cancelled> for Error {
 
 /// kubectl logs in for each call, so no session can end, and it restarts a list that has expired by itself.
 impl Retryable for Error {
-    fn is_end_of_session(&self) -> bool {
-        false
-    }
-
-    fn is_vanished(&self) -> bool {
-        false
-    }
-
     fn is_deadline(&self) -> bool {
         self.is_late()
     }
@@ -136,8 +128,7 @@ impl Retryable for Error {
         None
     }
 
-    fn gave_up(after: Duration, last: Self) -> Self {
-        let last = Box::new(last);
+    fn gave_up(after: Duration, last: Box<Self>) -> Self {
         Error::GaveUp { after, last }
     }
 }

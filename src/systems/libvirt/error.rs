@@ -144,14 +144,6 @@ impl Classify for Error {
 
 /// There is no session: each run of virsh logs in for itself.
 impl Retryable for Error {
-    fn is_end_of_session(&self) -> bool {
-        false
-    }
-
-    fn is_vanished(&self) -> bool {
-        false
-    }
-
     fn is_deadline(&self) -> bool {
         // A run of virsh has a limit of its own, so its end says nothing about the deadline.
         false
@@ -161,8 +153,7 @@ impl Retryable for Error {
         None
     }
 
-    fn gave_up(after: Duration, last: Self) -> Self {
-        let last = Box::new(last);
+    fn gave_up(after: Duration, last: Box<Self>) -> Self {
         Error::GaveUp { after, last }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
@@ -50,14 +50,16 @@ pub(super) struct Objects<T> {
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct About {
     product_info: Product,
-    /// How many hosts and virtual machines there are; none on an engine that does not say.
-    #[serde(default)]
+    /// How many hosts and virtual machines there are; none on an engine that does not say, or in another form.
+    #[serde(default, deserialize_with = "if_usable")]
     pub summary: Option<Summary>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct Product {
+    #[serde(default, deserialize_with = "if_usable")]
     name: Option<Text>,
+    #[serde(default, deserialize_with = "if_usable")]
     version: Option<Version>,
 }
 
@@ -74,13 +76,21 @@ impl About {
 /// How many hosts and virtual machines an engine has.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Summary {
+    #[serde(default, deserialize_with = "if_usable")]
     hosts: Option<Count>,
+    #[serde(default, deserialize_with = "if_usable")]
     vms: Option<Count>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Count {
     total: Option<Text>,
+}
+
+/// Reads a member that the scan can do without: none if it has another form.
+fn if_usable<'de, D: Deserializer<'de>, T: DeserializeOwned>(member: D) -> Result<Option<T>, D::Error> {
+    let json = <&RawValue>::deserialize(member)?;
+    Ok(serde_json::from_str(json.get()).ok())
 }
 
 impl Engine {
@@ -380,6 +390,32 @@ mod tests {
             r#"{"product_info":{"name":"oVirt Engine","version":{"full_version":"4.5.4-1.el8","major":4}}}"#;
         assert_eq!(about(version), "oVirt Engine 4.5.4-1.el8");
         assert_eq!(about(r#"{"product_info":{}}"#), "oVirt");
+        let odd = r#"{"product_info":{"name":{},"version":7},"summary":"none"}"#;
+        assert_eq!(about(odd), "oVirt");
         assert!(serde_json::from_str::<About>("{}").is_err());
+    }
+
+    #[test]
+    fn an_odd_count_is_no_count() {
+        let totals = |summary: &str| {
+            let json = format!(r#"{{"product_info":{{}},"summary":{summary}}}"#);
+            serde_json::from_str::<About>(&json).unwrap().totals()
+        };
+        assert_eq!(
+            totals(r#"{"hosts":{"total":"2"},"vms":{"total":3}}"#),
+            [Some(2), Some(3)]
+        );
+        for (summary, expected) in [
+            (r#"{"hosts":{"total":"2"},"vms":7}"#, [Some(2), None]),
+            (
+                r#"{"hosts":{"total":["2"]},"vms":{"total":"many"}}"#,
+                [None, None],
+            ),
+            ("[]", [None, None]),
+            ("7", [None, None]),
+            ("null", [None, None]),
+        ] {
+            assert_eq!(totals(summary), expected, "{summary}");
+        }
     }
 }

@@ -124,32 +124,17 @@ impl From<Cancelled> for Error {
     }
 }
 
+/// There are no sessions: each request logs in.
 impl Retryable for Error {
-    /// There are no sessions: each request logs in.
-    fn is_end_of_session(&self) -> bool {
-        false
-    }
-
-    fn is_vanished(&self) -> bool {
-        false
-    }
-
     fn is_deadline(&self) -> bool {
-        matches!(
-            self.exchange(),
-            Some(http::Error::Timeout {
-                limit: http::Limit::Deadline,
-                ..
-            })
-        )
+        self.exchange().is_some_and(http::Error::is_deadline)
     }
 
     fn retry_after(&self) -> Option<Duration> {
         self.exchange()?.retry_after()
     }
 
-    fn gave_up(after: Duration, last: Self) -> Self {
-        let last = Box::new(last);
+    fn gave_up(after: Duration, last: Box<Self>) -> Self {
         Error::GaveUp { after, last }
     }
 }

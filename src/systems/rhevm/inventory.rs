@@ -43,18 +43,30 @@ pub(super) fn of(
     inventory
 }
 
-/// The clusters by their ids. One that can't be read is noted: its hosts are kept.
+/// The most clusters that a note names.
+const NAMED: usize = 5;
+
+/// The clusters by their ids. Those that can't be read are noted: their hosts are kept.
 fn by_id(clusters: Vec<Object<Cluster>>, inventory: &mut Inventory) -> HashMap<String, Cluster> {
-    let mut found = HashMap::new();
+    let (mut found, mut odd) = (HashMap::new(), Vec::new());
     for object in clusters {
         match object {
             Object::Usable(cluster) => _ = found.insert(cluster.id.0.clone(), cluster),
             Object::Odd(Odd { id, name, reason }) => {
-                let cluster = name.or(id).unwrap_or_else(|| "without an id".to_owned());
-                inventory.notes.push(format!("cluster {cluster}: {reason}"));
+                let cluster = name.or(id).unwrap_or_else(|| "one without an id".to_owned());
+                odd.push(format!("{cluster} ({reason})"));
             }
         }
     }
+    let clusters = match odd.len() {
+        0 => return found,
+        1 => "1 cluster".to_owned(),
+        many => format!("{many} clusters"),
+    };
+    let named = crate::text::names(odd.iter(), NAMED);
+    inventory.notes.push(format!(
+        "{clusters} can't be read, but the hosts are kept: {named}"
+    ));
     found
 }
 
@@ -286,11 +298,33 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_that_cannot_be_read_costs_no_host() {
-        let clusters = objects(&[r#"{"id":"c1","name":["x"]}"#]);
-        let inventory = of(clusters, objects(&[HOST]), vec![], HypervisorId::Uuid);
-        assert_eq!(inventory.hypervisors.len(), 1);
-        assert_eq!(inventory.notes.len(), 1, "{:?}", inventory.notes);
+    fn clusters_that_cannot_be_read_cost_no_host_and_share_a_note() {
+        let odd = [
+            r#"{"id":"c1","virt_service":[]}"#,
+            "7",
+            r#"{"id":"c3","name":"three","virt_service":{}}"#,
+        ];
+        let notes = |clusters: &[&str]| {
+            let inventory = of(objects(clusters), objects(&[HOST]), vec![], HypervisorId::Uuid);
+            assert_eq!(inventory.hypervisors.len(), 1);
+            inventory.notes
+        };
+        let [one] = &notes(&odd[..1])[..] else { panic!() };
+        assert!(
+            one.starts_with("1 cluster can't be read, but the hosts are kept: c1 ("),
+            "{one}"
+        );
+        let [three] = &notes(&odd)[..] else { panic!() };
+        assert!(three.starts_with("3 clusters can't be read"), "{three}");
+        assert!(
+            three.contains("), one without an id (") && three.contains("), three ("),
+            "{three}"
+        );
+        let [many] = &notes(&["7"; 40])[..] else { panic!() };
+        assert!(
+            many.starts_with("40 clusters") && many.ends_with(" and 35 more"),
+            "{many}"
+        );
     }
 
     #[test]

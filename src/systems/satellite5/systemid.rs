@@ -3,7 +3,7 @@
 //! A systemid is the server's signed certificate for one profile. Its text is opaque here, and secret: whoever has it can
 //! report as that hypervisor. A file has the server's whole answer to the registration, as a Python pickle.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::pickle;
@@ -23,6 +23,10 @@ const LARGEST: u64 = 1 << 20;
 const ROOM: usize = 4 << 10;
 /// What a damaged file is called after its name, before a number.
 const DAMAGED: &str = "damaged";
+/// The file that names the server whose registrations are in the folder itself.
+const OWNER: &str = "vw-report-sat5.server";
+/// The name of the folder with another server's registrations, before the server.
+const OTHER: &str = "vw-report-sat5-";
 /// The lock file of processes that register.
 const LOCK: &str = "vw-report-sat5.lock";
 
@@ -66,6 +70,27 @@ impl Registrations {
     /// The systemids in `folder`, which is created when it is needed.
     pub fn new(folder: Folder) -> Self {
         Registrations(folder)
+    }
+
+    /// The systemids of a server in `folder`: in the folder itself, where virt-who has them too, or in a folder below it if those
+    /// are another server's. A systemid does not say whose it is.
+    pub fn of(server: &str, folder: Folder) -> Result<Self, Error> {
+        let owner = match folder.has(OWNER) {
+            true => folder.read(OWNER, LARGEST)?,
+            false => None,
+        };
+        let owner = owner.as_deref().map(String::from_utf8_lossy);
+        Ok(Registrations(match owner {
+            Some(owner) if owner.trim() != server => Folder::new(folder.path(&file_name(OTHER, server))),
+            _ => folder,
+        }))
+    }
+
+    /// Like [`Registrations::of`], for a report: what is in the folder becomes the server's if it is nobody's yet.
+    pub fn claim(server: &str, folder: Folder) -> Result<Self, Error> {
+        folder.prepare()?;
+        folder.create(Path::new(OWNER), format!("{server}\n").as_bytes())?;
+        Registrations::of(server, folder)
     }
 
     /// Keeps other processes from registering, for as long as the lock lives. Waits until `until` for a process that has the
@@ -202,6 +227,39 @@ mod tests {
         assert_eq!(names.count(), 16, "none is in another folder");
         let plain = folder.path().join("hypervisor-systemid-esx1.example.com");
         assert!(plain.exists());
+    }
+
+    #[test]
+    fn each_server_has_its_own_registrations_and_the_first_has_what_is_there() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = || Folder::new(place.path().join("state"));
+        let keep = |registrations: &Registrations, text: &str| {
+            registrations.folder().prepare().unwrap();
+            let answer = Datum::members([("system_id", Datum::text(text))]);
+            registrations
+                .keep(registrations.begin("h").unwrap(), &answer)
+                .unwrap();
+        };
+        keep(&Registrations::new(folder()), "of virt-who");
+        for server in ["https://a", "https://b/x", "https://b/y"] {
+            // Before its first report nothing is decided.
+            Registrations::of(server, folder()).unwrap();
+        }
+        let first = Registrations::claim("https://a", folder()).unwrap();
+        assert_eq!(systemid(&first, "h").as_deref(), Some("of virt-who"));
+        for server in ["https://b/x", "https://b/y"] {
+            let other = Registrations::claim(server, folder()).unwrap();
+            assert_eq!(systemid(&other, "h"), None);
+            keep(&other, server);
+        }
+        for (server, expected) in [
+            ("https://a", "of virt-who"),
+            ("https://b/x", "https://b/x"),
+            ("https://b/y", "https://b/y"),
+        ] {
+            let registrations = Registrations::of(server, folder()).unwrap();
+            assert_eq!(systemid(&registrations, "h").as_deref(), Some(expected));
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod host;
 mod identified;
 mod live;
+mod texts;
 mod vms;
 
 #[cfg(test)]
@@ -86,6 +87,7 @@ const HOSTS: PropertySpec = PropertySpec {
 #[derive(Debug, Default)]
 pub struct Inventory {
     hosts: Vec<Host>,
+    /// The virtual machines, with a list for each of `hosts`.
     vms: Vms,
     clusters: FxHashMap<String, String>,
     /// Whether guests get their name, their managed object id and their uuid as vSphere shows it.
@@ -120,8 +122,8 @@ impl Inventory {
                 }
             }
             HOST => {
-                let vms = self.vms.list(object.references("vm").map(|(_, id)| id));
-                self.hosts.push(Host::new(object, vms));
+                self.vms.list(object.references("vm").map(|(_, id)| id));
+                self.hosts.push(Host::new(object));
             }
             CLUSTER => {
                 if let Some(name) = object.text("name") {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Error, NOT_AUTHENTICATED, NOT_FOUND};
 use crate::cancel::{Cancel, Cancelled};
-use crate::http::{self, Endpoint};
+use crate::http::Endpoint;
 use crate::retry::{Patience, Retryable};
 
 /// Repeats an attempt, which logs in for itself, as [`crate::retry::retry`] does. Its errors name the server.
@@ -36,13 +36,7 @@ impl Retryable for Error {
     }
 
     fn is_deadline(&self) -> bool {
-        matches!(
-            self,
-            Error::Http(http::Error::Timeout {
-                limit: http::Limit::Deadline,
-                ..
-            })
-        )
+        matches!(self, Error::Http(error) if error.is_deadline())
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -52,8 +46,7 @@ impl Retryable for Error {
         }
     }
 
-    fn gave_up(after: Duration, last: Self) -> Self {
-        let last = Box::new(last);
+    fn gave_up(after: Duration, last: Box<Self>) -> Self {
         Error::GaveUp { after, last }
     }
 }

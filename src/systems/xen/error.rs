@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cancel::Cancelled;
 use crate::error::{Classify, Kind};
-use crate::http::{self, Limit};
+use crate::http;
 use crate::retry::Retryable;
 use crate::text;
 use crate::xml;
@@ -198,19 +198,9 @@ impl Retryable for Error {
         self.is_refusal(Refusal::SESSION_INVALID)
     }
 
-    fn is_vanished(&self) -> bool {
-        false
-    }
-
     fn is_deadline(&self) -> bool {
         match self {
-            Error::Exchange { source, .. } => matches!(
-                source,
-                http::Error::Timeout {
-                    limit: Limit::Deadline,
-                    ..
-                }
-            ),
+            Error::Exchange { source, .. } => source.is_deadline(),
             Error::Coordinator { source, .. } => source.is_deadline(),
             _ => false,
         }
@@ -224,8 +214,7 @@ impl Retryable for Error {
         }
     }
 
-    fn gave_up(after: Duration, last: Self) -> Self {
-        let source = Box::new(last);
+    fn gave_up(after: Duration, source: Box<Self>) -> Self {
         Error::GaveUp { after, source }
     }
 }

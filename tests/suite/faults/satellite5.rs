@@ -10,7 +10,7 @@ use vw_sim::proxy::Proxy;
 use vw_sim::satellite5::{Satellite5, Settings};
 
 use super::{Call, Row, common, ended, from, meets, walk, xml};
-use crate::support::{Outcome, Run};
+use crate::support::{Outcome, Run, folder_in_memory};
 
 const NAME: &str = "vw-report-sat5";
 /// The call for a systemid that was lost.
@@ -39,7 +39,7 @@ impl Site {
     fn new() -> Self {
         let satellite = Arc::new(Satellite5::new(Settings::default()));
         let server = Server::start(satellite.clone(), None).unwrap();
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder_in_memory();
         std::fs::write(folder.path().join("password"), "sim-secret\n").unwrap();
         std::fs::write(folder.path().join("virt-who.conf"), "").unwrap();
         Site {

@@ -227,6 +227,25 @@ pub(crate) fn with_longer_times(test: impl Fn(&str)) {
     test("40");
 }
 
+/// A new folder in memory, or on the disk if the system has none there. For tests that run commands thousands of times: these wait
+/// until each file that they write is on the disk.
+pub(crate) fn folder_in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
+/// Writes a program that tests start. Another process writes it: while a file is open for writing here, a command that another test
+/// starts in that moment inherits it for an instant, and the kernel refuses to start the program ("Text file busy").
+pub(crate) fn write_program(file: &std::path::Path, text: &str) {
+    let mut install = Command::new("install");
+    install
+        .args(["-m", "755", "/dev/stdin"])
+        .arg(file)
+        .stdin(Stdio::piped());
+    let mut install = install.spawn().unwrap();
+    install.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(install.wait().unwrap().success());
+}
+
 /// Says on stderr what could not be tested. It does not use `eprintln!`, because the harness hides that if the test passes.
 pub(crate) fn skipped(what: &str) {
     io::stderr()

@@ -206,6 +206,35 @@ fn a_vanished_hypervisor_of_a_small_site_is_cleared() {
 }
 
 #[test]
+fn nothing_is_cleared_unless_the_document_proves_what_vanished() {
+    let site = Site::new();
+    assert_eq!(state(&site.kept(&[], &mapping(&["a", "b"], ""))), "finished");
+    let guests = || site.candlepin.hypervisors("sim")["b"].guests.len();
+    let checkin = r#"{"hypervisors":[{"hypervisorId":{"hypervisorId":"a"},"guestIds":[]}]}"#;
+    let filter = Run::new(env!("CARGO_BIN_EXE_vw-filter")).args(["--layout", "mapping"]);
+    let converted = filter.stdin(checkin).run().quiet_success();
+    let unlisted = mapping(&["a"], r#","source":{"unlisted":"vw-filter"}"#);
+    for (document, words) in [
+        (checkin, "check-in layout"),
+        (&converted, "without listing it"),
+        (&unlisted, "without listing it"),
+    ] {
+        for options in [&["--clear-vanished"][..], &["--clear-vanished", "--force"]] {
+            let outcome = site.kept(options, document);
+            failed_after_notes(&outcome, 65, words);
+            assert!(outcome.stderr.contains("(b), but none is cleared"), "{outcome:?}");
+            assert_eq!((&line(&outcome)["state"], guests()), (&"partial".into(), 1));
+        }
+    }
+    // It is still remembered, so a good document clears it.
+    assert_eq!(
+        state(&site.kept(&["--clear-vanished"], &mapping(&["a"], ""))),
+        "finished"
+    );
+    assert_eq!(guests(), 0);
+}
+
+#[test]
 fn too_many_vanished_hypervisors_are_kept_until_confirmed() {
     let site = Site::new();
     let ids: Vec<String> = (10..31).map(|n| format!("h{n}")).collect();

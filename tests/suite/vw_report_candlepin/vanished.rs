@@ -214,6 +214,12 @@ fn heartbeats_do_not_keep_what_vanishes_after_them() {
     assert_eq!(site.candlepin.heartbeats().len(), 3);
 }
 
+/// A document in check-in layout as vw-filter converts it.
+fn converted(checkin: &str) -> String {
+    let filter = Run::new(env!("CARGO_BIN_EXE_vw-filter")).args(["--layout", "mapping"]);
+    filter.stdin(checkin).run().quiet_success()
+}
+
 #[test]
 fn a_document_that_proves_nothing_deletes_nothing() {
     let site = Site::reported(&["a", "b", "c"]);
@@ -227,6 +233,7 @@ fn a_document_that_proves_nothing_deletes_nothing() {
         (mapping(&["a"], &nameless), "a host without a name"),
         (checkin.to_owned(), "check-in layout"),
         (mapping(&["a"], unlisted), "without listing it"),
+        (converted(checkin), "without listing it"),
         (partial, "left out or changed"),
     ] {
         let outcome = site.delete(&["--allow-empty", "--force"], &document);

@@ -1,6 +1,7 @@
 //! No hypervisor is registered twice and no answer is lost, whatever ends a run.
 
 use super::*;
+use crate::support::with_longer_times;
 
 #[test]
 fn a_second_run_waits_and_registers_nothing() {
@@ -24,27 +25,29 @@ fn a_second_run_waits_and_registers_nothing() {
 
 #[test]
 fn a_run_that_waits_too_long_names_the_other_process() {
-    let site = Site::new();
-    let Held { child, release } = site.held_at(REGISTER, &[]);
-    let calls = site.satellite.calls();
-    let (status, result) = ended(site.spawn(&["--timeout", "1"], "second"));
-    assert_eq!((status, &result["state"]), (75, &json!("failed")), "{result}");
-    let stderr = site.stderr_of("second");
-    let last = stderr.lines().last().unwrap();
-    let words = format!("process {} still holds the lock", child.id());
-    assert!(last.contains(&words) && !last.contains("127.0.0.1"), "{stderr}");
-    assert!(
-        failures(&result).iter().all(|(_, error)| error.contains(&words)),
-        "{result}"
-    );
+    with_longer_times(|limit| {
+        let site = Site::new();
+        let Held { child, release } = site.held_at(REGISTER, &[]);
+        let calls = site.satellite.calls();
+        let (status, result) = ended(site.spawn(&["--timeout", limit], "second"));
+        assert_eq!((status, &result["state"]), (75, &json!("failed")), "{result}");
+        let stderr = site.stderr_of("second");
+        let last = stderr.lines().last().unwrap();
+        let words = format!("process {} still holds the lock", child.id());
+        assert!(last.contains(&words) && !last.contains("127.0.0.1"), "{stderr}");
+        assert!(
+            failures(&result).iter().all(|(_, error)| error.contains(&words)),
+            "{result}"
+        );
 
-    let third = site.spawn(&[], "third");
-    until(|| site.stderr_of("third").contains("waiting for process"));
-    signals::send(&third, "TERM");
-    assert_eq!(ended(third).0, 143);
-    assert_eq!(site.satellite.calls(), calls);
-    drop(release);
-    assert_eq!(ended(child).0, 0);
+        let third = site.spawn(&[], "third");
+        until(|| site.stderr_of("third").contains("waiting for process"));
+        signals::send(&third, "TERM");
+        assert_eq!(ended(third).0, 143);
+        assert_eq!(site.satellite.calls(), calls);
+        drop(release);
+        assert_eq!(ended(child).0, 0);
+    });
 }
 
 #[test]

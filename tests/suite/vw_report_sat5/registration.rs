@@ -3,6 +3,32 @@
 use super::*;
 
 #[test]
+fn servers_that_share_a_folder_keep_their_registrations_apart() {
+    let (first, second) = (Site::new(), Site::new());
+    let report = |site: &Site, options: &[&str]| {
+        let run = Run::new(PROGRAM).env("VW_CONFIG", &site.file("virt-who.conf"));
+        let run = run
+            .args(["--state-dir", &first.file("state")])
+            .args(site.login_as("sim"));
+        line(&run.args(options).stdin(mapping()).run())["state"].clone()
+    };
+    for _ in 0..2 {
+        for site in [&first, &second] {
+            assert_eq!(report(site, &["--force"]), "finished");
+            assert_eq!(site.satellite.registrations(), 2);
+        }
+    }
+    for site in [&first, &second] {
+        assert_eq!(report(site, &[]), "unchanged");
+        assert_eq!(site.satellite.registrations(), 2);
+    }
+    // Those of the first are where virt-who has them.
+    assert!(fs::exists(first.registration("esx1.example.com")).unwrap());
+    let owner = fs::read_to_string(first.file("state/vw-report-sat5.server")).unwrap();
+    assert_eq!(owner.trim(), first.server.url());
+}
+
+#[test]
 fn the_first_report_registers_and_the_next_only_notifies() {
     let site = Site::new();
     let first = site.run().run();

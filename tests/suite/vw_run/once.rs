@@ -70,6 +70,83 @@ fn a_failed_scan_sends_nothing_not_even_a_heartbeat() {
 }
 
 #[test]
+fn a_scan_that_prints_no_whole_mapping_has_failed_whatever_its_status() {
+    let machine = Machine::new();
+    let whole = mapping("a");
+    let scans = [
+        ("cut", whole[..20].to_owned(), "before a document was complete"),
+        (
+            "garbage",
+            "Traceback: no module".to_owned(),
+            "the input is not JSON",
+        ),
+        ("more", format!("{whole} and more"), "the input is not JSON"),
+        ("other", "{\"hosts\":[]}".to_owned(), "the input is not a mapping"),
+    ];
+    for (kind, prints, _) in &scans {
+        machine.script(&format!("vw-scan-{kind}"), &format!("printf '%s' '{prints}'"));
+    }
+    machine.sections(&scans.each_ref().map(|(kind, ..)| *kind));
+    let outcome = machine.vw_run(&["-o", "--metrics", "m.prom"]).run();
+    assert_eq!(outcome.status, 65, "{outcome:?}");
+    assert_eq!(machine.simulation.candlepin().request_count(), 0);
+    let mut lines = results(&outcome.stdout);
+    lines.sort_by_key(|line| line["section"].to_string());
+    let status: serde_json::Value = serde_json::from_str(&machine.read("state/vw-run.json")).unwrap();
+    for ((kind, prints, reason), line) in scans.iter().zip(&lines) {
+        let error = line["error"].as_str().unwrap();
+        let begin = format!("vw-run: vw-scan-{kind} printed no whole mapping: ");
+        assert!(error.starts_with(&begin) && error.contains(reason), "{error}");
+        let beginning: String = prints.chars().take(12).collect();
+        assert!(
+            error.contains(&format!("it begins with {beginning:?}")[..25]),
+            "{error}"
+        );
+        assert_eq!(line["state"], "failed");
+        let source = &status["sections"][kind]["source"];
+        assert!(source["last_successful_retrieve"].is_null(), "{status}");
+    }
+    assert_eq!(
+        machine.vw_run(&["-p"]).run().stdout,
+        "",
+        "nothing is printed either"
+    );
+    assert!(
+        !machine.read("m.prom").contains("vw_last_scan_timestamp_seconds{"),
+        "{}",
+        machine.read("m.prom")
+    );
+}
+
+#[test]
+fn a_watch_that_prints_no_mapping_has_failed() {
+    let machine = Machine::new();
+    machine.script("vw-scan-other", "echo '{\"hosts\":[]}'; exec sleep 1000");
+    machine.sections(&["other"]);
+    let mut service = machine.service(&["--watch"]);
+    let result = service.result();
+    assert_eq!(result["state"], "failed");
+    let error = result["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("vw-run: vw-scan-other printed no whole mapping: "),
+        "{error}"
+    );
+    assert_eq!(service.end(), Some(143));
+}
+
+#[test]
+fn a_reporter_without_a_result_has_failed_whatever_its_status() {
+    let machine = Machine::new();
+    let program = machine.with_reporter("cat >/dev/null; echo nonsense");
+    machine.scan("a", "");
+    machine.sections(&["a"]);
+    let outcome = machine.vw_run_at(&program, &["-o"]).run();
+    assert_eq!(outcome.status, 76, "{outcome:?}");
+    let error = "vw-run: vw-report-candlepin ended with status 0, but printed no result";
+    assert_eq!(results(&outcome.stdout)[0]["error"], error);
+}
+
+#[test]
 fn a_section_without_a_command_is_named_and_the_others_go_on() {
     let machine = Machine::new();
     machine.scan("fine", "");

@@ -86,6 +86,53 @@ fn the_table_names_both_ends_and_why_one_is_down() {
 }
 
 #[test]
+fn the_table_fits_the_terminal_and_no_word_is_broken() {
+    let machine = Machine::new();
+    let (user, password) = machine.simulation.account();
+    let server = machine.simulation.vcenter().url();
+    let esx = format!("type=esx\nserver={server}\nusername={user}\nowner=sim\n");
+    machine.configure(&format!(
+        "[production-vcenter-1]\n{esx}password={password}\n@\n[bad]\n{esx}password=wrong\n@\n"
+    ));
+    assert_eq!(
+        machine.vw_run(&["-o", "-n", "production-vcenter-1"]).run().status,
+        0
+    );
+    let colourful = machine.vw_run(&["-s"]).run_on_terminal(80).stdout;
+    assert!(colourful.starts_with("\u{1b}[1mSECTION"), "{colourful}");
+    for columns in [80, 60] {
+        let outcome = machine
+            .vw_run(&["-s"])
+            .env("NO_COLOR", "1")
+            .run_on_terminal(columns);
+        assert_eq!(outcome.status, 77, "{}", outcome.stdout);
+        for line in outcome.stdout.lines() {
+            let is_long_word = !line.trim().contains(' ');
+            let is_short = line.chars().count() <= columns.into();
+            assert!(is_short || is_long_word, "{columns}: {}", outcome.stdout);
+        }
+        let words: Vec<&str> = outcome.stdout.split_whitespace().collect();
+        let count = |wanted: &str| words.iter().filter(|word| **word == wanted).count();
+        for (word, times) in [
+            ("destination", 2),
+            ("source", 2),
+            ("FAILED", 1),
+            ("never", 2),
+            ("UTC", 2),
+        ] {
+            assert_eq!(count(word), times, "{columns}, {word}: {}", outcome.stdout);
+        }
+        assert!(
+            count("production-") >= 2 || count("production-vcenter-1") >= 2,
+            "{}",
+            outcome.stdout
+        );
+        let is_date = |word: &&&str| word.len() == 10 && word.starts_with("20") && word.contains('-');
+        assert_eq!(words.iter().filter(is_date).count(), 2, "{}", outcome.stdout);
+    }
+}
+
+#[test]
 fn a_status_file_that_can_not_be_read_hides_no_login() {
     let machine = machine();
     fs::create_dir_all(machine.path("state/vw-run.json")).unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use vw_sim::ahv::Edition;
 
 use super::{EDITIONS, PROGRAM, Site, ids, small};
-use crate::support::{Outcome, Run};
+use crate::support::{Outcome, Run, with_time};
 
 /// Runs a program with a section, in which SERVER is the site's.
 fn run(site: &Site, program: &str, section: &str, args: &[&str]) -> Outcome {
@@ -73,7 +73,9 @@ fn the_server_is_a_name_an_address_or_a_url_and_the_port_is_9440() {
         ("no-such-host.invalid", "no-such-host.invalid:9440"),
     ] {
         let section = SECTION.replace("SERVER", server);
-        let outcome = run(&site, PROGRAM, &section, &["--timeout", "1"]);
+        let outcome = with_time(&[tried], |limit| {
+            run(&site, PROGRAM, &section, &["--timeout", limit])
+        });
         assert_eq!(outcome.status, 75, "{server}: {outcome:?}");
         assert!(outcome.stderr.contains(tried), "{server}: {outcome:?}");
     }

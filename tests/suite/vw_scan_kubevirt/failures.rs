@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use super::{recorded, small};
 use crate::support::kubectl::{Kubectl, SECRETS, node};
-use crate::support::{at_once, ended, signals, skipped, until, with_time};
+use crate::support::{at_once, ended, signals, skipped, until, with_longer_times, with_time};
 
 /// A call of kubectl that failed, as it was recorded.
 struct Failure {
@@ -85,17 +85,19 @@ fn each_recorded_failure_has_its_status_and_prints_no_document() {
         } = failure;
         let expected = STATUSES.iter().rev().find(|(words, _)| stderr.contains(words));
         let (_, expected) = expected.unwrap_or_else(|| panic!("{call}: {stderr}"));
-        let kubectl = small();
-        kubectl.fail(&stdout, &stderr, status);
-        let outcome = kubectl.scan(&["--timeout", "1"]).run();
-        assert_eq!(
-            (outcome.status, &*outcome.stdout),
-            (*expected, ""),
-            "{call}: {outcome:?}"
-        );
-        // One message, and if it is tried again, one warning for each attempt.
-        outcome.failed_at_last(*expected, "https://k8s.example.com:6443: ");
-        assert!(!outcome.stderr.contains("memcache.go"), "{outcome:?}");
+        with_longer_times(|limit| {
+            let kubectl = small();
+            kubectl.fail(&stdout, &stderr, status);
+            let outcome = kubectl.scan(&["--timeout", limit]).run();
+            assert_eq!(
+                (outcome.status, &*outcome.stdout),
+                (*expected, ""),
+                "{call}: {outcome:?}"
+            );
+            // One message, and if it is tried again, one warning for each attempt.
+            outcome.failed_at_last(*expected, "https://k8s.example.com:6443: ");
+            assert!(!outcome.stderr.contains("memcache.go"), "{outcome:?}");
+        });
     });
 }
 

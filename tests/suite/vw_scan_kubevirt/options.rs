@@ -98,7 +98,7 @@ fn values_that_are_none_are_refused() {
     kubectl
         .scan(&["--hypervisor-id", "hwuuid"])
         .run()
-        .failed(64, "use uuid or hostname");
+        .failed(64, "possible values: uuid, hostname");
     kubectl.scan(&["--kubeversion", "-A"]).run().failed(64, "");
     kubectl
         .scan(&["--kubeversion=V 1"])

@@ -7,7 +7,7 @@ use std::time::Duration;
 use vw_sim::http::{Fault, Response};
 
 use super::*;
-use crate::support::{at_once as all_at_once, until};
+use crate::support::{at_once as all_at_once, until, with_time};
 
 /// What a server may do with a call instead of answering it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -330,9 +330,9 @@ fn a_refused_login_and_an_unreachable_server_are_one_error() {
     // A port on which nothing listens any more.
     let mut gone = options.to_vec();
     gone[1] = Machine::new(Script::default()).site.vcenter.url();
-    let outcome = Run::new(PROGRAM)
-        .args(gone)
-        .args(["power-on", "web1", "--timeout", "1"])
-        .run();
+    let outcome = with_time(&["connection refused"], |limit| {
+        let run = Run::new(PROGRAM).args(&gone);
+        run.args(["power-on", "web1", "--timeout", limit]).run()
+    });
     outcome.failed_at_last(75, "connection refused");
 }

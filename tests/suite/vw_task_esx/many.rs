@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use super::*;
-use crate::support::{ended, signals, until};
+use crate::support::{ended, signals, until, with_longer_times};
 
 /// Machines `vm0`, `vm1`, … that are powered off, and whose tasks follow the script.
 fn site(count: usize, script: &Script) -> Site {
@@ -184,25 +184,27 @@ fn a_signal_ends_the_wait_names_the_tasks_and_logs_out() {
 
 #[test]
 fn the_time_limit_holds_for_each_machine_and_leaves_the_task_running() {
-    let site = site(1, &endless());
-    let outcome = run(&site, &["power-on", "vm0", "--timeout", "3"]);
-    let line = result(&outcome);
-    assert_eq!(
-        (outcome.status, &line["state"]),
-        (75, &json!("running")),
-        "{outcome:?}"
-    );
-    has(
-        &line,
-        &[
-            "is still running; the wait ended",
-            "not done within the time limit",
-        ],
-    );
-    assert_eq!((pending(&site), site.vcenter.open().sessions), (1, 0));
-    // Then it is busy.
-    let outcome = run(&site, &["power-off", "vm0"]);
-    assert_eq!((outcome.status, &result(&outcome)["state"]), (75, &json!("busy")));
+    with_longer_times(|limit| {
+        let site = site(1, &endless());
+        let outcome = run(&site, &["power-on", "vm0", "--timeout", limit]);
+        let line = result(&outcome);
+        assert_eq!(
+            (outcome.status, &line["state"]),
+            (75, &json!("running")),
+            "{outcome:?}"
+        );
+        has(
+            &line,
+            &[
+                "is still running; the wait ended",
+                "not done within the time limit",
+            ],
+        );
+        assert_eq!((pending(&site), site.vcenter.open().sessions), (1, 0));
+        // Then it is busy.
+        let outcome = run(&site, &["power-off", "vm0"]);
+        assert_eq!((outcome.status, &result(&outcome)["state"]), (75, &json!("busy")));
+    });
 }
 
 #[test]

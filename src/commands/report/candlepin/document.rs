@@ -110,7 +110,7 @@ impl CandlepinReporter {
             self.print_bodies(&check_in)?;
         }
         let mut problems = Vec::new();
-        problems.extend(news.uncleared.as_ref().map(too_many_to_clear));
+        problems.extend(news.uncleared.as_ref().map(not_cleared));
         if let Some(deletion) = memory.delete_vanished {
             match (news.doubt, news.due(deletion)) {
                 (Some(doubt), _) => problems.push(no_proof(doubt)),
@@ -135,7 +135,7 @@ impl CandlepinReporter {
     /// What was not done about vanished hypervisors, although it was asked for.
     fn problems(&self, delivered: &Delivered) -> Vec<String> {
         let vanished = &delivered.vanished;
-        let mut problems: Vec<String> = delivered.uncleared.iter().map(too_many_to_clear).collect();
+        let mut problems: Vec<String> = delivered.uncleared.iter().map(not_cleared).collect();
         problems.extend(vanished.doubt.map(no_proof));
         let deletion = self
             .delivery
@@ -315,10 +315,14 @@ fn unless(complete: cli::Result<()>, problems: Vec<String>) -> cli::Result<()> {
     done
 }
 
-fn too_many_to_clear(Uncleared { ids, of }: &Uncleared) -> String {
+fn not_cleared(Uncleared { ids, of, doubt }: &Uncleared) -> String {
+    let why = match doubt {
+        Some(doubt) => format!("but none is cleared: {doubt}"),
+        None => "too many to clear their guests without a look; if that is right, run it once with --force"
+            .to_owned(),
+    };
     format!(
-        "{} of the {of} hypervisors reported before vanished ({}), too many to clear their guests without a look; if that is \
-         right, run it once with --force",
+        "{} of the {of} hypervisors reported before vanished ({}), {why}",
         ids.len(),
         first_three(ids)
     )

@@ -18,7 +18,12 @@ impl Satellite5Reporter {
         destination.password.ask(cancel)?;
         let time = self.settings.connection.time().unwrap_or(limit::LONGEST);
         let standing = self
-            .connect(destination, Instant::now().checked_add(time), cancel)
+            .connect(
+                destination,
+                self.registrations.clone(),
+                Instant::now().checked_add(time),
+                cancel,
+            )
             .and_then(|satellite| satellite.check().map_err(advice::advised));
         match standing.and_then(|standing| verdict(&standing, destination)) {
             Ok(line) => {

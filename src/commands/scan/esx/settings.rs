@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::cancel::Cancel;
 use crate::cli;
-use crate::commands::scan::options::ScanOptions;
+use crate::commands::scan::options::{ALL_IDS, ScanOptions};
 use crate::commands::scan::record::{self, Record, Replayed};
-use crate::commands::scan::settings::{self, ALL_IDS, ScanSettings};
+use crate::commands::scan::settings::{self, ScanSettings};
 use crate::commands::server::{self, ServerOptions};
 use crate::commands::vsphere::Server;
 use crate::config::Section;

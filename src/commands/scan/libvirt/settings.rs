@@ -47,7 +47,7 @@ impl Settings {
         let settings = ScanSettings::new(&LIBVIRT, scan, section, name)?;
         Ok(Settings {
             connection: Connection::new(uri, username.as_deref(), password.as_ref())?,
-            time: options.timeout,
+            time: options.limit.timeout,
             scan: settings,
         })
     }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::host::Host;
 use super::vms::{Placed, Vm};
-use super::{CLUSTER, Inventory, TYPE};
+use super::{Inventory, TYPE};
 use crate::mapping::{Guest, Hypervisor, HypervisorId, LeftOut, SharedId};
 
 /// An inventory whose hosts have ids, in the order of the mapping.
@@ -15,8 +15,10 @@ pub struct Identified {
     vms: Placed,
     /// The clusters' names by managed object id.
     clusters: FxHashMap<String, String>,
-    /// The hosts that have an id, by that id, each with its place in `hosts`.
-    order: Vec<(String, usize)>,
+    /// The kind of the hosts' ids.
+    id: HypervisorId,
+    /// The places in `hosts` of those that have an id, in the order of their ids.
+    order: Vec<u32>,
     left_out: Vec<LeftOut>,
     notes: Vec<String>,
     with_names: bool,
@@ -37,7 +39,7 @@ impl Inventory {
             with_names,
             ..
         } = self;
-        let vms = vms.place(hosts.iter().map(|host| &host.vms));
+        let vms = vms.place();
         let moved = moved_note(&vms.moved);
         let (order, mut left_out) = by_id(&hosts, id);
         left_out.extend(vms.omitted.iter().map(|(id, reason)| {
@@ -50,6 +52,7 @@ impl Inventory {
             hosts,
             vms,
             clusters,
+            id,
             order,
             left_out,
             notes: odd_versions.into_iter().chain(moved).collect(),
@@ -84,23 +87,20 @@ fn moved_note(moved: &[String]) -> Option<String> {
 }
 
 /// The hosts that have this kind of id, in the order of their ids, and those that lack it.
-fn by_id(hosts: &[Host], id: HypervisorId) -> (Vec<(String, usize)>, Vec<LeftOut>) {
+fn by_id(hosts: &[Host], id: HypervisorId) -> (Vec<u32>, Vec<LeftOut>) {
     let mut order = Vec::with_capacity(hosts.len());
     let mut left_out = Vec::new();
-    for (at, host) in hosts.iter().enumerate() {
+    for (at, host) in (0..).zip(hosts) {
         match host.hypervisor_id(id) {
-            Ok(id) => order.push((id.to_owned(), at)),
+            Ok(id) => order.push((id, host.id(), at)),
             Err(reason) => {
                 let name = host.display_name().map(str::to_owned);
-                left_out.push(without(LeftOut::HOST, &host.id, name, reason));
+                left_out.push(without(LeftOut::HOST, host.id(), name, reason));
             }
         }
     }
-    order.sort_by(|(id, at), (other, other_at)| {
-        let moref = |at: &usize| hosts.get(*at).map(|host| &host.id);
-        id.cmp(other).then_with(|| moref(at).cmp(&moref(other_at)))
-    });
-    (order, left_out)
+    order.sort_unstable();
+    (order.into_iter().map(|(.., at)| at).collect(), left_out)
 }
 
 impl Identified {
@@ -116,17 +116,26 @@ impl Identified {
 
     /// The ids that several hosts share, with the hosts' names.
     pub fn shared_ids(&self) -> Vec<SharedId> {
-        let same = self.order.chunk_by(|(id, _), (other, _)| id == other);
+        let hosts: Vec<_> = self.with_ids().collect();
+        let same = hosts.chunk_by(|(_, id, _), (_, other, _)| id == other);
         let shared = same.filter(|hosts| hosts.len() > 1).filter_map(|hosts| {
-            let (id, _) = hosts.first()?;
-            let named = hosts.iter().filter_map(|(_, at)| self.hosts.get(*at));
-            let named = named.map(|host| host.display_name().unwrap_or(&host.id).to_owned());
+            let (_, id, _) = hosts.first()?;
+            let names = hosts.iter().map(|(.., host)| host.label().to_owned());
             Some(SharedId {
-                id: id.clone(),
-                names: named.collect(),
+                id: (*id).to_owned(),
+                names: names.collect(),
             })
         });
         shared.collect()
+    }
+
+    /// The hosts that have an id, in the order of their ids, each with its place and its id.
+    fn with_ids(&self) -> impl Iterator<Item = (usize, &str, &Host)> {
+        self.order.iter().filter_map(|at| {
+            let at = *at as usize;
+            let host = self.hosts.get(at)?;
+            Some((at, host.hypervisor_id(self.id).ok()?, host))
+        })
     }
 
     /// The guest ids that several virtual machines share, usually because one is a copy, with the machines' names and hosts.
@@ -134,8 +143,8 @@ impl Identified {
     /// Machines on hosts that are left out do not count.
     pub fn clones(&self) -> Vec<SharedId> {
         let mut has_id = vec![false; self.hosts.len()];
-        for (_, at) in &self.order {
-            if let Some(has_id) = has_id.get_mut(*at) {
+        for at in &self.order {
+            if let Some(has_id) = has_id.get_mut(*at as usize) {
                 *has_id = true;
             }
         }
@@ -153,7 +162,7 @@ impl Identified {
     fn machine(&self, vm: &Vm, host: usize) -> String {
         let id = self.vms.id_of(vm);
         let host = self.hosts.get(host);
-        let host = host.map_or("no host", |host| host.display_name().unwrap_or(&host.id));
+        let host = host.map_or("no host", Host::label);
         match self.names.get(&id) {
             Some(name) => format!("{name:?} ({id}) on {host}"),
             None => format!("{id} on {host}"),
@@ -162,19 +171,17 @@ impl Identified {
 
     /// The hypervisors in bytewise order of their ids, each with its guests in the same order.
     pub fn hypervisors(&self) -> impl Iterator<Item = Hypervisor> {
-        self.order.iter().filter_map(|(id, at)| {
-            let host = self.hosts.get(*at)?;
-            let cluster = host.parent.as_ref().filter(|parent| parent.kind == CLUSTER);
-            let cluster = cluster.and_then(|parent| self.clusters.get(&parent.id));
-            Some(Hypervisor {
-                guests: self.vms.on(*at).iter().map(|vm| self.guest(vm)).collect(),
+        self.with_ids().map(|(at, id, host)| {
+            let cluster = host.cluster().and_then(|id| self.clusters.get(id));
+            Hypervisor {
+                guests: self.vms.on(at).iter().map(|vm| self.guest(vm)).collect(),
                 ..host.hypervisor(id, cluster.map(String::as_str))
-            })
+            }
         })
     }
 
     fn guest(&self, vm: &Vm) -> Guest {
-        let guest = Guest::new(hyphenated(vm.uuid), vm.state, TYPE);
+        let guest = Guest::new(hyphenated(vm.uuid), vm.state(), TYPE);
         if !self.with_names {
             return guest;
         }

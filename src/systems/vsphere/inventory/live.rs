@@ -1,9 +1,11 @@
 //! An inventory that changes.
 
+use std::collections::BTreeMap;
+
 use rustc_hash::FxHashMap;
 use uuid::Uuid;
 
-use super::host::{self, Host};
+use super::host::Host;
 use super::vms::{Ids, VmId, Vms};
 use super::{CLUSTER, HOST, Inventory, Usable, VM, decode, power_state};
 use crate::mapping::GuestState;
@@ -17,7 +19,8 @@ use crate::systems::vsphere::property::Object;
 pub(crate) struct Live {
     hosts: FxHashMap<String, Listing>,
     ids: Ids,
-    vms: FxHashMap<VmId, Known>,
+    /// In the order in which an inventory puts them.
+    vms: BTreeMap<VmId, Known>,
     /// The hardware versions that cannot be parsed.
     odd_versions: FxHashMap<VmId, String>,
     clusters: FxHashMap<String, String>,
@@ -78,7 +81,7 @@ impl Live {
             VM => self.put_vm(object),
             HOST => {
                 let (vms, number) = self.list(object);
-                let host = Host::new(object, 0..0);
+                let host = Host::new(object);
                 let listing = Listing { host, vms, number };
                 self.hosts.insert(object.id.clone(), listing);
             }
@@ -203,8 +206,8 @@ impl Live {
         for path in paths {
             match path.as_str() {
                 "vm" => {}
-                "name" => listing.host.name = object.text(path).map(decode),
-                "parent" => listing.host.parent = host::parent(object),
+                "name" => listing.host.rename(object),
+                "parent" => listing.host.move_to_parent(object),
                 _ => return false,
             }
         }
@@ -225,9 +228,8 @@ impl Live {
         let mut listings: Vec<&Listing> = self.hosts.values().collect();
         listings.sort_unstable_by_key(|listing| listing.number);
         let hosts = listings.into_iter().map(|listing| {
-            let mut host = listing.host.clone();
-            host.vms = vms.list_known(&listing.vms);
-            host
+            vms.list_known(&listing.vms);
+            listing.host.clone()
         });
         let hosts = hosts.collect();
         let first_odd = self.odd_versions.iter().min();

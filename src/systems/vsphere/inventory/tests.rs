@@ -67,15 +67,16 @@ fn power_states_have_virt_whos_numbers() {
 #[test]
 fn a_domain_is_added_once() {
     let table = [
-        ("esx1", None, "esx1"),
-        ("esx1", Some("ex.com"), "esx1.ex.com"),
-        ("esx1.ex.com", Some("ex.com"), "esx1.ex.com"),
-        ("esx1.EX.com", Some("ex.com"), "esx1.EX.com"),
-        ("esx1.other.com", Some("ex.com"), "esx1.other.com.ex.com"),
-        ("lex.com", Some("ex.com"), "lex.com.ex.com"),
+        ("", "ex.com", ""),
+        ("esx1", "", "esx1"),
+        ("esx1", "ex.com", "esx1.ex.com"),
+        ("esx1.ex.com", "ex.com", "esx1.ex.com"),
+        ("esx1.EX.com", "ex.com", "esx1.EX.com"),
+        ("esx1.other.com", "ex.com", "esx1.other.com.ex.com"),
+        ("lex.com", "ex.com", "lex.com.ex.com"),
     ];
     for (host, domain, expected) in table {
-        assert_eq!(qualified(host.into(), domain), expected);
+        assert_eq!(qualified(host, domain), expected);
     }
 }
 

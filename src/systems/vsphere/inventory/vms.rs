@@ -1,8 +1,8 @@
 //! The virtual machines of an inventory, and which host each is on.
 
-use std::ops::Range;
+use std::hash::BuildHasher as _;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use uuid::Uuid;
 
 use crate::mapping::GuestState;
@@ -54,25 +54,49 @@ impl Ids {
 
 /// A virtual machine that can be a guest.
 ///
-/// It takes 28 bytes without an allocation of its own, because an inventory may have a hundred thousand.
+/// It takes 24 bytes without an allocation of its own, because an inventory may have a hundred thousand.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Vm {
     id: VmId,
-    host: u32,
+    /// The number of the host, and the state in the lowest bits.
+    host_and_state: u32,
     /// The uuid in the guest's DMI table.
     pub(super) uuid: Uuid,
-    /// Its power state.
-    pub(super) state: GuestState,
-}
-
-impl Vm {
-    fn host(&self) -> usize {
-        self.host as usize
-    }
 }
 
 /// The `host` of a virtual machine that is on no host.
-const NOWHERE: u32 = u32::MAX;
+const NOWHERE: u32 = u32::MAX >> Vm::STATE_BITS;
+
+impl Vm {
+    const STATE_BITS: u32 = 3;
+
+    fn new(id: VmId, uuid: Uuid, state: GuestState) -> Self {
+        Vm {
+            id,
+            host_and_state: NOWHERE << Vm::STATE_BITS | u32::from(state.number()),
+            uuid,
+        }
+    }
+
+    /// The power state.
+    pub(super) fn state(&self) -> GuestState {
+        let number = self.host_and_state & !(u32::MAX << Vm::STATE_BITS);
+        GuestState::from_number(number as u8).unwrap_or_default()
+    }
+
+    fn host(&self) -> u32 {
+        self.host_and_state >> Vm::STATE_BITS
+    }
+
+    fn set_host(&mut self, host: u32) {
+        self.host_and_state = host << Vm::STATE_BITS | u32::from(self.state().number());
+    }
+
+    /// A number that machines with other uuids rarely have.
+    fn uuid_hash(&self) -> u32 {
+        FxBuildHasher.hash_one(self.uuid.as_u128()) as u32
+    }
+}
 
 /// Virtual machines and the hosts' lists of them, in the order in which they arrive.
 ///
@@ -85,6 +109,8 @@ pub(super) struct Vms {
     unusable: FxHashMap<VmId, String>,
     /// The lists of all hosts, one after the other.
     listed: Vec<VmId>,
+    /// Where each list ends.
+    ends: Vec<u32>,
 }
 
 impl Vms {
@@ -106,31 +132,23 @@ impl Vms {
         self.add_known_unusable(id, reason);
     }
 
-    /// Adds a host's list and returns its range.
-    pub(super) fn list<'i>(&mut self, ids: impl Iterator<Item = &'i str>) -> Range<usize> {
-        let start = self.listed.len();
-        let ids = ids.map(|id| self.ids.id(id));
-        self.listed.extend(ids);
-        start..self.listed.len()
+    /// Adds the list of the next host.
+    pub(super) fn list<'i>(&mut self, ids: impl Iterator<Item = &'i str>) {
+        self.listed.extend(ids.map(|id| self.ids.id(id)));
+        self.ends.push(self.listed.len() as u32);
     }
 
     pub(super) fn add_known(&mut self, id: VmId, uuid: Uuid, state: GuestState) {
-        self.usable.push(Vm {
-            id,
-            host: NOWHERE,
-            uuid,
-            state,
-        });
+        self.usable.push(Vm::new(id, uuid, state));
     }
 
     pub(super) fn add_known_unusable(&mut self, id: VmId, reason: String) {
         self.unusable.insert(id, reason);
     }
 
-    pub(super) fn list_known(&mut self, ids: &[VmId]) -> Range<usize> {
-        let start = self.listed.len();
+    pub(super) fn list_known(&mut self, ids: &[VmId]) {
         self.listed.extend_from_slice(ids);
-        start..self.listed.len()
+        self.ends.push(self.listed.len() as u32);
     }
 
     pub(super) fn count(&self) -> usize {
@@ -159,15 +177,15 @@ impl Vms {
         ids.into_iter().map(|id| self.ids.text(id)).collect()
     }
 
-    /// Puts the virtual machines on the hosts, whose lists are in the order in which they arrived.
+    /// Puts the virtual machines on the hosts, which are numbered by their lists in the order in which these arrived.
     ///
     /// A virtual machine that moves while the pages are read may be in two hosts' lists. The list that arrived last wins.
-    pub(super) fn place<'l>(mut self, lists: impl Iterator<Item = &'l Range<usize>>) -> Placed {
+    pub(super) fn place(mut self) -> Placed {
         // A stable sort would take as much memory again, so the order of arrival is part of the key.
         for (arrival, vm) in (0..).zip(&mut self.usable) {
-            vm.host = arrival;
+            vm.set_host(arrival);
         }
-        self.usable.sort_unstable_by_key(|vm| (vm.id, vm.host));
+        self.usable.sort_unstable_by_key(|vm| (vm.id, vm.host()));
         self.usable.dedup_by(|later, earlier| {
             let same = later.id == earlier.id;
             if same {
@@ -176,19 +194,22 @@ impl Vms {
             same
         });
         for vm in &mut self.usable {
-            vm.host = NOWHERE;
+            vm.set_host(NOWHERE);
         }
         let mut moved = Vec::new();
         let mut vanished = FxHashSet::default();
-        for (host, list) in (0..).zip(lists) {
-            for id in self.listed.get(list.clone()).unwrap_or_default() {
+        let mut begin = 0;
+        for (host, end) in (0..).zip(self.ends) {
+            let list = begin..end as usize;
+            begin = list.end;
+            for id in self.listed.get(list).unwrap_or_default() {
                 let found = self.usable.binary_search_by_key(id, |vm| vm.id);
                 match found.ok().and_then(|at| self.usable.get_mut(at)) {
                     Some(vm) => {
-                        if vm.host != NOWHERE && vm.host != host {
+                        if vm.host() != NOWHERE && vm.host() != host {
                             moved.push(*id);
                         }
-                        vm.host = host;
+                        vm.set_host(host);
                     }
                     None if self.unusable.contains_key(id) => {}
                     None => {
@@ -204,8 +225,8 @@ impl Vms {
             ..
         } = self;
         // In the order of the guests on their host; those without a host come last.
-        usable.sort_unstable_by_key(|vm| (vm.host, vm.uuid.as_u128(), vm.id));
-        let placed = usable.partition_point(|vm| vm.host != NOWHERE);
+        usable.sort_unstable_by_key(|vm| (vm.host(), vm.uuid.as_u128(), vm.id));
+        let placed = usable.partition_point(|vm| vm.host() != NOWHERE);
         let unlisted = usable
             .drain(placed..)
             .map(|vm| (ids.text(vm.id), UNLISTED.to_owned()));
@@ -223,18 +244,20 @@ impl Vms {
 
 /// The virtual machines that share their uuid with others: a list for each uuid, in the order of the uuids.
 ///
-/// It sorts their indexes, which takes less memory than a hash table of all uuids.
+/// It looks for repeated hashes first. A sorted list of them takes less memory than a hash table of all uuids.
 fn sharing(vms: &[Vm]) -> Vec<Vec<&Vm>> {
-    let key = |at: &u32| vms.get(*at as usize).map(|vm| (vm.uuid.as_u128(), vm.id));
-    let mut indexes: Vec<u32> = (0..).take(vms.len()).collect();
-    indexes.sort_unstable_by_key(key);
-    let uuid = |at: &u32| key(at).map(|(uuid, _)| uuid);
-    let same = indexes.chunk_by(|at, next| uuid(at) == uuid(next));
+    let mut hashes: Vec<u32> = vms.iter().map(Vm::uuid_hash).collect();
+    hashes.sort_unstable();
+    let repeated = hashes.windows(2).filter(|pair| pair[0] == pair[1]);
+    let repeated: FxHashSet<u32> = repeated.map(|pair| pair[0]).collect();
+    drop(hashes);
+    let suspects = vms.iter().filter(|vm| repeated.contains(&vm.uuid_hash()));
+    let mut suspects: Vec<&Vm> = suspects.collect();
+    suspects.sort_unstable_by_key(|vm| (vm.uuid, vm.id));
+    let same = suspects.chunk_by(|vm, next| vm.uuid == next.uuid);
     // A machine that the server sent twice is not a clone of itself.
-    let clones = same.filter(|same| same.first().and_then(key) != same.last().and_then(key));
-    clones
-        .map(|same| same.iter().filter_map(|at| vms.get(*at as usize)).collect())
-        .collect()
+    let clones = same.filter(|same| same.first().map(|vm| vm.id) != same.last().map(|vm| vm.id));
+    clones.map(<[_]>::to_vec).collect()
 }
 
 const UNLISTED: &str = "no host lists it: it moved during the scan, or the account may not see its host";
@@ -260,16 +283,16 @@ impl Placed {
     /// The virtual machines that share their uuid with others, each with the index of its host: a list for each uuid, in the order
     /// of the uuids.
     pub(super) fn clones(&self) -> impl Iterator<Item = Vec<(&Vm, usize)>> {
-        let with_host = |vm| (vm, Vm::host(vm));
+        let with_host = |vm| (vm, Vm::host(vm) as usize);
         let all = sharing(&self.vms).into_iter();
         all.map(move |same| same.into_iter().map(with_host).collect())
     }
 
     /// The virtual machines on the host whose list was the `host`th, by uuid.
     pub(super) fn on(&self, host: usize) -> &[Vm] {
-        let start = self.vms.partition_point(|vm| (vm.host as usize) < host);
+        let start = self.vms.partition_point(|vm| (vm.host() as usize) < host);
         let vms = self.vms.get(start..).unwrap_or_default();
-        let length = vms.partition_point(|vm| vm.host as usize == host);
+        let length = vms.partition_point(|vm| vm.host() as usize == host);
         vms.get(..length).unwrap_or_default()
     }
 }
@@ -299,6 +322,17 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_keeps_its_state_on_any_host() {
+        for state in GuestState::ALL {
+            let mut vm = Vm::new(VmId(1), Uuid::from_u128(1), state);
+            assert_eq!((vm.host(), vm.state()), (NOWHERE, state));
+            vm.set_host(1_000_000);
+            assert_eq!((vm.host(), vm.state()), (1_000_000, state));
+        }
+        assert_eq!(size_of::<Vm>(), 24);
+    }
+
+    #[test]
     fn machines_that_share_a_uuid_are_found() {
         let mut vms = Vms::default();
         let machines = [
@@ -314,11 +348,9 @@ mod tests {
             vms.add(id, Uuid::from_u128(number), GuestState::Running);
         }
         assert_eq!(vms.clones(), ["vm-1", "vm-2", "vm-3", "vm-4", "x"]);
-        let lists = [
-            vms.list(["vm-1", "vm-2", "vm-3"].into_iter()),
-            vms.list(["x", "vm-5"].into_iter()),
-        ];
-        let placed = vms.place(lists.iter());
+        vms.list(["vm-1", "vm-2", "vm-3"].into_iter());
+        vms.list(["x", "vm-5"].into_iter());
+        let placed = vms.place();
         let clones = placed.clones().map(|same| {
             let named = same
                 .iter()
@@ -343,8 +375,8 @@ mod tests {
             );
         }
         let all: Vec<String> = (0..250).map(|id| format!("vm-{id}")).collect();
-        let list = vms.list(all.iter().map(String::as_str));
-        let placed = vms.place([list].iter());
+        vms.list(all.iter().map(String::as_str));
+        let placed = vms.place();
         let uuids: Vec<u128> = placed.on(0).iter().map(|vm| vm.uuid.as_u128()).collect();
         assert_eq!(uuids, (750..1000).collect::<Vec<_>>());
         assert!(placed.moved.is_empty());
@@ -358,8 +390,10 @@ mod tests {
         }
         vms.add_unusable("vm-7", "odd".into());
         let lists = [&["vm-1", "x", "vm-9"][..], &[], &["vm-1", "vm-7", "vm-9"]];
-        let lists = lists.map(|list| vms.list(list.iter().copied()));
-        let mut placed = vms.place(lists.iter());
+        for list in lists {
+            vms.list(list.iter().copied());
+        }
+        let mut placed = vms.place();
         let uuids = [0, 1, 2, 3].map(|host| {
             let uuids = placed.on(host).iter().map(|vm| vm.uuid.as_u128());
             uuids.collect::<Vec<_>>()

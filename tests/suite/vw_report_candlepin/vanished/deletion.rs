@@ -48,28 +48,30 @@ fn a_deletion_that_fails_for_now_is_tried_again() {
 
 #[test]
 fn a_deletion_that_fails_again_and_again_is_left_for_the_next_run() {
-    let site = Site::reported(&["a", "b"]);
-    let response = || {
-        Response::new(
-            500,
-            "application/json",
-            r#"{"displayMessage":"no","requestUuid":"r"}"#,
-        )
-    };
-    site.server
-        .misbehave(move |_, request| is_deletion(request).then(|| Fault::Answer(response())));
-    let outcome = site.delete(&["--timeout", "3"], &mapping(&["a"], PROD));
-    assert_eq!(outcome.status, 75, "{outcome:?}");
-    assert!(
-        outcome.stderr.contains("the document is reported, but"),
-        "{outcome:?}"
-    );
-    let line = line(&outcome);
-    assert_eq!((&line["state"], &line["failed"]), (&json!("partial"), &json!([])));
-    site.server.behave();
-    let outcome = site.delete(&[], &mapping(&["a"], PROD));
-    assert_eq!(state(&outcome), "unchanged", "{outcome:?}");
-    assert_eq!(site.held(), ["a"]);
+    with_longer_times(|limit| {
+        let site = Site::reported(&["a", "b"]);
+        let response = || {
+            Response::new(
+                500,
+                "application/json",
+                r#"{"displayMessage":"no","requestUuid":"r"}"#,
+            )
+        };
+        site.server
+            .misbehave(move |_, request| is_deletion(request).then(|| Fault::Answer(response())));
+        let outcome = site.delete(&["--timeout", limit], &mapping(&["a"], PROD));
+        assert_eq!(outcome.status, 75, "{outcome:?}");
+        assert!(
+            outcome.stderr.contains("the document is reported, but"),
+            "{outcome:?}"
+        );
+        let line = line(&outcome);
+        assert_eq!((&line["state"], &line["failed"]), (&json!("partial"), &json!([])));
+        site.server.behave();
+        let outcome = site.delete(&[], &mapping(&["a"], PROD));
+        assert_eq!(state(&outcome), "unchanged", "{outcome:?}");
+        assert_eq!(site.held(), ["a"]);
+    });
 }
 
 #[test]
