@@ -55,6 +55,7 @@ pub use trace::replay::Replay;
 
 use crate::cancel::{Cancel, HookGuard};
 use crate::environment::Environment;
+use crate::text;
 use connect::Dialer;
 use link::Link;
 use lookup::Lookup;
@@ -355,13 +356,14 @@ impl Http {
         let Ok(uri) = location.parse::<Uri>() else {
             return "an invalid URL".to_owned();
         };
-        match (uri.scheme_str(), uri.authority()) {
+        let url = match (uri.scheme_str(), uri.authority()) {
             (Some(scheme), Some(authority)) => {
                 let host = authority.as_str().rsplit('@').next().unwrap_or_default();
                 format!("{scheme}://{host}{}", uri.path())
             }
             _ => format!("{}{}", self.base().origin(), uri.path()),
-        }
+        };
+        text::cut(&url, response::LONGEST_MESSAGE).into_owned()
     }
 }
 

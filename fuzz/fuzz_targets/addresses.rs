@@ -1,12 +1,14 @@
 //! Addresses as people write them: what is shown of one can be read again, and no password is shown.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use vw::environment::Environment;
 use vw::http::{Base, NoProxy, Proxy, ProxyUrl, Thumbprint};
 use vw::systems::{satellite5, vsphere};
+use vw_fuzz::text;
 
-fuzz_target!(|text: &str| {
+const PASSWORD: &str = "s3cret-Passw0rd";
+
+pub fn run(bytes: &[u8]) {
+    let text = text(bytes);
     if let Ok(base) = Base::parse(text, 443, "/sdk") {
         is_usable(&base);
         let again = Base::parse(&base.to_string(), 1, "").expect("what is shown");
@@ -30,7 +32,36 @@ fuzz_target!(|text: &str| {
         assert_eq!(thumbprint.to_string().parse(), Ok(thumbprint));
     }
     hides_its_password(text);
-});
+    by_environment(text);
+}
+
+/// The text as a variable about proxies: it is a way, or an error that does not repeat it.
+fn by_environment(text: &str) {
+    let base = Base::parse("https://vc.example.com/sdk", 443, "").expect("an address");
+    let own = Proxy::Environment { no_proxy: None };
+    let way = |variables: &[(&str, &str)]| {
+        let environment = Environment::new(|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).into())
+        });
+        assert!(!format!("{environment:?}").contains(PASSWORD));
+        own.way(&base, &environment)
+    };
+    let exempt = way(&[("ALL_PROXY", "http://p:1"), ("NO_PROXY", text)]).expect("a good proxy");
+    assert_eq!(exempt.exempt, exempt.proxy.is_none());
+    let url = format!("http://me:{PASSWORD}@{text}");
+    let by_url = way(&[("https_proxy", &url)]);
+    assert!(!format!("{by_url:?}").contains(PASSWORD), "{by_url:?}");
+    // A variable in lower case counts, unless it is empty.
+    let both = way(&[("https_proxy", text), ("HTTPS_PROXY", "http://p:1")]);
+    let one = way(&[("https_proxy", text)]);
+    match text.is_empty() {
+        true => {
+            assert!(one.is_ok_and(|one| one.proxy.is_none()) && both.is_ok_and(|both| both.proxy.is_some()))
+        }
+        false => assert_eq!(one, both),
+    }
+}
 
 fn is_usable(base: &Base) {
     assert!(
@@ -62,7 +93,6 @@ fn listed(text: &str, base: &Base) {
 
 /// No error and no address shows the password of a URL.
 fn hides_its_password(text: &str) {
-    const PASSWORD: &str = "s3cret-Passw0rd";
     let user: String = text.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     for scheme in ["esx", "https", "http", "socks5"] {
         let text = format!("{scheme}://u{user}:{PASSWORD}@{text}");

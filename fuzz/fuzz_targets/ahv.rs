@@ -1,10 +1,8 @@
 //! A scan of a Nutanix Prism that sends any bytes in place of its lists.
-#![no_main]
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use libfuzzer_sys::fuzz_target;
 use vw::cancel::Cancel;
 use vw::http::{Base, Endpoint, Proxy};
 use vw::mapping::HypervisorId;
@@ -20,7 +18,7 @@ thread_local! {
     static SERVER: RefCell<Option<(Server, usize)>> = const { RefCell::new(None) };
 }
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn run(bytes: &[u8]) {
     SERVER.with_borrow_mut(|slot| {
         let (server, left) = slot.get_or_insert_with(|| (start(), RUNS));
         scan(server, bytes, Api::Element);
@@ -30,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
             *slot = None;
         }
     });
-});
+}
 
 fn start() -> Server {
     let prism = vw_sim::ahv::Prism::new(Settings::new(Edition::Element), Inventory::new(0, 0));

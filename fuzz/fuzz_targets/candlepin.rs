@@ -1,12 +1,11 @@
 //! Answers of a Candlepin: about its status, a check-in, a job, and what it holds. Any bytes in place of each.
-#![no_main]
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use vw::cancel::Cancel;
+use vw::error::Classify as _;
 use vw::http::Endpoint;
 use vw::mapping::{Hypervisor, Mapping};
 use vw::retry::Patience;
@@ -24,13 +23,16 @@ thread_local! {
     static STAGE: Stage = Stage::new();
 }
 
-fuzz_target!(|bytes: &[u8]| STAGE.with(|stage| {
-    stage.status(bytes);
-    stage.check_in(bytes);
-    stage.job(bytes);
-    stage.read_back(bytes);
-    stage.accepted(bytes);
-}));
+pub fn run(bytes: &[u8]) {
+    STAGE.with(|stage| {
+        stage.status(bytes);
+        stage.refusal(bytes);
+        stage.check_in(bytes);
+        stage.job(bytes);
+        stage.read_back(bytes);
+        stage.accepted(bytes);
+    });
+}
 
 /// The exchanges with a server, of which each run replaces the answers.
 struct Stage {
@@ -102,6 +104,14 @@ impl Stage {
             .as_array()
             .is_some_and(|all| all.iter().any(|one| one == "hypervisors_async"));
         assert_eq!(status.is_asynchronous(), can);
+    }
+
+    /// A refusal with these words.
+    fn refusal(&self, bytes: &[u8]) {
+        self.exchanges.answer("1-status", 400, "", bytes);
+        let error = self.candlepin(&[]).status().expect_err("a refusal");
+        let shown = error.with_causes();
+        assert!(shown.chars().count() < 1000 && !shown.contains('\n'), "{shown}");
     }
 
     /// A finished job, in answer to a check-in: what was sent is in the answer, refused or lost.

@@ -1,10 +1,8 @@
 //! Files of certificates and keys: PEM or, in PEM, any bytes as DER.
-#![no_main]
 
 use std::fs;
 use std::path::Path;
 
-use libfuzzer_sys::fuzz_target;
 use vw::cancel::Cancel;
 use vw::http::{Base, Endpoint, Http, Identity, Proxy, Trust, common_name};
 use vw::systems::candlepin;
@@ -13,17 +11,19 @@ thread_local! {
     static FILE: tempfile::NamedTempFile = tempfile::NamedTempFile::new().expect("a file");
 }
 
-fuzz_target!(|bytes: &[u8]| FILE.with(|file| {
-    let path = file.path();
-    fs::write(path, bytes).expect("a file that can be written");
-    read(path);
-    fs::write(path, pem(bytes)).expect("a file that can be written");
-    let name = read(path);
-    // What stands before and after a certificate is text for people.
-    fs::write(path, format!("subject=/CN=x\n{}\nmore text\n", pem(bytes)))
-        .expect("a file that can be written");
-    assert_eq!(read(path), name);
-}));
+pub fn run(bytes: &[u8]) {
+    FILE.with(|file| {
+        let path = file.path();
+        fs::write(path, bytes).expect("a file that can be written");
+        read(path);
+        fs::write(path, pem(bytes)).expect("a file that can be written");
+        let name = read(path);
+        // What stands before and after a certificate is text for people.
+        fs::write(path, format!("subject=/CN=x\n{}\nmore text\n", pem(bytes)))
+            .expect("a file that can be written");
+        assert_eq!(read(path), name);
+    });
+}
 
 /// The common name in the first certificate.
 fn read(path: &Path) -> Option<String> {

@@ -1,10 +1,8 @@
 //! Configuration files: any bytes become sections and notes, or are refused. No note shows a password.
-#![no_main]
 
 use std::fs;
 use std::path::Path;
 
-use libfuzzer_sys::fuzz_target;
 use vw::config::sysconfig::Variables;
 use vw::config::{Config, Files, Note};
 
@@ -15,43 +13,45 @@ thread_local! {
     static FILE: tempfile::NamedTempFile = tempfile::NamedTempFile::new().expect("a file");
 }
 
-fuzz_target!(|bytes: &[u8]| FILE.with(|file| {
-    let path = file.path();
-    if bytes
-        .windows(PASSWORD.len())
-        .any(|part| part == PASSWORD.as_bytes())
-    {
-        return;
-    }
-    let before = format!("[one]\ntype=esx\npassword={PASSWORD}\nserver=https://u:{PASSWORD}@vc\n");
-    // In front of the input, a section that is all right remains so: it ends where the input begins a section.
-    if let Some(config) = load(path, &[before.as_bytes(), b"\n[two]\n", bytes].concat()) {
-        look_at(&config);
-        if config.names().filter(|name| *name == "one").count() == 1
-            && !bytes.windows(5).any(|part| part == b"[one]")
+pub fn run(bytes: &[u8]) {
+    FILE.with(|file| {
+        let path = file.path();
+        if bytes
+            .windows(PASSWORD.len())
+            .any(|part| part == PASSWORD.as_bytes())
         {
-            let section = config.named("one").expect("a section that is all right");
-            let password = section
-                .secret("password")
-                .expect("a password")
-                .expect("a password");
-            assert_eq!(password.expose(), PASSWORD);
+            return;
         }
-    }
-    if let Some(config) = load(path, bytes) {
-        look_at(&config);
-        // Lines may end as in files of other systems.
-        if !bytes.contains(&b'\r') {
-            let lines = bytes
-                .split(|byte| *byte == b'\n')
-                .collect::<Vec<_>>()
-                .join(&b"\r\n"[..]);
-            let other = load(path, &lines).expect("the same with other ends of lines");
-            assert_eq!(shown(&other), shown(&config));
+        let before = format!("[one]\ntype=esx\npassword={PASSWORD}\nserver=https://u:{PASSWORD}@vc\n");
+        // In front of the input, a section that is all right remains so: it ends where the input begins a section.
+        if let Some(config) = load(path, &[before.as_bytes(), b"\n[two]\n", bytes].concat()) {
+            look_at(&config);
+            if config.names().filter(|name| *name == "one").count() == 1
+                && !bytes.windows(5).any(|part| part == b"[one]")
+            {
+                let section = config.named("one").expect("a section that is all right");
+                let password = section
+                    .secret("password")
+                    .expect("a password")
+                    .expect("a password");
+                assert_eq!(password.expose(), PASSWORD);
+            }
         }
-    }
-    sysconfig(path, bytes);
-}));
+        if let Some(config) = load(path, bytes) {
+            look_at(&config);
+            // Lines may end as in files of other systems.
+            if !bytes.contains(&b'\r') {
+                let lines = bytes
+                    .split(|byte| *byte == b'\n')
+                    .collect::<Vec<_>>()
+                    .join(&b"\r\n"[..]);
+                let other = load(path, &lines).expect("the same with other ends of lines");
+                assert_eq!(shown(&other), shown(&config));
+            }
+        }
+        sysconfig(path, bytes);
+    });
+}
 
 fn load(path: &Path, bytes: &[u8]) -> Option<Config> {
     fs::write(path, bytes).expect("a file that can be written");

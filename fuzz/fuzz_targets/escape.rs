@@ -1,8 +1,7 @@
 //! VMware's escaping schemes: what was escaped can be read, and what was read can be escaped.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use vw::escape::{Error, Scheme};
+use vw_fuzz::text;
 
 const SCHEMES: [Scheme; 4] = [
     Scheme::Name,
@@ -11,7 +10,8 @@ const SCHEMES: [Scheme; 4] = [
     Scheme::DatastoreItem,
 ];
 
-fuzz_target!(|text: &str| {
+pub fn run(bytes: &[u8]) {
+    let text = text(bytes);
     for scheme in SCHEMES {
         let encoded = scheme.encode(text);
         let kept = match scheme {
@@ -38,4 +38,4 @@ fuzz_target!(|text: &str| {
             ) => assert!((1..=text.chars().count()).contains(&position)),
         }
     }
-});
+}

@@ -1,12 +1,10 @@
 //! Filters: the first line is a list as in a configuration, the second a host's id. Wildcards match what a plain matcher matches.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use vw::filter::{Candidate, HostFilter, Rules, Syntax};
 use vw::list;
 use vw_fuzz::first_line;
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn run(bytes: &[u8]) {
     let Some((text, rest)) = first_line(bytes) else {
         return;
     };
@@ -22,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
             opposites(&patterns, id, name, syntax, match_names);
         }
     }
-});
+}
 
 /// A list that is written with quotes is read as the same list.
 fn quoted(patterns: &[String]) {

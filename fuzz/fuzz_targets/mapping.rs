@@ -1,16 +1,14 @@
 //! Mappings: the reader sees what serde_json sees, however the stream arrives; what is written is read back.
-#![no_main]
 
 use std::io::BufRead;
 
-use libfuzzer_sys::fuzz_target;
 use vw::mapping::{Error, Layout, Mapping, ReadEntry, Reader, Style, Writer};
 use vw_fuzz::{json, trickle};
 
 /// Serde_json takes no byte order mark, which we drop before a document.
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn run(bytes: &[u8]) {
     let whole = texts(bytes);
     assert_eq!(whole, texts(trickle(bytes)), "it matters how the stream arrives");
     if !bytes.windows(3).any(|three| three == BYTE_ORDER_MARK) {
@@ -34,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
         report(mapping);
     }
     copy(bytes);
-});
+}
 
 /// The entries of each complete document, and the error that ends the stream.
 fn texts(source: impl BufRead) -> (Vec<Vec<String>>, Option<String>) {

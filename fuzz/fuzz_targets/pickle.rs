@@ -1,7 +1,5 @@
 //! The files that keep systemids: a pickle is read as text, or it is damaged; a whole one is not confused with a part of it.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use vw::state::Folder;
 use vw::systems::satellite5::pickle::{Error, text_of, write};
 use vw::systems::satellite5::systemid::{Kept, Registrations};
@@ -11,7 +9,7 @@ thread_local! {
     static FOLDER: tempfile::TempDir = tempfile::tempdir().expect("a folder");
 }
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn run(bytes: &[u8]) {
     let read = text_of(bytes, "system_id");
     match &read {
         Ok(text) => {
@@ -49,4 +47,4 @@ fuzz_target!(|bytes: &[u8]| {
             Kept::Nothing => panic!("there is a file"),
         }
     });
-});
+}

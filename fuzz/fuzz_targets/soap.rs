@@ -1,23 +1,41 @@
-//! A scan of a vCenter that sends any bytes in place of its objects, and its virtual machines with their questions.
-#![no_main]
+//! A scan and a watch of a vCenter that sends any bytes in place of its objects, its virtual machines with their questions, and any
+//! bytes in place of what it says before and at the login.
 
-use libfuzzer_sys::fuzz_target;
+use std::time::Duration;
+
 use vw::cancel::Cancel;
+use vw::error::Classify as _;
 use vw::http::Endpoint;
 use vw::mapping::HypervisorId;
-use vw::systems::vsphere::{self, Credentials, Machines, Question, Session, Unanswerable};
+use vw::pace::Pace;
+use vw::retry::Patience;
+use vw::systems::vsphere::{self, Credentials, Machines, Nudge, Question, Session, Unanswerable, Watched};
 use vw_fuzz::replay::Recorded;
 use vw_sim::vcenter::{Inventory, VCenter};
 
 /// The label of the exchange whose answer is replaced.
 const PAGE: &str = "RetrievePropertiesEx";
+/// The same of a watch, and of a login.
+const UPDATES: &str = "WaitForUpdatesEx";
+const LOGIN: [&str; 2] = ["RetrieveServiceContent", "Login"];
 
 thread_local! {
     static SCAN: Recorded = recorded(|session| drop(vsphere::scan(session, true, || {}).expect("an inventory")));
+    static WATCH: Recorded = recorded_at(|endpoint| drop(watched(endpoint)));
     static MACHINES: Recorded = recorded(|session| drop(Machines::read(session).expect("machines")));
 }
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn run(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if text.contains(UPDATES) {
+        return updated(bytes);
+    }
+    if let Some(label) = LOGIN
+        .iter()
+        .find(|label| text.contains(&format!("<{label}Response")))
+    {
+        return logged_in(label, bytes);
+    }
     let answer = envelope(bytes);
     SCAN.with(|recorded| {
         recorded.replace(PAGE, &answer);
@@ -32,24 +50,93 @@ fuzz_target!(|bytes: &[u8]| {
             found(&machines);
         }
     });
-});
+}
+
+/// A watch begins with the state that the bytes describe.
+fn updated(bytes: &[u8]) {
+    WATCH.with(|recorded| {
+        recorded.replace(UPDATES, bytes);
+        if let Some(inventory) = watched(&recorded.endpoint()) {
+            scanned(inventory, bytes.len());
+        }
+    });
+}
+
+/// The first state of a watch; none if that can't be read.
+fn watched(endpoint: &Endpoint) -> Option<vsphere::Inventory> {
+    struct Done;
+
+    impl From<vsphere::Error> for Done {
+        fn from(error: vsphere::Error) -> Self {
+            let shown = error.with_causes();
+            assert!(shown.chars().count() < 2000, "{shown}");
+            Done
+        }
+    }
+
+    let watched = Watched {
+        endpoint,
+        credentials: &credentials(),
+        guest_names: true,
+        patience: Patience::For(Duration::ZERO),
+        pace: Pace {
+            settle: Duration::ZERO,
+            repeat: None,
+        },
+    };
+    let mut first = None;
+    let Err(Done) = vsphere::watch(
+        watched,
+        &Nudge::default(),
+        &Cancel::default(),
+        |_, inventory, _| {
+            first = Some(inventory);
+            Err::<bool, _>(Done)
+        },
+    );
+    first
+}
+
+/// What a server says about itself is short, and a refusal does not repeat the password.
+fn logged_in(label: &str, bytes: &[u8]) {
+    SCAN.with(|recorded| {
+        recorded.restore(PAGE);
+        recorded.replace(label, bytes);
+        match Session::open(&recorded.endpoint(), &credentials(), &Cancel::default()) {
+            Ok(session) => assert!(session.about().full_name.len() <= bytes.len()),
+            Err(error) => {
+                let shown = error.with_causes();
+                assert!(shown.chars().count() < 2000, "{shown}");
+                assert!(!shown.contains("sim-secret") || bytes.windows(10).any(|part| part == b"sim-secret"));
+            }
+        }
+        recorded.restore(label);
+    });
+}
 
 /// What a simulated vCenter answers to this work.
 fn recorded(work: impl FnOnce(&mut Session)) -> Recorded {
-    let server = VCenter::start(Inventory::new(1, 1), None).expect("a free port");
-    Recorded::new(&server.url(), |endpoint| {
+    recorded_at(|endpoint| {
         let mut session = open(endpoint);
         work(&mut session);
         session.close();
     })
 }
 
+fn recorded_at(work: impl FnOnce(&Endpoint)) -> Recorded {
+    let server = VCenter::start(Inventory::new(1, 1), None).expect("a free port");
+    Recorded::new(&server.url(), work)
+}
+
 fn open(endpoint: &Endpoint) -> Session {
-    let credentials = Credentials {
+    Session::open(endpoint, &credentials(), &Cancel::default()).expect("a good log-in")
+}
+
+fn credentials() -> Credentials {
+    Credentials {
         username: "sim".into(),
         password: "sim-secret".to_owned().into(),
-    };
-    Session::open(endpoint, &credentials, &Cancel::default()).expect("a good log-in")
+    }
 }
 
 /// Each object is a hypervisor, a guest or left out, and in order.

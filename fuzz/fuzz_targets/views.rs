@@ -1,12 +1,10 @@
 //! What vw-show and vw-diff make of mappings: their counts agree with the documents, and a comparison is the same both ways.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use vw::diff::{Differences, Snapshot};
 use vw::mapping::{Mapping, Reader};
 use vw::show::{Host, Needle, Search, Summary};
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn run(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let documents: Vec<Mapping> = std::iter::from_fn(|| reader.next_mapping().ok().flatten())
         .take(3)
@@ -23,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Some(other) = sides.next() {
         both_ways(&one, &other);
     }
-});
+}
 
 fn counted(document: &Mapping) {
     let mut summary = Summary::default();

@@ -1,9 +1,7 @@
 //! A scan of a pool that sends any bytes in place of its records.
-#![no_main]
 
 use std::cell::RefCell;
 
-use libfuzzer_sys::fuzz_target;
 use vw::cancel::Cancel;
 use vw::http::{Base, Endpoint, Proxy};
 use vw::mapping::HypervisorId;
@@ -18,7 +16,7 @@ thread_local! {
     static SERVER: RefCell<Option<(Xen, usize)>> = const { RefCell::new(None) };
 }
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn run(bytes: &[u8]) {
     SERVER.with_borrow_mut(|slot| {
         let fresh = || (Xen::start(Pool::new(1, 1), None).expect("a free port"), RUNS);
         let (server, left) = slot.get_or_insert_with(fresh);
@@ -28,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
             *slot = None;
         }
     });
-});
+}
 
 fn scan(server: &Xen, bytes: &[u8]) {
     let (answer, of_hosts) = envelope(bytes);

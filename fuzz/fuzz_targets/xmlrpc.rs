@@ -1,13 +1,11 @@
 //! Answers by XML-RPC: a value that was read can be sent, and is read as the same value; in a pickle, too. Whoever skips its members
 //! reads the same answer to its end.
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use vw::systems::satellite5::pickle;
 use vw::xmlrpc::{self, Datum, Value};
 use vw_fuzz::trickle;
 
-fuzz_target!(|bytes: &[u8]| {
+pub fn run(bytes: &[u8]) {
     let answer = xmlrpc::answer(bytes);
     assert_eq!(
         format!("{answer:?}"),
@@ -32,7 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     send(&value);
     keep(&value);
-});
+}
 
 /// What is sent is read back, if XML can carry it.
 fn send(value: &Datum<'static>) {

@@ -23,3 +23,8 @@ pub fn first_line(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let (line, rest) = bytes.split_at(end);
     Some((std::str::from_utf8(line).ok()?, rest.get(1..).unwrap_or_default()))
 }
+
+/// As much of the bytes as is text.
+pub fn text(bytes: &[u8]) -> &str {
+    bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
+}

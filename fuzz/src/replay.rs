@@ -1,7 +1,7 @@
 //! Answers of a server that is not there: exchanges as `--trace` saves them, whose answers are replaced.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use vw::http::{Base, Endpoint, Proxy, Replay, Trace};
@@ -73,16 +73,34 @@ impl Recorded {
 
     /// Replaces the body of the answer to the first exchange with this label.
     pub fn replace(&self, label: &str, body: &[u8]) {
+        let path = self.answer(label);
+        let kept = path.with_extension("kept");
+        if !kept.exists() {
+            fs::copy(&path, kept).expect("a file that can be copied");
+        }
+        let head = b"HTTP/1.1 200\r\nContent-Type: text/xml\r\n\r\n";
+        fs::write(path, [&head[..], body].concat()).expect("a file that can be written");
+    }
+
+    /// Undoes [`replace`](Recorded::replace).
+    pub fn restore(&self, label: &str) {
+        let path = self.answer(label);
+        let kept = path.with_extension("kept");
+        if kept.exists() {
+            fs::copy(kept, path).expect("a file that can be copied");
+        }
+    }
+
+    /// The file with the answer to the first exchange with this label.
+    fn answer(&self, label: &str) -> PathBuf {
         let names = fs::read_dir(self.folder.path()).expect("the folder");
         let mut names: Vec<_> = names.map(|entry| entry.expect("an entry").path()).collect();
         names.sort();
         let end = format!("-{label}-response.http");
-        let path = names
+        let found = names
             .into_iter()
-            .find(|path| path.to_string_lossy().ends_with(&end))
-            .expect("the answer");
-        let head = b"HTTP/1.1 200\r\nContent-Type: text/xml\r\n\r\n";
-        fs::write(path, [&head[..], body].concat()).expect("a file that can be written");
+            .find(|path| path.to_string_lossy().ends_with(&end));
+        found.expect("the answer")
     }
 
     /// An endpoint that answers each exchange once.

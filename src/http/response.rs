@@ -19,7 +19,7 @@ const LONGEST_REFUSAL: u64 = 16 * 1024;
 /// The most bytes of a body's rest that are read to keep the connection.
 const LONGEST_REST: u64 = 64 * 1024;
 /// The most characters that an error shows of what a server says.
-const LONGEST_MESSAGE: usize = 300;
+pub(super) const LONGEST_MESSAGE: usize = 300;
 /// The bytes between the socket and the parser.
 const BUFFER: usize = 64 * 1024;
 

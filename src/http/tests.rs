@@ -283,6 +283,7 @@ fn a_status_is_shown_with_the_servers_message() {
 
 #[test]
 fn a_redirect_is_reported_and_not_followed() {
+    let cut = format!("http://vc/{}…", "x".repeat(290));
     for (location, wanted) in [
         (
             "https://user:s3cret@vc.example.com:444/new?token=s3cret",
@@ -290,6 +291,7 @@ fn a_redirect_is_reported_and_not_followed() {
         ),
         ("/login?s3cret", "http://ADDRESS/login"),
         ("http://", "an invalid URL"),
+        (&format!("http://vc/{}", "x".repeat(5000)), &cut),
     ] {
         let server =
             once(format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n").leak());

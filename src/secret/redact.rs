@@ -73,7 +73,10 @@ fn without_passwords(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.rfind('@') {
-        let start = rest[..at].find("://").map_or(0, |scheme| scheme + "://".len());
+        let start = match rest[..at].find("://") {
+            Some(scheme) if !has_password(&rest[..scheme]) => scheme + "://".len(),
+            _ => 0,
+        };
         let Some((user, password)) = rest[start..at].split_once(':') else {
             break;
         };
@@ -100,6 +103,11 @@ fn without_passwords(text: &str) -> String {
     }
     shown.push_str(rest);
     shown
+}
+
+/// Whether a user with a password is in the text, as before a URL in `root:s3cret@vc/?proxy=http://u`.
+fn has_password(text: &str) -> bool {
+    text.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
 /// Whether the text is a host or port followed by a query with a proxy's URL, as in `443/?proxy=http://u`. Any other text may
@@ -191,6 +199,11 @@ mod tests {
                 "esx://vc/?proxy=http://u:s3cret@p:1",
                 "esx://vc/?proxy=http://u:(redacted)@p:1",
             ),
+            (
+                "root:s3cret@vc:443/?proxy=http://u:s3cret@p:1",
+                "root:(redacted)@vc:443/?proxy=http://u:(redacted)@p:1",
+            ),
+            ("me:s3cret@vc https://u:s3cret@vc", "me:(redacted)@vc"),
             (
                 "vpx://me@vc/dc?proxy=u:s3cret@p",
                 "vpx://me@vc/dc?proxy=u:(redacted)@p",

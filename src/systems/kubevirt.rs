@@ -21,6 +21,7 @@ pub use self::cluster::Cluster;
 pub use self::complaint::Complaint;
 pub use self::error::Error;
 pub use self::inventory::Objects;
+pub use self::kubeconfig::Secrets;
 pub use self::listen::listen;
 pub use self::scan::{Time, check, scan};
 

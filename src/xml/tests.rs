@@ -172,3 +172,5 @@ fn an_escaped_text_is_read_back() {
     assert_eq!(xml.text().unwrap(), text);
 }
 mod comparison;
+#[expect(unreachable_pub, reason = "the fuzz target uses it, too")]
+mod reference;

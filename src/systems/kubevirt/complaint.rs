@@ -107,7 +107,7 @@ const KINDS: [(Kind, &[&str]); 5] = [
 
 impl Complaint {
     /// The message in these lines of stderr, without secrets. None if they say nothing.
-    pub(super) fn find(lines: &[String], redact: impl Fn(&str) -> String) -> Option<Self> {
+    pub fn find(lines: &[String], redact: impl Fn(&str) -> String) -> Option<Self> {
         let mut said = without_noise(lines);
         let begins = |line: &&str| BEGINNINGS.iter().any(|beginning| line.starts_with(beginning));
         // Of several lines that may say it the first is the cause; otherwise the last words are.

@@ -19,11 +19,11 @@ const SHORTEST: usize = 3;
 
 /// The secrets of a kubeconfig.
 #[derive(Debug, Default)]
-pub(super) struct Secrets(Vec<Secret>);
+pub struct Secrets(Vec<Secret>);
 
 impl Secrets {
     /// The secrets of this file. Without one: of the files that kubectl reads by itself.
-    pub(super) fn of(kubeconfig: Option<&Path>) -> Self {
+    pub fn of(kubeconfig: Option<&Path>) -> Self {
         let files = match kubeconfig {
             Some(file) => vec![file.to_owned()],
             None => usual_files(),
@@ -40,7 +40,7 @@ impl Secrets {
     }
 
     /// The text without the secrets.
-    pub(super) fn redact(&self, text: &str) -> String {
+    pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.0 {
             if text.contains(secret.expose()) {

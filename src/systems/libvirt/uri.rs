@@ -178,23 +178,23 @@ fn scheme_of(text: &str) -> (&str, &str) {
 
 /// The host and port with an IPv6 address in brackets, or what is wrong with them.
 fn host_of(text: &str) -> Result<String, &'static str> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (_, port) = rest.split_once(']').ok_or("the bracket is not closed")?;
-            (
-                text,
-                port.strip_prefix(':').or((!port.is_empty()).then_some(port)),
-            )
-        }
-        None if text.matches(':').count() > 1 => return Ok(format!("[{text}]")),
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
+    let in_brackets = text.strip_prefix('[');
+    let host = in_brackets.unwrap_or(text);
+    // libvirt hands the host to ssh, without the brackets.
     if host.starts_with('-') {
         return Err("a host does not begin with -");
     }
+    if host.contains('[') || in_brackets.is_none() && host.contains(']') {
+        return Err("a bracket is missing");
+    }
+    let port = match in_brackets {
+        Some(rest) => {
+            let (_, port) = rest.split_once(']').ok_or("the bracket is not closed")?;
+            port.strip_prefix(':').or((!port.is_empty()).then_some(port))
+        }
+        None if text.matches(':').count() > 1 => return Ok(format!("[{text}]")),
+        None => text.split_once(':').map(|(_, port)| port),
+    };
     match port {
         Some(port) if port.parse::<u16>().is_err() => Err("the port is not a number"),
         _ => Ok(text.to_owned()),
@@ -294,6 +294,13 @@ mod tests {
                 "qemu+ssh://a@-x/system",
                 "\"qemu+ssh://a@-x/system\": a host does not begin with -",
             ),
+            (
+                "qemu+ssh://[-x]/system",
+                "\"qemu+ssh://[-x]/system\": a host does not begin with -",
+            ),
+            ("::1]:22", "\"::1]:22\": a bracket is missing"),
+            ("[[::1]]", "\"[[::1]]\": a bracket is missing"),
+            ("-oX=a:b:c", "\"-oX=a:b:c\": a host does not begin with -"),
         ] {
             let error = Uri::parse(text, None).unwrap_err();
             assert_eq!(error.to_string(), expected);
