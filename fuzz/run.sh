@@ -29,8 +29,15 @@ fi
 [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 
 [ -e fuzz/Cargo.lock ] || cp Cargo.lock fuzz/Cargo.lock
+build=(--manifest-path fuzz/Cargo.toml --target-dir "$target/build")
+if [ "$seconds" = smoke ]; then
+    # For so few runs it takes longer to optimise our own code than to run it as it is.
+    for package in vw vw-fuzz vw-sim; do
+        build+=(--config "profile.dev.package.$package.opt-level=0")
+    done
+fi
 # With --target, only the targets and what they use are counted, not the programs that build them.
-RUSTFLAGS="${RUSTFLAGS:-} $flags" cargo build --manifest-path fuzz/Cargo.toml --target "$triple" --target-dir "$target/build"
+RUSTFLAGS="${RUSTFLAGS:-} $flags" cargo build "${build[@]}" --target "$triple"
 
 if [ "$#" -eq 0 ]; then
     for source in fuzz/fuzz_targets/*.rs; do
