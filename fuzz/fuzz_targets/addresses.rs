@@ -37,6 +37,9 @@ pub fn run(bytes: &[u8]) {
 
 /// The text as a variable about proxies: it is a way, or an error that does not repeat it.
 fn by_environment(text: &str) {
+    if text.contains(PASSWORD) {
+        return;
+    }
     let base = Base::parse("https://vc.example.com/sdk", 443, "").expect("an address");
     let own = Proxy::Environment { no_proxy: None };
     let way = |variables: &[(&str, &str)]| {
@@ -93,6 +96,9 @@ fn listed(text: &str, base: &Base) {
 
 /// No error and no address shows the password of a URL.
 fn hides_its_password(text: &str) {
+    if text.contains(PASSWORD) {
+        return;
+    }
     let user: String = text.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     for scheme in ["esx", "https", "http", "socks5"] {
         let text = format!("{scheme}://u{user}:{PASSWORD}@{text}");
