@@ -1,6 +1,7 @@
 //! Reports to Candlepin and to Satellite 5.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -54,7 +55,13 @@ pub(crate) fn satellite5(table: &Table, vms: usize) -> Result<()> {
                 OsString::from(state),
             ]
         };
-        let requests = reports.record(&recorded, &options(&state), old)?;
+        // The recorder has another address than the server that it stands for, and the folder belongs to one address.
+        let record = |document| -> Result<PathBuf> {
+            let requests = reports.record(&recorded, &options(&state), document)?;
+            fs::remove_file(state.join("vw-report-sat5.server"))?;
+            Ok(requests)
+        };
+        let requests = record(old)?;
         let mut send = reports.floor(&recorded, jobs, &requests, old)?;
         table.row(
             &format!("sat5 -j {jobs}, first"),
@@ -69,7 +76,7 @@ pub(crate) fn satellite5(table: &Table, vms: usize) -> Result<()> {
             },
             || run(&mut send, None, 0),
         )?;
-        let requests = reports.record(&recorded, &options(&state), new)?;
+        let requests = record(new)?;
         let mut send = reports.floor(&recorded, jobs, &requests, new)?;
         let mut documents = [old, new].into_iter().cycle();
         table.row(
