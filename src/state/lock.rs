@@ -25,6 +25,8 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // The process id is only for messages. If it stayed, the next message might name a process that has ended.
         let _ = self.0.set_len(0);
+        // Closing is not enough: a program that another thread is just starting has the file open, too, for an instant.
+        let _ = self.0.unlock();
     }
 }
 
@@ -174,6 +176,17 @@ mod tests {
         let error = claim(Claim::Beside).unwrap_err();
         let words = format!("process {} still", std::process::id());
         assert!(error.to_string().starts_with(&words), "{error}");
+    }
+
+    #[test]
+    fn a_lock_is_free_at_once_although_a_program_that_starts_has_its_file() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::new(place.path());
+        let held = folder.claim("l", Claim::Alone).unwrap();
+        let _inherited = held.0.try_clone().unwrap();
+        assert!(folder.claim("l", Claim::Alone).is_err());
+        drop(held);
+        folder.claim("l", Claim::Alone).unwrap();
     }
 
     #[test]
