@@ -90,7 +90,8 @@ impl Run {
         self.watched(stdout, |_| {})
     }
 
-    /// Runs it with a terminal of this width as stdout and stderr. The outcome's stdout has the output of both.
+    /// Runs it with a terminal of this width as stdout and stderr. It need not read all of its stdin. The outcome's stdout has the
+    /// output of both.
     pub(crate) fn run_on_terminal(mut self, columns: u16) -> Outcome {
         let (end, screen) = screen::Screen::open(columns);
         let mut child = self
@@ -102,7 +103,7 @@ impl Run {
             .unwrap();
         // The command has its own copies of the terminal. If another one stayed open, the output would never end.
         drop(self.command);
-        child.stdin.take().unwrap().write_all(&self.stdin).unwrap();
+        feed(child.stdin.take().unwrap(), &self.stdin);
         let status = child.wait().unwrap();
         Outcome {
             status: status.code().expect("ended by a signal"),
@@ -147,12 +148,9 @@ impl Run {
             .stderr(Stdio::piped());
         let mut child = self.command.spawn().unwrap();
         watch(child.id());
-        let mut input = child.stdin.take().unwrap();
+        let input = child.stdin.take().unwrap();
         let bytes = self.stdin;
-        let writer = thread::spawn(move || match input.write_all(&bytes) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => panic!("writing to stdin: {error}"),
-            _ => {}
-        });
+        let writer = thread::spawn(move || feed(input, &bytes));
         let output = child.wait_with_output().unwrap();
         writer.join().unwrap();
         Outcome {
@@ -225,6 +223,14 @@ pub(crate) fn with_longer_times(test: impl Fn(&str)) {
         }
     }
     test("40");
+}
+
+/// Gives a command its whole input. One that fails early does not read the rest.
+fn feed(mut input: ChildStdin, bytes: &[u8]) {
+    match input.write_all(bytes) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => panic!("writing to stdin: {error}"),
+        _ => {}
+    }
 }
 
 /// A new folder in memory, or on the disk if the system has none there. For tests that run commands thousands of times: these wait
