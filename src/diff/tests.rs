@@ -165,6 +165,24 @@ fn a_guest_may_be_on_several_hosts_and_several_times_on_one() {
 }
 
 #[test]
+fn of_a_guest_that_a_host_lists_twice_the_running_one_counts() {
+    let of_states = |states: [u8; 2]| {
+        let guests = states.map(|state| format!(r#"{{"guestId":"g","state":{state}}}"#));
+        format!(
+            r#"{{"hypervisors":[{{"uuid":"a","guests":[{}]}}]}}"#,
+            guests.join(",")
+        )
+    };
+    for states in [[1, 5], [5, 1]] {
+        assert_eq!(of(&of_states(states), &of_states([1, 1])), [""; 0]);
+        assert_eq!(
+            of(&of_states(states), &of_states([5, 5])),
+            ["* g@a state:running>shut off"]
+        );
+    }
+}
+
+#[test]
 fn a_side_may_have_several_documents_and_this_machine() {
     let a = r#"{"hypervisors":[{"uuid":"a","guests":[{"guestId":"g"}]}]}"#;
     let b = r#"{"hypervisors":[{"uuid":"b","guests":[]},{"guests":[{"guestId":"l"}]}]}"#;
