@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, BufReader};
 use std::os::fd::AsRawFd as _;
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +16,6 @@ use crate::cancel::Cancel;
 use crate::error::{Classify as _, Kind};
 use crate::mapping::{self, Reader};
 use crate::process::{LAST_WORDS, Limits, Program};
-use crate::secret::redact;
 use crate::text;
 
 /// How long a scan may take. It has a shorter limit itself; this one is for a script that hangs.
@@ -30,10 +29,6 @@ const CHECK: Duration = Duration::from_secs(300);
 
 /// The longest result line in bytes: it names every hypervisor that failed.
 const LONGEST_RESULT: u64 = 64 << 20;
-
-/// How much of a document is looked at to show how it begins, in bytes, and how much of that is shown, in characters.
-const LONGEST_BEGINNING: u64 = 4096;
-const SHOWN: usize = 60;
 
 /// The name by which failures call vw-run itself.
 const STAGE: &str = "vw-run";
@@ -84,14 +79,6 @@ impl Spool {
         Ok(())
     }
 
-    /// The first line, cut, without secrets.
-    fn beginning(&self) -> io::Result<String> {
-        let mut bytes = Vec::new();
-        self.open()?.take(LONGEST_BEGINNING).read_to_end(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes);
-        Ok(text::first_line(&redact::message(&text), SHOWN))
-    }
-
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.0.metadata()?.len() == 0)
     }
@@ -116,14 +103,12 @@ fn io_failure(section: &str, error: &io::Error) -> Failure {
     own_failure(section, Kind::Io, text::message(&message))
 }
 
-/// What a scan printed is no mapping, whatever its exit status says.
-pub(super) fn no_mapping(section: &str, scan: &str, document: &Spool, error: &mapping::Error) -> Failure {
-    let mut message = format!("{scan} printed no whole mapping: {}", error.with_causes());
-    if let Ok(beginning) = document.beginning()
-        && !beginning.is_empty()
-    {
-        message += &format!("; it begins with {beginning:?}");
-    }
+/// What a scan printed is no mapping, whatever its exit status says. It is not shown, because it may be anything, also a secret.
+pub(super) fn no_mapping(section: &str, scan: &str, error: &mapping::Error) -> Failure {
+    let message = format!(
+        "{scan} printed no whole mapping: {}; vw-run --dry-run says how to run it alone",
+        error.with_causes()
+    );
     own_failure(section, error.kind(), text::message(&message))
 }
 
@@ -267,7 +252,7 @@ impl Work {
             Err(error) => return Err(io_failure(section, &error)),
         }
         let checked = document.check();
-        checked.map_err(|error| no_mapping(section, &program.name(), &document, &error))?;
+        checked.map_err(|error| no_mapping(section, &program.name(), &error))?;
         Ok(document)
     }
 

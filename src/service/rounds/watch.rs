@@ -168,7 +168,7 @@ fn take_documents(
             return Ok(());
         }
         let checked = document.check();
-        checked.map_err(|error| no_mapping(section, scan, &document, &error))?;
+        checked.map_err(|error| no_mapping(section, scan, &error))?;
         *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(document);
         if orders.send(Order::News).is_err() {
             return Ok(());

@@ -93,15 +93,16 @@ fn a_scan_that_prints_no_whole_mapping_has_failed_whatever_its_status() {
     let mut lines = results(&outcome.stdout);
     lines.sort_by_key(|line| line["section"].to_string());
     let status: serde_json::Value = serde_json::from_str(&machine.read("state/vw-run.json")).unwrap();
-    for ((kind, prints, reason), line) in scans.iter().zip(&lines) {
+    for ((kind, _, reason), line) in scans.iter().zip(&lines) {
         let error = line["error"].as_str().unwrap();
         let begin = format!("vw-run: vw-scan-{kind} printed no whole mapping: ");
         assert!(error.starts_with(&begin) && error.contains(reason), "{error}");
-        let beginning: String = prints.chars().take(12).collect();
         assert!(
-            error.contains(&format!("it begins with {beginning:?}")[..25]),
+            error.ends_with("; vw-run --dry-run says how to run it alone"),
             "{error}"
         );
+        // It may be anything, also a secret.
+        assert!(!outcome.stdout.contains("Traceback") && !outcome.stderr.contains("Traceback"));
         assert_eq!(line["state"], "failed");
         let source = &status["sections"][kind]["source"];
         assert!(source["last_successful_retrieve"].is_null(), "{status}");
