@@ -47,7 +47,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// Asks a server, or a proxy if there is a password for it.
+/// Asks a server, through a proxy if there is a password for the proxy.
 fn over_the_network(answer: &[u8], scheme: &str, password: &str) {
     answer.clone_into(&mut ANSWER.lock().unwrap_or_else(PoisonError::into_inner));
     let here = format!("127.0.0.1:{}", PORT.with(|port| *port));

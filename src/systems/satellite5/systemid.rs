@@ -75,6 +75,7 @@ impl Registrations {
     /// The systemids of a server in `folder`: in the folder itself, where virt-who has them too, or in a folder below it if those
     /// are another server's. A systemid does not say whose it is.
     pub fn of(server: &str, folder: Folder) -> Result<Self, Error> {
+        // A folder that can't be used is an error of each hypervisor's registration, which names it.
         let owner = match folder.has(OWNER) {
             true => folder.read(OWNER, LARGEST)?,
             false => None,
